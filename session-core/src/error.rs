@@ -1,0 +1,144 @@
+//! What can go wrong, for callers.
+
+use std::sync::Arc;
+
+use crate::StoreError;
+
+/// Why a session could not be read, changed or saved.
+///
+/// It is cheap to clone, so each caller within one request gets the same answer, and an adapter can put it into the
+/// response's extensions. [`status`](Self::status) is the answer that an adapter gives.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store did not answer.
+    #[error("the session store failed")]
+    Store(#[from] StoreError),
+    /// The answer to a write was lost, and so many others have followed that it cannot be told whether it was applied.
+    #[error("it cannot be told whether the session was saved")]
+    OutcomeUnknown,
+    /// Others changed the session each time that this request tried to.
+    #[error("the session is changed by too many requests at once")]
+    Contended,
+    /// The session has been ended meanwhile; nothing was changed.
+    #[error("the session has ended")]
+    Gone,
+    /// A login or renewal has overtaken this request; nothing was changed.
+    #[error("the session belongs to a later login")]
+    Superseded,
+    /// The owner's sessions were revoked after this login began.
+    ///
+    /// To end the owner's other sessions by the login itself, use [`Login::ending_others`](crate::Login::ending_others)
+    /// in place of `revoke_all` before it.
+    #[error("the login was revoked: use Login::ending_others to end the owner's other sessions by the login itself")]
+    LoginRevoked,
+    /// More than an hour has passed since `begin_login`: start again.
+    #[error("the login took longer than an hour")]
+    LoginExpired,
+    /// The response head has left, so no cookie can be sent any more.
+    #[error("the response has been sent: no session can be created or given a new token")]
+    ResponseSent,
+    /// The session's data would be larger than the policy allows.
+    #[error("the session would take {size} bytes, the limit is {limit}")]
+    TooLarge {
+        /// How many bytes the encoded session would take.
+        size: usize,
+        /// How many it may take.
+        limit: usize,
+    },
+    /// A value could not be encoded.
+    #[error("the value cannot be encoded")]
+    Encode(#[source] ValueError),
+    /// A stored value is not of the type that was asked for.
+    #[error("the stored value is of another type")]
+    Decode(#[source] ValueError),
+    /// The operating system has no randomness.
+    #[error(transparent)]
+    Randomness(#[from] Randomness),
+}
+
+/// What the format said of a value.
+pub type ValueError = Arc<dyn std::error::Error + Send + Sync>;
+
+impl Error {
+    /// The HTTP status that an adapter answers, with an opaque body: 503 for what may work later, 409 for a request
+    /// that lost against another, 500 for the rest.
+    #[must_use]
+    pub fn status(&self) -> http::StatusCode {
+        use http::StatusCode as Status;
+        match self {
+            Self::Store(StoreError::Corrupt { .. }) => Status::INTERNAL_SERVER_ERROR,
+            Self::Store(_) | Self::OutcomeUnknown | Self::Contended => Status::SERVICE_UNAVAILABLE,
+            Self::Gone | Self::Superseded | Self::LoginRevoked | Self::LoginExpired => Status::CONFLICT,
+            Self::ResponseSent
+            | Self::TooLarge { .. }
+            | Self::Encode(_)
+            | Self::Decode(_)
+            | Self::Randomness(_) => Status::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// The operating system has no randomness to make an id or a secret from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system gives no randomness")]
+pub struct Randomness;
+
+/// Why a configuration is refused. Nothing is built from a half of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A key is too short.
+    #[error("a key needs 32 bytes or more, this one has {length}")]
+    KeyTooShort {
+        /// How many bytes it has.
+        length: usize,
+    },
+    /// A key is not base64.
+    #[error("the key is neither base64 nor base64url")]
+    KeyNotBase64,
+    /// The cookie's name has a character that RFC 6265, section 4.1.1 forbids, or none at all.
+    #[error("a cookie's name has only letters, digits and !#$%&'*+-.^_`|~")]
+    CookieName,
+    /// `Path` or `Domain` has a character that would end the attribute, or is not of its form.
+    #[error("the cookie's {attribute} is not valid")]
+    CookieAttribute {
+        /// `Path` or `Domain`.
+        attribute: &'static str,
+    },
+    /// The name's prefix demands what the attributes deny (RFC 6265bis, section 4.1.3).
+    #[error("a cookie whose name starts with {prefix} needs {demand}")]
+    CookiePrefix {
+        /// The prefix.
+        prefix: &'static str,
+        /// What it demands.
+        demand: &'static str,
+    },
+    /// Browsers refuse such a cookie without `Secure`.
+    #[error("{attribute} needs Secure, or browsers refuse the cookie")]
+    NeedsSecure {
+        /// `SameSite=None` or `Partitioned`.
+        attribute: &'static str,
+    },
+    /// A duration is zero, or longer than 400 days.
+    #[error("{name} must be more than zero and at most 400 days")]
+    Duration {
+        /// Which one.
+        name: &'static str,
+    },
+    /// The idle time-out is longer than the absolute one.
+    #[error("the idle time-out of {name} is longer than its absolute one")]
+    IdleAboveAbsolute {
+        /// Which lifetime.
+        name: &'static str,
+    },
+    /// An honest request could look like a thief.
+    #[error("the rotation interval must be longer than the grace")]
+    RotationWithinGrace,
+    /// Nobody could log in.
+    #[error("at least one session per owner must be allowed")]
+    NoSessions,
+    /// Not even an empty session would fit.
+    #[error("the size limit must be between 1 KiB and 1 MiB")]
+    SizeLimit,
+}

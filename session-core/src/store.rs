@@ -1,0 +1,340 @@
+//! The contract between the session logic and a database.
+
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::{Owner, Randomness, SessionId};
+
+/// A register per session: the contract that every database crate keeps.
+///
+/// A store keeps, for each [`SessionId`], an opaque payload with its [`Revision`], an expiry, an end and perhaps an
+/// [`Owner`]. It never sees a secret and never decodes a payload. Merging, rotation, login and theft detection are
+/// written once, in this crate, over these eight methods.
+///
+/// # Contract
+///
+/// - Only [`create`](Store::create) makes a session appear.
+/// - Each method on one id is **one atomic step** in the database, and one round trip.
+/// - Times are passed and returned as durations from now. The database's clock turns them into instants and decides
+///   what has expired; the application's clock decides nothing. Instants are kept no finer than durations are answered,
+///   so that two readers agree which of two sessions is older.
+/// - A session is *live* until its expiry, exactly: a load never returns an expired one, swept or not, and a write that
+///   waited on a lock until after the expiry does nothing. The expiry is always the earlier of the given `expires_in`
+///   and the end.
+/// - The store keeps the end itself. Only [`Expiry::Restart`] moves it.
+/// - The owner changes only with [`Expiry::Restart`].
+/// - A method sends its write once. Neither the store nor its driver repeats it, unless the server itself recognises
+///   the repetition or says that nothing was applied (a deadlock's victim, a serialization failure).
+/// - Payloads are binary safe, from 0 bytes to 1 MiB. Two ids or owners that differ in one bit differ.
+///
+/// # Cancellation
+///
+/// Dropping a method's future means that it happened wholly or not at all, and the next call works.
+///
+/// # Examples
+///
+/// `session-memory` is the file to copy, and `session-conformance` proves the copy.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Makes the session, unless a live one has this id.
+    ///
+    /// A row that has expired is overwritten as if it were not there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::AlreadyExists`] if a live session has this id, which is then untouched. After any other error the
+    /// outcome is unknown.
+    async fn create(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Returns the live session, never an expired one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if the row cannot be read as one of this store's; any other if the database fails.
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError>;
+
+    /// Replaces the entry if the session is live and its revision is `expected`; `false` if not.
+    ///
+    /// # Errors
+    ///
+    /// After any error the outcome is unknown.
+    async fn replace(
+        &self,
+        id: &SessionId,
+        expected: Revision,
+        entry: Entry<'_>,
+        expiry: Expiry,
+    ) -> Result<bool, StoreError>;
+
+    /// Moves the expiry, never past the end, if the session is live and its revision is `expected`; `false` if not.
+    ///
+    /// The revision, payload and owner stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// After any error the outcome is unknown.
+    async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError>;
+
+    /// Deletes the session if it is live and its revision is `expected`; `false` if not.
+    ///
+    /// # Errors
+    ///
+    /// After any error the outcome is unknown.
+    async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError>;
+
+    /// Returns the owner's live sessions. All durations are of one instant.
+    ///
+    /// It covers every session that was the owner's when it was called and still is; one that is created meanwhile may
+    /// be missed.
+    ///
+    /// # Errors
+    ///
+    /// Any but [`StoreError::AlreadyExists`], if the database fails.
+    async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError>;
+
+    /// Deletes the owner's sessions but `keep`, and returns how many live ones it deleted.
+    ///
+    /// It covers every session that was the owner's when it was called and still is; one that is created meanwhile may
+    /// be missed.
+    ///
+    /// # Errors
+    ///
+    /// After any error some sessions may be gone, others not.
+    async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError>;
+
+    /// Deletes at most `limit` expired sessions and returns how many: `0` when none is left, or where the database
+    /// expires them by itself.
+    ///
+    /// # Errors
+    ///
+    /// Any but [`StoreError::AlreadyExists`], if the database fails; the next call goes on.
+    async fn purge(&self, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// What is written: the payload under the revision that the writer chose, and the owner.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Entry<'a> {
+    /// The revision that this write gives the session.
+    pub revision: Revision,
+    /// The encoded session, opaque to the store.
+    pub payload: &'a [u8],
+    /// The user that the session belongs to, if somebody is logged in.
+    pub owner: Option<&'a Owner>,
+}
+
+impl<'a> Entry<'a> {
+    /// An entry without an owner.
+    #[must_use]
+    pub fn new(revision: Revision, payload: &'a [u8]) -> Self {
+        Self { revision, payload, owner: None }
+    }
+
+    /// The same entry with this owner.
+    #[must_use]
+    pub fn with_owner(self, owner: Option<&'a Owner>) -> Self {
+        Self { owner, ..self }
+    }
+
+    /// The same entry with this payload: what a wrapper that encrypts needs.
+    #[must_use]
+    pub fn with_payload<'b>(self, payload: &'b [u8]) -> Entry<'b>
+    where
+        'a: 'b,
+    {
+        Entry { payload, ..self }
+    }
+}
+
+/// What a [`Store::replace`] does to the expiry and the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Leaves both as they are, also one that another request has moved meanwhile: a write that is no use of the
+    /// session.
+    Keep,
+    /// Moves the expiry to so long from now, never past the end.
+    Extend(Duration),
+    /// Begins a new lifetime: a login.
+    Restart {
+        /// The new expiry, from now.
+        expires_in: Duration,
+        /// The new end, from now.
+        ends_in: Duration,
+    },
+}
+
+/// A live session as the store holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The revision of the last write.
+    pub revision: Revision,
+    /// The payload of the last write.
+    pub payload: Bytes,
+    /// How long until the session expires, unless it is touched. Never longer than `ends_in`.
+    pub expires_in: Duration,
+    /// How long until the session ends, whatever happens.
+    pub ends_in: Duration,
+}
+
+/// The name of one write: 8 random bytes that the writer chose. Two writes never share one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Revision([u8; 8]);
+
+impl Revision {
+    /// The revision with these bytes: for stores, which read it back, and for tests.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+
+    pub(crate) fn random() -> Result<Self, Randomness> {
+        crate::token::random().map(Self)
+    }
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revision({:016x})", u64::from_be_bytes(self.0))
+    }
+}
+
+/// The cause that a [`StoreError`] carries.
+pub type StoreErrorSource = Arc<dyn StdError + Send + Sync>;
+
+/// Why a store did not answer.
+///
+/// After any of them but [`AlreadyExists`](Self::AlreadyExists) the outcome of a write is unknown.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A live session has the id that was to be created.
+    #[error("a live session has this id already")]
+    AlreadyExists,
+    /// The database cannot be reached, refuses work or is full.
+    #[error("{backend} is not available")]
+    Unavailable {
+        /// The name of the database.
+        backend: &'static str,
+        /// What the driver said.
+        source: StoreErrorSource,
+    },
+    /// The database did not answer in time.
+    #[error("{backend} did not answer in time")]
+    TimedOut {
+        /// The name of the database.
+        backend: &'static str,
+        /// What the driver said.
+        source: StoreErrorSource,
+    },
+    /// The row or its payload cannot be read. It is left as it is.
+    #[error("{backend} holds a session that cannot be read")]
+    Corrupt {
+        /// The name of the database.
+        backend: &'static str,
+        /// What is wrong with it.
+        source: StoreErrorSource,
+    },
+    /// The database answered with any other error.
+    #[error("{backend} answered with an error")]
+    Backend {
+        /// The name of the database.
+        backend: &'static str,
+        /// What the driver said.
+        source: StoreErrorSource,
+    },
+}
+
+impl StoreError {
+    /// The database cannot be reached, refuses work or is full.
+    pub fn unavailable(backend: &'static str, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Unavailable { backend, source: Arc::new(source) }
+    }
+
+    /// The database did not answer in time.
+    pub fn timed_out(backend: &'static str, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::TimedOut { backend, source: Arc::new(source) }
+    }
+
+    /// The row or its payload cannot be read.
+    pub fn corrupt(backend: &'static str, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Corrupt { backend, source: Arc::new(source) }
+    }
+
+    /// The database answered with any other error.
+    pub fn backend(backend: &'static str, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Backend { backend, source: Arc::new(source) }
+    }
+}
+
+macro_rules! store_behind {
+    ($pointer:ident) => {
+        #[async_trait]
+        impl<S: Store + ?Sized> Store for $pointer<S> {
+            async fn create(
+                &self,
+                id: &SessionId,
+                entry: Entry<'_>,
+                expires_in: Duration,
+                ends_in: Duration,
+            ) -> Result<(), StoreError> {
+                (**self).create(id, entry, expires_in, ends_in).await
+            }
+
+            async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+                (**self).load(id).await
+            }
+
+            async fn replace(
+                &self,
+                id: &SessionId,
+                expected: Revision,
+                entry: Entry<'_>,
+                expiry: Expiry,
+            ) -> Result<bool, StoreError> {
+                (**self).replace(id, expected, entry, expiry).await
+            }
+
+            async fn touch(
+                &self,
+                id: &SessionId,
+                expected: Revision,
+                expires_in: Duration,
+            ) -> Result<bool, StoreError> {
+                (**self).touch(id, expected, expires_in).await
+            }
+
+            async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
+                (**self).delete(id, expected).await
+            }
+
+            async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
+                (**self).list(owner).await
+            }
+
+            async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
+                (**self).revoke(owner, keep).await
+            }
+
+            async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
+                (**self).purge(limit).await
+            }
+        }
+    };
+}
+
+store_behind!(Arc);
+store_behind!(Box);

@@ -1,0 +1,179 @@
+//! Ids, secrets and the token that joins them.
+
+use std::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use rand::{TryRng, rngs::SysRng};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::Randomness;
+
+/// Fills an array from the operating system's randomness.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Randomness> {
+    let mut bytes = [0; N];
+    SysRng.try_fill_bytes(&mut bytes).map_err(|_| Randomness)?;
+    Ok(bytes)
+}
+
+/// The name of a session: 16 random bytes, stable for its life and **not secret**.
+///
+/// It is the store's key, and what logs and lists of devices show. It opens nothing: for that a request needs the
+/// session's secret, too.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::SessionId;
+///
+/// let id: SessionId = "AAECAwQFBgcICQoLDA0ODw".parse()?;
+/// assert_eq!(id.as_bytes()[15], 15);
+/// assert_eq!(id.to_string(), "AAECAwQFBgcICQoLDA0ODw");
+/// # Ok::<(), session_core::InvalidSessionId>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId([u8; 16]);
+
+impl SessionId {
+    /// How many characters an id has when it is written out: 22, base64url.
+    pub const TEXT_LENGTH: usize = 22;
+
+    /// The id with these bytes: for stores, which read it back, and for tests.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    pub(crate) fn random() -> Result<Self, Randomness> {
+        random().map(Self)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; Self::TEXT_LENGTH];
+        f.pad(Base64UrlUnpadded::encode(&self.0, &mut text).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+impl std::str::FromStr for SessionId {
+    type Err = InvalidSessionId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSessionId> {
+        decode(text).map(Self).ok_or(InvalidSessionId)
+    }
+}
+
+/// The text is not 22 characters of base64url.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a session id is 22 characters of base64url")]
+pub struct InvalidSessionId;
+
+/// What proves that a request may use a session: 32 random bytes that rotate.
+///
+/// Only its SHA-256 is ever stored.
+#[derive(Clone)]
+pub(crate) struct SessionSecret(Zeroizing<[u8; 32]>);
+
+impl SessionSecret {
+    pub(crate) fn random() -> Result<Self, Randomness> {
+        random().map(Self::from_bytes)
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(crate) fn hash(&self) -> SecretHash {
+        SecretHash(Sha256::digest(self.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for SessionSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionSecret(..)")
+    }
+}
+
+/// SHA-256 of a secret: what a record keeps of it. Compared in constant time.
+#[derive(Clone, Copy)]
+pub(crate) struct SecretHash(pub(crate) [u8; 32]);
+
+impl PartialEq for SecretHash {
+    fn eq(&self, other: &Self) -> bool {
+        use ctutils::CtEq;
+        self.0.ct_eq(&other.0).to_bool()
+    }
+}
+
+impl Eq for SecretHash {}
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash(..)")
+    }
+}
+
+/// Id, generation and secret: 52 bytes, 70 characters base64url.
+#[derive(Clone)]
+pub(crate) struct SessionToken {
+    pub(crate) id: SessionId,
+    pub(crate) generation: u32,
+    pub(crate) secret: SessionSecret,
+}
+
+impl SessionToken {
+    pub(crate) const TEXT_LENGTH: usize = 70;
+
+    pub(crate) fn encode(&self) -> Zeroizing<String> {
+        let mut bytes = Zeroizing::new([0; 52]);
+        bytes[..16].copy_from_slice(&self.id.0);
+        bytes[16..20].copy_from_slice(&self.generation.to_be_bytes());
+        bytes[20..].copy_from_slice(self.secret.as_bytes());
+        Zeroizing::new(Base64UrlUnpadded::encode_string(bytes.as_slice()))
+    }
+
+    /// Reads a token whose MAC has been verified.
+    pub(crate) fn decode(text: &str) -> Option<Self> {
+        let bytes = Zeroizing::new(decode::<52>(text)?);
+        let (id, rest) = bytes.split_first_chunk::<16>()?;
+        let (generation, secret) = rest.split_first_chunk::<4>()?;
+        Some(Self {
+            id: SessionId(*id),
+            generation: u32::from_be_bytes(*generation),
+            secret: SessionSecret::from_bytes(secret.try_into().ok()?),
+        })
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionToken({}, generation {}, ..)", self.id, self.generation)
+    }
+}
+
+/// Decodes exactly `N` bytes of canonical base64url: one text for each value.
+pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != (N * 8).div_ceil(6) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    let decoded = Base64UrlUnpadded::decode(text, &mut bytes).ok()?.len();
+    (decoded == N).then_some(bytes)
+}
