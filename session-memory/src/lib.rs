@@ -1,1 +1,349 @@
-//! In-memory session store.
+//! Sessions in the memory of one process: for tests, for development, and for a service of one process that may forget
+//! its sessions when it restarts.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! use session_core::{Entry, Revision, SessionId, Store};
+//! use session_memory::MemoryStore;
+//!
+//! let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+//! let id = SessionId::from_bytes([7; 16]);
+//! let entry = Entry::new(Revision::from_bytes([1; 8]), b"what core has encoded");
+//!
+//! let store = MemoryStore::new();
+//! store.create(&id, entry, minute, hour).await?;
+//! assert_eq!(store.load(&id).await?.ok_or("gone")?.payload, "what core has encoded");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`MemoryStore`] is the only type to know; [`CapacityReached`] is what it says when it is full. It is also the
+//! reference: a new store begins as a copy of this file. It does **not** write to disk, and two processes never share
+//! one.
+//!
+//! # Testing your application
+//!
+//! A time-out of an hour needs no hour to be tested. Keep a clone of the store, which is another handle on the same
+//! sessions, and move its clock:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use std::time::Duration;
+//! # use session_core::{Entry, Revision, SessionId, Store};
+//! # use session_memory::MemoryStore;
+//! # let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+//! # let id = SessionId::from_bytes([7; 16]);
+//! # let entry = Entry::new(Revision::from_bytes([1; 8]), b"");
+//! let store = MemoryStore::new();
+//! let application = store.clone(); // goes into the application's session manager
+//!
+//! application.create(&id, entry, 20 * minute, 8 * hour).await?; // in a test, a login through the application
+//! store.advance(19 * minute);
+//! assert!(application.load(&id).await?.is_some());
+//! store.advance(minute);
+//! assert!(application.load(&id).await?.is_none(), "idle for twenty minutes");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - Nothing sleeps and no runtime needs to be paused: time passes as ever, and [`advance`](MemoryStore::advance) adds
+//!   to it.
+//! - The clock is the store's alone, as a database's would be. Every decision about a session is taken on it, so
+//!   time-outs, rotation and revocation all follow it.
+//! - Each test makes its own store; they never meet.
+
+mod owners;
+mod shard;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
+
+use crate::{
+    owners::Owners,
+    shard::{Row, Shard},
+};
+
+const BACKEND: &str = "memory";
+const SHARDS: usize = 64;
+
+/// The sessions of one process.
+///
+/// Cloning makes another handle on the same sessions. Expiry is exact to the millisecond, on a monotonic clock. Listing
+/// and revoking cost the owner's own sessions only, purging the expired ones only.
+///
+/// It is bounded: when it is full, expired sessions make room first; then a new one is refused with
+/// [`StoreError::Unavailable`]. A live session is never dropped.
+///
+/// # Examples
+///
+/// ```
+/// use session_memory::MemoryStore;
+///
+/// let store = MemoryStore::with_capacity(50_000);
+/// let same = store.clone();
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Sessions>);
+
+/// Locks are always taken in this order: one shard, then one part of the index.
+struct Sessions {
+    shards: Box<[Mutex<Shard>]>,
+    owners: Owners,
+    /// How many rows there are, expired ones included.
+    held: AtomicUsize,
+    capacity: usize,
+    started: Instant,
+    /// Milliseconds that `advance` has added.
+    advanced: AtomicU64,
+}
+
+impl MemoryStore {
+    /// How many sessions [`new`](Self::new) has room for.
+    pub const DEFAULT_CAPACITY: usize = 1_000_000;
+
+    /// An empty store with room for a million sessions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_capacity(Self::DEFAULT_CAPACITY)
+    }
+
+    /// An empty store with room for so many sessions. Nothing is allocated beforehand.
+    ///
+    /// The memory it may take is the capacity times the size of a session, which the session policy bounds.
+    #[must_use]
+    pub fn with_capacity(sessions: usize) -> Self {
+        Self(Arc::new(Sessions {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            owners: Owners::new(),
+            held: AtomicUsize::new(0),
+            capacity: sessions,
+            started: Instant::now(),
+            advanced: AtomicU64::new(0),
+        }))
+    }
+
+    /// Moves the clock of this store and all its clones forward, for tests: whole milliseconds, in addition to the time
+    /// that passes anyway.
+    pub fn advance(&self, time: Duration) {
+        self.0.advanced.fetch_add(milliseconds(time), Ordering::SeqCst);
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("sessions", &self.0.held.load(Ordering::Relaxed))
+            .field("capacity", &self.0.capacity)
+            .finish()
+    }
+}
+
+/// Why a full store refuses a new session: every session it holds is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("all {capacity} sessions that there is room for are live")]
+pub struct CapacityReached {
+    capacity: usize,
+}
+
+// No method awaits: each is one critical section (`list`, `revoke` and `purge`: one for each session or shard), so a
+// dropped future has happened wholly or not at all. The clock is read inside it: a write that waited for the lock until
+// after the expiry must do nothing.
+#[async_trait]
+impl Store for MemoryStore {
+    async fn create(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+    ) -> Result<(), StoreError> {
+        let payload = Bytes::copy_from_slice(entry.payload);
+        loop {
+            {
+                let mut shard = self.0.shard(id);
+                let now = self.0.now();
+                if shard.live(id, now).is_some() {
+                    return Err(StoreError::AlreadyExists);
+                }
+                self.0.remove(&mut shard, id);
+                if self.0.take_place() {
+                    let ends_at = after(now, ends_in);
+                    let expires_at = after(now, expires_in).min(ends_at);
+                    let owner = entry.owner.cloned();
+                    shard.insert(*id, Row::new(entry.revision, payload, owner, expires_at, ends_at));
+                    self.0.owners.change(id, None, entry.owner);
+                    return Ok(());
+                }
+            }
+            if !self.0.make_room() {
+                return Err(StoreError::unavailable(BACKEND, CapacityReached { capacity: self.0.capacity }));
+            }
+        }
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        let shard = self.0.shard(id);
+        let now = self.0.now();
+        Ok(shard.live(id, now).map(|row| row.loaded(now)))
+    }
+
+    async fn replace(
+        &self,
+        id: &SessionId,
+        expected: Revision,
+        entry: Entry<'_>,
+        expiry: Expiry,
+    ) -> Result<bool, StoreError> {
+        let payload = Bytes::copy_from_slice(entry.payload);
+        let mut shard = self.0.shard(id);
+        let now = self.0.now();
+        let Some((row, sweeps)) = shard.at_revision(id, expected, now) else { return Ok(false) };
+        row.revision = entry.revision;
+        row.payload = payload;
+        match expiry {
+            Expiry::Keep => {}
+            Expiry::Extend(expires_in) => row.expire(id, after(now, expires_in), sweeps),
+            Expiry::Restart { expires_in, ends_in } => {
+                row.ends_at = after(now, ends_in);
+                row.expire(id, after(now, expires_in), sweeps);
+                self.0.owners.change(id, row.owner.as_ref(), entry.owner);
+                row.owner = entry.owner.cloned();
+            }
+        }
+        Ok(true)
+    }
+
+    async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
+        let mut shard = self.0.shard(id);
+        let now = self.0.now();
+        let Some((row, sweeps)) = shard.at_revision(id, expected, now) else { return Ok(false) };
+        row.expire(id, after(now, expires_in), sweeps);
+        Ok(true)
+    }
+
+    async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
+        let mut shard = self.0.shard(id);
+        let now = self.0.now();
+        if shard.at_revision(id, expected, now).is_none() {
+            return Ok(false);
+        }
+        self.0.remove(&mut shard, id);
+        Ok(true)
+    }
+
+    async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
+        let ids = self.0.owners.sessions(owner);
+        let now = self.0.now();
+        let loaded = |id| {
+            let shard = self.0.shard(&id);
+            let row = shard.live(&id, now).filter(|row| row.owner.as_ref() == Some(owner))?;
+            Some((id, row.loaded(now)))
+        };
+        Ok(ids.into_iter().filter_map(loaded).collect())
+    }
+
+    async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
+        let mut revoked = 0;
+        for id in self.0.owners.sessions(owner).iter().filter(|id| keep != Some(id)) {
+            let mut shard = self.0.shard(id);
+            let now = self.0.now();
+            if shard.live(id, now).is_some_and(|row| row.owner.as_ref() == Some(owner)) {
+                self.0.remove(&mut shard, id);
+                revoked += 1;
+            }
+        }
+        Ok(revoked)
+    }
+
+    async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
+        let mut left = limit;
+        for shard in &self.0.shards {
+            left -= self.0.sweep(shard, left);
+        }
+        Ok(u64::from(limit - left))
+    }
+}
+
+impl Sessions {
+    /// The time since the store was made, in whole milliseconds: no finer, so that two readers agree which of two
+    /// sessions is older.
+    fn now(&self) -> u64 {
+        milliseconds(self.started.elapsed()).saturating_add(self.advanced.load(Ordering::SeqCst))
+    }
+
+    fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
+        enter(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
+    }
+
+    /// Removes the row, if there is one, live or expired.
+    fn remove(&self, shard: &mut Shard, id: &SessionId) {
+        if let Some(row) = shard.remove(id) {
+            self.owners.change(id, row.owner.as_ref(), None);
+            self.held.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    fn take_place(&self) -> bool {
+        let one_more = |held| (held < self.capacity).then_some(held + 1);
+        self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
+    }
+
+    /// Deletes one expired session, wherever it is. The caller holds no lock.
+    fn make_room(&self) -> bool {
+        self.shards.iter().any(|shard| self.sweep(shard, 1) == 1)
+    }
+
+    /// Deletes at most so many expired sessions of one shard, never holding its lock for long.
+    fn sweep(&self, shard: &Mutex<Shard>, limit: u32) -> u32 {
+        const STEPS_UNDER_ONE_LOCK: usize = 64;
+        let mut deleted = 0;
+        loop {
+            let mut shard = enter(shard);
+            let now = self.now();
+            for _ in 0..STEPS_UNDER_ONE_LOCK {
+                let due = if deleted < limit { shard.due(now) } else { None };
+                let Some(id) = due else { return deleted };
+                if shard.live(&id, now).is_some() {
+                    shard.postpone(&id);
+                } else {
+                    self.remove(&mut shard, &id);
+                    deleted += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Enters a lock, also one that a panic has left: no critical section here leaves anything half done.
+fn enter<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn after(now: u64, time: Duration) -> u64 {
+    now.saturating_add(milliseconds(time))
+}
+
+/// Whole milliseconds, at most 2^43 of them (279 years), so that adding a few never overflows.
+fn milliseconds(time: Duration) -> u64 {
+    const LONGEST: u64 = 1 << 43;
+    u64::try_from(time.as_millis()).unwrap_or(LONGEST).min(LONGEST)
+}
