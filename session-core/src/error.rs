@@ -70,11 +70,9 @@ impl Error {
             Self::Store(StoreError::Corrupt { .. }) => Status::INTERNAL_SERVER_ERROR,
             Self::Store(_) | Self::OutcomeUnknown | Self::Contended => Status::SERVICE_UNAVAILABLE,
             Self::Gone | Self::Superseded | Self::LoginRevoked | Self::LoginExpired => Status::CONFLICT,
-            Self::ResponseSent
-            | Self::TooLarge { .. }
-            | Self::Encode(_)
-            | Self::Decode(_)
-            | Self::Randomness(_) => Status::INTERNAL_SERVER_ERROR,
+            Self::ResponseSent | Self::TooLarge { .. } | Self::Encode(_) | Self::Decode(_) | Self::Randomness(_) => {
+                Status::INTERNAL_SERVER_ERROR
+            }
         }
     }
 }

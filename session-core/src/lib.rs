@@ -1,12 +1,84 @@
-//! Server-side HTTP sessions.
+//! Server-side HTTP sessions: the logic, over any store and under any framework.
+//!
+//! ```
+//! use session_core::{Error, SessionManager};
+//! use session_memory::MemoryStore;
+//!
+//! # async fn handle(request: http::Request<()>) -> Result<http::HeaderMap, Error> {
+//! let manager = SessionManager::development(MemoryStore::default()); // in production: SessionManager::new(store, keys)
+//! let exchange = manager.open(&request);                   // no I/O: a forged cookie never reaches the store
+//! let session = exchange.session().await?;                 // one load, when somebody asks
+//! let visits = session.update("visits", |n: &mut u64| *n += 1)?; // exact, however many requests do it at once
+//! session.login(42).await?;                                // a fresh token; the old one is dead
+//! exchange.commit().await?;                                // merged, never overwritten
+//! Ok(exchange.headers())                                   // at most one Set-Cookie
+//! # }
+//! ```
+//!
+//! - [`SessionManager`] holds what a site decides once: the [`Store`], the [`Keyring`], the [`CookieConfig`], the
+//!   [`Policy`].
+//! - [`Exchange`] is one request with its response: what an adapter for a framework opens and commits. For `tower` and
+//!   `axum` that is done: `session-tower`.
+//! - [`Session`] is what a handler touches.
+//! - [`Store`] is what a database crate implements: eight methods. `session-conformance` proves that it keeps the
+//!   contract.
+//! - [`SessionEvent`] tells an [`Observer`] what happens: by default `tracing` does, under the target `session`.
+//!
+//! It authenticates nobody, keeps no users, issues no JWT and knows no web framework. It needs a tokio runtime with its
+//! timer enabled, as the database drivers do.
+//!
+//! # What it cannot see or save
+//!
+//! A stolen token is found out when it is used after its owner's browser has proven the successor. That leaves:
+//!
+//! - a thief who uses the token only before its successor is proven, or within the grace; who keeps up with each
+//!   rotation, one request each; whose victim never comes back; who logs in or out with it, or passes a step-up himself;
+//!   whom a login or renewal of the victim locks out without an alarm. Device-bound sessions are the answer to these.
+//! - anonymous sessions, which never rotate;
+//! - false alarms: a browser that was restored from a jar older than the grace; a rotation that a database failover lost;
+//! - the user signs in again after the lost answer of a login or renewal, or a crash or failover then; after an older
+//!   response, carrying any cookie of the name, that arrives after a login's or renewal's answer; after a login in place
+//!   that was refused.
+//!
+//! Honest requests are safe while each takes less than the rotation interval and less than half the grace, until the
+//! browser has stored the answer: see [`Policy`].
 
+mod commit;
+mod cookie;
+mod epoch;
 mod error;
+mod event;
+mod exchange;
+mod field;
+mod format;
+mod incoming;
+mod keyring;
+mod load;
+mod login;
+mod manager;
+mod merge;
+mod moment;
 mod owner;
+mod policy;
+mod record;
+mod rotation;
+mod session;
 mod store;
 mod token;
 
 pub use async_trait::async_trait;
+pub use cookie::{CookieConfig, CookieConfigBuilder, SameSite};
 pub use error::{ConfigError, Error, Randomness, ValueError};
-pub use owner::{InvalidOwner, Owner};
+pub use event::{EndReason, EventKind, Observer, SessionEvent};
+pub use exchange::{Exchange, Outcome};
+pub use field::Field;
+pub use format::Format;
+pub use incoming::Incoming;
+pub use keyring::{Key, Keyring, SignedToken};
+pub use login::Login;
+pub use manager::SessionManager;
+pub use owner::{Device, InvalidOwner, Owner};
+pub use policy::{Lifetime, Policy, PolicyBuilder};
+pub use session::Session;
 pub use store::{Entry, Expiry, Loaded, Revision, Store, StoreError, StoreErrorSource};
 pub use token::{InvalidSessionId, SessionId};

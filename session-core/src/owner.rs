@@ -1,6 +1,17 @@
 //! Whose session it is; devices, ending, revoking, and the limit of sessions.
 
-use std::fmt;
+use std::{cmp::Reverse, fmt, time::Duration};
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    EndReason, Error, EventKind, SessionId, Store, StoreError, format,
+    incoming::Resource,
+    manager::Site,
+    merge::{MERGES, pause, read},
+    moment::Moment,
+    record::{Age, Data, Found},
+};
 
 /// The application's user id, opaque to the sessions: 1 to 255 bytes.
 ///
@@ -77,4 +88,141 @@ impl fmt::Debug for Owner {
 #[error("an owner has 1 to 255 bytes, this one has {length}")]
 pub struct InvalidOwner {
     length: usize,
+}
+
+/// A session in a user's list of devices.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Device {
+    /// The session's name, fit for a form: it is no secret.
+    pub id: SessionId,
+    /// Whether it is the session of this very request.
+    pub is_current: bool,
+    /// How long ago the login began.
+    pub age: Duration,
+    /// The last use was at most so long ago.
+    pub last_seen: Duration,
+    data: Data,
+}
+
+impl Device {
+    /// A value that the application stored in that session, as a label of the device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] if a value of another type is stored.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.data.get(key.as_bytes()).map(|value| format::decode(value)).transpose()
+    }
+
+    fn new(found: Found, current: Option<SessionId>) -> Self {
+        let age = Duration::from_millis(found.age_when_asked().max(0).unsigned_abs());
+        let unused = found.header().lifetime.idle.saturating_sub(found.left.expires_in);
+        Self {
+            id: found.id,
+            is_current: current == Some(found.id),
+            age,
+            last_seen: unused.min(age),
+            data: found.record.data,
+        }
+    }
+}
+
+/// The owner's sessions, the one that was begun last first. What cannot be read is left out, with an event.
+pub(crate) async fn devices(
+    site: &Site,
+    resource: &Resource,
+    owner: &Owner,
+    current: Option<SessionId>,
+) -> Result<Vec<Device>, Error> {
+    let asked = Moment::now();
+    let mut devices = Vec::new();
+    for (id, loaded) in site.store.list(owner).await? {
+        match Found::decode(id, loaded, asked) {
+            Ok(found) => devices.push(Device::new(found, current)),
+            Err(_) => site.tell(resource, EventKind::Unreadable, Some(id), Some(owner)),
+        }
+    }
+    devices.sort_by_key(|device| (device.age, device.id));
+    Ok(devices)
+}
+
+/// Ends the session if it is this owner's.
+pub(crate) async fn end(site: &Site, resource: &Resource, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+    let is_ended = match delete(&*site.store, owner, id).await {
+        Err(Error::Store(StoreError::Corrupt { .. })) => {
+            site.tell(resource, EventKind::Unreadable, Some(*id), None);
+            false
+        }
+        deleted => deleted?,
+    };
+    if is_ended {
+        site.tell(resource, EventKind::Ended(EndReason::EndedByOwner), Some(*id), Some(owner));
+    }
+    Ok(is_ended)
+}
+
+async fn delete(store: &dyn Store, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+    let mut failures = 0;
+    for attempt in 0..MERGES {
+        let revision = match read(store, id).await? {
+            Some(found) if found.header().owner.as_ref() == Some(owner) => found.revision,
+            Some(_) => return Ok(false),
+            // After a deletion whose answer was lost, it was ours.
+            None => return Ok(failures > 0),
+        };
+        match store.delete(id, revision).await {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(_) if failures < 2 => failures += 1,
+            Err(error) => return Err(error.into()),
+        }
+        pause(attempt).await;
+    }
+    Err(Error::Contended)
+}
+
+/// Ends the owner's oldest sessions until no more than the limit are left, exempting none: so parallel logins agree.
+/// `false` if `own` was among them.
+pub(crate) async fn evict(
+    site: &Site,
+    resource: &Resource,
+    owner: &Owner,
+    limit: u32,
+    own: SessionId,
+) -> Result<bool, Error> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    for attempt in 0..MERGES {
+        let asked = Moment::now();
+        let mut listed: Vec<_> = site
+            .store
+            .list(owner)
+            .await?
+            .into_iter()
+            .map(|(id, loaded)| {
+                let revision = loaded.revision;
+                // What cannot be read counts as the oldest.
+                let age = Found::decode(id, loaded, asked).map_or(Age::MAX, |found| found.age_when_asked());
+                (Reverse(age), id, revision)
+            })
+            .collect();
+        listed.sort_unstable_by_key(|(age, id, _)| (*age, *id));
+        let surplus = listed.len().saturating_sub(limit);
+        let mut has_moved = false;
+        for (_, id, revision) in listed.drain(..surplus) {
+            if !site.store.delete(&id, revision).await? {
+                has_moved = true;
+                break;
+            }
+            site.tell(resource, EventKind::Ended(EndReason::TooManySessions), Some(id), Some(owner));
+            if id == own {
+                return Ok(false);
+            }
+        }
+        if !has_moved {
+            return Ok(true);
+        }
+        pause(attempt).await;
+    }
+    Err(Error::Contended)
 }

@@ -1,0 +1,298 @@
+//! Saving: what was changed is merged into what is stored; what is due rides along.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    Entry, Error, EventKind, Expiry, Outcome, Revision, SessionId,
+    exchange::{InFlight, Inner, Live, Standing},
+    merge::{Delta, MERGES, Overlay, Settled, Write, pause, read},
+    moment::{Moment, TimeLeft},
+    record::{Data, Found, Header, Record, length},
+    rotation,
+    token::{SecretHash, SessionSecret},
+};
+
+/// Why changes are saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// The end of the request: a due successor rides along.
+    Commit,
+    /// The handler asked for it.
+    Save,
+}
+
+/// The one thing to do next, worked out from the version of the state that it names.
+enum Step {
+    Done(Outcome),
+    Create { data: Data, version: u64 },
+    Replace { write: Box<Write>, is_changed: bool, version: u64 },
+    Touch(Live),
+}
+
+impl Inner {
+    /// Saves, and sends a successor that is stored and not yet proven.
+    pub(crate) async fn commit(&self) -> Result<Outcome, Error> {
+        let outcome = self.save(Occasion::Commit).await?;
+        self.send_successor();
+        Ok(outcome)
+    }
+
+    /// Saves the changes, or touches the session if that is due.
+    pub(crate) async fn save(&self, occasion: Occasion) -> Result<Outcome, Error> {
+        let _in_order = self.writing.lock().await;
+        self.save_in_order(occasion).await
+    }
+
+    /// The same for a caller who holds the lock that puts the writes in order.
+    pub(crate) async fn save_in_order(&self, occasion: Occasion) -> Result<Outcome, Error> {
+        self.resolve().await?;
+        for attempt in 0..MERGES {
+            match self.next_step(occasion)? {
+                Step::Done(outcome) => return Ok(outcome),
+                Step::Create { data, version } => {
+                    if self.carry(version, None) {
+                        let lifetime = self.site().policy.before_login;
+                        let (found, secret) = self.create(data, |secret| Header::new(secret, lifetime)).await?;
+                        self.tell(EventKind::Created, Some(&found));
+                        self.begin(found, secret, true);
+                        self.rebase()?;
+                        return Ok(Outcome::Saved);
+                    }
+                }
+                Step::Replace { write, is_changed, version } => {
+                    let gets_successor = write.record.header.pending.is_some();
+                    match self.put(*write, version).await {
+                        Ok(true) if gets_successor && !is_changed => return Ok(Outcome::Unchanged),
+                        Ok(true) => return Ok(Outcome::Saved),
+                        Ok(false) => pause(attempt).await,
+                        Err(error) if is_changed => return Err(error),
+                        Err(error) => {
+                            // Nothing was lost: the token goes on as it is.
+                            self.state().in_flight = None;
+                            self.tell(EventKind::SuccessorFailed(error), None);
+                            return Ok(Outcome::Unchanged);
+                        }
+                    }
+                }
+                Step::Touch(live) => match self.touch(&live.found).await {
+                    Ok(true) => return Ok(Outcome::Unchanged),
+                    Ok(false) => pause(attempt).await,
+                    Err(error) => {
+                        self.tell(EventKind::TouchFailed(error), Some(&live.found));
+                        return Ok(Outcome::Unchanged);
+                    }
+                },
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// The state to work on, with the version that tells whether it is still this one.
+    pub(crate) fn snapshot(&self) -> (Standing, Delta, u64) {
+        let state = self.state();
+        (state.standing.clone(), state.pending.clone(), state.version)
+    }
+
+    /// What a write does to the expiry: it is a use of the session, unless the request is a poll.
+    pub(crate) fn use_of(&self, found: &Found) -> Expiry {
+        if self.state().skip_touch { Expiry::Keep } else { Expiry::Extend(found.header().lifetime.idle) }
+    }
+
+    fn next_step(&self, occasion: Occasion) -> Result<Step, Error> {
+        let (standing, pending, version) = self.snapshot();
+        let (skip_touch, sent) = {
+            let state = self.state();
+            (state.skip_touch, state.sent)
+        };
+        let live = match standing {
+            Standing::Live(live) => live,
+            Standing::Lost(lost) => return Ok(Step::Done(lost.into())),
+            Standing::Barred(_) if pending.is_empty() => return Ok(Step::Done(Outcome::Unchanged)),
+            Standing::Barred(lost) => return Ok(Step::Done(lost.into())),
+            Standing::Absent => {
+                let data = pending.apply(&Data::new())?;
+                return match data.is_empty() {
+                    true => Ok(Step::Done(Outcome::Unchanged)),
+                    false if sent => Err(Error::ResponseSent),
+                    false => Ok(Step::Create { data, version }),
+                };
+            }
+        };
+        let Found { record, left, .. } = &*live.found;
+        let data = if pending.is_empty() { None } else { Some(pending.apply(&record.data)?) };
+        let data = data.filter(|data| *data != record.data);
+        let is_changed = data.is_some();
+        let rotation = self.site().policy.rotation;
+        let is_due = occasion == Occasion::Commit
+            && !sent
+            && rotation::is_due(&record.header, live.found.age(), rotation)
+            && left.asked.elapsed() < rotation;
+        let rotates = live.current_secret().filter(|_| is_due);
+        let idle = record.header.lifetime.idle;
+        if is_changed || rotates.is_some() {
+            let mut next = Record { header: record.header.clone(), data: data.unwrap_or_else(|| record.data.clone()) };
+            self.judge_size(&next.data)?;
+            if let Some(secret) = rotates {
+                rotation::propose(&mut next.header, secret)?;
+            }
+            let write = Write::new(&live.found, next, self.use_of(&live.found))?;
+            return Ok(Step::Replace { write: Box::new(write), is_changed, version });
+        }
+        let used = idle.min(left.to_end()).saturating_sub(left.to_expiry());
+        let is_due = used > (idle / 10).min(Duration::from_secs(60));
+        Ok(if is_due && !skip_touch { Step::Touch(live) } else { Step::Done(Outcome::Unchanged) })
+    }
+
+    /// Moves the expiry; `false` if the session has moved on, and what it is now has been adopted.
+    async fn touch(&self, found: &Found) -> Result<bool, Error> {
+        let store = &*self.site().store;
+        let idle = found.header().lifetime.idle;
+        if !store.touch(&found.id, found.revision, idle).await? {
+            // Where it is lost, the next step says so.
+            let _ = self.adopt(read(store, &found.id).await?);
+            self.rebase()?;
+            return Ok(false);
+        }
+        let ends_in = found.left.to_end();
+        let left = TimeLeft { asked: Moment::now(), expires_in: idle.min(ends_in), ends_in };
+        let mut state = self.state();
+        if let Standing::Live(live) = &mut state.standing {
+            live.found = Arc::new(Found { left, ..found.clone() });
+        }
+        Ok(true)
+    }
+
+    /// Sends a write with the changes that it was made of, until its outcome is known. `false`: it was not applied, and
+    /// the changes wait for the next.
+    pub(crate) async fn put(&self, write: Write, version: u64) -> Result<bool, Error> {
+        let write = Arc::new(write);
+        if !self.carry(version, Some(write.clone())) {
+            return Ok(false);
+        }
+        let settled = write.settle(&*self.site().store, false).await;
+        self.finish(settled)
+    }
+
+    /// Moves the pending changes into the write that was made of them; `false` if others have come in between.
+    pub(crate) fn carry(&self, version: u64, write: Option<Arc<Write>>) -> bool {
+        let mut state = self.state();
+        if state.version != version {
+            return false;
+        }
+        let carried = std::mem::take(&mut state.pending);
+        state.in_flight = Some(InFlight { carried, write });
+        true
+    }
+
+    /// The changes on their way have not arrived: they wait for the next write.
+    pub(crate) fn put_back(&self) {
+        let mut state = self.state();
+        if let Some(InFlight { carried, .. }) = state.in_flight.take() {
+            state.pending = carried.then(std::mem::take(&mut state.pending));
+        }
+    }
+
+    /// Resolves what an earlier call left in flight when it failed or was dropped.
+    pub(crate) async fn resolve(&self) -> Result<(), Error> {
+        let Some(InFlight { write, .. }) = self.state().in_flight.clone() else { return Ok(()) };
+        let store = &*self.site().store;
+        match write {
+            Some(write) => {
+                let settled = write.settle(store, true).await;
+                self.finish(settled).map(|_| ())
+            }
+            None => {
+                // A creation goes on under a fresh id. Of a change of generation, the generation tells.
+                let id = match &self.state().standing {
+                    Standing::Live(live) => Some(live.found.id),
+                    _ => None,
+                };
+                if let Some(id) = id {
+                    let _ = self.adopt(read(store, &id).await?);
+                }
+                self.put_back();
+                self.rebase()
+            }
+        }
+    }
+
+    fn finish(&self, settled: Result<Settled, Error>) -> Result<bool, Error> {
+        let is_applied = match settled {
+            Ok(Settled::Applied(found)) => {
+                self.state().in_flight = None;
+                self.adopt(Some(found)).is_ok()
+            }
+            Ok(Settled::Conflict(found)) => {
+                self.put_back();
+                let _ = self.adopt(Some(found));
+                false
+            }
+            Ok(Settled::Gone) => {
+                let _ = self.adopt(None);
+                false
+            }
+            Err(Error::OutcomeUnknown) => {
+                // To merge the changes again could apply them twice.
+                self.state().in_flight = None;
+                return Err(Error::OutcomeUnknown);
+            }
+            Err(error) => return Err(error),
+        };
+        self.rebase()?;
+        Ok(is_applied)
+    }
+
+    /// Works out anew what this request sees of its pending changes over what is stored now.
+    pub(crate) fn rebase(&self) -> Result<(), Error> {
+        loop {
+            let (standing, pending, version) = self.snapshot();
+            let seen = match &standing {
+                _ if pending.is_empty() => Overlay::default(),
+                Standing::Live(live) => pending.over(&live.found.record.data)?,
+                _ => pending.over(&Data::new())?,
+            };
+            let mut state = self.state();
+            if state.version == version {
+                state.seen = seen;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Stores a new session. Its outcome unknown, it is tried again once, under a fresh id.
+    pub(crate) async fn create(
+        &self,
+        data: Data,
+        header: impl Fn(SecretHash) -> Header,
+    ) -> Result<(Found, SessionSecret), Error> {
+        self.judge_size(&data)?;
+        let mut failure = None;
+        for _ in 0..2 {
+            let (id, own, secret) = (SessionId::random()?, Revision::random()?, self.mint()?);
+            let record = Record { header: header(secret.hash()).under(own), data: data.clone() };
+            let (expires_in, ends_in) = (record.header.lifetime.idle, record.header.lifetime.absolute);
+            let payload = record.encode();
+            let entry = Entry::new(own, &payload).with_owner(record.header.owner.as_ref());
+            let asked = Moment::now();
+            match self.site().store.create(&id, entry, expires_in, ends_in).await {
+                Ok(()) => {
+                    let left = TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in };
+                    return Ok((Found { id, record, revision: own, left }, secret));
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        self.put_back();
+        Err(failure.map_or(Error::Contended, Error::Store))
+    }
+
+    /// A fresh secret, unless there is no key to sign its token with.
+    pub(crate) fn mint(&self) -> Result<SessionSecret, Error> {
+        if self.site().keys.is_empty() { Err(crate::Randomness.into()) } else { Ok(SessionSecret::random()?) }
+    }
+
+    pub(crate) fn judge_size(&self, data: &Data) -> Result<(), Error> {
+        let (size, limit) = (length(data.iter()), self.site().policy.size_limit);
+        if size > limit { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
+    }
+}

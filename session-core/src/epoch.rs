@@ -1,0 +1,114 @@
+//! The owner's epoch: what makes a revocation beat a login in flight.
+//!
+//! An epoch is an entry of the same store, under an id that is made of the owner. It lives for a day, longer than any
+//! login takes; its age tells when the owner's sessions were last revoked, on the store's clock.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Entry, Error, EventKind, Expiry, Owner, Revision, SessionId, Store, StoreError,
+    incoming::Resource,
+    manager::Site,
+    merge::{MERGES, pause},
+    record::Unreadable,
+};
+
+const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The first byte of its payload. A session's is another.
+const VERSION: u8 = 0xe1;
+
+/// A session with the generation that it has.
+pub(crate) type Kept = (SessionId, u32);
+
+/// When the owner's sessions were last revoked.
+#[derive(Debug)]
+pub(crate) struct Epoch {
+    revision: Revision,
+    pub(crate) age: Duration,
+    /// The session that was not revoked.
+    pub(crate) kept: Option<Kept>,
+}
+
+fn id(owner: &Owner) -> SessionId {
+    let hash = Sha256::new().chain_update("session/epoch/v1").chain_update(owner.as_bytes()).finalize();
+    SessionId::from_bytes(std::array::from_fn(|at| hash[at]))
+}
+
+pub(crate) async fn read(store: &dyn Store, owner: &Owner) -> Result<Option<Epoch>, Error> {
+    let Some(loaded) = store.load(&id(owner)).await? else { return Ok(None) };
+    let kept = decode(&loaded.payload).ok_or_else(|| StoreError::corrupt("the store", Unreadable))?;
+    Ok(Some(Epoch { revision: loaded.revision, age: LIFETIME.saturating_sub(loaded.ends_in), kept }))
+}
+
+/// Moves the epoch on from what was seen when the revocation began. One that another has moved meanwhile need not be
+/// moved again; one that has expired has not moved.
+pub(crate) async fn advance(
+    store: &dyn Store,
+    owner: &Owner,
+    seen: Option<&Epoch>,
+    kept: Option<Kept>,
+) -> Result<(), Error> {
+    let id = id(owner);
+    let payload = encode(kept);
+    let mut seen = seen.map(|epoch| epoch.revision);
+    let mut failures = 0;
+    for attempt in 0..MERGES {
+        let entry = Entry::new(Revision::random()?, &payload);
+        let moved = match seen {
+            None => match store.create(&id, entry, LIFETIME, LIFETIME).await {
+                Err(StoreError::AlreadyExists) => return Ok(()),
+                created => created.map(|()| true),
+            },
+            Some(seen) => {
+                let expiry = Expiry::Restart { expires_in: LIFETIME, ends_in: LIFETIME };
+                store.replace(&id, seen, entry, expiry).await
+            }
+        };
+        match moved {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(_) if failures < 2 => failures += 1,
+            Err(error) => return Err(error.into()),
+        }
+        let now = read(store, owner).await?.map(|epoch| epoch.revision);
+        if now.is_some() && now != seen {
+            return Ok(());
+        }
+        seen = now;
+        pause(attempt).await;
+    }
+    Err(Error::Contended)
+}
+
+/// Ends the owner's sessions but the kept one, and his logins in flight; how many live sessions there were.
+pub(crate) async fn revoke(site: &Site, resource: &Resource, owner: &Owner, kept: Option<Kept>) -> Result<u64, Error> {
+    let store = &*site.store;
+    let seen = read(store, owner).await?;
+    advance(store, owner, seen.as_ref(), kept).await?;
+    let count = store.revoke(owner, kept.as_ref().map(|(id, _)| id)).await?;
+    site.tell(resource, EventKind::Revoked { count }, None, Some(owner));
+    Ok(count)
+}
+
+fn encode(kept: Option<Kept>) -> Vec<u8> {
+    let mut payload = vec![VERSION];
+    if let Some((id, generation)) = kept {
+        payload.extend(id.as_bytes());
+        payload.extend(generation.to_be_bytes());
+    }
+    payload
+}
+
+fn decode(payload: &[u8]) -> Option<Option<Kept>> {
+    match payload.split_first() {
+        Some((&VERSION, [])) => Some(None),
+        Some((&VERSION, kept)) => {
+            let (id, generation) = kept.split_first_chunk::<16>()?;
+            Some(Some((SessionId::from_bytes(*id), u32::from_be_bytes(generation.try_into().ok()?))))
+        }
+        _ => None,
+    }
+}

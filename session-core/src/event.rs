@@ -1,0 +1,138 @@
+//! What happens to sessions, told to an observer.
+
+use std::{fmt, net::IpAddr, time::SystemTime};
+
+use crate::{Error, Owner, SessionId};
+
+/// Something that happened to a session. It never holds a secret.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionEvent {
+    /// What happened.
+    pub kind: EventKind,
+    /// When, on this machine's clock.
+    pub at: SystemTime,
+    /// To which session, if one is known.
+    pub id: Option<SessionId>,
+    /// Whose session it is, if somebody is logged in.
+    pub owner: Option<Owner>,
+    /// The method of the request, if the adapter told it.
+    pub method: Option<String>,
+    /// The path of the request, without its query.
+    pub path: Option<String>,
+    /// The client's address: behind a trusted proxy the one that the proxy names.
+    pub peer: Option<IpAddr>,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// An anonymous session was stored for the first time.
+    Created,
+    /// Cookies of our name were not genuine. They were taken as absent, and the store was not asked.
+    BadCookie {
+        /// How many were not of a token's shape.
+        malformed: usize,
+        /// How many bore no signature of our keys.
+        wrongly_signed: usize,
+    },
+    /// A genuine token named no session, or one that it is a stranger to: expired, ended, or of an earlier login.
+    StaleCookie,
+    /// A secure cookie leaves over plain http, where browsers refuse it: is the proxy set up to say `https`?
+    InsecureTransport,
+    /// A successor of the session's token was stored and is sent.
+    SuccessorIssued,
+    /// The successor came back: it is now the session's token.
+    Rotated,
+    /// A user logged in.
+    LoggedIn,
+    /// A login was refused, because the owner's sessions were revoked after it began.
+    LoginRevoked,
+    /// The session got a new token, for a change of privilege.
+    Renewed,
+    /// The session was ended.
+    Ended(EndReason),
+    /// The owner's sessions were revoked.
+    Revoked {
+        /// How many live ones there were.
+        count: u64,
+    },
+    /// A token was used that its owner had replaced: it is in two hands. The session was ended.
+    TheftDetected,
+    /// The idle time-out could not be extended. Nothing was lost.
+    TouchFailed(Error),
+    /// A successor could not be stored. The token goes on as it is.
+    SuccessorFailed(Error),
+    /// A stored session cannot be read, and was left out of a list.
+    Unreadable,
+}
+
+/// Why a session was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// The user logged out.
+    Logout,
+    /// The user, or somebody for him, ended it from a list of devices.
+    EndedByOwner,
+    /// The owner had more sessions than the policy allows, and this was the oldest.
+    TooManySessions,
+    /// The login that was begun in it took too long.
+    LoginExpired,
+}
+
+/// Gets every [`SessionEvent`]. It is called within the request: it must not block.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{EventKind, Observer, SessionEvent};
+///
+/// #[derive(Debug)]
+/// struct Alarm;
+///
+/// impl Observer for Alarm {
+///     fn on(&self, event: &SessionEvent) {
+///         if let EventKind::TheftDetected = event.kind {
+///             eprintln!("session {:?} of {:?} was stolen", event.id, event.owner);
+///         }
+///     }
+/// }
+/// ```
+pub trait Observer: fmt::Debug + Send + Sync + 'static {
+    /// Is told what has happened.
+    fn on(&self, event: &SessionEvent);
+}
+
+/// Writes each event to `tracing`, under the target `session`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TracingObserver;
+
+impl Observer for TracingObserver {
+    fn on(&self, event: &SessionEvent) {
+        let SessionEvent { kind, id, owner, method, path, peer, .. } = event;
+        macro_rules! tell {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "session",
+                    ?kind,
+                    id = id.map(tracing::field::display),
+                    owner = owner.as_ref().map(tracing::field::display),
+                    method,
+                    path,
+                    peer = peer.map(tracing::field::display),
+                )
+            };
+        }
+        match kind {
+            EventKind::TheftDetected => tell!(warn),
+            EventKind::InsecureTransport
+            | EventKind::TouchFailed(_)
+            | EventKind::SuccessorFailed(_)
+            | EventKind::Unreadable => tell!(warn),
+            EventKind::BadCookie { .. } | EventKind::StaleCookie | EventKind::SuccessorIssued => tell!(debug),
+            _ => tell!(info),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a request tells: its cookies, its resource, its peer, and what trusted proxies say of it.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use zeroize::Zeroizing;
+
+/// What a request tells about itself.
+///
+/// It is made of a request of the `http` crate, or of bytes where a framework has types of its own.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::Incoming;
+///
+/// let cookies: &[u8] = b"theme=dark; __Host-session=...";
+/// let incoming = Incoming::new([cookies])
+///     .with_resource("GET", "/account")
+///     .with_peer([192, 0, 2, 7].into());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Incoming {
+    pub(crate) cookies: Vec<Bytes>,
+    pub(crate) token: Option<Zeroizing<String>>,
+    method: Option<String>,
+    path: Option<String>,
+    peer: Option<IpAddr>,
+    https: Option<bool>,
+    forwarded_for: Vec<String>,
+    forwarded_proto: Option<String>,
+}
+
+impl Incoming {
+    /// A request with these `Cookie` headers.
+    pub fn new<'a>(cookie_headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self { cookies: cookie_headers.into_iter().map(Bytes::copy_from_slice).collect(), ..Self::default() }
+    }
+
+    /// A client without cookies, which sends the token in a header of its own: `""` if it has none yet.
+    ///
+    /// Its response gets no `Set-Cookie`; what to send is [`Exchange::token`](crate::Exchange::token).
+    #[must_use]
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(Zeroizing::new(token.to_owned()));
+        self
+    }
+
+    /// The method and the path, without the query: for events.
+    #[must_use]
+    pub fn with_resource(mut self, method: &str, path: &str) -> Self {
+        self.method = Some(method.to_owned());
+        self.path = Some(path.to_owned());
+        self
+    }
+
+    /// The address at the other end of the connection.
+    #[must_use]
+    pub fn with_peer(mut self, peer: IpAddr) -> Self {
+        self.peer = Some(peer);
+        self
+    }
+
+    /// Whether the connection itself is TLS.
+    #[must_use]
+    pub fn with_https(mut self, https: bool) -> Self {
+        self.https = Some(https);
+        self
+    }
+
+    /// The values of `X-Forwarded-For` and `X-Forwarded-Proto`. They are believed only if the peer is a proxy that the
+    /// manager trusts.
+    #[must_use]
+    pub fn with_forwarded(mut self, forwarded_for: &str, proto: &str) -> Self {
+        self.forwarded_for = vec![forwarded_for.to_owned()];
+        self.forwarded_proto = Some(proto.to_owned());
+        self
+    }
+
+    /// Decides what to believe.
+    pub(crate) fn resource(self, trusted_proxies: &[IpAddr]) -> Resource {
+        let trusts = |address: &IpAddr| trusted_proxies.contains(&address.to_canonical());
+        let mut resource = Resource { method: self.method, path: self.path, peer: self.peer, https: self.https };
+        if self.peer.as_ref().is_some_and(trusts) {
+            if let Some(proto) = &self.forwarded_proto {
+                // The last one is the trusted proxy's own word.
+                let proto = proto.rsplit(',').next().unwrap_or_default().trim();
+                resource.https = Some(proto.eq_ignore_ascii_case("https"));
+            }
+            // From the last on, each is the word of the hop behind it: the first stranger is the client.
+            let hops = self.forwarded_for.iter().rev().flat_map(|line| line.rsplit(','));
+            for hop in hops.map_while(|hop| hop.trim().parse().ok()) {
+                resource.peer = Some(hop);
+                if !trusts(&hop) {
+                    break;
+                }
+            }
+        }
+        resource
+    }
+}
+
+impl From<&HeaderMap> for Incoming {
+    fn from(headers: &HeaderMap) -> Self {
+        let lines = |name: &str| -> Vec<String> {
+            let values = headers.get_all(name).into_iter();
+            values.map(|value| value.to_str().unwrap_or_default().to_owned()).collect()
+        };
+        Self {
+            forwarded_for: lines("x-forwarded-for"),
+            forwarded_proto: lines("x-forwarded-proto").pop(),
+            ..Self::new(headers.get_all(header::COOKIE).into_iter().map(http::HeaderValue::as_bytes))
+        }
+    }
+}
+
+impl<B> From<&http::Request<B>> for Incoming {
+    fn from(request: &http::Request<B>) -> Self {
+        Self::from(request.headers()).with_resource(request.method().as_str(), request.uri().path())
+    }
+}
+
+/// What is believed of a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resource {
+    pub(crate) method: Option<String>,
+    pub(crate) path: Option<String>,
+    pub(crate) peer: Option<IpAddr>,
+    /// `None`: unknown.
+    pub(crate) https: Option<bool>,
+}

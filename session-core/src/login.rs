@@ -1,0 +1,418 @@
+//! What moves the generation: login, renewal, logout; and a login over several requests.
+
+use std::time::Duration;
+
+use crate::{
+    EndReason, Error, EventKind, Expiry, Owner, Session,
+    commit::Occasion,
+    epoch::{self, Epoch, Kept},
+    exchange::{Answer, Inner, Live, Lost, Standing},
+    merge::{MERGES, Settled, Write, pause, read},
+    moment::Moment,
+    owner,
+    record::{Age, Data, Found, Header, Record, millis},
+    token::SessionSecret,
+};
+
+/// How long a login over several requests may take.
+const LOGIN_WINDOW: Age = 60 * 60 * 1000;
+
+/// What a login is taken to have begun earlier, for what clocks and rounding hide.
+const LOGIN_MARGIN: Duration = Duration::from_millis(100);
+
+/// How often a deletion is sent while it fails.
+const DELETIONS: u32 = 3;
+
+/// Who logs in, and how.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Error, Login, Owner, Session};
+///
+/// async fn remembered(session: &Session, user: u64) -> Result<(), Error> {
+///     session.login(Login::new(Owner::from(user)).remembered(true)).await
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Login {
+    owner: Owner,
+    remembered: bool,
+    ends_others: bool,
+}
+
+impl Login {
+    /// A login of this user.
+    #[must_use]
+    pub fn new(owner: impl Into<Owner>) -> Self {
+        Self { owner: owner.into(), remembered: false, ends_others: false }
+    }
+
+    /// Whether the session gets the lifetime of those who asked to be remembered.
+    #[must_use]
+    pub fn remembered(self, remembered: bool) -> Self {
+        Self { remembered, ..self }
+    }
+
+    /// Ends the owner's other sessions, and his logins in flight: after a password was changed or reset.
+    #[must_use]
+    pub fn ending_others(self) -> Self {
+        Self { ends_others: true, ..self }
+    }
+}
+
+impl<T: Into<Owner>> From<T> for Login {
+    fn from(owner: T) -> Self {
+        Self::new(owner)
+    }
+}
+
+impl Session {
+    /// Logs the user in: a fresh token, a new lifetime. The old token is dead at once.
+    ///
+    /// The values of an anonymous session, or of the same user's, are kept; another user's are dropped, and so is what was
+    /// changed in this request before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LoginRevoked`] if the user's sessions were revoked after this login began, or it cannot be told.
+    /// [`Error::LoginExpired`] if it began with [`begin_login`](Self::begin_login) more than an hour ago.
+    /// [`Error::Gone`] or [`Error::Superseded`] if the session was lost meanwhile. [`Error::ResponseSent`]. The store's:
+    /// then nobody has been logged in.
+    pub async fn login(&self, login: impl Into<Login>) -> Result<(), Error> {
+        self.inner().login(login.into()).await
+    }
+
+    /// Notes that a login begins that will take several requests: a second factor, a trip to an identity provider. A
+    /// revocation after this moment beats the login.
+    ///
+    /// To be called in the first of the requests, before anything is proven. An earlier note of the last hour stands; an
+    /// anonymous session with an older one is ended, and a new one takes its place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`], [`Error::Superseded`], [`Error::ResponseSent`] if the session would have to be created, and the
+    /// store's.
+    pub async fn begin_login(&self) -> Result<(), Error> {
+        self.inner().begin_login().await
+    }
+
+    /// Gives the session a fresh token, for a change of privilege: the old one is dead at once. Owner, values and
+    /// lifetime stay. A session that is not stored yet has no token to renew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`], [`Error::Superseded`], [`Error::ResponseSent`], and the store's.
+    pub async fn renew(&self) -> Result<(), Error> {
+        self.inner().renew().await
+    }
+
+    /// Ends the session. The handle is then an empty new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Superseded`] if a later login has overtaken this request: that one goes on, and no cookie is sent. The
+    /// store's: then the session may still be there, and no cookie is sent either.
+    pub async fn logout(&self) -> Result<(), Error> {
+        self.inner().logout().await
+    }
+}
+
+/// Since when a login has been under way.
+struct Began {
+    opened: Moment,
+    /// How old the note of `begin_login` was when the store was asked, and when that was.
+    noted: Option<(Age, Moment)>,
+}
+
+impl Began {
+    /// How long the login has been under way, at most.
+    fn age(&self) -> Duration {
+        let noted = self.noted.map(|(age, asked)| {
+            Duration::from_millis(age.max(0).unsigned_abs()).saturating_add(asked.elapsed_at_most())
+        });
+        self.opened.elapsed_at_most().max(noted.unwrap_or_default()).saturating_add(LOGIN_MARGIN)
+    }
+
+    fn is_within_window(&self) -> bool {
+        millis(self.age()) <= LOGIN_WINDOW
+    }
+}
+
+impl Inner {
+    fn began(&self, found: Option<&Found>) -> Began {
+        let noted = found.and_then(|found| {
+            let note = found.header().login_note?;
+            Some((found.age_when_asked().saturating_sub(note), found.left.asked))
+        });
+        Began { opened: self.opened, noted }
+    }
+
+    async fn login(&self, login: Login) -> Result<(), Error> {
+        let _in_order = self.writing.lock().await;
+        self.before_new_token().await?;
+        for attempt in 0..MERGES {
+            let (standing, pending, version) = self.snapshot();
+            let live = match standing {
+                Standing::Lost(lost) => return Err(lost.into()),
+                Standing::Live(live) => live,
+                Standing::Absent | Standing::Barred(_) => {
+                    let data = pending.apply(&Data::new())?;
+                    if !self.carry(version, None) {
+                        continue;
+                    }
+                    let lifetime = self.lifetime(&login);
+                    let header = |secret| Header {
+                        owner: Some(login.owner.clone()),
+                        ..Header::new(secret, lifetime).next_generation(secret, 0)
+                    };
+                    let (found, secret) = self.create(data, header).await?;
+                    return self.admit(found, secret, &login, None, self.began(None), true).await;
+                }
+            };
+            let Found { record, .. } = &*live.found;
+            let began = self.began(Some(&live.found));
+            let is_same_owner = record.header.owner.as_ref() == Some(&login.owner);
+            if !is_same_owner && !began.is_within_window() {
+                self.refuse_expired(&live).await?;
+                return Err(Error::LoginExpired);
+            }
+            let keeps_data = is_same_owner || record.header.owner.is_none();
+            let data = if keeps_data { pending.apply(&record.data)? } else { Data::new() };
+            self.judge_size(&data)?;
+            let secret = self.mint()?;
+            let lifetime = self.lifetime(&login);
+            let header = Header {
+                owner: Some(login.owner.clone()),
+                lifetime,
+                login_note: None,
+                ..record.header.next_generation(secret.hash(), 0)
+            };
+            let expiry = Expiry::Restart { expires_in: lifetime.idle, ends_in: lifetime.absolute };
+            let write = Write::new(&live.found, Record { header, data }, expiry)?;
+            if let Some(found) = self.move_generation(write, version).await? {
+                let replaced = (live.found.id, live.found.header().generation);
+                return self.admit(found, secret, &login, Some(replaced), began, live.is_new).await;
+            }
+            pause(attempt).await;
+        }
+        Err(Error::Contended)
+    }
+
+    /// What has to hold before anything is written that gives the client a token.
+    async fn before_new_token(&self) -> Result<(), Error> {
+        if self.state().sent {
+            return Err(Error::ResponseSent);
+        }
+        self.resolve().await
+    }
+
+    fn lifetime(&self, login: &Login) -> crate::Lifetime {
+        let policy = &self.site().policy;
+        if login.remembered { policy.remembered } else { policy.logged_in }
+    }
+
+    /// Writes the next generation, until the outcome is known. `None`: not applied, merge again.
+    async fn move_generation(&self, write: Write, version: u64) -> Result<Option<Found>, Error> {
+        let generation = write.record.header.generation;
+        if !self.carry(version, None) {
+            return Ok(None);
+        }
+        match write.settle(&*self.site().store, false).await? {
+            Settled::Applied(found) if found.header().generation == generation => Ok(Some(found)),
+            Settled::Applied(_) => Err(self.lose(Lost::Superseded).into()),
+            Settled::Gone => Err(self.lose(Lost::Gone).into()),
+            Settled::Conflict(found) => {
+                self.put_back();
+                self.adopt(Some(found))?;
+                self.rebase()?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The login is written; now it has to stand against revocations and the limit of sessions.
+    async fn admit(
+        &self,
+        found: Found,
+        secret: SessionSecret,
+        login: &Login,
+        replaced: Option<Kept>,
+        began: Began,
+        is_new: bool,
+    ) -> Result<(), Error> {
+        if let Ok(true) = self.stands(&found, login, replaced, &began).await {
+            self.tell(EventKind::LoggedIn, Some(&found));
+            self.begin(found, secret, is_new);
+            return self.rebase();
+        }
+        // Where this fails, nobody holds the token: the session expires.
+        let _ = self.site().store.delete(&found.id, found.revision).await;
+        self.tell(EventKind::LoginRevoked, Some(&found));
+        self.lose(Lost::Gone);
+        Err(Error::LoginRevoked)
+    }
+
+    async fn stands(&self, found: &Found, login: &Login, replaced: Option<Kept>, began: &Began) -> Result<bool, Error> {
+        let (site, owner) = (self.site(), &login.owner);
+        let epoch = epoch::read(&*site.store, owner).await?;
+        let is_revoked = |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != replaced);
+        if epoch.as_ref().is_some_and(is_revoked) {
+            return Ok(false);
+        }
+        if login.ends_others {
+            epoch::advance(&*site.store, owner, epoch.as_ref(), Some((found.id, found.header().generation))).await?;
+            let count = site.store.revoke(owner, Some(&found.id)).await?;
+            site.tell(&self.resource, EventKind::Revoked { count }, None, Some(owner));
+        }
+        match site.policy.sessions_per_owner {
+            Some(limit) => owner::evict(site, &self.resource, owner, limit, found.id).await,
+            None => Ok(true),
+        }
+    }
+
+    /// What had been proven in this session must not be dated now: an anonymous one is ended, an owner's forgets the
+    /// note, for a revocation ends it anyway.
+    async fn refuse_expired(&self, live: &Live) -> Result<(), Error> {
+        let found = &live.found;
+        if found.header().owner.is_none() {
+            return self.end_expired(found).await;
+        }
+        let header = Header { login_note: None, ..found.header().clone() };
+        let record = Record { header, data: found.record.data.clone() };
+        let forgotten = Write::new(found, record, Expiry::Keep)?.send(&*self.site().store).await?;
+        if let Some(forgotten) = forgotten {
+            self.adopt(Some(forgotten))?;
+        }
+        Ok(())
+    }
+
+    async fn end_expired(&self, found: &Found) -> Result<(), Error> {
+        if !self.delete_login(found).await? {
+            return Err(self.lose(Lost::Superseded).into());
+        }
+        self.tell(EventKind::Ended(EndReason::LoginExpired), Some(found));
+        self.end();
+        Ok(())
+    }
+
+    async fn begin_login(&self) -> Result<(), Error> {
+        let _in_order = self.writing.lock().await;
+        self.resolve().await?;
+        for attempt in 0..MERGES {
+            let (standing, pending, version) = self.snapshot();
+            let live = match standing {
+                Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
+                Standing::Live(live) => live,
+                Standing::Absent => {
+                    self.before_new_token().await?;
+                    let data = pending.apply(&Data::new())?;
+                    if !self.carry(version, None) {
+                        continue;
+                    }
+                    let lifetime = self.site().policy.before_login;
+                    let login_note = Some(-millis(self.opened.elapsed_at_most()));
+                    let header = |secret| Header { login_note, ..Header::new(secret, lifetime) };
+                    let (found, secret) = self.create(data, header).await?;
+                    self.tell(EventKind::Created, Some(&found));
+                    self.begin(found, secret, true);
+                    return self.rebase();
+                }
+            };
+            let Found { record, .. } = &*live.found;
+            let began = self.began(Some(&live.found));
+            if began.noted.is_some() && began.is_within_window() {
+                let outcome = self.save_in_order(Occasion::Save).await?;
+                return outcome.kept();
+            }
+            if began.noted.is_some() && record.header.owner.is_none() {
+                self.end_expired(&live.found).await?;
+                continue;
+            }
+            let data = pending.apply(&record.data)?;
+            self.judge_size(&data)?;
+            let opened = live.found.age().saturating_sub(millis(self.opened.elapsed_at_most()));
+            let header = Header { login_note: Some(opened), ..record.header.clone() };
+            let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;
+            if self.put(write, version).await? {
+                return Ok(());
+            }
+            pause(attempt).await;
+        }
+        Err(Error::Contended)
+    }
+
+    async fn renew(&self) -> Result<(), Error> {
+        let _in_order = self.writing.lock().await;
+        self.before_new_token().await?;
+        for attempt in 0..MERGES {
+            let (standing, pending, version) = self.snapshot();
+            let live = match standing {
+                Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
+                Standing::Absent => return Ok(()),
+                Standing::Live(live) => live,
+            };
+            let data = pending.apply(&live.found.record.data)?;
+            self.judge_size(&data)?;
+            let secret = self.mint()?;
+            let header = live.found.header().next_generation(secret.hash(), live.found.age());
+            let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;
+            if let Some(found) = self.move_generation(write, version).await? {
+                self.tell(EventKind::Renewed, Some(&found));
+                self.begin(found, secret, live.is_new);
+                return self.rebase();
+            }
+            pause(attempt).await;
+        }
+        Err(Error::Contended)
+    }
+
+    async fn logout(&self) -> Result<(), Error> {
+        let _in_order = self.writing.lock().await;
+        let live = match self.snapshot().0 {
+            Standing::Lost(Lost::Gone) | Standing::Barred(Lost::Gone) => return Ok(()),
+            Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
+            Standing::Absent => {
+                self.end();
+                return Ok(());
+            }
+            Standing::Live(live) => live,
+        };
+        // Until it has succeeded: also if this future is dropped.
+        self.state().answer = Answer::Silence;
+        if !self.delete_login(&live.found).await? {
+            return Err(self.lose(Lost::Superseded).into());
+        }
+        self.tell(EventKind::Ended(EndReason::Logout), Some(&live.found));
+        self.end();
+        Ok(())
+    }
+
+    /// Deletes the session, also where other requests have changed it meanwhile; `false` if it is another login's now.
+    async fn delete_login(&self, loaded: &Found) -> Result<bool, Error> {
+        let store = &*self.site().store;
+        let mut revision = loaded.revision;
+        let mut failures = 0;
+        for attempt in 0..MERGES {
+            match store.delete(&loaded.id, revision).await {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => {
+                    failures += 1;
+                    if failures == DELETIONS {
+                        return Err(error.into());
+                    }
+                }
+            }
+            let Some(found) = read(store, &loaded.id).await? else { return Ok(true) };
+            let (was, is) = (loaded.header(), found.header());
+            let is_same_login = was.owner == is.owner && (was.owner.is_some() || was.generation == is.generation);
+            if !is_same_login {
+                return Ok(false);
+            }
+            revision = found.revision;
+            pause(attempt).await;
+        }
+        Err(Error::Contended)
+    }
+}

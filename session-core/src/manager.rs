@@ -1,0 +1,178 @@
+//! The session manager: what a site decides once, and what works without a request.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Once},
+    time::SystemTime,
+};
+
+use crate::{
+    CookieConfig, Device, Error, EventKind, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy,
+    SessionEvent, SessionId, Store, epoch, event::TracingObserver, incoming::Resource, owner,
+};
+
+/// The sessions of a site: a store, keys, a cookie and a policy. Cheap to clone.
+///
+/// Two managers over one prefix or table of a store are two nodes of one site if they share the keys.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Key, Keyring, SessionManager};
+/// use session_memory::MemoryStore;
+///
+/// let keys = Keyring::new(Key::generate()?);
+/// let manager = SessionManager::new(MemoryStore::default(), keys);
+/// # Ok::<(), session_core::Randomness>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionManager(Arc<Site>);
+
+/// What a site decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: Keyring,
+    pub(crate) cookie: CookieConfig,
+    pub(crate) policy: Policy,
+    pub(crate) format: Format,
+    observer: Arc<dyn Observer>,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+}
+
+impl SessionManager {
+    /// A manager for production: `__Host-session`, `Secure`, `HttpOnly`, `SameSite=Lax`, the default [`Policy`].
+    #[must_use]
+    pub fn new(store: impl Store, keys: Keyring) -> Self {
+        Self(Arc::new(Site {
+            store: Arc::new(store),
+            keys,
+            cookie: CookieConfig::production(),
+            policy: Policy::default(),
+            format: Format::default(),
+            observer: Arc::new(TracingObserver),
+            trusted_proxies: Vec::new(),
+        }))
+    }
+
+    /// A manager for a developer's machine: a cookie that browsers accept over plain http, and a random key that is
+    /// forgotten at the end of the program. It warns once.
+    #[must_use]
+    pub fn development(store: impl Store) -> Self {
+        static WARNED: Once = Once::new();
+        WARNED.call_once(|| {
+            tracing::warn!(
+                target: "session",
+                "SESSIONS ARE IN DEVELOPMENT MODE: cookies travel over plain http and end with the program"
+            );
+        });
+        let keys = Key::generate().map_or_else(|_| Keyring::empty(), Keyring::new);
+        Self::new(store, keys).with_cookie(CookieConfig::development())
+    }
+
+    /// The same with another cookie.
+    #[must_use]
+    pub fn with_cookie(self, cookie: CookieConfig) -> Self {
+        self.with(|site| site.cookie = cookie)
+    }
+
+    /// The same with another policy. It applies to each session from its next login on.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        self.with(|site| site.policy = policy)
+    }
+
+    /// The same with another format for new values.
+    #[must_use]
+    pub fn with_format(self, format: Format) -> Self {
+        self.with(|site| site.format = format)
+    }
+
+    /// The same with another observer. The default writes to `tracing`.
+    #[must_use]
+    pub fn with_observer(self, observer: impl Observer) -> Self {
+        self.with(|site| site.observer = Arc::new(observer))
+    }
+
+    /// The same, believing what these proxies say in `X-Forwarded-For` and `X-Forwarded-Proto`. Nobody else is believed.
+    #[must_use]
+    pub fn with_trusted_proxies(self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.with(|site| site.trusted_proxies = proxies.into_iter().map(|proxy| proxy.to_canonical()).collect())
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Site)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// Begins an exchange: a request with its response. No I/O: cookies are checked, the store is not asked.
+    #[must_use]
+    pub fn open(&self, incoming: impl Into<Incoming>) -> Exchange {
+        Exchange::open(self.clone(), incoming.into())
+    }
+
+    /// The cookie's name and attributes.
+    #[must_use]
+    pub fn cookie(&self) -> &CookieConfig {
+        &self.0.cookie
+    }
+
+    /// The owner's live sessions, the one that was begun last first. What cannot be read is left out, with an event.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    pub async fn devices(&self, owner: &Owner) -> Result<Vec<Device>, Error> {
+        owner::devices(&self.0, &Resource::default(), owner, None).await
+    }
+
+    /// Ends one session of the owner's; `false` if there is no such session of this owner.
+    ///
+    /// The id may come from a form: it is no secret, and another owner's session is not ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`], [`Error::Contended`].
+    pub async fn end(&self, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+        owner::end(&self.0, &Resource::default(), owner, id).await
+    }
+
+    /// Ends every session of the owner's, and every login of his that has begun and not ended. Returns how many live
+    /// sessions there were.
+    ///
+    /// Within a login, as after a password was reset, use [`Login::ending_others`](crate::Login::ending_others): a login
+    /// in the request that called `revoke_all` is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`], [`Error::Contended`]: some may be ended, others not; call again.
+    pub async fn revoke_all(&self, owner: &Owner) -> Result<u64, Error> {
+        epoch::revoke(&self.0, &Resource::default(), owner, None).await
+    }
+
+    /// Deletes at most `limit` expired sessions and returns how many: `0` when none is left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]; the next call goes on.
+    pub async fn purge(&self, limit: u32) -> Result<u64, Error> {
+        Ok(self.0.store.purge(limit).await?)
+    }
+
+    /// Whether both are clones of one manager.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.0
+    }
+}
+
+impl Site {
+    pub(crate) fn tell(&self, resource: &Resource, kind: EventKind, id: Option<SessionId>, owner: Option<&Owner>) {
+        let Resource { method, path, peer, .. } = resource.clone();
+        self.observer.on(&SessionEvent { kind, at: SystemTime::now(), id, owner: owner.cloned(), method, path, peer });
+    }
+}

@@ -1,0 +1,50 @@
+//! How much time has passed on this machine since the store spoke. No decision needs its clock to be right.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+/// An instant on both clocks of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self { monotonic: Instant::now(), wall: SystemTime::now() }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.monotonic.elapsed()
+    }
+
+    /// The larger of what both clocks say: the monotonic one stands still while a virtual machine is suspended, the wall
+    /// clock can be set back.
+    pub(crate) fn elapsed_at_most(&self) -> Duration {
+        self.elapsed().max(self.wall.elapsed().unwrap_or_default())
+    }
+}
+
+/// What the store said of a session's time, and when it was asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeLeft {
+    pub(crate) asked: Moment,
+    /// When it was asked: until the expiry.
+    pub(crate) expires_in: Duration,
+    /// When it was asked: until the end.
+    pub(crate) ends_in: Duration,
+}
+
+impl TimeLeft {
+    /// Until the expiry, now.
+    pub(crate) fn to_expiry(self) -> Duration {
+        self.expires_in.saturating_sub(self.asked.elapsed())
+    }
+
+    /// Until the end, now.
+    pub(crate) fn to_end(self) -> Duration {
+        self.ends_in.saturating_sub(self.asked.elapsed())
+    }
+}

@@ -1,0 +1,259 @@
+//! How long sessions last, when tokens rotate, how many sessions a user may have.
+
+use std::{fmt::Write, time::Duration};
+
+use crate::ConfigError;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest lifetime: what browsers keep a cookie for (RFC 6265bis, section 5.5).
+const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// An idle and an absolute time-out that hold together.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::Lifetime;
+/// use std::time::Duration;
+///
+/// let shift = Lifetime::new(Duration::from_secs(15 * 60), Duration::from_secs(8 * 60 * 60));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    pub(crate) idle: Duration,
+    pub(crate) absolute: Duration,
+    pub(crate) persistent: bool,
+}
+
+impl Lifetime {
+    /// Ends after `idle` without use, and `absolute` after it began, whatever happens.
+    #[must_use]
+    pub const fn new(idle: Duration, absolute: Duration) -> Self {
+        Self { idle, absolute, persistent: false }
+    }
+
+    /// The same with a cookie that survives the end of the browser.
+    #[must_use]
+    pub const fn persistent(self) -> Self {
+        Self { persistent: true, ..self }
+    }
+
+    fn judge(self, name: &'static str) -> Result<(), ConfigError> {
+        judge_duration(self.idle, name)?;
+        judge_duration(self.absolute, name)?;
+        if self.idle > self.absolute { Err(ConfigError::IdleAboveAbsolute { name }) } else { Ok(()) }
+    }
+}
+
+fn judge_duration(duration: Duration, name: &'static str) -> Result<(), ConfigError> {
+    let range = Duration::from_millis(1)..=LONGEST;
+    if range.contains(&duration) { Ok(()) } else { Err(ConfigError::Duration { name }) }
+}
+
+/// What holds for the sessions of a site.
+///
+/// The default follows NIST SP 800-63B-4 at AAL2 for a login without "remember me".
+///
+/// # Honest requests are never taken for a thief's
+///
+/// while a request, until the browser has stored its answer, takes less than the rotation interval **and** less than
+/// half the grace. Choose both accordingly; the defaults allow 30 seconds.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Lifetime, Policy};
+/// use std::time::Duration;
+///
+/// let minutes = |n: u64| Duration::from_secs(n * 60);
+/// let policy = Policy::builder()
+///     .logged_in(Lifetime::new(minutes(10), minutes(8 * 60)))
+///     .sessions_per_owner(5)
+///     .build()?;
+/// println!("{}", policy.describe());
+/// # Ok::<(), session_core::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub(crate) before_login: Lifetime,
+    pub(crate) logged_in: Lifetime,
+    pub(crate) remembered: Lifetime,
+    pub(crate) rotation: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) sessions_per_owner: Option<u32>,
+    pub(crate) size_limit: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            before_login: Lifetime::new(HOUR, HOUR.saturating_mul(4)),
+            logged_in: Lifetime::new(HOUR, DAY),
+            remembered: Lifetime::new(DAY.saturating_mul(14), DAY.saturating_mul(30)).persistent(),
+            rotation: MINUTE.saturating_mul(15),
+            grace: MINUTE,
+            sessions_per_owner: None,
+            size_limit: 1 << 20,
+        }
+    }
+}
+
+impl Policy {
+    /// The default policy, to be changed.
+    #[must_use]
+    pub fn builder() -> PolicyBuilder {
+        PolicyBuilder(Self::default())
+    }
+
+    /// NIST SP 800-63B-4, section 2.1.3: a login lasts 30 days at most; being idle for 14 ends it here, too.
+    #[must_use]
+    pub fn aal1() -> Self {
+        let month = Self::default().remembered;
+        Self { logged_in: Lifetime { persistent: false, ..month }, remembered: month, ..Self::default() }
+    }
+
+    /// NIST SP 800-63B-4, section 2.2.3: a login lasts 24 hours at most, one hour without use. Remembering gives no more
+    /// time, it only keeps the cookie over the end of the browser.
+    #[must_use]
+    pub fn aal2() -> Self {
+        let day = Lifetime::new(HOUR, DAY);
+        Self { logged_in: day, remembered: day.persistent(), ..Self::default() }
+    }
+
+    /// NIST SP 800-63B-4, section 2.3.3: a login lasts 12 hours at most, 15 minutes without use, and not over the end of
+    /// the browser.
+    #[must_use]
+    pub fn aal3() -> Self {
+        let half_day = Lifetime::new(MINUTE.saturating_mul(15), HOUR.saturating_mul(12));
+        Self {
+            before_login: Lifetime::new(MINUTE.saturating_mul(15), HOUR),
+            logged_in: half_day,
+            remembered: half_day,
+            rotation: MINUTE.saturating_mul(5),
+            ..Self::default()
+        }
+    }
+
+    /// A sheet that a security reviewer can read.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut sheet = String::new();
+        let mut line = |what: &str, value: String| {
+            // Writing to a string does not fail.
+            let _ = writeln!(sheet, "{what:<38} {value}");
+        };
+        for (name, lifetime) in
+            [("before login", self.before_login), ("logged in", self.logged_in), ("remembered", self.remembered)]
+        {
+            line(&format!("{name}: ends without use after"), in_words(lifetime.idle));
+            line(&format!("{name}: ends in any case after"), in_words(lifetime.absolute));
+            let cookie = if lifetime.persistent { "until the session's end" } else { "until the browser is closed" };
+            line(&format!("{name}: the browser keeps it"), cookie.to_owned());
+        }
+        line("a login's token rotates every", in_words(self.rotation));
+        line("a replaced token is accepted for", in_words(self.grace));
+        let half_grace = in_words(self.rotation.min(self.grace / 2));
+        line("a request is safe while shorter than", half_grace);
+        let limit = self.sessions_per_owner.map_or("no limit".to_owned(), |limit| limit.to_string());
+        line("sessions per user", limit);
+        line("largest session", format!("{} bytes", self.size_limit));
+        sheet
+    }
+}
+
+/// A duration as a person writes it, exact to the millisecond.
+fn in_words(duration: Duration) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms")];
+    let mut rest = duration.as_millis();
+    let mut words = Vec::new();
+    for (length, unit) in units {
+        if rest >= length {
+            words.push(format!("{} {unit}", rest / length));
+            rest %= length;
+        }
+    }
+    words.join(" ")
+}
+
+/// Collects the parts of a [`Policy`] and judges them together.
+#[derive(Clone, Debug)]
+pub struct PolicyBuilder(Policy);
+
+impl PolicyBuilder {
+    /// How long a session without a login lasts. Default: idle 1 h, absolute 4 h.
+    #[must_use]
+    pub fn before_login(mut self, lifetime: Lifetime) -> Self {
+        self.0.before_login = lifetime;
+        self
+    }
+
+    /// How long a login lasts. Default: idle 1 h, absolute 24 h.
+    #[must_use]
+    pub fn logged_in(mut self, lifetime: Lifetime) -> Self {
+        self.0.logged_in = lifetime;
+        self
+    }
+
+    /// How long a login with "remember me" lasts. Default: idle 14 days, absolute 30, persistent.
+    #[must_use]
+    pub fn remembered(mut self, lifetime: Lifetime) -> Self {
+        self.0.remembered = lifetime;
+        self
+    }
+
+    /// How long after the last rotation a login's token gets a successor. Default: 15 min. A token that is used after
+    /// its successor was proven ends the session.
+    #[must_use]
+    pub fn rotation(mut self, interval: Duration) -> Self {
+        self.0.rotation = interval;
+        self
+    }
+
+    /// How long a replaced token is still accepted, for requests that were on their way. Default: 60 s.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.0.grace = grace;
+        self
+    }
+
+    /// How many sessions an owner may have: a further login ends the oldest. Default: no limit.
+    #[must_use]
+    pub fn sessions_per_owner(mut self, limit: u32) -> Self {
+        self.0.sessions_per_owner = Some(limit);
+        self
+    }
+
+    /// How many bytes an encoded session may take. Default and most: 1 MiB.
+    #[must_use]
+    pub fn size_limit(mut self, bytes: usize) -> Self {
+        self.0.size_limit = bytes;
+        self
+    }
+
+    /// Judges the whole.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names what does not fit together.
+    pub fn build(self) -> Result<Policy, ConfigError> {
+        let policy = self.0;
+        policy.before_login.judge("before_login")?;
+        policy.logged_in.judge("logged_in")?;
+        policy.remembered.judge("remembered")?;
+        judge_duration(policy.rotation, "rotation")?;
+        judge_duration(policy.grace, "grace")?;
+        if policy.rotation <= policy.grace {
+            return Err(ConfigError::RotationWithinGrace);
+        }
+        if policy.sessions_per_owner == Some(0) {
+            return Err(ConfigError::NoSessions);
+        }
+        if !(1024..=1 << 20).contains(&policy.size_limit) {
+            return Err(ConfigError::SizeLimit);
+        }
+        Ok(policy)
+    }
+}

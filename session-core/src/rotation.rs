@@ -1,0 +1,86 @@
+//! Rotation and theft: judge, derive, prove, retire. Pure functions over the header.
+//!
+//! A due token gets a successor that is *derived* from it, so that parallel requests derive the same one. The old token
+//! stays good until the successor is presented, which *proves* that the client has it; only then the old one is
+//! *retired*. A token that is used after that, and after the grace, is in two hands: theft.
+
+use std::time::Duration;
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::{
+    Randomness,
+    record::{Age, Header, Pending, millis},
+    token::{SessionSecret, SessionToken, random},
+};
+
+/// What a genuine token is to the session that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The session's token.
+    Current,
+    /// The successor, seen for the first time.
+    Pending,
+    /// The predecessor, within the grace.
+    Retired,
+    /// Of an earlier generation, within the grace after the present one began.
+    Late,
+    /// Of the present generation of somebody's login, but none of its tokens any more.
+    Theft,
+    /// Anything else: as if there were no token.
+    Stranger,
+}
+
+/// Judges a genuine token by the session's header and age.
+pub(crate) fn judge(header: &Header, token: &SessionToken, age: Age, grace: Duration) -> Verdict {
+    let within_grace = |since: Age| age.saturating_sub(since) <= millis(grace);
+    if token.generation < header.generation {
+        return if within_grace(header.generation_began) { Verdict::Late } else { Verdict::Stranger };
+    }
+    if token.generation > header.generation {
+        return Verdict::Stranger;
+    }
+    let presented = token.secret.hash();
+    if presented == header.secret {
+        Verdict::Current
+    } else if header.pending.is_some_and(|pending| presented == pending.secret) {
+        Verdict::Pending
+    } else if header.retired == Some(presented) && within_grace(header.rotated) {
+        Verdict::Retired
+    } else if header.owner.is_some() {
+        Verdict::Theft
+    } else {
+        Verdict::Stranger
+    }
+}
+
+/// Whether the token should get a successor: only a login's does, and a pending one is never replaced.
+pub(crate) fn is_due(header: &Header, age: Age, interval: Duration) -> bool {
+    header.owner.is_some() && header.pending.is_none() && age.saturating_sub(header.rotated) >= millis(interval)
+}
+
+/// Notes a successor of the current secret in the header.
+pub(crate) fn propose(header: &mut Header, current: &SessionSecret) -> Result<(), Randomness> {
+    let salt = random()?;
+    header.pending = derive(current, &salt).map(|successor| Pending { salt, secret: successor.hash() });
+    Ok(())
+}
+
+/// The successor that the salt makes of a secret.
+pub(crate) fn derive(secret: &SessionSecret, salt: &[u8; 16]) -> Option<SessionSecret> {
+    let mut successor = Zeroizing::new([0; 32]);
+    // RFC 5869. It refuses only lengths above 8160 bytes.
+    Hkdf::<Sha256>::new(Some(salt), secret.as_bytes()).expand(b"session/rotate/v1", &mut *successor).ok()?;
+    Some(SessionSecret::from_bytes(*successor))
+}
+
+/// The successor was presented: it becomes the current secret, and the old one is retired.
+pub(crate) fn promote(header: &mut Header, age: Age) {
+    if let Some(proven) = header.pending.take() {
+        header.retired = Some(header.secret);
+        header.secret = proven.secret;
+        header.rotated = age;
+    }
+}

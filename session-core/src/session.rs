@@ -1,0 +1,346 @@
+//! What a handler touches: the session's values, and what it is.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Device, Error, Exchange, Owner, SessionId,
+    commit::Occasion,
+    exchange::{Inner, Live, Standing, State},
+    format,
+    merge::{MERGES, Update, Write, pause, read},
+    record::{Data, Record, length},
+};
+
+/// The session of a request: its values, and what can be done with it. Cloning it gives another handle on the same.
+///
+/// Values that are inserted, updated or removed are kept in memory and saved when the request is committed, merged into
+/// what other requests saved meanwhile. What acts at once is `async`.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Error, Session};
+///
+/// fn put_into_cart(session: &Session, article: u64) -> Result<usize, Error> {
+///     let cart = session.update("cart", move |cart: &mut Vec<u64>| cart.push(article))?;
+///     Ok(cart.len())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Session(Exchange);
+
+impl Session {
+    pub(crate) fn of(exchange: Exchange) -> Self {
+        Self(exchange)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        self.0.inner()
+    }
+
+    /// The value under this key, as this request sees it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] if a value of another type is stored.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.raw(key).map(|value| format::decode(&value)).transpose()
+    }
+
+    /// Whether there is a value under this key.
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        self.raw(key).is_some()
+    }
+
+    /// The keys that have a value.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let state = self.inner().state();
+        let mut keys: Vec<_> = with_stored(&state, |stored| {
+            state.seen.entries(stored).map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect()
+        });
+        keys.sort_unstable();
+        keys
+    }
+
+    /// Sets the value under this key. A value equal to the stored one is no change, and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] if the value cannot be encoded, [`Error::TooLarge`] if the session would exceed the policy's
+    /// limit: then nothing has changed.
+    pub fn insert<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), Error> {
+        let encoded = self.inner().site().format.encode(value)?;
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        let mut state = self.inner().state();
+        let is_stored = with_stored(&state, |stored| state.seen.get(&key, stored) == Some(&encoded));
+        if is_stored && !state.seen.values.contains_key(&key) {
+            return Ok(());
+        }
+        self.see(&mut state, &key, Some(encoded.clone()))?;
+        state.pending.insert(key, encoded);
+        Ok(())
+    }
+
+    /// Removes the value under this key; whether there was one.
+    pub fn remove(&self, key: &str) -> bool {
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        let mut state = self.inner().state();
+        if !with_stored(&state, |stored| state.seen.get(&key, stored).is_some()) {
+            return false;
+        }
+        state.seen.values.insert(key.clone(), None);
+        state.version += 1;
+        state.pending.remove(key);
+        true
+    }
+
+    /// Removes every value, also those that other requests add before this one is saved.
+    pub fn clear(&self) {
+        let mut state = self.inner().state();
+        state.pending.clear();
+        state.seen.cleared = true;
+        state.seen.values.clear();
+        state.version += 1;
+    }
+
+    /// Changes the value under this key, or its default, and returns it as this request sees it.
+    ///
+    /// The closure runs again on what another request saved meanwhile: so N requests that add 1 at once add N. It must
+    /// have no effect but on the value, and must not touch the session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] if a value of another type is stored, [`Error::Encode`], [`Error::TooLarge`]: then nothing has
+    /// changed.
+    pub fn update<T, F>(&self, key: &str, change: F) -> Result<T, Error>
+    where
+        T: Default + Serialize + DeserializeOwned,
+        F: Fn(&mut T) + Send + Sync + 'static,
+    {
+        let format = self.inner().site().format;
+        let change = move |value: Option<&Bytes>| -> Result<(T, Bytes), Error> {
+            let mut value = value.map_or_else(|| Ok(T::default()), |value| format::decode(value))?;
+            change(&mut value);
+            let encoded = format.encode(&value)?;
+            Ok((value, encoded))
+        };
+        let change = Arc::new(change);
+        let update: Update = {
+            let change = change.clone();
+            Arc::new(move |value| change(value).map(|(_, encoded)| encoded))
+        };
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        loop {
+            let (before, version) = {
+                let state = self.inner().state();
+                (with_stored(&state, |stored| state.seen.get(&key, stored).cloned()), state.version)
+            };
+            // Unlocked: it is the application's code.
+            let (value, encoded) = change(before.as_ref())?;
+            let mut state = self.inner().state();
+            if state.version == version {
+                self.see(&mut state, &key, Some(encoded))?;
+                state.pending.update(key, update);
+                return Ok(value);
+            }
+        }
+    }
+
+    /// Does not count this request as use of the session: for a poll that must not keep the user signed in.
+    pub fn skip_touch(&self) {
+        self.inner().state().skip_touch = true;
+    }
+
+    /// The session's name, for logs and lists of devices; none before it is stored.
+    #[must_use]
+    pub fn id(&self) -> Option<SessionId> {
+        self.live(|live| live.found.id)
+    }
+
+    /// Who is logged in.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        self.live(|live| live.found.header().owner.clone()).flatten()
+    }
+
+    /// Whether the session was not there before this request.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.live(|live| live.is_new).unwrap_or(true)
+    }
+
+    /// How long ago the session, or its last login, began.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.live(|live| Duration::from_millis(live.found.age().max(0).unsigned_abs()))
+    }
+
+    /// How long until the session expires unless it is used.
+    #[must_use]
+    pub fn expires_in(&self) -> Option<Duration> {
+        self.live(|live| live.found.left.to_expiry())
+    }
+
+    /// How long until the session ends, whatever happens.
+    #[must_use]
+    pub fn ends_in(&self) -> Option<Duration> {
+        self.live(|live| live.found.left.to_end())
+    }
+
+    /// Takes the value out for one caller only, and saves that at once: for one-time codes and flash messages. Of many
+    /// callers at the same time one gets it, the others `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`]: the value stays. [`Error::Gone`], [`Error::Superseded`], or the store's: if it is unknown
+    /// whether the value was taken out, it is not handed out either.
+    pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        let inner = self.inner();
+        let _in_order = inner.writing.lock().await;
+        inner.resolve().await?;
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        for attempt in 0..MERGES {
+            let (standing, pending, version) = inner.snapshot();
+            let base = match &standing {
+                Standing::Live(live) => Some(&live.found),
+                Standing::Absent => None,
+                Standing::Barred(lost) | Standing::Lost(lost) => return Err((*lost).into()),
+            };
+            let mut data = pending.apply(base.map_or(&Data::new(), |found| &found.record.data))?;
+            let Some(taken) = data.remove(&key) else { return Ok(None) };
+            let value = format::decode(&taken)?;
+            let Some(found) = base else {
+                // Nothing is stored yet, so nobody else can take it.
+                let mut state = inner.state();
+                state.seen.values.insert(key.clone(), None);
+                state.version += 1;
+                state.pending.remove(key);
+                return Ok(Some(value));
+            };
+            inner.judge_size(&data)?;
+            let record = Record { header: found.header().clone(), data };
+            let write = Write::new(found, record, inner.use_of(found))?;
+            if inner.put(write, version).await? {
+                return Ok(Some(value));
+            }
+            pause(attempt).await;
+        }
+        Err(Error::Contended)
+    }
+
+    /// Saves the changes at once: for streams and websockets, whose response head has left, and for who must know.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`], [`Error::Superseded`]: nothing was saved. [`Error::ResponseSent`] if the session would have to be
+    /// created. Else as [`Exchange::commit`].
+    pub async fn save(&self) -> Result<(), Error> {
+        self.inner().save(Occasion::Save).await?.kept()
+    }
+
+    /// Looks again at what is stored, and puts this request's unsaved changes on top.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`] if the session has ended, [`Error::Superseded`] if a login or renewal has overtaken this request: a
+    /// websocket that was opened before the login does not become the user's. [`Error::Store`].
+    pub async fn reload(&self) -> Result<(), Error> {
+        let inner = self.inner();
+        let _in_order = inner.writing.lock().await;
+        inner.resolve().await?;
+        match inner.snapshot().0 {
+            Standing::Absent => Ok(()),
+            Standing::Barred(lost) | Standing::Lost(lost) => Err(lost.into()),
+            Standing::Live(live) => {
+                inner.adopt(read(&*inner.site().store, &live.found.id).await?)?;
+                inner.rebase()
+            }
+        }
+    }
+
+    /// The owner's sessions; none if nobody is logged in. The current one is marked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    pub async fn devices(&self) -> Result<Vec<Device>, Error> {
+        let Some(owner) = self.owner() else { return Ok(Vec::new()) };
+        crate::owner::devices(self.inner().site(), &self.inner().resource, &owner, self.id()).await
+    }
+
+    /// Ends one of the owner's sessions; `false` if he has none of this id, or nobody is logged in. To end the current
+    /// one is a [`logout`](Self::logout).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`], [`Error::Contended`].
+    pub async fn end(&self, id: &SessionId) -> Result<bool, Error> {
+        let Some(owner) = self.owner() else { return Ok(false) };
+        if self.id().as_ref() == Some(id) {
+            return self.logout().await.map(|()| true);
+        }
+        crate::owner::end(self.inner().site(), &self.inner().resource, &owner, id).await
+    }
+
+    /// Ends the owner's other sessions, and his logins that have begun elsewhere; how many live sessions there were.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`], [`Error::Contended`]: some may be ended, others not; call again.
+    pub async fn revoke_others(&self) -> Result<u64, Error> {
+        let kept = self.live(|live| {
+            let header = live.found.header();
+            header.owner.clone().map(|owner| (owner, (live.found.id, header.generation)))
+        });
+        let Some((owner, kept)) = kept.flatten() else { return Ok(0) };
+        crate::epoch::revoke(self.inner().site(), &self.inner().resource, &owner, Some(kept)).await
+    }
+
+    fn raw(&self, key: &str) -> Option<Bytes> {
+        let state = self.inner().state();
+        with_stored(&state, |stored| state.seen.get(key.as_bytes(), stored).cloned())
+    }
+
+    fn live<T>(&self, read: impl FnOnce(&Live) -> T) -> Option<T> {
+        match &self.inner().state().standing {
+            Standing::Live(live) => Some(read(live)),
+            _ => None,
+        }
+    }
+
+    /// Lets this request see the value, unless the session would become too large.
+    fn see(&self, state: &mut State, key: &Bytes, value: Option<Bytes>) -> Result<(), Error> {
+        let before = state.seen.values.insert(key.clone(), value);
+        let size = with_stored(state, |stored| length(state.seen.entries(stored)));
+        let limit = self.inner().site().policy.size_limit;
+        if size > limit {
+            match before {
+                Some(before) => state.seen.values.insert(key.clone(), before),
+                None => state.seen.values.remove(key),
+            };
+            return Err(Error::TooLarge { size, limit });
+        }
+        state.version += 1;
+        Ok(())
+    }
+}
+
+/// Looks at the values that are stored, as this exchange knows them.
+fn with_stored<T>(state: &State, look: impl FnOnce(&Data) -> T) -> T {
+    match &state.standing {
+        Standing::Live(live) => look(&live.found.record.data),
+        _ => look(&Data::new()),
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, owner) = (self.id(), self.owner());
+        f.debug_struct("Session").field("id", &id).field("owner", &owner).finish_non_exhaustive()
+    }
+}
