@@ -1,1 +1,159 @@
-//! The conformance kit.
+//! The conformance kit for session stores: whatever crate a store lives in, one line runs every clause of the
+//! [contract](session_core::Store) against it.
+//!
+//! ```
+//! # mod example {
+//! use std::time::Duration;
+//!
+//! use session_conformance::{Subject, async_trait, store_tests};
+//! # use session_core::Store;
+//! # type MyStore = Box<dyn Store>;
+//! # fn my_store(_: &str) -> MyStore { unimplemented!() }
+//!
+//! struct Mine;
+//!
+//! #[async_trait]
+//! impl Subject for Mine {
+//!     type Store = MyStore;
+//!
+//!     async fn open(&self, namespace: &str) -> MyStore {
+//!         my_store(namespace)
+//!     }
+//!
+//!     async fn pass(&self, time: Duration) {
+//!         tokio::time::sleep(time).await;
+//!     }
+//! }
+//!
+//! store_tests!(Mine);
+//! # }
+//! ```
+//!
+//! [`Subject`] is what a store's author writes, [`store_tests!`] makes one `#[test]` of each case, named by the sentence
+//! that must hold, and [`cases`] gives the same cases to a harness of one's own. The kit starts no server and never
+//! skips a case: a store that cannot be reached fails.
+//!
+//! It proves what can be seen through the eight methods. It does **not** prove what a database does when it is killed or
+//! cut off, nor that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt): a store tests these
+//! itself.
+//!
+//! # Write a store in an hour
+//!
+//! 1. Begin with a type and the eight methods. Decide how the database takes one atomic step for one id: a lock, a
+//!    conditional statement, a script. Never read first and write then.
+//! 2. Let the database's clock decide. Turn the durations into instants there, keep them as whole milliseconds, and
+//!    compare `expiry > now` in every read and every write, whatever sweeps the rows later.
+//! 3. `create` writes where there is no row, or an expired one. Every other write names the expected revision in its
+//!    condition, and answers `false` where nothing matched. Nothing is retried.
+//! 4. `Keep` leaves expiry, end and owner alone; `Extend` moves the expiry, never past the end; `Restart` sets all three.
+//! 5. Mount it on the kit by one line, and make the tests pass one by one.
+//!
+//! This is all of it, for a store that is one sorted map behind one lock: `tests/stranger.rs` of this crate, and its
+//! tests run.
+//!
+//! ```
+#![doc = include_str!("../tests/stranger.rs")]
+//! ```
+
+#![allow(clippy::unwrap_used, reason = "the kit is a test: it fails by panicking")]
+
+mod case;
+mod cases;
+mod history;
+mod trial;
+
+use std::time::Duration;
+
+use session_core::Store;
+pub use session_core::async_trait;
+
+pub use crate::case::{Case, cases, check};
+
+/// What a store's author writes for the kit: how to open a store, and how time passes for it.
+///
+/// # Examples
+///
+/// For a store whose clock a test can move, keep a handle on each store that was opened:
+///
+/// ```
+/// # use std::{sync::Mutex, time::Duration};
+/// # use session_conformance::{Subject, async_trait};
+/// # #[derive(Clone)] struct Handle(std::sync::Arc<dyn session_core::Store>);
+/// # impl Handle { fn new() -> Self { unimplemented!() } fn advance(&self, _: Duration) {} }
+/// #[derive(Default)]
+/// struct Mine(Mutex<Vec<Handle>>);
+///
+/// #[async_trait]
+/// impl Subject for Mine {
+/// #   type Store = std::sync::Arc<dyn session_core::Store>;
+///     // …
+///     async fn open(&self, _namespace: &str) -> Self::Store {
+///         let store = Handle::new();
+///         self.0.lock().unwrap().push(store.clone());
+/// #       let store = store.0;
+///         store
+///     }
+///
+///     async fn pass(&self, time: Duration) {
+///         self.0.lock().unwrap().iter().for_each(|store| store.advance(time));
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Subject: Send + Sync + 'static {
+    /// The store under test.
+    type Store: Store;
+
+    /// Opens the store with this prefix, table or collection, and makes what it needs there.
+    ///
+    /// Two namespaces never meet. Each is opened once, is new in each run, and matches `[a-z_][a-z0-9_]{0,47}`.
+    async fn open(&self, namespace: &str) -> Self::Store;
+
+    /// Lets time pass for all stores that were opened: by waiting, or by moving their clock. At least so much; the cases
+    /// ask for less than three seconds each.
+    async fn pass(&self, time: Duration);
+
+    /// How long one case may take before it fails: a minute, unless overridden.
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+}
+
+/// Makes one `#[test]` of each case, on a [`Subject`] that the expression builds anew for each.
+///
+/// # Examples
+///
+/// ```
+/// # use session_conformance::{Subject, async_trait, store_tests};
+/// # #[derive(Default)] struct Mine;
+/// # #[async_trait]
+/// # impl Subject for Mine {
+/// #     type Store = Box<dyn session_core::Store>;
+/// #     async fn open(&self, _: &str) -> Self::Store { unimplemented!() }
+/// #     async fn pass(&self, _: std::time::Duration) {}
+/// # }
+/// mod on_a_single_node {
+/// #   use super::*;
+///     store_tests!(Mine::default());
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! store_tests {
+    ($subject:expr) => {
+        $crate::each_case!({ $crate::name_tests }[$subject]);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! name_tests {
+    ([$subject:expr] $($module:ident: $($name:ident)*;)*) => {
+        $($(
+            #[test]
+            fn $name() {
+                $crate::check(stringify!($name), $subject);
+            }
+        )*)*
+    };
+}

@@ -1,0 +1,144 @@
+//! A dropped future: it happened wholly or not at all, and the next call works.
+
+use std::{
+    pin::pin,
+    task::Poll::{Pending, Ready},
+};
+
+use session_core::{
+    Entry,
+    Expiry::{Keep, Restart},
+    Loaded, SessionId, Store, StoreError,
+};
+
+use crate::{
+    Subject,
+    trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second},
+};
+
+/// How far a future comes before it is dropped: so many polls, and then either at once or when it is woken again.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    polls: u32,
+    at_once: bool,
+}
+
+/// Each cut, with an id of its own.
+fn cuts() -> impl Iterator<Item = (SessionId, Cut)> {
+    let cut = |number: u32| (id(u128::from(number)), Cut { polls: number / 2, at_once: number.is_multiple_of(2) });
+    (0..12).map(cut)
+}
+
+async fn drop_at<T>(cut: Cut, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut polls = cut.polls;
+    std::future::poll_fn(|context| {
+        if polls == 0 {
+            return Ready(None);
+        }
+        polls -= 1;
+        match future.as_mut().poll(context) {
+            Ready(answer) => Ready(Some(answer)),
+            Pending if polls == 0 && cut.at_once => Ready(None),
+            Pending => Pending,
+        }
+    })
+    .await
+}
+
+pub(crate) async fn a_dropped_create_leaves_no_session_or_all_of_it<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    for (id, cut) in cuts() {
+        drop_at(cut, trial.store().create(&id, first().with_owner(Some(&user)), HOUR, DAY)).await;
+        if let Some(loaded) = trial.load(id).await {
+            whole(&loaded, cut);
+        }
+        match trial.store().create(&id, first().with_owner(Some(&user)), HOUR, DAY).await {
+            Err(StoreError::AlreadyExists) => {}
+            created => answer("create", created),
+        }
+        whole(&trial.loaded(id).await, cut);
+        assert!(trial.listed(&user).await.contains(&id), "a `create` that was dropped ({cut:?}) left the list short");
+    }
+}
+
+pub(crate) async fn a_dropped_replace_leaves_the_old_state_or_the_new<S: Subject>(trial: &Trial<S>) {
+    let (ours, theirs) = (owner("user 42"), owner("user 43"));
+    let restart = Restart { expires_in: HOUR, ends_in: DAY };
+    for (id, cut) in cuts() {
+        trial.create(id, first().with_owner(Some(&ours)), HOUR, DAY).await;
+        drop_at(cut, trial.store().replace(&id, revision(1), second().with_owner(Some(&theirs)), restart)).await;
+        whole(&trial.loaded(id).await, cut);
+        the_next_write_works(trial, id, cut).await;
+        let lists = [trial.listed(&ours).await.contains(&id), trial.listed(&theirs).await.contains(&id)];
+        assert!(
+            lists == [true, false] || lists == [false, true],
+            "a `replace` that was dropped ({cut:?}) left the session in both owners' lists or in none"
+        );
+    }
+}
+
+pub(crate) async fn a_dropped_touch_leaves_the_session_whole<S: Subject>(trial: &Trial<S>) {
+    for (id, cut) in cuts() {
+        trial.create(id, first(), HOUR, DAY).await;
+        let mark = trial.mark();
+        drop_at(cut, trial.store().touch(&id, revision(1), 2 * HOUR)).await;
+        let loaded = trial.loaded(id).await;
+        whole(&loaded, cut);
+        trial.assert_left("the end, after a `touch` that was dropped", loaded.ends_in, DAY, mark);
+        the_next_write_works(trial, id, cut).await;
+    }
+}
+
+pub(crate) async fn a_dropped_delete_or_revoke_leaves_the_session_or_none<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    for (id, cut) in cuts() {
+        for revoke in [false, true] {
+            trial.create(id, first().with_owner(Some(&user)), HOUR, DAY).await;
+            if revoke {
+                drop_at(cut, trial.store().revoke(&user, None)).await;
+            } else {
+                drop_at(cut, trial.store().delete(&id, revision(1))).await;
+            }
+            if let Some(loaded) = trial.load(id).await {
+                whole(&loaded, cut);
+            }
+            trial.revoke(&user, None).await;
+            trial.assert_gone(id, &user, &format!("after a `delete` or `revoke` that was dropped ({cut:?})")).await;
+        }
+    }
+}
+
+pub(crate) async fn after_a_dropped_read_the_next_call_works<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    for (id, cut) in cuts() {
+        trial.create(id, first().with_owner(Some(&user)), HOUR, DAY).await;
+        // More often than a pool has connections.
+        for _ in 0..8 {
+            drop_at(cut, trial.store().load(&id)).await;
+            drop_at(cut, trial.store().list(&user)).await;
+            drop_at(cut, trial.store().purge(10)).await;
+        }
+        whole(&trial.loaded(id).await, cut);
+        the_next_write_works(trial, id, cut).await;
+        assert!(trial.listed(&user).await.contains(&id), "after a read that was dropped ({cut:?}) `list` missed one");
+    }
+}
+
+fn whole(loaded: &Loaded, cut: Cut) {
+    let of_one_write =
+        [first(), second()].iter().any(|entry| loaded.revision == entry.revision && loaded.payload == entry.payload);
+    assert!(of_one_write, "a call that was dropped ({cut:?}) left a session that nobody wrote: {loaded:?}");
+}
+
+/// A write that was dropped may still arrive, once.
+async fn the_next_write_works<S: Subject>(trial: &Trial<S>, id: SessionId, cut: Cut) {
+    for _ in 0..2 {
+        let loaded = trial.loaded(id).await;
+        let entry = Entry::new(revision(9), b"the next write");
+        if answer("replace", trial.store().replace(&id, loaded.revision, entry, Keep).await) {
+            return;
+        }
+    }
+    panic!("after a call that was dropped ({cut:?}) no `replace` is applied any more");
+}

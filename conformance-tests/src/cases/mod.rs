@@ -1,0 +1,111 @@
+//! The cases, one module for each part of the contract.
+
+pub(crate) mod cancel;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod linear;
+pub(crate) mod owner;
+pub(crate) mod payload;
+pub(crate) mod purge;
+pub(crate) mod race;
+pub(crate) mod replace;
+pub(crate) mod time;
+pub(crate) mod touch;
+
+/// Hands the list of all cases to another macro. It is the only list: a case that is not in it is dead code, which the
+/// compiler reports.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_case {
+    ({ $($call:tt)+ } $argument:tt) => {
+        $($call)+! {
+            $argument
+            create:
+                a_created_session_loads_as_it_was_written
+                only_create_makes_a_session_appear
+                create_over_a_live_session_is_already_exists
+                a_refused_create_leaves_the_live_session_untouched
+                create_succeeds_over_an_expired_session
+                create_succeeds_after_a_delete_and_a_revocation
+                of_40_concurrent_creates_exactly_one_wins
+                of_40_concurrent_creates_over_an_expired_session_exactly_one_wins;
+            replace:
+                replace_writes_the_payload_and_the_revision
+                replace_under_another_revision_does_nothing
+                of_40_concurrent_replaces_exactly_one_wins
+                a_replace_that_is_delivered_twice_applies_once
+                replace_never_revives_a_deleted_session
+                replace_never_revives_a_revoked_session
+                replace_never_revives_an_expired_session
+                replace_with_keep_leaves_expiry_and_end_alone
+                replace_with_keep_leaves_an_expiry_alone_that_a_touch_has_moved
+                replace_with_extend_moves_the_expiry
+                replace_with_extend_never_passes_the_end
+                replace_with_keep_or_extend_never_moves_the_end
+                replace_with_restart_moves_expiry_and_end;
+            touch:
+                touch_sets_the_time_left_that_it_was_given
+                touch_keeps_payload_owner_and_revision
+                touch_never_moves_the_expiry_past_the_end
+                touch_never_moves_the_end
+                touch_under_another_revision_does_nothing
+                touch_never_revives_a_deleted_session
+                touch_never_revives_an_expired_session;
+            delete:
+                a_deleted_session_is_neither_loaded_nor_listed
+                delete_under_another_revision_does_nothing
+                delete_of_an_expired_session_says_so
+                of_40_concurrent_deletes_exactly_one_wins;
+            owner:
+                list_shows_every_live_session_of_the_owner_and_no_other
+                list_shows_what_load_shows
+                list_never_shows_an_expired_session
+                list_measures_all_sessions_at_one_instant
+                revoke_keeps_exactly_the_session_that_it_was_told_to
+                revoke_without_one_to_keep_deletes_them_all_and_no_others
+                revoke_counts_live_sessions_only
+                only_restart_changes_the_owner
+                restart_moves_the_session_between_the_owners_lists
+                revoke_judges_the_owner_that_the_session_has_then
+                owners_that_differ_in_one_byte_differ;
+            time:
+                a_session_is_live_until_its_expiry_exactly
+                a_session_that_was_touched_expires_when_the_touch_said
+                a_session_never_outlives_its_end
+                the_expiry_is_never_past_the_end
+                the_longest_durations_are_kept_or_capped
+                no_time_left_ends_the_session_at_once
+                a_duration_below_a_millisecond_is_no_error;
+            payload:
+                payloads_of_any_size_come_back
+                an_empty_payload_is_a_session
+                payloads_of_any_bytes_come_back
+                any_revision_comes_back
+                ids_that_differ_in_one_bit_differ
+                ids_that_differ_in_letter_case_differ
+                two_namespaces_never_meet;
+            purge:
+                purge_deletes_no_live_session
+                purge_spares_a_session_whose_expiry_was_moved
+                purge_deletes_at_most_its_limit
+                purge_goes_on_until_none_is_left
+                purgers_beside_one_another_count_each_session_once
+                purge_never_takes_a_session_that_was_created_meanwhile;
+            race:
+                nothing_revives_when_delete_races_replace_touch_and_list
+                nothing_revives_when_revoke_races_replace_touch_and_list
+                a_revoke_that_races_a_login_takes_the_session_or_leaves_it
+                a_late_touch_never_moves_the_expiry_of_the_login_that_overtook_it
+                list_is_exact_once_concurrent_changes_are_over
+                list_misses_no_session_that_stands_and_shows_no_strangers;
+            linear:
+                a_concurrent_history_is_linearizable;
+            cancel:
+                a_dropped_create_leaves_no_session_or_all_of_it
+                a_dropped_replace_leaves_the_old_state_or_the_new
+                a_dropped_touch_leaves_the_session_whole
+                a_dropped_delete_or_revoke_leaves_the_session_or_none
+                after_a_dropped_read_the_next_call_works;
+        }
+    };
+}

@@ -1,0 +1,137 @@
+//! Payloads, ids, revisions and namespaces: bytes are bytes.
+
+use session_core::{Entry, Expiry, Revision, SessionId, Store};
+
+use crate::{
+    Subject,
+    trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second},
+};
+
+pub(crate) async fn payloads_of_any_size_come_back<S: Subject>(trial: &Trial<S>) {
+    const KIB: usize = 1024;
+    let sizes = [1, 255, 256, 4 * KIB, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 256 * KIB, KIB * KIB];
+    for (number, size) in (0..).zip(sizes) {
+        let payload = pattern(size);
+        trial.create(id(number), Entry::new(revision(1), &payload), HOUR, DAY).await;
+        assert!(
+            trial.loaded(id(number)).await.payload == payload,
+            "a created payload of {size} bytes came back changed"
+        );
+        let payload: Vec<u8> = payload.into_iter().rev().collect();
+        assert!(trial.replace(id(number), 1, Entry::new(revision(2), &payload), Expiry::Keep).await);
+        assert!(
+            trial.loaded(id(number)).await.payload == payload,
+            "a replaced payload of {size} bytes came back changed"
+        );
+    }
+}
+
+pub(crate) async fn an_empty_payload_is_a_session<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    trial.create(id(1), Entry::new(revision(1), b"").with_owner(Some(&user)), HOUR, DAY).await;
+    assert_eq!(trial.loaded(id(1)).await.payload, "", "an empty payload came back changed");
+    assert_eq!(trial.listed(&user).await, [id(1)].into(), "`list` misses a session with an empty payload");
+    assert!(trial.replace(id(1), 1, second(), Expiry::Keep).await, "a session with an empty payload was not replaced");
+    assert!(trial.replace(id(1), 2, Entry::new(revision(3), b""), Expiry::Keep).await);
+    assert_eq!(trial.loaded(id(1)).await.payload, "", "an empty payload came back changed");
+    assert!(trial.touch(id(1), 3, HOUR).await, "a session with an empty payload was not touched");
+    assert!(trial.delete(id(1), 3).await, "a session with an empty payload was not deleted");
+}
+
+pub(crate) async fn payloads_of_any_bytes_come_back<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let payloads: [&[u8]; 8] =
+        [&every_byte, b"\0", b"\0\0\0", b"a\0b", b"\xff\xfe", b"'; DROP TABLE s; --\\", b"\\x00", b"null\r\n"];
+    for (number, payload) in (0..).zip(payloads) {
+        trial.create(id(number), Entry::new(revision(1), payload).with_owner(Some(&user)), HOUR, DAY).await;
+    }
+    for (number, payload) in (0..).zip(payloads) {
+        assert_eq!(trial.loaded(id(number)).await.payload, payload, "a payload came back from `load` changed");
+    }
+    for (id, listed) in trial.list(&user).await {
+        let written = (0..).zip(payloads).find(|(number, _)| self::id(*number) == id).map(|(_, payload)| payload);
+        assert_eq!(written, Some(&*listed.payload), "a payload came back from `list` changed");
+    }
+}
+
+pub(crate) async fn any_revision_comes_back<S: Subject>(trial: &Trial<S>) {
+    let revisions = [
+        [0; 8],
+        [0xff; 8],
+        [0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        [0x80, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 1],
+        [1, 0, 0, 0, 0, 0, 0, 0],
+        *b"aAaAaAaA",
+        *b"AaAaAaAa",
+    ];
+    trial.create(id(1), Entry::new(Revision::from_bytes(revisions[0]), b""), HOUR, DAY).await;
+    for pair in revisions.windows(2) {
+        let (now, next) = (Revision::from_bytes(pair[0]), Revision::from_bytes(pair[1]));
+        assert_eq!(trial.loaded(id(1)).await.revision, now, "a revision came back changed");
+        let refused = trial.store().replace(&id(1), next, Entry::new(next, b""), Expiry::Keep).await;
+        assert!(!answer("replace", refused), "{now:?} was taken for {next:?}");
+        let replaced = trial.store().replace(&id(1), now, Entry::new(next, b""), Expiry::Keep).await;
+        assert!(answer("replace", replaced), "{now:?} was not recognised");
+    }
+}
+
+pub(crate) async fn ids_that_differ_in_one_bit_differ<S: Subject>(trial: &Trial<S>) {
+    let base = 0x5341_7A30_2D5F_0041_6100_FF80_7F20_0A00_u128;
+    let flips = || (0..128).step_by(3).map(|bit| base ^ (1 << bit)).chain([base, 0, u128::MAX]);
+    for number in flips() {
+        trial.create(id(number), Entry::new(revision(1), &number.to_be_bytes()), HOUR, DAY).await;
+    }
+    for number in flips() {
+        let payload = trial.loaded(id(number)).await.payload;
+        assert_eq!(payload, number.to_be_bytes()[..], "two ids that differ in one bit are one session");
+    }
+    assert!(trial.delete(id(base), 1).await);
+    for number in flips().filter(|number| *number != base) {
+        assert!(trial.load(id(number)).await.is_some(), "a session was deleted by an id that differs in one bit");
+    }
+}
+
+pub(crate) async fn ids_that_differ_in_letter_case_differ<S: Subject>(trial: &Trial<S>) {
+    let texts =
+        ["abcdefghijklmnopqrstuA", "ABCDEFGHIJKLMNOPQRSTUA", "AbCdEfGhIjKlMnOpQrStUA", "aBcDeFgHiJkLmNoPqRsTuA"];
+    let ids = texts.map(|text| text.parse::<SessionId>().unwrap());
+    let raw = [*b"session-forty-42", *b"SESSION-FORTY-42", *b"Session-Forty-42"].map(SessionId::from_bytes);
+    let ids = || ids.into_iter().chain(raw);
+    for (number, id) in ids().enumerate() {
+        trial.create(id, Entry::new(revision(1), &number.to_be_bytes()), HOUR, DAY).await;
+    }
+    for (number, id) in ids().enumerate() {
+        let payload = trial.loaded(id).await.payload;
+        assert_eq!(payload, number.to_be_bytes()[..], "two ids that differ in letter case are one session");
+    }
+}
+
+pub(crate) async fn two_namespaces_never_meet<S: Subject>(trial: &Trial<S>) {
+    let (user, other) = (owner("user 42"), trial.other_namespace().await);
+    trial.create(id(1), first().with_owner(Some(&user)), HOUR, DAY).await;
+    assert!(answer("load", other.load(&id(1)).await).is_none(), "a session was loaded from another namespace");
+    assert!(answer("list", other.list(&user).await).is_empty(), "a session was listed from another namespace");
+    answer("create", other.create(&id(1), second().with_owner(Some(&user)), HOUR, DAY).await);
+    assert_eq!(
+        trial.loaded(id(1)).await.payload,
+        "the first write",
+        "a `create` in another namespace changed this one"
+    );
+    assert_eq!(answer("revoke", other.revoke(&user, None).await), 1, "`revoke` counted another namespace's sessions");
+    assert!(trial.load(id(1)).await.is_some(), "`revoke` in another namespace deleted a session here");
+    assert!(!answer("delete", other.delete(&id(1), revision(1)).await), "a session was deleted from another namespace");
+    assert!(!answer("touch", other.touch(&id(1), revision(1), HOUR).await), "one was touched from another namespace");
+    assert_eq!(trial.listed(&user).await, [id(1)].into(), "another namespace changed this one's list");
+}
+
+/// Bytes that no text encoding and no compression leaves alone by chance.
+fn pattern(size: usize) -> Vec<u8> {
+    let mut state = 42_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..size).map(|_| next()).collect()
+}

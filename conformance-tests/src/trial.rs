@@ -1,0 +1,214 @@
+//! What a case holds while it runs: the store under test and the time that has passed for it.
+
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, Hasher, RandomState},
+    panic::resume_unwind,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
+use tokio::sync::Barrier;
+
+use crate::Subject;
+
+/// So soon sessions expire whose expiry a case waits for: long enough for the few operations that come before.
+pub(crate) const SOON: Duration = Duration::from_millis(500);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How much a duration may be off: rounding, and a database's clock that is slewed.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// One case on one store.
+pub(crate) struct Trial<S: Subject> {
+    subject: Arc<S>,
+    namespace: String,
+    store: Arc<S::Store>,
+    passed: Arc<Passed>,
+}
+
+/// How much time a case has let pass, and how much more it took.
+#[derive(Default)]
+pub(crate) struct Passed(Mutex<Waits>);
+
+#[derive(Clone, Copy, Default)]
+struct Waits {
+    asked: Duration,
+    /// Real time spent in `Subject::pass`.
+    spent: Duration,
+}
+
+/// A point in time: what is left of a duration is measured from it.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    at: Instant,
+    asked: Duration,
+}
+
+pub(crate) const fn id(number: u128) -> SessionId {
+    SessionId::from_bytes(number.to_be_bytes())
+}
+
+pub(crate) const fn revision(number: u64) -> Revision {
+    Revision::from_bytes(number.to_be_bytes())
+}
+
+pub(crate) fn owner(name: impl AsRef<[u8]>) -> Owner {
+    Owner::try_from(name.as_ref()).unwrap()
+}
+
+pub(crate) fn first() -> Entry<'static> {
+    Entry::new(revision(1), b"the first write")
+}
+
+pub(crate) fn second() -> Entry<'static> {
+    Entry::new(revision(2), b"the second write")
+}
+
+pub(crate) fn third() -> Entry<'static> {
+    Entry::new(revision(3), b"the third write")
+}
+
+/// The answer of a store that has no reason to fail.
+pub(crate) fn answer<T>(method: &str, answer: Result<T, StoreError>) -> T {
+    answer.unwrap_or_else(|error| panic!("`{method}` answered with an error where it has no reason to: {error:?}"))
+}
+
+impl<S: Subject> Trial<S> {
+    pub(crate) async fn new(subject: Arc<S>, passed: Arc<Passed>) -> Self {
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        // New for each run, too: a database keeps what the last run left.
+        let run = RandomState::new().build_hasher().finish();
+        let namespace = format!("kit_{run:016x}_{}", OPENED.fetch_add(1, Ordering::Relaxed));
+        let store = Arc::new(subject.open(&namespace).await);
+        Self { subject, namespace, store, passed }
+    }
+
+    /// A store that never meets this one, though its name begins like it.
+    pub(crate) async fn other_namespace(&self) -> S::Store {
+        self.subject.open(&format!("{}_b", self.namespace)).await
+    }
+
+    pub(crate) fn store(&self) -> Arc<S::Store> {
+        Arc::clone(&self.store)
+    }
+
+    pub(crate) async fn create(&self, id: SessionId, entry: Entry<'_>, expires_in: Duration, ends_in: Duration) {
+        answer("create", self.store.create(&id, entry, expires_in, ends_in).await);
+    }
+
+    pub(crate) async fn load(&self, id: SessionId) -> Option<Loaded> {
+        answer("load", self.store.load(&id).await)
+    }
+
+    /// Loads a session that must be there.
+    pub(crate) async fn loaded(&self, id: SessionId) -> Loaded {
+        self.load(id).await.unwrap_or_else(|| panic!("the session {id} is live, but `load` found nothing"))
+    }
+
+    pub(crate) async fn replace(&self, id: SessionId, expected: u64, entry: Entry<'_>, expiry: Expiry) -> bool {
+        answer("replace", self.store.replace(&id, revision(expected), entry, expiry).await)
+    }
+
+    pub(crate) async fn touch(&self, id: SessionId, expected: u64, expires_in: Duration) -> bool {
+        answer("touch", self.store.touch(&id, revision(expected), expires_in).await)
+    }
+
+    pub(crate) async fn delete(&self, id: SessionId, expected: u64) -> bool {
+        answer("delete", self.store.delete(&id, revision(expected)).await)
+    }
+
+    pub(crate) async fn list(&self, owner: &Owner) -> Vec<(SessionId, Loaded)> {
+        answer("list", self.store.list(owner).await)
+    }
+
+    /// The ids that the owner's list shows, each once.
+    pub(crate) async fn listed(&self, owner: &Owner) -> BTreeSet<SessionId> {
+        let list = self.list(owner).await;
+        let ids: BTreeSet<_> = list.iter().map(|(id, _)| *id).collect();
+        assert_eq!(ids.len(), list.len(), "`list` showed a session twice");
+        ids
+    }
+
+    pub(crate) async fn revoke(&self, owner: &Owner, keep: Option<SessionId>) -> u64 {
+        answer("revoke", self.store.revoke(owner, keep.as_ref()).await)
+    }
+
+    pub(crate) async fn purge(&self, limit: u32) -> u64 {
+        answer("purge", self.store.purge(limit).await)
+    }
+
+    /// Lets so much time pass, and a little more: a database's clock may be slewed.
+    pub(crate) async fn pass(&self, time: Duration) {
+        let start = Instant::now();
+        let time = time + SLACK;
+        self.subject.pass(time).await;
+        let mut waits = self.passed.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.asked += time;
+        waits.spent += start.elapsed();
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { at: Instant::now(), asked: self.passed.waits().asked }
+    }
+
+    /// Checks what is left of a duration that was given after `since`.
+    pub(crate) fn assert_left(&self, what: &str, left: Duration, given: Duration, since: Mark) {
+        let at_least = self.passed.waits().asked - since.asked;
+        let at_most = at_least + since.at.elapsed();
+        assert!(
+            left <= given.saturating_sub(at_least) + Duration::from_millis(1) && left + at_most + SLACK >= given,
+            "{what}: {left:?} are left of {given:?}, after {at_least:?} to {at_most:?}"
+        );
+    }
+
+    /// Checks that nothing makes the session appear any more.
+    pub(crate) async fn assert_gone(&self, id: SessionId, owner: &Owner, after: &str) {
+        let loaded = self.load(id).await;
+        assert!(loaded.is_none(), "{after}: `load` found the session that is gone: {loaded:?}");
+        assert!(!self.listed(owner).await.contains(&id), "{after}: `list` showed the session that is gone");
+    }
+
+    /// Runs the work so many times at once, each in its own task, and returns what each answered.
+    pub(crate) async fn together<T, F, W>(&self, tasks: u64, work: F) -> Vec<T>
+    where
+        F: Fn(u64, Arc<S::Store>) -> W,
+        W: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let start = Arc::new(Barrier::new(usize::try_from(tasks).unwrap()));
+        let spawn = |number| {
+            let (start, work) = (Arc::clone(&start), work(number, self.store()));
+            tokio::spawn(async move {
+                start.wait().await;
+                work.await
+            })
+        };
+        let handles: Vec<_> = (0..tasks).map(spawn).collect();
+        let mut answers = Vec::with_capacity(handles.len());
+        for handle in handles {
+            answers.push(handle.await.unwrap_or_else(|error| resume_unwind(error.into_panic())));
+        }
+        answers
+    }
+}
+
+impl Passed {
+    fn waits(&self) -> Waits {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a case that waits for an expiry took so long over the rest that a session may have expired too early for
+    /// it: then its failure says nothing about the store.
+    pub(crate) fn too_slow(&self, start: Instant) -> bool {
+        let waits = self.waits();
+        let work = start.elapsed().saturating_sub(waits.spent);
+        let overslept = waits.spent.saturating_sub(waits.asked);
+        !waits.asked.is_zero() && work + overslept > SOON / 3
+    }
+}
