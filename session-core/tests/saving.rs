@@ -1,0 +1,676 @@
+//! Merging, unknown outcomes, and what a request costs.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::time::Duration;
+
+use session_core::{Error, Outcome, Owner, Store, StoreError};
+use support::*;
+
+// What a request costs.
+
+#[tokio::test]
+async fn a_request_that_never_asks_for_its_session_makes_no_call() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let exchange = browser.open();
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
+    assert!(exchange.headers().is_empty());
+    assert_eq!(site.lab.calls(), []);
+}
+
+#[tokio::test]
+async fn reading_costs_one_load_and_no_write() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    browser.visit(async |session| assert_eq!(session.get::<i64>("n").unwrap(), Some(0))).await;
+    assert_eq!(site.lab.calls(), [Call::Load]);
+}
+
+#[tokio::test]
+async fn an_equal_value_inserted_writes_nothing() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    browser.visit(async |session| session.insert("n", &0).unwrap()).await;
+    assert_eq!(site.lab.calls(), [Call::Load]);
+}
+
+#[tokio::test]
+async fn a_value_changed_back_writes_nothing() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    browser
+        .visit(async |session| {
+            session.insert("n", &1).unwrap();
+            session.insert("n", &0).unwrap();
+            session.insert("other", &1).unwrap();
+            assert!(session.remove("other"));
+        })
+        .await;
+    assert_eq!(site.lab.calls(), [Call::Load]);
+}
+
+#[tokio::test]
+async fn a_change_costs_a_load_and_a_replace_and_a_new_session_one_create() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    browser.visit(async |session| session.insert("n", &0).unwrap()).await;
+    assert_eq!(site.lab.calls(), [Call::Create]);
+    browser.visit(async |session| session.insert("n", &1).unwrap()).await;
+    assert_eq!(site.lab.calls(), [Call::Load, Call::Replace]);
+}
+
+#[tokio::test]
+async fn a_login_costs_three_calls_and_two_without_an_earlier_session() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    browser.visit(async |session| session.login(42).await.unwrap()).await;
+    assert_eq!(site.lab.calls(), [Call::Load, Call::Replace, Call::Load]);
+    let mut fresh = site.browser();
+    fresh.visit(async |session| session.login(42).await.unwrap()).await;
+    assert_eq!(site.lab.calls(), [Call::Create, Call::Load]);
+}
+
+#[tokio::test]
+async fn an_empty_new_session_is_never_created() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    browser
+        .visit(async |session| {
+            session.insert("n", &1).unwrap();
+            assert!(session.remove("n"));
+            assert!(session.is_new());
+        })
+        .await;
+    assert_eq!((site.lab.calls(), browser.cookie), (vec![], None));
+}
+
+#[tokio::test]
+async fn a_touch_is_sent_when_a_tenth_of_the_idle_time_out_but_at_most_a_minute_was_used() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    site.lab.advance(59 * SECOND);
+    browser.visit(async |_| ()).await;
+    assert_eq!(site.lab.calls(), [Call::Load]);
+    site.lab.advance(2 * SECOND);
+    browser.visit(async |_| ()).await;
+    assert_eq!(site.lab.calls(), [Call::Load, Call::Touch]);
+    browser.visit(async |session| assert!(session.expires_in().unwrap() > HOUR - SECOND)).await;
+    assert_eq!(site.lab.calls(), [Call::Load]);
+}
+
+#[tokio::test]
+async fn a_poll_does_not_keep_the_user_signed_in() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    for _ in 0..3 {
+        site.lab.advance(15 * MINUTE);
+        browser.visit(async |session| session.skip_touch()).await;
+        browser
+            .visit(async |session| {
+                session.skip_touch();
+                add_one(session);
+            })
+            .await;
+    }
+    assert!(!site.lab.calls().contains(&Call::Touch));
+    site.lab.advance(15 * MINUTE);
+    assert_eq!(browser.get::<i64>("n").await, None);
+}
+
+#[tokio::test]
+async fn a_touch_that_fails_is_told_and_the_response_stands() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    site.lab.advance(2 * MINUTE);
+    site.lab.next(Call::Touch, Fault::Fails);
+    browser.visit(async |_| ()).await;
+    assert_eq!(site.events.count(|kind| matches!(kind, session_core::EventKind::TouchFailed(_))), 1);
+}
+
+#[tokio::test]
+async fn a_touch_that_lost_against_a_poll_still_extends_the_idle_time_out() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    site.lab.advance(30 * MINUTE);
+    let poll = browser.clone();
+    site.lab.before_next(Call::Touch, move || {
+        let poll = poll.clone();
+        async move {
+            let (exchange, session) = poll.start().await;
+            session.skip_touch();
+            add_one(&session);
+            exchange.commit().await.unwrap();
+        }
+    });
+    browser.visit(async |_| ()).await;
+    site.lab.assert_all_met();
+    site.lab.advance(45 * MINUTE);
+    assert_eq!(browser.get::<i64>("n").await, Some(1));
+}
+
+// Merging.
+
+#[tokio::test(start_paused = true)]
+async fn parallel_updates_are_all_kept() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let tasks = (0..50).map(|_| {
+        let browser = browser.clone();
+        tokio::spawn(async move {
+            let (exchange, session) = browser.start().await;
+            add_one(&session);
+            exchange.commit().await.unwrap()
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        assert_eq!(task.await.unwrap(), Outcome::Saved);
+    }
+    assert_eq!(browser.get::<i64>("n").await, Some(50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn parallel_updates_are_exact_when_replies_are_lost_and_packets_are_late() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    for fault in [Fault::LosesReply, Fault::ArrivesLate, Fault::Fails] {
+        for _ in 0..4 {
+            site.lab.next(Call::Replace, fault.clone());
+        }
+    }
+    let tasks = (0..20).map(|_| {
+        let browser = browser.clone();
+        tokio::spawn(async move {
+            let (exchange, session) = browser.start().await;
+            add_one(&session);
+            exchange.commit().await
+        })
+    });
+    let mut unknown = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        match task.await.unwrap() {
+            Ok(outcome) => assert_eq!(outcome, Outcome::Saved),
+            // So many others have followed that it cannot be told: said, and never applied twice.
+            Err(Error::OutcomeUnknown) => unknown += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    site.lab.assert_all_met();
+    assert_eq!(site.lab.deliver_late().await, [false; 4]);
+    let n = browser.get::<i64>("n").await.unwrap();
+    assert!((20 - unknown..=20).contains(&n), "{n} of 20 increments with {unknown} unknown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn disjoint_keys_written_at_once_are_all_kept() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let tasks = (0..20).map(|n| {
+        let browser = browser.clone();
+        tokio::spawn(async move {
+            let (exchange, session) = browser.start().await;
+            session.insert(&format!("key {n}"), &n).unwrap();
+            exchange.commit().await.unwrap()
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    assert_eq!(browser.start().await.1.keys().len(), 21);
+}
+
+#[tokio::test(start_paused = true)]
+async fn take_has_one_winner() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    browser.visit(async |session| session.insert("code", "1234").unwrap()).await;
+    let tasks = (0..20).map(|_| {
+        let browser = browser.clone();
+        tokio::spawn(async move { browser.start().await.1.take::<String>("code").await.unwrap() })
+    });
+    let mut winners = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        winners += usize::from(task.await.unwrap().is_some());
+    }
+    assert_eq!(winners, 1);
+    assert_eq!(browser.get::<String>("code").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn take_knows_its_win_when_the_reply_is_lost_and_hands_nothing_out_while_it_does_not() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    browser.visit(async |session| session.insert("code", "1234").unwrap()).await;
+    site.lab.next(Call::Replace, Fault::LosesReply);
+    assert_eq!(browser.start().await.1.take::<String>("code").await.unwrap().as_deref(), Some("1234"));
+
+    browser.visit(async |session| session.insert("code", "5678").unwrap()).await;
+    let (_, session) = browser.start().await;
+    for _ in 0..3 {
+        site.lab.next(Call::Replace, Fault::Fails);
+    }
+    session.take::<String>("code").await.unwrap_err();
+    assert_eq!(session.take::<String>("code").await.unwrap(), None, "the first take was settled before the second");
+    site.lab.assert_all_met();
+}
+
+#[tokio::test]
+async fn taking_a_value_of_another_type_leaves_it() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let error = browser.start().await.1.take::<String>("n").await.unwrap_err();
+    assert!(matches!(error, Error::Decode(_)), "{error}");
+    assert_eq!(browser.get::<i64>("n").await, Some(0));
+}
+
+#[tokio::test]
+async fn a_merge_applies_clear_remove_and_updates_to_what_others_saved() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    browser.visit(async |session| session.insert("old", &1).unwrap()).await;
+    let (exchange, session) = browser.start().await;
+    session.clear();
+    session.update("n", |n: &mut i64| *n += 5).unwrap();
+    session.insert("mine", &1).unwrap();
+    browser
+        .visit(async |session| {
+            add_one(session);
+            session.insert("theirs", &1).unwrap();
+        })
+        .await;
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+    let (_, session) = browser.start().await;
+    assert_eq!(session.keys(), ["mine", "n"]);
+    assert_eq!(session.get::<i64>("n").unwrap(), Some(5));
+}
+
+#[tokio::test]
+async fn a_change_made_while_a_save_is_on_its_way_is_saved_later_and_once() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    add_one(&session);
+    let gate = site.lab.hold(Call::Replace);
+    let saving = tokio::spawn({
+        let session = session.clone();
+        async move { session.save().await }
+    });
+    gate.reached().await;
+    assert_eq!(add_one(&session), 2, "what is on its way is seen");
+    gate.open();
+    saving.await.unwrap().unwrap();
+    assert_eq!(session.get::<i64>("n").unwrap(), Some(2));
+    assert_eq!(browser.get::<i64>("n").await, Some(1));
+    exchange.commit().await.unwrap();
+    assert_eq!(browser.get::<i64>("n").await, Some(2));
+}
+
+// Unknown outcomes.
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_reply_is_lost_is_applied_once() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    site.lab.next(Call::Replace, Fault::LosesReply);
+    browser
+        .visit(async |session| {
+            add_one(session);
+        })
+        .await;
+    assert_eq!(site.lab.calls(), [Call::Load, Call::Replace, Call::Load]);
+    assert_eq!(browser.get::<i64>("n").await, Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_packet_is_not_applied_twice() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    site.lab.next(Call::Replace, Fault::ArrivesLate);
+    browser
+        .visit(async |session| {
+            add_one(session);
+        })
+        .await;
+    assert_eq!(site.lab.deliver_late().await, [false]);
+    assert_eq!(browser.get::<i64>("n").await, Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_packet_that_arrives_before_the_second_sending_counts_as_the_first() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    add_one(&session);
+    site.lab.next(Call::Replace, Fault::ArrivesLate);
+    let lab = site.lab.clone();
+    site.lab.before_next(Call::Replace, move || {
+        let lab = lab.clone();
+        async move { assert_eq!(lab.deliver_late().await, [true]) }
+    });
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+    site.lab.assert_all_met();
+    assert_eq!(browser.get::<i64>("n").await, Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_own_revision_is_found_under_later_writes_and_logins() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    add_one(&session);
+    site.lab.next(Call::Replace, Fault::LosesReply);
+    let other = browser.clone();
+    site.lab.before_next(Call::Load, move || {
+        let mut other = other.clone();
+        async move {
+            for _ in 0..6 {
+                other
+                    .visit(async |session| {
+                        add_one(session);
+                    })
+                    .await;
+            }
+        }
+    });
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+    assert_eq!(browser.get::<i64>("n").await, Some(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_can_no_longer_be_told_is_an_error_and_nothing_is_applied_twice() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    add_one(&session);
+    site.lab.next(Call::Replace, Fault::LosesReply);
+    let other = browser.clone();
+    site.lab.before_next(Call::Load, move || {
+        let mut other = other.clone();
+        async move {
+            for _ in 0..9 {
+                other
+                    .visit(async |session| {
+                        add_one(session);
+                    })
+                    .await;
+            }
+        }
+    });
+    assert!(matches!(exchange.commit().await, Err(Error::OutcomeUnknown)));
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
+    assert_eq!(browser.get::<i64>("n").await, Some(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_failed_stays_in_the_exchange_and_is_settled_before_the_next() {
+    for first in [Fault::LosesReply, Fault::ArrivesLate, Fault::Fails] {
+        let site = Site::new();
+        let browser = site.visitor().await;
+        let (exchange, session) = browser.start().await;
+        add_one(&session);
+        site.lab.next(Call::Replace, first);
+        site.lab.next(Call::Load, Fault::Fails);
+        assert!(matches!(session.save().await, Err(Error::Store(StoreError::TimedOut { .. }))));
+        add_one(&session);
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+        site.lab.deliver_late().await;
+        site.lab.assert_all_met();
+        assert_eq!(browser.get::<i64>("n").await, Some(2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_future_was_dropped_is_settled_before_the_next() {
+    for reply in [false, true] {
+        let site = Site::new();
+        let browser = site.visitor().await;
+        let (exchange, session) = browser.start().await;
+        add_one(&session);
+        let gate = if reply { site.lab.hold_reply(Call::Replace) } else { site.lab.hold(Call::Replace) };
+        tokio::select! {
+            _ = session.save() => panic!("the save was held"),
+            () = gate.reached() => {}
+        }
+        assert_eq!(session.get::<i64>("n").unwrap(), Some(1), "what is on its way is seen");
+        add_one(&session);
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+        assert_eq!(browser.get::<i64>("n").await, Some(2), "with the answer held: {reply}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_of_unknown_outcome_is_tried_again_under_a_fresh_id() {
+    for fault in [Fault::LosesReply, Fault::ArrivesLate, Fault::Fails] {
+        let site = Site::new();
+        let mut browser = site.browser();
+        site.lab.next(Call::Create, fault);
+        browser.visit(async |session| session.insert("n", &7).unwrap()).await;
+        assert_eq!(site.lab.calls(), [Call::Create, Call::Create]);
+        site.lab.deliver_late().await;
+        assert_eq!(browser.get::<i64>("n").await, Some(7));
+    }
+}
+
+#[tokio::test]
+async fn a_create_whose_future_was_dropped_is_made_at_commit() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    let gate = site.lab.hold_reply(Call::Create);
+    browser
+        .visit(async |session| {
+            session.insert("n", &7).unwrap();
+            tokio::select! {
+                _ = session.save() => panic!("the save was held"),
+                () = gate.reached() => {}
+            }
+        })
+        .await;
+    assert_eq!(browser.get::<i64>("n").await, Some(7));
+}
+
+// Losing.
+
+#[tokio::test]
+async fn a_late_save_never_revives_a_session_that_was_logged_out_revoked_or_has_expired() {
+    let owner = Owner::from(42);
+    for end in ["logout", "revoke", "end", "expiry"] {
+        let site = Site::new();
+        let browser = site.logged_in(42).await;
+        let (exchange, session) = browser.start().await;
+        add_one(&session);
+        let id = session.id().unwrap();
+        match end {
+            "logout" => browser.clone().visit(async |session| session.logout().await.unwrap()).await,
+            "revoke" => assert_eq!(site.manager.revoke_all(&owner).await.unwrap(), 1),
+            "end" => assert!(site.manager.end(&owner, &id).await.unwrap()),
+            _ => site.lab.advance(HOUR),
+        }
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Gone, "after {end}");
+        assert!(!sets_cookie(&exchange), "the loser is silent");
+        assert!(matches!(session.save().await, Err(Error::Gone)));
+        assert_eq!(site.lab.memory.load(&id).await.unwrap(), None, "after {end}");
+        session.insert("n", &1).unwrap();
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Gone, "and makes no new one");
+    }
+}
+
+#[tokio::test]
+async fn a_touch_that_finds_the_session_gone_or_superseded_says_so() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    site.lab.advance(10 * MINUTE);
+    let (exchange, _) = browser.start().await;
+    browser.clone().visit(async |session| session.logout().await.unwrap()).await;
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Gone);
+
+    let browser = site.visitor().await;
+    site.lab.advance(10 * MINUTE);
+    let (exchange, _) = browser.start().await;
+    browser.clone().visit(async |session| session.login(42).await.unwrap()).await;
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Superseded);
+    assert!(!sets_cookie(&exchange));
+}
+
+// Outages.
+
+#[tokio::test]
+async fn an_outage_is_an_error_and_never_an_empty_session() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    site.lab.set_down(true);
+    let exchange = browser.open();
+    for _ in 0..2 {
+        let error = exchange.session().await.unwrap_err();
+        assert!(matches!(error, Error::Store(StoreError::Unavailable { .. })));
+        assert_eq!(error.status(), 503);
+    }
+    assert_eq!(site.lab.calls(), [Call::Load], "one load, also where it fails");
+    site.lab.set_down(false);
+    assert!(exchange.loaded().is_none());
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
+    assert!(!sets_cookie(&exchange));
+    assert_eq!(browser.get::<i64>("n").await, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_save_is_an_error_and_the_login_before_it_still_leaves() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    session.login(42).await.unwrap();
+    add_one(&session);
+    site.lab.set_down(true);
+    assert!(matches!(exchange.commit().await, Err(Error::Store(_))));
+    site.lab.set_down(false);
+    browser.receive(&exchange.headers());
+    assert_eq!(browser.owner().await, Some(Owner::from(42)));
+}
+
+#[tokio::test]
+async fn an_unreadable_payload_is_corrupt_and_stays_as_it_is_until_forgotten() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    let id = browser.start().await.1.id().unwrap();
+    let loaded = site.lab.memory.load(&id).await.unwrap().unwrap();
+    for cut in [0, 1, 40, loaded.payload.len() - 1] {
+        let revision = site.lab.memory.load(&id).await.unwrap().unwrap().revision;
+        let entry = session_core::Entry::new(revision, &loaded.payload[..cut]);
+        assert!(site.lab.memory.replace(&id, revision, entry, session_core::Expiry::Keep).await.unwrap());
+        let exchange = browser.open();
+        let error = exchange.session().await.unwrap_err();
+        assert!(matches!(error, Error::Store(StoreError::Corrupt { .. })), "{error}");
+        assert_eq!(error.status(), 500);
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
+        assert_eq!(site.lab.payload(&id).await.unwrap(), loaded.payload[..cut]);
+    }
+    let exchange = browser.open();
+    exchange.session().await.unwrap_err();
+    exchange.forget();
+    exchange.session().await.unwrap().insert("n", &5).unwrap();
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+    browser.receive(&exchange.headers());
+    assert_eq!(browser.get::<i64>("n").await, Some(5));
+    assert!(site.lab.payload(&id).await.is_some(), "the row stays");
+}
+
+// The response, and what comes after it.
+
+#[tokio::test]
+async fn after_the_response_a_session_is_saved_but_not_created_renewed_or_logged_in() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    exchange.commit().await.unwrap();
+    add_one(&session);
+    session.save().await.unwrap();
+    assert_eq!(browser.get::<i64>("n").await, Some(1));
+    assert!(matches!(session.login(42).await, Err(Error::ResponseSent)));
+    assert!(matches!(session.renew().await, Err(Error::ResponseSent)));
+
+    let (exchange, session) = site.browser().start().await;
+    exchange.commit().await.unwrap();
+    session.insert("n", &1).unwrap();
+    assert!(matches!(session.save().await, Err(Error::ResponseSent)));
+    assert!(matches!(session.begin_login().await, Err(Error::ResponseSent)));
+    assert!(matches!(session.login(42).await, Err(Error::ResponseSent)));
+}
+
+#[tokio::test]
+async fn a_websocket_that_was_opened_anonymously_stays_anonymous() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    exchange.commit().await.unwrap();
+    browser.visit(async |session| session.insert("n", &3).unwrap()).await;
+    session.reload().await.unwrap();
+    assert_eq!(session.get::<i64>("n").unwrap(), Some(3));
+    browser.visit(async |session| session.login(42).await.unwrap()).await;
+    assert!(matches!(session.reload().await, Err(Error::Superseded)));
+    assert_eq!(session.owner(), None);
+    assert!(matches!(session.save().await, Err(Error::Superseded)));
+}
+
+#[tokio::test]
+async fn a_session_that_was_read_varies_by_cookie_and_a_cookie_is_never_cached() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    exchange.commit().await.unwrap();
+    assert_eq!(exchange.headers().get("vary").unwrap(), "Cookie");
+    assert!(!exchange.headers().contains_key("cache-control"));
+    drop(session);
+    let (exchange, session) = browser.start().await;
+    session.login(42).await.unwrap();
+    exchange.commit().await.unwrap();
+    assert_eq!(exchange.headers().get("cache-control").unwrap(), "no-store");
+}
+
+// Sizes.
+
+#[tokio::test]
+async fn a_value_that_is_too_large_is_refused_at_insert_and_after_a_merge() {
+    let policy = session_core::Policy::builder().size_limit(4096).build().unwrap();
+    let site = Site::with_policy(policy);
+    let mut browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    assert!(matches!(session.insert("big", &"x".repeat(4096)), Err(Error::TooLarge { limit: 4096, .. })));
+    assert!(!session.contains("big"));
+    session.insert("mine", &"x".repeat(2000)).unwrap();
+    browser.visit(async |session| session.insert("theirs", &"x".repeat(2000)).unwrap()).await;
+    assert!(matches!(exchange.commit().await, Err(Error::TooLarge { .. })));
+    assert_eq!(browser.start().await.1.keys(), ["n", "theirs"]);
+}
+
+#[tokio::test]
+async fn keys_and_values_are_binary_safe() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    let strange = ["", "\0", "ключ", "a\nb", "🦀"];
+    browser
+        .visit(async |session| {
+            for key in strange {
+                session.insert(key, key).unwrap();
+            }
+        })
+        .await;
+    for key in strange {
+        assert_eq!(browser.get::<String>(key).await.as_deref(), Some(key));
+    }
+}
+
+#[tokio::test]
+async fn idle_and_absolute_time_outs_hold_together() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    let mut lived = Duration::ZERO;
+    while browser.get::<i64>("n").await.is_some() {
+        site.lab.advance(30 * MINUTE);
+        lived += 30 * MINUTE;
+        browser.visit(async |_| ()).await;
+    }
+    assert_eq!(lived, 4 * HOUR, "used all the time, a session before login lasts four hours");
+    let browser = site.visitor().await;
+    site.lab.advance(HOUR);
+    assert_eq!(browser.get::<i64>("n").await, None, "unused, one");
+}
