@@ -126,7 +126,7 @@ impl Inner {
         let is_due = occasion == Occasion::Commit
             && !sent
             && rotation::is_due(&record.header, live.found.age(), rotation)
-            && left.asked.elapsed() < rotation;
+            && live.judged.elapsed() < rotation;
         let rotates = live.current_secret().filter(|_| is_due);
         let idle = record.header.lifetime.idle;
         if is_changed || rotates.is_some() {

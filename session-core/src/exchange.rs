@@ -115,6 +115,8 @@ pub(crate) struct Live {
     pub(crate) found: Arc<Found>,
     /// The secret that the client holds, unless it is a retired one.
     pub(crate) secret: Option<SessionSecret>,
+    /// When the store was asked for what the token was judged by.
+    pub(crate) judged: Moment,
     pub(crate) is_new: bool,
 }
 
@@ -375,8 +377,9 @@ impl Inner {
     pub(crate) fn begin(&self, found: Found, secret: SessionSecret, is_new: bool) {
         let token = SessionToken { id: found.id, generation: found.header().generation, secret: secret.clone() };
         let max_age = max_age(&found);
+        let judged = found.left.asked;
         let mut state = self.state();
-        state.standing = Standing::Live(Live { found: Arc::new(found), secret: Some(secret), is_new });
+        state.standing = Standing::Live(Live { found: Arc::new(found), secret: Some(secret), judged, is_new });
         state.in_flight = None;
         state.answer = Answer::Token { token, max_age };
         state.version += 1;
@@ -392,8 +395,7 @@ impl Inner {
 
     /// Sends the successor to whom the session's token is still the old one.
     ///
-    /// A response whose knowledge of the session is older than a rotation interval carries none: the browser may have
-    /// moved on.
+    /// A response whose load is longer ago than a rotation interval carries none: the browser may have moved on.
     pub(crate) fn send_successor(&self) {
         let mut state = self.state();
         let Standing::Live(live) = &state.standing else { return };
@@ -401,7 +403,7 @@ impl Inner {
             return;
         }
         let Header { pending: Some(pending), generation, .. } = live.found.header() else { return };
-        let is_fresh = live.found.left.asked.elapsed() < self.site().policy.rotation;
+        let is_fresh = live.judged.elapsed() < self.site().policy.rotation;
         let successor = live.current_secret().filter(|_| is_fresh).and_then(|s| rotation::derive(s, &pending.salt));
         let Some(secret) = successor else { return };
         let token = SessionToken { id: live.found.id, generation: *generation, secret };

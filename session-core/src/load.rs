@@ -84,7 +84,8 @@ impl Inner {
     }
 
     fn take_up(&self, found: Found, secret: Option<SessionSecret>) {
-        self.state().standing = Standing::Live(Live { found: Arc::new(found), secret, is_new: false });
+        let judged = found.left.asked;
+        self.state().standing = Standing::Live(Live { found: Arc::new(found), secret, judged, is_new: false });
     }
 
     fn bar(&self, lost: Lost, answer: Answer) {
