@@ -1,0 +1,109 @@
+//! What a handler answers when its session fails.
+
+use std::{error::Error as StdError, fmt};
+
+use http::{HeaderValue, Response, StatusCode, header};
+use session_core::Error;
+
+/// Why a handler has no session, or could not change it.
+///
+/// As a response it has the status of its cause and an empty body: what went wrong is nobody's business outside. The
+/// cause lies as [`session_core::Error`] in the response's extensions, and failures of the server are logged.
+///
+/// # Examples
+///
+/// ```
+/// use http::StatusCode;
+/// use session_tower::SessionError;
+///
+/// let error = SessionError::from(session_core::Error::Superseded);
+/// assert_eq!(error.status(), StatusCode::CONFLICT);
+/// let response = error.answer::<String>();
+/// assert_eq!(response.body(), "");
+/// assert!(response.extensions().get::<session_core::Error>().is_some());
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionError(Reason);
+
+#[derive(Clone, Debug)]
+enum Reason {
+    Session(Error),
+    NoLayer,
+    #[cfg(feature = "axum")]
+    NotLoggedIn,
+}
+
+impl SessionError {
+    /// The handler runs outside of the layer.
+    pub(crate) fn no_layer() -> Self {
+        Self(Reason::NoLayer)
+    }
+
+    /// The handler asked for an owner where there is none.
+    #[cfg(feature = "axum")]
+    pub(crate) fn not_logged_in() -> Self {
+        Self(Reason::NotLoggedIn)
+    }
+
+    /// What the session said; nothing if it was not asked, for want of a layer or of a login.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Error> {
+        match &self.0 {
+            Reason::Session(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The status that the response has: see [`session_core::Error::status`]. 500 without the layer, 401 without a
+    /// login.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match &self.0 {
+            Reason::Session(error) => error.status(),
+            Reason::NoLayer => StatusCode::INTERNAL_SERVER_ERROR,
+            #[cfg(feature = "axum")]
+            Reason::NotLoggedIn => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    /// The response: the status, an empty body, the cause in the extensions. Never to be stored by a cache.
+    ///
+    /// What went wrong on the server is told to `tracing`, under the target `session`.
+    #[must_use]
+    pub fn answer<B: Default>(self) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = self.status();
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status().is_server_error() {
+            let error: &(dyn StdError + 'static) = &self;
+            tracing::error!(target: "session", error, "a request was answered with an error of its session");
+        }
+        if let Reason::Session(error) = self.0 {
+            response.extensions_mut().insert(error);
+        }
+        response
+    }
+}
+
+impl From<Error> for SessionError {
+    fn from(error: Error) -> Self {
+        Self(Reason::Session(error))
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Reason::Session(error) => error.fmt(f),
+            Reason::NoLayer => f.write_str("a handler asked for its session, but no SessionLayer is around it"),
+            #[cfg(feature = "axum")]
+            Reason::NotLoggedIn => f.write_str("nobody is logged in"),
+        }
+    }
+}
+
+impl StdError for SessionError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause().and_then(StdError::source)
+    }
+}

@@ -1,0 +1,343 @@
+//! The layer, its service and its future: open, call, commit.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    net::IpAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::{Extensions, HeaderMap, HeaderName, Request, Response, header};
+use pin_project_lite::pin_project;
+use session_core::{Error, Incoming, Outcome, SessionManager};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{Exchange, SessionError};
+
+type Peer = fn(&Extensions) -> Option<IpAddr>;
+
+/// Gives every request its session.
+///
+/// - It opens an exchange without asking the store: the session is loaded when a handler or a middleware asks for it.
+/// - It commits **before the response head leaves**, whatever the status: a redirect never outruns its session.
+/// - If the commit fails, the handler's answer is not sent: the status of the error with an empty body is, and the
+///   [`session_core::Error`] lies in its extensions. Cookies leave with it all the same: that of a login that
+///   succeeded, the removal of a logout, and whatever else set one inside.
+/// - Where the session was ended, or taken over by a login, while the handler ran, the handler's response stays as it
+///   is, with [`Outcome::Gone`] or [`Outcome::Superseded`] in its extensions. Who must know calls
+///   [`save`](session_core::Session::save).
+/// - An inner service that fails commits nothing. A panic commits nothing either, and ends the connection: put
+///   `CatchPanicLayer` of tower-http inside this layer, as the example does; then its 500 is committed as any other
+///   response.
+/// - A layer inside another of the same manager and marker does nothing.
+/// - The [`Exchange`] is in the extensions of the request, and afterwards of the response.
+///
+/// When a client hangs up, of the changes that wait for the commit either all are saved or none.
+///
+/// # Examples
+///
+/// A site with everything around it:
+///
+/// ```
+/// # #[cfg(feature = "axum")]
+/// # mod example {
+/// use std::net::SocketAddr;
+///
+/// use axum::{
+///     Router,
+///     extract::{ConnectInfo, Request},
+///     middleware::{Next, from_fn},
+///     response::Response,
+///     routing::{get, post},
+/// };
+/// use session_core::{Keyring, SessionManager, Store};
+/// use session_tower::{CurrentOwner, Exchange, Session, SessionError, SessionLayer};
+/// use tower_http::catch_panic::CatchPanicLayer;
+///
+/// fn app(store: impl Store, keys: Keyring) -> Router {
+///     let manager = SessionManager::new(store, keys);
+///     let sessions = SessionLayer::new(manager)
+///         .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
+///     Router::new()
+///         .route("/account", get(account))
+///         .route("/login", post(login))
+///         .layer(CatchPanicLayer::new()) // inside: its 500 gets what the session has to say
+///         .layer(sessions)
+///         .layer(from_fn(access_log)) // outside: the session has been committed
+/// }
+///
+/// async fn account(CurrentOwner(owner): CurrentOwner) -> String {
+///     format!("the account of user {owner}")
+/// }
+///
+/// async fn login(session: Session) -> Result<(), SessionError> {
+///     // ... once the password has been checked:
+///     Ok(session.login(42).await?)
+/// }
+///
+/// async fn access_log(request: Request, next: Next) -> Response {
+///     let path = request.uri().path().to_owned();
+///     let response = next.run(request).await;
+///     let session = response.extensions().get::<Exchange>().and_then(|exchange| exchange.loaded());
+///     let owner = session.and_then(|session| session.owner());
+///     println!("{path} {} {owner:?}", response.status());
+///     response
+/// }
+///
+/// async fn serve(app: Router, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+///     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
+/// }
+/// # }
+/// ```
+///
+/// Without axum:
+///
+/// ```
+/// use session_core::SessionManager;
+/// use session_memory::MemoryStore;
+/// use session_tower::{Session, SessionError, SessionLayer};
+/// use tower::ServiceBuilder;
+///
+/// async fn hello(request: http::Request<String>) -> Result<http::Response<String>, SessionError> {
+///     let session = Session::of(request.extensions()).await?;
+///     let visits = session.update("visits", |n: &mut u64| *n += 1)?;
+///     Ok(http::Response::new(format!("visit {visits}")))
+/// }
+///
+/// let manager = SessionManager::development(MemoryStore::new());
+/// let service = ServiceBuilder::new().layer(SessionLayer::new(manager)).service_fn(hello);
+/// ```
+pub struct SessionLayer<K = ()> {
+    manager: SessionManager,
+    peer: Peer,
+    name: PhantomData<fn() -> K>,
+}
+
+impl SessionLayer {
+    /// Gives every request a session of this manager.
+    #[must_use]
+    pub fn new(manager: SessionManager) -> Self {
+        Self { manager, peer: |_| None, name: PhantomData }
+    }
+}
+
+impl<K> SessionLayer<K> {
+    /// The same with a place to find the peer's address in: it goes into events, and the manager's trusted proxies are
+    /// known by it. Without it no proxy is trusted.
+    ///
+    /// # Examples
+    ///
+    /// As axum keeps it, if the server is started with `into_make_service_with_connect_info::<SocketAddr>()`:
+    ///
+    /// ```
+    /// use std::net::SocketAddr;
+    ///
+    /// use axum::extract::ConnectInfo;
+    /// use session_tower::SessionLayer;
+    ///
+    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// SessionLayer::new(manager)
+    ///     .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_peer(self, peer: fn(&Extensions) -> Option<IpAddr>) -> Self {
+        Self { peer, ..self }
+    }
+
+    /// The same under a marker type, so that two sessions with two cookies go side by side: the site's is a
+    /// [`Session`](crate::Session), the other a `Session<Admin>`. Their managers need cookies of two names, and each
+    /// a prefix or table of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "axum")]
+    /// # mod example {
+    /// use axum::{Router, routing::get};
+    /// use session_core::SessionManager;
+    /// use session_tower::{Session, SessionLayer};
+    ///
+    /// struct Admin;
+    ///
+    /// async fn page(site: Session, admin: Session<Admin>) -> String {
+    ///     format!("{:?} {:?}", site.owner(), admin.owner())
+    /// }
+    ///
+    /// fn app(site: SessionManager, admin: SessionManager) -> Router {
+    ///     Router::new()
+    ///         .route("/", get(page))
+    ///         .layer(SessionLayer::new(site))
+    ///         .layer(SessionLayer::new(admin).named::<Admin>())
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn named<N: 'static>(self) -> SessionLayer<N> {
+        SessionLayer { manager: self.manager, peer: self.peer, name: PhantomData }
+    }
+}
+
+impl<K> Clone for SessionLayer<K> {
+    fn clone(&self) -> Self {
+        Self { manager: self.manager.clone(), peer: self.peer, name: PhantomData }
+    }
+}
+
+impl<K> fmt::Debug for SessionLayer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer").field("manager", &self.manager).finish_non_exhaustive()
+    }
+}
+
+impl<S, K> Layer<S> for SessionLayer<K> {
+    type Service = SessionService<S, K>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService { inner, layer: self.clone() }
+    }
+}
+
+/// The service that [`SessionLayer`] makes.
+pub struct SessionService<S, K = ()> {
+    inner: S,
+    layer: SessionLayer<K>,
+}
+
+impl<S: Clone, K> Clone for SessionService<S, K> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S: fmt::Debug, K> fmt::Debug for SessionService<S, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService").field("inner", &self.inner).field("layer", &self.layer).finish()
+    }
+}
+
+impl<S, K, A, B> Service<Request<A>> for SessionService<S, K>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    B: Default,
+    K: 'static,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, B, K>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let SessionLayer { manager, peer, .. } = &self.layer;
+        if request.extensions().get::<Exchange<K>>().is_some_and(|exchange| exchange.is_of(manager)) {
+            return ResponseFuture { state: State::Handling { handler: self.inner.call(request), exchange: None } };
+        }
+        let mut incoming = Incoming::from(&request);
+        if let Some(peer) = peer(request.extensions()) {
+            incoming = incoming.with_peer(peer);
+        }
+        let exchange = Exchange::new(manager.open(incoming));
+        request.extensions_mut().insert(exchange.clone());
+        let handler = self.inner.call(request);
+        ResponseFuture { state: State::Handling { handler, exchange: Some(exchange) } }
+    }
+}
+
+type Commit = Pin<Box<dyn Future<Output = Result<Outcome, Error>> + Send>>;
+
+pin_project! {
+    /// The future of [`SessionService`].
+    pub struct ResponseFuture<F, B, K = ()> {
+        #[pin]
+        state: State<F, B, K>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<F, B, K> {
+        /// Without an exchange it is another layer's to commit.
+        Handling { #[pin] handler: F, exchange: Option<Exchange<K>> },
+        Committing { commit: Commit, answer: Option<(Exchange<K>, Response<B>)> },
+    }
+}
+
+impl<F, B, K, E> Future for ResponseFuture<F, B, K>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Default,
+    K: 'static,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            match state.as_mut().project() {
+                StateProjection::Handling { handler, exchange } => {
+                    let response = ready!(handler.poll(context))?;
+                    let Some(exchange) = exchange.take() else { return Poll::Ready(Ok(response)) };
+                    let commit = {
+                        let exchange = session_core::Exchange::clone(&exchange);
+                        Box::pin(async move { exchange.commit().await })
+                    };
+                    state.set(State::Committing { commit, answer: Some((exchange, response)) });
+                }
+                StateProjection::Committing { commit, answer } => {
+                    let outcome = ready!(commit.as_mut().poll(context));
+                    // As every future, this one is not polled again once it was ready.
+                    let Some((exchange, response)) = answer.take() else { return Poll::Pending };
+                    return Poll::Ready(Ok(committed(exchange, outcome, response)));
+                }
+            }
+        }
+    }
+}
+
+/// The response as it leaves.
+fn committed<B: Default, K: 'static>(
+    exchange: Exchange<K>,
+    outcome: Result<Outcome, Error>,
+    handled: Response<B>,
+) -> Response<B> {
+    let mut response = match outcome {
+        Ok(outcome) => {
+            let mut response = handled;
+            if let Outcome::Gone | Outcome::Superseded = outcome {
+                response.extensions_mut().insert(outcome);
+            }
+            response
+        }
+        Err(error) => {
+            let mut response = SessionError::from(error).answer();
+            let (mut handled, _) = handled.into_parts();
+            // What happened happened: a cookie that another layer's login has set must not be lost.
+            keep(&header::SET_COOKIE, &handled.headers, response.headers_mut());
+            keep(&header::VARY, &handled.headers, response.headers_mut());
+            handled.extensions.extend(std::mem::take(response.extensions_mut()));
+            *response.extensions_mut() = handled.extensions;
+            response
+        }
+    };
+    exchange.apply(response.headers_mut());
+    response.extensions_mut().insert(exchange);
+    response
+}
+
+fn keep(name: &HeaderName, from: &HeaderMap, to: &mut HeaderMap) {
+    for value in from.get_all(name) {
+        to.append(name, value.clone());
+    }
+}
+
+impl<F, B, K> fmt::Debug for ResponseFuture<F, B, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

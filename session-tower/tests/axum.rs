@@ -1,0 +1,498 @@
+//! The layer and the extractors under axum.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod faulty;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request, State},
+    http::{StatusCode, header},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use session_core::{CookieConfig, Error, EventKind, Observer, Outcome, Owner, SessionEvent, SessionManager};
+use session_tower::{CurrentOwner, Exchange, Session, SessionError, SessionLayer};
+use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::faulty::Faulty;
+
+/// A browser: it keeps the cookies it is given.
+#[derive(Default)]
+struct Browser {
+    cookies: Vec<(String, String)>,
+}
+
+struct Answer {
+    head: http::response::Parts,
+    body: Bytes,
+}
+
+impl Answer {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    fn set_cookies(&self) -> Vec<&str> {
+        self.head.headers.get_all(header::SET_COOKIE).iter().map(|value| value.to_str().unwrap()).collect()
+    }
+
+    fn cause(&self) -> Option<&Error> {
+        self.head.extensions.get()
+    }
+}
+
+impl Browser {
+    async fn get(&mut self, app: &Router, path: &str) -> Answer {
+        let (head, body) = self.send(app, path).await.into_parts();
+        Answer { head, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    async fn send(&mut self, app: &Router, path: &str) -> Response {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = Request::get(path).header(header::COOKIE, cookies.join("; ")).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        for line in response.headers().get_all(header::SET_COOKIE) {
+            let (name, rest) = line.to_str().unwrap().split_once('=').unwrap();
+            let (value, attributes) = rest.split_once(';').unwrap();
+            self.cookies.retain(|(known, _)| known != name);
+            if !attributes.contains("Max-Age=0") {
+                self.cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        response
+    }
+}
+
+async fn count(session: Session) -> Result<String, SessionError> {
+    Ok(session.update("count", |n: &mut u64| *n += 1)?.to_string())
+}
+
+async fn read(session: Session) -> Result<String, SessionError> {
+    Ok(session.get::<u64>("count")?.unwrap_or_default().to_string())
+}
+
+async fn login(session: Session) -> Result<(), SessionError> {
+    Ok(session.login(42).await?)
+}
+
+async fn logout(session: Session) -> Result<(), SessionError> {
+    Ok(session.logout().await?)
+}
+
+async fn owner(CurrentOwner(owner): CurrentOwner) -> String {
+    owner.to_string()
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/count", get(count))
+        .route("/read", get(read))
+        .route("/login", get(login))
+        .route("/logout", get(logout))
+        .route("/owner", get(owner))
+        .route("/silent", get(|| async { "nothing asked" }))
+}
+
+fn site(routes: Router) -> (Router, Faulty, SessionManager) {
+    let store = Faulty::default();
+    let manager = SessionManager::development(store.clone());
+    (routes.layer(SessionLayer::new(manager.clone())), store, manager)
+}
+
+#[tokio::test]
+async fn a_session_goes_from_request_to_request() {
+    let (app, ..) = site(routes());
+    let mut browser = Browser::default();
+    assert_eq!(browser.get(&app, "/count").await.text(), "1");
+    let second = browser.get(&app, "/count").await;
+    assert_eq!(second.text(), "2");
+    assert!(second.set_cookies().is_empty());
+    assert_eq!(Browser::default().get(&app, "/count").await.text(), "1");
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_ask_costs_no_call() {
+    let (app, store, _) = site(routes());
+    let mut browser = Browser::default();
+    browser.get(&app, "/count").await;
+    assert_eq!(store.calls(), 1);
+    browser.get(&app, "/silent").await;
+    assert_eq!(store.calls(), 0);
+    browser.get(&app, "/read").await;
+    assert_eq!(store.calls(), 1);
+}
+
+#[tokio::test]
+async fn the_store_down_is_a_503_with_an_empty_body() {
+    let (app, store, _) = site(routes());
+    let mut browser = Browser::default();
+    browser.get(&app, "/count").await;
+    store.fail_reads(true);
+    for path in ["/count", "/owner"] {
+        let answer = browser.get(&app, path).await;
+        assert_eq!(answer.head.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.body.is_empty());
+        assert!(answer.set_cookies().is_empty());
+        assert!(matches!(answer.cause(), Some(Error::Store(_))));
+    }
+    store.fail_reads(false);
+    assert_eq!(browser.get(&app, "/read").await.text(), "1");
+}
+
+#[tokio::test]
+async fn a_handler_may_go_on_while_the_store_is_down() {
+    async fn page(session: Result<Session, SessionError>) -> String {
+        match session {
+            Ok(_) => "with a session".to_owned(),
+            Err(error) => format!("without one: {}", error.status()),
+        }
+    }
+    let (app, store, _) = site(routes().route("/page", get(page)));
+    let mut browser = Browser::default();
+    browser.get(&app, "/count").await;
+    assert_eq!(browser.get(&app, "/page").await.text(), "with a session");
+    store.fail_reads(true);
+    let answer = browser.get(&app, "/page").await;
+    assert_eq!(answer.head.status, StatusCode::OK);
+    assert_eq!(answer.text(), "without one: 503 Service Unavailable");
+}
+
+#[tokio::test]
+async fn a_failed_save_is_never_a_200() {
+    async fn page(session: Session) -> Result<impl IntoResponse, SessionError> {
+        session.insert("count", &7)?;
+        Ok(([(header::LOCATION, "/saved")], "it is saved"))
+    }
+    let (app, store, _) = site(routes().route("/page", get(page)));
+    let mut browser = Browser::default();
+    browser.get(&app, "/count").await;
+    store.fail_writes(true);
+    for mut browser in [browser, Browser::default()] {
+        let answer = browser.get(&app, "/page").await;
+        assert_eq!(answer.head.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.body.is_empty());
+        assert!(!answer.head.headers.contains_key(header::LOCATION));
+        assert!(answer.set_cookies().is_empty());
+        assert!(matches!(answer.cause(), Some(Error::Store(_))));
+        assert!(answer.head.extensions.get::<Exchange>().is_some());
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_of_a_login_leaves_with_a_failed_save() {
+    let store = Faulty::default();
+    let unplugged = store.clone();
+    let page = async move |session: Session| -> Result<(), SessionError> {
+        session.login(42).await?;
+        unplugged.fail_writes(true);
+        Ok(session.insert("count", &7)?)
+    };
+    let app = routes().route("/page", get(page)).layer(SessionLayer::new(SessionManager::development(store.clone())));
+    let mut browser = Browser::default();
+    let answer = browser.get(&app, "/page").await;
+    assert_eq!(answer.head.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.set_cookies().len(), 1);
+    assert_eq!(answer.head.headers[header::CACHE_CONTROL], "no-store");
+    store.fail_writes(false);
+    assert_eq!(browser.get(&app, "/owner").await.text(), "42");
+}
+
+#[tokio::test]
+async fn the_removal_of_a_logout_leaves_with_a_failed_save() {
+    let store = Faulty::default();
+    let unplugged = store.clone();
+    let page = async move |session: Session| -> Result<(), SessionError> {
+        session.logout().await?;
+        unplugged.fail_writes(true);
+        Ok(session.insert("flash", "goodbye")?)
+    };
+    let app = routes().route("/page", get(page)).layer(SessionLayer::new(SessionManager::development(store.clone())));
+    let mut browser = Browser::default();
+    browser.get(&app, "/login").await;
+    let answer = browser.get(&app, "/page").await;
+    assert_eq!(answer.head.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(matches!(answer.set_cookies()[..], [removal] if removal.starts_with("session=; ")));
+}
+
+#[tokio::test]
+async fn a_redirect_carries_its_session() {
+    async fn put(session: Session) -> Result<Redirect, SessionError> {
+        session.insert("count", &7)?;
+        Ok(Redirect::to("/read"))
+    }
+    let (app, ..) = site(routes().route("/put", get(put)));
+    let mut browser = Browser::default();
+    assert_eq!(browser.get(&app, "/put").await.head.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.get(&app, "/read").await.text(), "7");
+}
+
+#[tokio::test]
+async fn a_response_is_committed_whatever_its_status() {
+    async fn refuse(session: Session) -> Result<StatusCode, SessionError> {
+        session.update("count", |n: &mut u64| *n += 1)?;
+        Ok(StatusCode::FORBIDDEN)
+    }
+    let (app, ..) = site(routes().route("/refuse", get(refuse)));
+    let mut browser = Browser::default();
+    assert_eq!(browser.get(&app, "/refuse").await.head.status, StatusCode::FORBIDDEN);
+    assert_eq!(browser.get(&app, "/read").await.text(), "1");
+}
+
+#[tokio::test]
+async fn a_session_that_ended_meanwhile_leaves_the_response_as_it_is() {
+    let store = Faulty::default();
+    let manager = SessionManager::development(store);
+    let ending = manager.clone();
+    let page = async move |session: Session| -> Result<String, SessionError> {
+        session.insert("count", &7)?;
+        ending.revoke_all(&42.into()).await?;
+        Ok("done".to_owned())
+    };
+    let app = routes().route("/page", get(page)).layer(SessionLayer::new(manager));
+    let mut browser = Browser::default();
+    browser.get(&app, "/login").await;
+    let answer = browser.get(&app, "/page").await;
+    assert_eq!((answer.head.status, answer.text()), (StatusCode::OK, "done"));
+    assert_eq!(answer.head.extensions.get(), Some(&Outcome::Gone));
+    assert!(answer.set_cookies().is_empty());
+}
+
+#[tokio::test]
+async fn a_stream_saves_after_the_head_has_left() {
+    async fn stream(session: Session) -> Result<Body, SessionError> {
+        let chunk = async move {
+            let saved = match session.insert("count", &7) {
+                Ok(()) => session.save().await,
+                refused => refused,
+            };
+            let text = saved.map_or_else(|error| format!("{error:?}"), |()| "saved".to_owned());
+            Ok::<_, std::convert::Infallible>(hyper::body::Frame::data(Bytes::from(text)))
+        };
+        Ok(Body::new(Streaming(Box::pin(chunk), false)))
+    }
+    let (app, store, _) = site(routes().route("/stream", get(stream)));
+    let mut browser = Browser::default();
+    browser.get(&app, "/count").await;
+    store.calls();
+    let response = browser.send(&app, "/stream").await;
+    assert_eq!((response.status(), store.calls()), (StatusCode::OK, 1), "only the load");
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "saved");
+    assert_eq!(browser.get(&app, "/read").await.text(), "7");
+    assert_eq!(Browser::default().get(&app, "/stream").await.text(), "ResponseSent");
+}
+
+/// A body of one chunk that is worked out when it is asked for.
+struct Streaming<F>(std::pin::Pin<Box<F>>, bool);
+
+impl<F, E> hyper::body::Body for Streaming<F>
+where
+    F: Future<Output = Result<hyper::body::Frame<Bytes>, E>>,
+{
+    type Data = Bytes;
+    type Error = E;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, E>>> {
+        if self.1 {
+            return std::task::Poll::Ready(None);
+        }
+        let frame = std::task::ready!(self.0.as_mut().poll(context));
+        self.1 = true;
+        std::task::Poll::Ready(Some(frame))
+    }
+}
+
+#[tokio::test]
+async fn a_middleware_reads_the_owner_before_the_handlers() {
+    async fn guard(request: Request, next: Next) -> Result<Response, SessionError> {
+        let session = Session::of(request.extensions()).await?;
+        if session.owner().is_none() {
+            return Ok(Redirect::to("/login").into_response());
+        }
+        Ok(next.run(request).await)
+    }
+    let guarded = Router::new().route("/private", get(owner)).layer(from_fn(guard));
+    let (app, store, _) = site(routes().merge(guarded));
+    let mut browser = Browser::default();
+    assert_eq!(browser.get(&app, "/private").await.head.status, StatusCode::SEE_OTHER);
+    browser.get(&app, "/login").await;
+    store.calls();
+    assert_eq!(browser.get(&app, "/private").await.text(), "42");
+    assert_eq!(store.calls(), 1, "the handler has the middleware's load");
+}
+
+#[tokio::test]
+async fn an_access_log_reads_the_response() {
+    type Line = (String, Option<Owner>, bool);
+    type Lines = Arc<Mutex<Vec<Line>>>;
+    async fn log(State(lines): State<Lines>, request: Request, next: Next) -> Response {
+        let path = request.uri().path().to_owned();
+        let response = next.run(request).await;
+        let exchange = response.extensions().get::<Exchange>().unwrap();
+        let owner = exchange.loaded().and_then(|session| session.owner());
+        lines.lock().unwrap().push((path, owner, exchange.request_cookie().is_some()));
+        response
+    }
+    let lines = Lines::default();
+    let (app, ..) = site(routes());
+    let app = app.layer(from_fn_with_state(lines.clone(), log));
+    let mut browser = Browser::default();
+    for path in ["/silent", "/login", "/owner", "/silent"] {
+        browser.get(&app, path).await;
+    }
+    let expected = [
+        ("/silent".to_owned(), None, false),
+        ("/login".to_owned(), Some(42.into()), false),
+        ("/owner".to_owned(), Some(42.into()), true),
+        ("/silent".to_owned(), None, true),
+    ];
+    assert_eq!(*lines.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn without_a_login_the_owner_is_a_401() {
+    async fn greet(owner: Option<CurrentOwner>) -> String {
+        owner.map_or("nobody".to_owned(), |CurrentOwner(owner)| owner.to_string())
+    }
+    let (app, ..) = site(routes().route("/greet", get(greet)));
+    let mut browser = Browser::default();
+    let answer = browser.get(&app, "/owner").await;
+    assert_eq!(answer.head.status, StatusCode::UNAUTHORIZED);
+    assert!(answer.body.is_empty());
+    assert_eq!(browser.get(&app, "/greet").await.text(), "nobody");
+    browser.get(&app, "/login").await;
+    assert_eq!(browser.get(&app, "/owner").await.text(), "42");
+    assert_eq!(browser.get(&app, "/greet").await.text(), "42");
+    browser.get(&app, "/logout").await;
+    assert_eq!(browser.get(&app, "/owner").await.head.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_optional_session_is_none_until_something_is_stored() {
+    async fn is_there(session: Option<Session>) -> String {
+        session.is_some().to_string()
+    }
+    let (app, ..) = site(routes().route("/there", get(is_there)));
+    let mut browser = Browser::default();
+    assert_eq!(browser.get(&app, "/there").await.text(), "false");
+    browser.get(&app, "/count").await;
+    assert_eq!(browser.get(&app, "/there").await.text(), "true");
+}
+
+#[tokio::test]
+async fn a_handler_without_the_layer_is_a_500_and_no_panic() {
+    let app = routes();
+    for path in ["/count", "/owner"] {
+        let answer = Browser::default().get(&app, path).await;
+        assert_eq!(answer.head.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(answer.body.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_layer_inside_another_of_its_manager_does_nothing() {
+    let store = Faulty::default();
+    let manager = SessionManager::development(store.clone());
+    let app = routes().layer(SessionLayer::new(manager.clone())).layer(SessionLayer::new(manager));
+    let mut browser = Browser::default();
+    let first = browser.get(&app, "/count").await;
+    assert_eq!(first.set_cookies().len(), 1);
+    assert_eq!(store.calls(), 1);
+    assert_eq!(browser.get(&app, "/count").await.text(), "2");
+    assert_eq!(store.calls(), 2);
+}
+
+struct Admin;
+
+/// The site's cookie outside, the administrators' inside.
+fn two_sites(routes: Router) -> (Router, Faulty) {
+    let store = Faulty::default();
+    let cookie = CookieConfig::builder("admin").secure(false).build().unwrap();
+    let admin = SessionManager::development(Faulty::default()).with_cookie(cookie);
+    let site = SessionManager::development(store.clone());
+    (routes.layer(SessionLayer::new(admin).named::<Admin>()).layer(SessionLayer::new(site)), store)
+}
+
+#[tokio::test]
+async fn two_cookies_go_side_by_side() {
+    async fn admin_login(admin: Session<Admin>) -> Result<(), SessionError> {
+        Ok(admin.login(1).await?)
+    }
+    async fn both(site: Session, admin: Session<Admin>) -> Result<String, SessionError> {
+        site.update("count", |n: &mut u64| *n += 1)?;
+        Ok(format!("{:?} {:?}", site.owner(), admin.owner()))
+    }
+    let (app, _) = two_sites(routes().route("/admin", get(admin_login)).route("/both", get(both)));
+    let mut browser = Browser::default();
+    browser.get(&app, "/login").await;
+    browser.get(&app, "/admin").await;
+    assert_eq!(browser.get(&app, "/both").await.text(), "Some(Owner(42)) Some(Owner(1))");
+    browser.get(&app, "/logout").await;
+    assert_eq!(browser.get(&app, "/both").await.text(), "None Some(Owner(1))");
+    assert_eq!(browser.cookies.len(), 2);
+}
+
+#[tokio::test]
+async fn the_login_of_one_cookie_outlives_the_failed_save_of_the_other() {
+    async fn page(site: Session, admin: Session<Admin>) -> Result<(), SessionError> {
+        site.insert("count", &7)?;
+        Ok(admin.login(1).await?)
+    }
+    let (app, site_store) = two_sites(Router::new().route("/page", get(page)));
+    site_store.fail_writes(true);
+    let answer = Browser::default().get(&app, "/page").await;
+    assert_eq!(answer.head.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(matches!(answer.set_cookies()[..], [cookie] if cookie.starts_with("admin=")));
+    assert!(answer.head.extensions.get::<Exchange<Admin>>().is_some());
+}
+
+#[tokio::test]
+async fn a_panic_saves_what_was_done_before_it_and_answers_500() {
+    async fn panics(session: Session) -> String {
+        session.update("count", |n: &mut u64| *n += 1).unwrap();
+        panic!("told to")
+    }
+    let (app, ..) = site(routes().route("/panics", get(panics)).layer(CatchPanicLayer::new()));
+    let mut browser = Browser::default();
+    assert_eq!(browser.get(&app, "/panics").await.head.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(browser.get(&app, "/read").await.text(), "1");
+}
+
+#[derive(Clone, Debug, Default)]
+struct Peers(Arc<Mutex<Vec<Option<IpAddr>>>>);
+
+impl Observer for Peers {
+    fn on(&self, event: &SessionEvent) {
+        if let EventKind::LoggedIn = event.kind {
+            self.0.lock().unwrap().push(event.peer);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_peer_comes_from_where_the_server_keeps_it() {
+    let peers = Peers::default();
+    let manager = SessionManager::development(Faulty::default()).with_observer(peers.clone());
+    let layer = SessionLayer::new(manager)
+        .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
+    let app = routes().layer(layer);
+    let mut request = Request::get("/login").body(Body::empty()).unwrap();
+    app.clone().oneshot(request).await.unwrap();
+    request = Request::get("/login").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 4000))));
+    app.oneshot(request).await.unwrap();
+    assert_eq!(*peers.0.lock().unwrap(), [None, Some([192, 0, 2, 7].into())]);
+}
