@@ -1,13 +1,15 @@
 //! What a case holds while it runs: the store under test and the time that has passed for it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
+    future::poll_fn,
     hash::{BuildHasher, Hasher, RandomState},
     panic::resume_unwind,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -174,28 +176,55 @@ impl<S: Subject> Trial<S> {
         assert!(!self.listed(owner).await.contains(&id), "{after}: `list` showed the session that is gone");
     }
 
-    /// Runs the work so many times at once, each in its own task, and returns what each answered.
-    pub(crate) async fn together<T, F, W>(&self, tasks: u64, work: F) -> Vec<T>
+    /// Runs the work so many times at once and returns what each answered: in even rounds each in a task of its own, on
+    /// several threads; in odd ones all in one task, which goes from one to the next wherever one waits. Each round
+    /// begins with another.
+    pub(crate) async fn together<T, F, W>(&self, round: u128, count: u64, work: F) -> Vec<T>
     where
         F: Fn(u64, Arc<S::Store>) -> W,
         W: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        let start = Arc::new(Barrier::new(usize::try_from(tasks).unwrap()));
-        let spawn = |number| {
-            let (start, work) = (Arc::clone(&start), work(number, self.store()));
-            tokio::spawn(async move {
-                start.wait().await;
-                work.await
-            })
-        };
-        let handles: Vec<_> = (0..tasks).map(spawn).collect();
-        let mut answers = Vec::with_capacity(handles.len());
-        for handle in handles {
-            answers.push(handle.await.unwrap_or_else(|error| resume_unwind(error.into_panic())));
-        }
-        answers
+        let works = (0..count).map(|number| work(number, self.store())).collect();
+        let first = usize::try_from(round / 2).unwrap() % usize::try_from(count).unwrap();
+        if round.is_multiple_of(2) { in_tasks(works, first).await } else { in_turn(works, first).await }
     }
+}
+
+async fn in_tasks<T: Send + 'static>(works: Vec<impl Future<Output = T> + Send + 'static>, first: usize) -> Vec<T> {
+    let start = Arc::new(Barrier::new(works.len()));
+    let spawn = |work| {
+        let start = Arc::clone(&start);
+        tokio::spawn(async move {
+            start.wait().await;
+            work.await
+        })
+    };
+    let mut works: VecDeque<_> = works.into();
+    works.rotate_left(first);
+    let mut handles: VecDeque<_> = works.into_iter().map(spawn).collect();
+    handles.rotate_right(first);
+    let mut answers = Vec::with_capacity(handles.len());
+    for handle in handles {
+        answers.push(handle.await.unwrap_or_else(|error| resume_unwind(error.into_panic())));
+    }
+    answers
+}
+
+async fn in_turn<T>(works: Vec<impl Future<Output = T>>, first: usize) -> Vec<T> {
+    let mut works: Vec<_> = works.into_iter().map(|work| (Box::pin(work), None)).collect();
+    works.rotate_left(first);
+    poll_fn(|context| {
+        for (work, answer) in works.iter_mut().filter(|(_, answer)| answer.is_none()) {
+            if let Poll::Ready(ready) = work.as_mut().poll(context) {
+                *answer = Some(ready);
+            }
+        }
+        if works.iter().all(|(_, answer)| answer.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    works.rotate_right(first);
+    works.into_iter().filter_map(|(_, answer)| answer).collect()
 }
 
 impl Passed {

@@ -111,7 +111,7 @@ pub(crate) async fn of_40_concurrent_creates_over_an_expired_session_exactly_one
 }
 
 async fn one_create_wins<S: Subject>(trial: &Trial<S>, round: u128, place: &str) {
-    let created = trial.together(40, move |number, store| async move {
+    let created = trial.together(round, 40, move |number, store| async move {
         let payload = number.to_be_bytes();
         match store.create(&id(round), Entry::new(revision(100 + number), &payload), HOUR, DAY).await {
             Err(StoreError::AlreadyExists) => None,

@@ -38,8 +38,9 @@ pub(crate) async fn delete_of_an_expired_session_says_so<S: Subject>(trial: &Tri
 pub(crate) async fn of_40_concurrent_deletes_exactly_one_wins<S: Subject>(trial: &Trial<S>) {
     for round in 0..5 {
         trial.create(id(round), first(), HOUR, DAY).await;
-        let deleted = trial
-            .together(40, move |_, store| async move { answer("delete", store.delete(&id(round), revision(1)).await) });
+        let deleted = trial.together(round, 40, move |_, store| async move {
+            answer("delete", store.delete(&id(round), revision(1)).await)
+        });
         let winners = deleted.await.into_iter().filter(|deleted| *deleted).count();
         assert_eq!(winners, 1, "of 40 concurrent `delete` exactly one must say that it deleted the session");
     }

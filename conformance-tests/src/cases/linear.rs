@@ -10,6 +10,7 @@ use session_core::{
     Expiry::{Extend, Keep},
     Revision, SessionId, Store, StoreError,
 };
+use tokio::task::yield_now;
 
 use crate::{
     Subject,
@@ -23,7 +24,7 @@ const STEPS: u64 = 25;
 pub(crate) async fn a_concurrent_history_is_linearizable<S: Subject>(trial: &Trial<S>) {
     for round in 0..4 {
         let clock = Arc::new(AtomicU64::new(0));
-        let histories = trial.together(TASKS, move |task, store| {
+        let histories = trial.together(round, TASKS, move |task, store| {
             let clock = Arc::clone(&clock);
             async move { one_client(&*store, id(round), task, &clock).await }
         });
@@ -52,6 +53,8 @@ async fn one_client(store: &impl Store, id: SessionId, task: u64, clock: &Atomic
             _ => {}
         }
         events.push(Event { call, began, answered });
+        // A store that never waits would else let each client run through alone.
+        yield_now().await;
     }
     events
 }

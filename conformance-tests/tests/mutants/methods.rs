@@ -1,0 +1,233 @@
+//! The methods of the small store, each in one critical section.
+
+use std::time::Duration;
+
+use session_conformance::async_trait;
+use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
+
+use super::{
+    fault::Fault::*,
+    store::{Row, Small, failure},
+};
+
+#[async_trait]
+impl Store for Small {
+    async fn create(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+    ) -> Result<(), StoreError> {
+        self.create_in_steps(id, entry, [expires_in, ends_in]).await
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        self.load_in_steps(id).await
+    }
+
+    async fn replace(
+        &self,
+        id: &SessionId,
+        expected: Revision,
+        entry: Entry<'_>,
+        expiry: Expiry,
+    ) -> Result<bool, StoreError> {
+        Ok(self.replace_in_steps(id, expected, entry, expiry).await)
+    }
+
+    async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
+        Ok(self.touch_in_steps(id, expected, expires_in).await)
+    }
+
+    async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
+        Ok(self.delete_in_steps(id, expected).await)
+    }
+
+    async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
+        Ok(self.list_in_steps(owner).await)
+    }
+
+    async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
+        Ok(self.revoke_in_steps(owner, keep).await)
+    }
+
+    async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
+        Ok(self.purge_in_steps(limit).await)
+    }
+}
+
+impl Small {
+    pub(crate) fn create_now(&self, id: &SessionId, entry: Entry<'_>, times: [Duration; 2]) -> Result<(), StoreError> {
+        let (mut rows, now) = self.lock();
+        if self.is(EveryCreateFails) {
+            return Err(failure());
+        }
+        let key = self.key(id);
+        let mut row = self.row(id, entry, times, now)?;
+        if self.is(DeletedIdsStayTaken) && rows.graves.contains_key(&key) {
+            return Err(StoreError::AlreadyExists);
+        }
+        if let Some(old) = rows.live.get_mut(&key) {
+            let live = self.is_live(old, now) || self.is(CreateRefusedOverExpired);
+            match self.fault {
+                CreateOverwrites => {}
+                CreateAcceptsItsOwnRevisionAgain if old.revision == entry.revision => {}
+                CreateOfALiveSessionSaysOk if live => return Ok(()),
+                RefusedCreateMovesTheExpiry if live => old.expire(row.expires_at),
+                RefusedCreateChangesTheOwner if live => old.listed = row.listed.clone(),
+                CreateOverExpiredKeepsTheOwner => row.listed = old.listed.clone(),
+                _ => {}
+            }
+            let overwrites = match self.fault {
+                CreateOverwrites => true,
+                CreateAcceptsItsOwnRevisionAgain => old.revision == entry.revision || !live,
+                _ => !live,
+            };
+            if !overwrites {
+                return Err(StoreError::AlreadyExists);
+            }
+        }
+        rows.live.insert(key, row);
+        Ok(())
+    }
+
+    pub(crate) fn load_now(&self, id: &SessionId) -> Option<Loaded> {
+        let (rows, now) = self.lock();
+        rows.live.get(&self.key(id)).filter(|row| self.is_live(row, now)).map(|row| self.loaded(row, now))
+    }
+
+    pub(crate) fn replace_now(&self, id: &SessionId, expected: Revision, entry: Entry<'_>, expiry: Expiry) -> bool {
+        let (mut rows, now) = self.lock();
+        let key = self.key(id);
+        let grave = match self.fault {
+            ReplaceRevivesDeleted | ReplaceRevivesRevoked => rows.graves.remove(&key),
+            ReplaceUpserts if !rows.live.contains_key(&key) => {
+                self.row(id, entry, [Duration::from_secs(60); 2], now).ok()
+            }
+            _ => None,
+        };
+        if let Some(row) = grave {
+            rows.live.insert(key, row);
+            return true;
+        }
+        let Some(row) = rows.live.get_mut(&key) else { return false };
+        if self.is(ReplaceAcceptsItsOwnRevision) && row.revision == entry.revision {
+            return true;
+        }
+        let found = self.is_at(row, expected, now, ReplaceIgnoresTheRevision, ReplaceRevivesExpired);
+        if found {
+            self.rewrite(row, entry, expiry, now);
+        }
+        found
+    }
+
+    pub(crate) fn touch_now(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> bool {
+        let (mut rows, now) = self.lock();
+        let key = self.key(id);
+        if self.is(TouchRevivesDeleted)
+            && let Some(row) = rows.graves.remove(&key)
+        {
+            rows.live.insert(key.clone(), row);
+        }
+        let Some(row) = rows.live.get_mut(&key) else { return self.is(TouchOfNothingSaysYes) };
+        let at = self.fault.after(now, expires_in);
+        if !self.is_at(row, expected, now, TouchIgnoresTheRevision, TouchRevivesExpired)
+            || self.is(TouchBeyondTheEndIsRefused) && at > row.ends_at
+        {
+            return false;
+        }
+        match self.fault {
+            TouchMovesTheEnd => row.ends_at = row.ends_at.max(at),
+            TouchOnlyLengthens => row.expire(at.max(row.expires_at)),
+            TouchDropsTheOwner => row.listed = None,
+            TouchChangesTheRevision => row.revision = Revision::from_bytes([0x77; 8]),
+            _ => {}
+        }
+        if !self.is(TouchOnlyLengthens) {
+            row.expire(self.fault.capped(at, row.ends_at, TouchPastTheEnd));
+        }
+        true
+    }
+
+    pub(crate) fn delete_now(&self, id: &SessionId, expected: Revision) -> bool {
+        let (mut rows, now) = self.lock();
+        let key = self.key(id);
+        let at = |row: &Row| self.is_at(row, expected, now, DeleteIgnoresTheRevision, DeleteCountsExpired);
+        if !rows.live.get(&key).is_some_and(at) {
+            return false;
+        }
+        if let Some(mut row) = rows.live.remove(&key) {
+            if self.is(DeleteLeavesTheListEntry) {
+                // Found by `list` alone, which goes by the owner.
+                row.id = *id;
+                rows.live.insert([&key[..], b"left"].concat(), row.clone());
+            }
+            if !self.is(ReplaceRevivesRevoked) {
+                rows.graves.insert(key, row);
+            }
+        }
+        true
+    }
+
+    pub(crate) fn list_now(&self, owner: &Owner) -> Vec<(SessionId, Loaded)> {
+        let (rows, now) = self.lock();
+        let owner = self.owner(Some(owner));
+        let shown = rows.live.values().filter(|row| {
+            let theirs = row.listed == owner || self.is(ListShowsStrangers) && row.listed.is_some();
+            theirs && (self.is_live(row, now) || self.is(ListShowsExpired))
+        });
+        let loaded = |row: &Row| {
+            let mut loaded = self.loaded(row, now);
+            if self.is(ListShowsNoPayload) {
+                loaded.payload.clear();
+            }
+            (row.id, loaded)
+        };
+        shown.map(loaded).take(if self.is(ListStopsAtEight) { 8 } else { usize::MAX }).collect()
+    }
+
+    pub(crate) fn revoke_now(&self, owner: &Owner, keep: Option<&SessionId>) -> u64 {
+        let (mut rows, now) = self.lock();
+        let owner = self.owner(Some(owner));
+        let mut revoked = 0;
+        let mut gone = Vec::new();
+        rows.live.retain(|key, row| {
+            let theirs = match self.fault {
+                RevokeTakesAnonymousSessions => row.owner == owner || row.owner.is_none(),
+                RevokeMatchesBeginnings => {
+                    owner.as_ref().zip(row.owner.as_ref()).is_some_and(|(owner, row)| owner.starts_with(row))
+                }
+                RevokeKeepsWhateverIsNamed if keep.is_some() => false,
+                _ => row.owner == owner,
+            };
+            let ends = theirs && (keep != Some(&row.id) || self.is(RevokeTakesTheKept));
+            if ends {
+                revoked += u64::from(self.is_live(row, now) || self.is(RevokeCountsExpired));
+                gone.push((key.clone(), row.clone()));
+            }
+            !ends
+        });
+        if !self.is(ReplaceRevivesDeleted) {
+            rows.graves.extend(gone);
+        }
+        revoked
+    }
+
+    pub(crate) fn purge_now(&self, limit: u32) -> u64 {
+        let (mut rows, now) = self.lock();
+        let limit = if self.is(PurgeIgnoresTheLimit) { u64::MAX } else { limit.into() };
+        let mut purged = 0;
+        rows.live.retain(|_, row| {
+            let expired = match self.fault {
+                PurgeTakesLive => true,
+                PurgeGoesByTheFirstExpiry => row.first <= now,
+                _ => !self.is_live(row, now),
+            };
+            let ends = expired && purged < limit;
+            purged += u64::from(ends);
+            !ends || self.is(PurgeCountsWhatItLeaves)
+        });
+        purged
+    }
+}

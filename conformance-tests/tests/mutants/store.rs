@@ -1,0 +1,233 @@
+//! A small correct store that can be broken in one clause at a time.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use session_conformance::{Subject, async_trait};
+use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, StoreError};
+
+use super::{
+    clock::Clock,
+    fault::Fault::{self, *},
+};
+
+/// Opens stores that are broken in this way.
+pub(crate) struct Broken {
+    fault: Fault,
+    clock: Arc<Clock>,
+    shared: Arc<Mutex<Rows>>,
+}
+
+impl Broken {
+    pub(crate) fn by(fault: Fault) -> Self {
+        Self { fault, clock: Arc::new(Clock::new()), shared: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl Subject for Broken {
+    type Store = Small;
+
+    async fn open(&self, _namespace: &str) -> Small {
+        let rows = if self.fault == NamespacesMeet { Arc::clone(&self.shared) } else { Arc::default() };
+        Small { fault: self.fault, clock: Arc::clone(&self.clock), rows }
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+}
+
+/// One map behind one lock.
+#[derive(Debug)]
+pub(crate) struct Small {
+    pub(crate) fault: Fault,
+    clock: Arc<Clock>,
+    rows: Arc<Mutex<Rows>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) live: BTreeMap<Vec<u8>, Row>,
+    /// What the faults need: rows that are gone, a copy that lags behind, and connections that are in use.
+    pub(crate) graves: BTreeMap<Vec<u8>, Row>,
+    pub(crate) replica: BTreeMap<Vec<u8>, Row>,
+    pub(crate) connections: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) id: SessionId,
+    pub(crate) revision: Revision,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) owner: Option<Vec<u8>>,
+    /// Whose list shows the session: the owner's, unless a fault makes it differ.
+    pub(crate) listed: Option<Vec<u8>>,
+    pub(crate) expires_at: u64,
+    pub(crate) ends_at: u64,
+    /// The expiry that the first write gave, that the last one gave, and the longest that any gave.
+    pub(crate) first: u64,
+    pub(crate) written: u64,
+    pub(crate) longest: u64,
+}
+
+impl Row {
+    pub(crate) fn expire(&mut self, expires_at: u64) {
+        self.expires_at = expires_at;
+        self.longest = self.longest.max(expires_at);
+    }
+}
+
+impl Small {
+    pub(crate) fn is(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    pub(crate) fn lock(&self) -> (MutexGuard<'_, Rows>, u64) {
+        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        (rows, self.clock.now())
+    }
+
+    pub(crate) fn key(&self, id: &SessionId) -> Vec<u8> {
+        let mut key = id.as_bytes().to_vec();
+        match self.fault {
+            IdFoldedInCase => return id.to_string().to_lowercase().into(),
+            IdLosesABit => key[15] &= 0xfe,
+            _ => {}
+        }
+        key
+    }
+
+    pub(crate) fn owner(&self, owner: Option<&Owner>) -> Option<Vec<u8>> {
+        let bytes = owner?.as_bytes();
+        Some(match self.fault {
+            OwnerFoldedInCase => bytes.to_ascii_lowercase(),
+            OwnerTrimmed => bytes.trim_ascii_end().to_vec(),
+            OwnerIsText => String::from_utf8_lossy(bytes).into_owned().into_bytes(),
+            OwnerCutAt254 => bytes[..bytes.len().min(254)].to_vec(),
+            _ => bytes.to_vec(),
+        })
+    }
+
+    pub(crate) fn payload(&self, payload: &[u8]) -> Vec<u8> {
+        match self.fault {
+            PayloadCutAt64KiB => payload[..payload.len().min(64 * 1024 - 1)].to_vec(),
+            PayloadIsText => String::from_utf8_lossy(payload).into_owned().into_bytes(),
+            PayloadEndsAtZero => payload.split(|byte| *byte == 0).next().unwrap_or_default().to_vec(),
+            _ => payload.to_vec(),
+        }
+    }
+
+    pub(crate) fn revision(&self, revision: Revision) -> Revision {
+        let mut bytes = *revision.as_bytes();
+        if self.is(RevisionLosesItsSign) {
+            bytes[0] &= 0x7f;
+        }
+        Revision::from_bytes(bytes)
+    }
+
+    pub(crate) fn row(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        [expires_in, ends_in]: [Duration; 2],
+        now: u64,
+    ) -> Result<Row, StoreError> {
+        if self.is(FractionsOfAMillisecondFail) && !expires_in.subsec_nanos().is_multiple_of(1_000_000) {
+            return Err(failure());
+        }
+        let ends_at = self.fault.after(now, ends_in);
+        let capped = self.fault.capped(self.fault.after(now, expires_in), ends_at, CreatePastTheEnd);
+        let expires_at = if self.is(CreateIgnoresTheExpiry) { ends_at } else { capped };
+        let owner = self.owner(entry.owner);
+        Ok(Row {
+            id: *id,
+            revision: self.revision(entry.revision),
+            payload: self.payload(entry.payload),
+            listed: owner.clone(),
+            owner,
+            expires_at,
+            ends_at,
+            first: expires_at,
+            written: expires_at,
+            longest: expires_at,
+        })
+    }
+
+    pub(crate) fn is_live(&self, row: &Row, now: u64) -> bool {
+        let there = !(self.is(EmptyPayloadIsMissing) && row.payload.is_empty());
+        there && self.fault.is_before(now, if self.is(TheLongestExpiryCounts) { row.longest } else { row.expires_at })
+    }
+
+    pub(crate) fn is_at(&self, row: &Row, expected: Revision, now: u64, ignoring: Fault, reviving: Fault) -> bool {
+        (self.is(ignoring) || row.revision == self.revision(expected)) && (self.is(reviving) || self.is_live(row, now))
+    }
+
+    pub(crate) fn loaded(&self, row: &Row, now: u64) -> Loaded {
+        let left = |at: u64| Duration::from_millis(at.saturating_sub(now));
+        let late = if self.is(LoadAnswersAnExpiryPastTheEnd) { 1000 } else { 0 };
+        Loaded {
+            revision: row.revision,
+            payload: Bytes::copy_from_slice(&row.payload),
+            expires_in: left(row.expires_at + late),
+            ends_in: left(row.ends_at),
+        }
+    }
+
+    /// Replaces what a replace replaces; the row is live and as expected.
+    pub(crate) fn rewrite(&self, row: &mut Row, entry: Entry<'_>, expiry: Expiry, now: u64) {
+        let fault = self.fault;
+        if !self.is(ReplaceKeepsTheRevision) {
+            row.revision = self.revision(entry.revision);
+        }
+        if !self.is(ReplaceWritesThePayloadLater) || !matches!(expiry, Expiry::Restart { .. }) {
+            row.payload = self.payload(entry.payload);
+        }
+        match expiry {
+            Expiry::Keep => match fault {
+                KeepExtends => row.expire((now + 3_600_000).min(row.ends_at)),
+                KeepRestoresTheExpiryOfTheLastWrite => row.expire(row.written),
+                KeepChangesTheOwner => (row.owner, row.listed) = (self.owner(entry.owner), self.owner(entry.owner)),
+                _ => {}
+            },
+            Expiry::Extend(time) => {
+                if self.is(ExtendMovesTheEnd) {
+                    row.ends_at = row.ends_at.max(fault.after(now, time));
+                }
+                let at = fault.capped(fault.after(now, time), row.ends_at, ExtendPastTheEnd);
+                row.expire(if self.is(ExtendOnlyLengthens) { at.max(row.expires_at) } else { at });
+            }
+            Expiry::Restart { expires_in, ends_in } => self.restart(row, entry, [expires_in, ends_in], now),
+        }
+        row.written = row.expires_at;
+    }
+
+    fn restart(&self, row: &mut Row, entry: Entry<'_>, [expires_in, ends_in]: [Duration; 2], now: u64) {
+        let (fault, old_end) = (self.fault, row.ends_at);
+        if !self.is(RestartKeepsTheEnd) {
+            row.ends_at = fault.after(now, ends_in);
+        }
+        row.expire(fault.capped(fault.after(now, expires_in), row.ends_at, RestartPastTheEnd));
+        if self.is(RestartCapsByTheOldEnd) {
+            row.expire(row.expires_at.min(old_end));
+        }
+        let owner = self.owner(entry.owner);
+        match fault {
+            RestartKeepsTheOwner => {}
+            RestartWithoutAnOwnerKeepsIt if owner.is_none() => {}
+            RestartMovesTheListEntryOnly => row.listed = owner,
+            ReplaceMovesTheListEntryLater => (row.owner, row.listed) = (owner, None),
+            _ => (row.owner, row.listed) = (owner.clone(), owner),
+        }
+    }
+}
+
+/// Any error.
+pub(crate) fn failure() -> StoreError {
+    StoreError::backend("small", io::Error::other("as the fault demands"))
+}
