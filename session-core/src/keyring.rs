@@ -164,3 +164,6 @@ impl fmt::Debug for SignedToken {
         f.write_str("SignedToken(..)")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,3 +234,6 @@ pub(crate) async fn pause(attempt: u32) {
     let part = crate::token::random::<1>().map_or(255, |[byte]| u64::from(byte));
     tokio::time::sleep(Duration::from_micros(most * part / 255)).await;
 }
+
+#[cfg(test)]
+mod tests;

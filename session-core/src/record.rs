@@ -298,3 +298,6 @@ impl Found {
 #[derive(Debug, thiserror::Error)]
 #[error("the payload is not a session that this version reads")]
 pub(crate) struct Unreadable;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! What a request costs on the memory store, each to be read against a floor that was measured in the same run.
+//!
+//! `cargo xtask bench` runs this and prints the ratios. The floor is what no design of ours can avoid: the MAC of the
+//! cookie and the hash of the secret.
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderValue, Request, header};
+use session_core::{Key, Keyring, SessionManager};
+use session_memory::MemoryStore;
+use sha2::{Digest, Sha256};
+use tokio::runtime::{Builder, Runtime};
+
+const NAME: &str = "__Host-session";
+const TOKEN_LENGTH: usize = 70;
+
+/// As many requests at once as a small server sees.
+const TASKS: usize = 16;
+
+/// A site on a store of its own.
+#[derive(Clone)]
+struct Site(SessionManager);
+
+impl Site {
+    fn new() -> Self {
+        Self(SessionManager::new(MemoryStore::new(), Keyring::new(Key::generate().unwrap())))
+    }
+
+    /// A session with a counter and that many values of that many bytes; the request of its browser.
+    async fn visitor(&self, values: usize, bytes: usize) -> Request<()> {
+        let exchange = self.0.open(&Request::new(()));
+        let session = exchange.session().await.unwrap();
+        session.insert("visits", &0_u64).unwrap();
+        for value in 0..values {
+            session.insert(&format!("value {value}"), &"x".repeat(bytes)).unwrap();
+        }
+        exchange.commit().await.unwrap();
+        let headers = exchange.headers();
+        let cookie = headers[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap();
+        let mut request = Request::new(());
+        request.headers_mut().insert(header::COOKIE, HeaderValue::from_str(cookie).unwrap());
+        request
+    }
+
+    async fn read(&self, request: &Request<()>) {
+        let exchange = self.0.open(request);
+        let session = exchange.session().await.unwrap();
+        black_box(session.get::<u64>("visits").unwrap());
+        exchange.commit().await.unwrap();
+    }
+
+    async fn change(&self, request: &Request<()>) {
+        let exchange = self.0.open(request);
+        let session = exchange.session().await.unwrap();
+        black_box(session.update("visits", |visits: &mut u64| *visits += 1).unwrap());
+        exchange.commit().await.unwrap();
+    }
+}
+
+/// Measures a future without the cost of entering the runtime for each.
+fn each<F: Future<Output = ()>>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    runtime: &Runtime,
+    mut request: impl FnMut() -> F,
+) {
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|times| {
+            runtime.block_on(async {
+                let start = Instant::now();
+                for _ in 0..times {
+                    request().await;
+                }
+                start.elapsed()
+            })
+        });
+    });
+}
+
+/// The floor, then one request at a time.
+fn requests(criterion: &mut Criterion) {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let mut group = criterion.benchmark_group("request");
+
+    let key = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
+    let (token, secret) = ("A".repeat(TOKEN_LENGTH), [7; 32]);
+    let mac_of = |token: &str| key.clone().chain_update(NAME).chain_update("=").chain_update(token);
+    let mac = mac_of(&token).finalize().into_bytes();
+    group.bench_function("floor", |bencher| {
+        bencher.iter(|| {
+            mac_of(black_box(&token)).verify_slice(&mac).unwrap();
+            Sha256::digest(black_box(secret))
+        });
+    });
+
+    let site = Site::new();
+    let ignored = runtime.block_on(site.visitor(0, 0));
+    each(&mut group, "not asked for", &runtime, async || {
+        site.0.open(&ignored).commit().await.unwrap();
+    });
+    for (size, values, bytes) in [("", 0, 0), (" 1 KiB", 8, 112), (" 64 KiB", 64, 1008)] {
+        let request = runtime.block_on(site.visitor(values, bytes));
+        each(&mut group, &format!("unchanged{size}"), &runtime, || site.read(&request));
+        each(&mut group, &format!("changed{size}"), &runtime, || site.change(&request));
+    }
+}
+
+/// Many requests at once, on sessions of their own and on one and the same.
+fn parallel(criterion: &mut Criterion) {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let mut group = criterion.benchmark_group("parallel");
+    group.throughput(Throughput::Elements(TASKS as u64));
+    let site = Site::new();
+    let many: Vec<_> = (0..TASKS).map(|_| runtime.block_on(site.visitor(0, 0))).collect();
+    let one = vec![many[0].clone(); TASKS];
+    for (sessions, requests) in [("many", &many), ("one", &one)] {
+        for (action, changes) in [("unchanged", false), ("changed", true)] {
+            group.bench_function(format!("{action} {sessions}"), |bencher| {
+                bencher.iter_custom(|times| runtime.block_on(at_once(&site, requests, changes, times)));
+            });
+        }
+    }
+}
+
+/// Each task makes its request that many times.
+async fn at_once(site: &Site, requests: &[Request<()>], changes: bool, times: u64) -> Duration {
+    let start = Instant::now();
+    let tasks = requests.iter().cloned().map(|request| {
+        let site = site.clone();
+        tokio::spawn(async move {
+            for _ in 0..times {
+                if changes {
+                    site.change(&request).await;
+                } else {
+                    site.read(&request).await;
+                }
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    start.elapsed()
+}
+
+/// The same thousand browsers, on a store with no other sessions and on one with a hundred times as many: what is
+/// compared is the store's way to a session, not how much of a working set fits the processor's cache.
+fn stored(criterion: &mut Criterion) {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let mut group = criterion.benchmark_group("stored");
+    for (name, others) in [("1000", 0), ("100000", 99)] {
+        let site = Site::new();
+        let mut browsers = Vec::new();
+        for _ in 0..1000 {
+            browsers.push(runtime.block_on(site.visitor(0, 0)));
+            for _ in 0..others {
+                runtime.block_on(site.visitor(0, 0));
+            }
+        }
+        let mut next = browsers.iter().cycle();
+        each(&mut group, name, &runtime, || site.read(next.next().unwrap()));
+    }
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    requests(&mut criterion);
+    parallel(&mut criterion);
+    stored(&mut criterion);
+    criterion.final_summary();
+}

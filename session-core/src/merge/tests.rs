@@ -1,0 +1,106 @@
+use proptest::{collection, prelude::*};
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Act {
+    Insert(u8, u8),
+    Remove(u8),
+    Append(u8, u8),
+    Clear,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        (0..4_u8, any::<u8>()).prop_map(|(key, value)| Act::Insert(key, value)),
+        (0..4_u8).prop_map(Act::Remove),
+        (0..4_u8, any::<u8>()).prop_map(|(key, value)| Act::Append(key, value)),
+        Just(Act::Clear),
+    ];
+    collection::vec(act, 0..8)
+}
+
+fn data() -> impl Strategy<Value = Data> {
+    let bytes = |range| collection::vec(any::<u8>(), range).prop_map(Bytes::from);
+    collection::btree_map((0..4_u8).prop_map(key), bytes(0..3), 0..4)
+}
+
+fn key(key: u8) -> Bytes {
+    vec![key].into()
+}
+
+fn append(value: Option<&Bytes>, byte: u8) -> Bytes {
+    let mut value = value.map_or_else(Vec::new, |value| value.to_vec());
+    value.push(byte);
+    value.into()
+}
+
+fn delta(acts: &[Act]) -> Delta {
+    let mut delta = Delta::default();
+    for act in acts.iter().cloned() {
+        match act {
+            Act::Insert(at, byte) => delta.insert(key(at), vec![byte].into()),
+            Act::Remove(at) => delta.remove(key(at)),
+            Act::Append(at, byte) => delta.update(key(at), Arc::new(move |value| Ok(append(value, byte)))),
+            Act::Clear => delta.clear(),
+        }
+    }
+    delta
+}
+
+/// The acts, one after the other.
+fn acted(acts: &[Act], mut data: Data) -> Data {
+    for act in acts.iter().cloned() {
+        match act {
+            Act::Insert(at, byte) => drop(data.insert(key(at), vec![byte].into())),
+            Act::Remove(at) => drop(data.remove(&key(at))),
+            Act::Append(at, byte) => {
+                let value = append(data.get(&key(at)), byte);
+                data.insert(key(at), value);
+            }
+            Act::Clear => data.clear(),
+        }
+    }
+    data
+}
+
+proptest! {
+    #[test]
+    fn a_delta_does_to_any_state_what_its_acts_do(acts in acts(), data in data()) {
+        prop_assert_eq!(delta(&acts).apply(&data).unwrap(), acted(&acts, data));
+    }
+
+    #[test]
+    fn two_deltas_in_a_row_are_one(first in acts(), second in acts(), data in data()) {
+        let joined = delta(&first).then(delta(&second)).apply(&data).unwrap();
+        prop_assert_eq!(joined, acted(&second, acted(&first, data)));
+    }
+
+    #[test]
+    fn what_a_request_sees_is_what_would_be_saved(acts in acts(), data in data()) {
+        let delta = delta(&acts);
+        let seen = delta.over(&data).unwrap();
+        let saved = delta.apply(&data).unwrap();
+        for at in 0..4 {
+            prop_assert_eq!(seen.get(&key(at), &data), saved.get(&key(at)));
+        }
+        let entries: Data = seen.entries(&data).map(|(key, value)| (key.clone(), value.clone())).collect();
+        prop_assert_eq!(entries, saved);
+    }
+
+    #[test]
+    fn changes_of_disjoint_keys_commute(first in acts(), second in acts(), data in data()) {
+        let only = |acts: &[Act], parity| -> Vec<_> {
+            let is_meant = |at: u8| at % 2 == parity;
+            let acts = acts.iter().filter(|act| match act {
+                Act::Insert(at, _) | Act::Remove(at) | Act::Append(at, _) => is_meant(*at),
+                Act::Clear => false,
+            });
+            acts.cloned().collect()
+        };
+        let (even, odd) = (only(&first, 0), only(&second, 1));
+        let one = delta(&odd).apply(&delta(&even).apply(&data).unwrap()).unwrap();
+        let other = delta(&even).apply(&delta(&odd).apply(&data).unwrap()).unwrap();
+        prop_assert_eq!(one, other);
+    }
+}
