@@ -404,15 +404,21 @@ async fn a_handler_without_the_layer_is_a_500_and_no_panic() {
 
 #[tokio::test]
 async fn a_layer_inside_another_of_its_manager_does_nothing() {
+    async fn between(request: Request, next: Next) -> Result<Response, SessionError> {
+        Session::of(request.extensions()).await?;
+        Ok(next.run(request).await)
+    }
     let store = Faulty::default();
     let manager = SessionManager::development(store.clone());
-    let app = routes().layer(SessionLayer::new(manager.clone())).layer(SessionLayer::new(manager));
+    let inside = routes().layer(SessionLayer::new(manager.clone()));
+    let app = inside.layer(from_fn(between)).layer(SessionLayer::new(manager));
     let mut browser = Browser::default();
     let first = browser.get(&app, "/count").await;
     assert_eq!(first.set_cookies().len(), 1);
+    assert!(first.head.extensions.get::<Exchange>().unwrap().loaded().unwrap().id().is_some());
     assert_eq!(store.calls(), 1);
     assert_eq!(browser.get(&app, "/count").await.text(), "2");
-    assert_eq!(store.calls(), 2);
+    assert_eq!(store.calls(), 2, "one load and one write");
 }
 
 struct Admin;
