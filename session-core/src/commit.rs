@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Entry, Error, EventKind, Expiry, Outcome, Revision, SessionId,
-    exchange::{InFlight, Inner, Live, Standing},
-    merge::{Delta, MERGES, Overlay, Settled, Write, pause, read},
+    exchange::Inner,
+    merge::{MERGES, Settled, Write, pause, read},
     moment::{Moment, TimeLeft},
     record::{Data, Found, Header, Record, length},
     rotation,
+    state::{InFlight, Live, Standing},
     token::{SecretHash, SessionSecret},
 };
 
@@ -85,12 +86,6 @@ impl Inner {
             }
         }
         Err(Error::Contended)
-    }
-
-    /// The state to work on, with the version that tells whether it is still this one.
-    pub(crate) fn snapshot(&self) -> (Standing, Delta, u64) {
-        let state = self.state();
-        (state.standing.clone(), state.pending.clone(), state.version)
     }
 
     /// What a write does to the expiry: it is a use of the session, unless the request is a poll.
@@ -173,25 +168,6 @@ impl Inner {
         self.finish(settled)
     }
 
-    /// Moves the pending changes into the write that was made of them; `false` if others have come in between.
-    pub(crate) fn carry(&self, version: u64, write: Option<Arc<Write>>) -> bool {
-        let mut state = self.state();
-        if state.version != version {
-            return false;
-        }
-        let carried = std::mem::take(&mut state.pending);
-        state.in_flight = Some(InFlight { carried, write });
-        true
-    }
-
-    /// The changes on their way have not arrived: they wait for the next write.
-    pub(crate) fn put_back(&self) {
-        let mut state = self.state();
-        if let Some(InFlight { carried, .. }) = state.in_flight.take() {
-            state.pending = carried.then(std::mem::take(&mut state.pending));
-        }
-    }
-
     /// Resolves what an earlier call left in flight when it failed or was dropped.
     pub(crate) async fn resolve(&self) -> Result<(), Error> {
         let Some(InFlight { write, .. }) = self.state().in_flight.clone() else { return Ok(()) };
@@ -240,23 +216,6 @@ impl Inner {
         };
         self.rebase()?;
         Ok(is_applied)
-    }
-
-    /// Works out anew what this request sees of its pending changes over what is stored now.
-    pub(crate) fn rebase(&self) -> Result<(), Error> {
-        loop {
-            let (standing, pending, version) = self.snapshot();
-            let seen = match &standing {
-                _ if pending.is_empty() => Overlay::default(),
-                Standing::Live(live) => pending.over(&live.found.record.data)?,
-                _ => pending.over(&Data::new())?,
-            };
-            let mut state = self.state();
-            if state.version == version {
-                state.seen = seen;
-                return Ok(());
-            }
-        }
     }
 
     /// Stores a new session. Its outcome unknown, it is tried again once, under a fresh id.

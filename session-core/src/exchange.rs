@@ -3,7 +3,6 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,11 +14,10 @@ use crate::{
     incoming::Resource,
     keyring::Forged,
     manager::Site,
-    merge::{Delta, Overlay, Write},
     moment::Moment,
-    record::{Found, Header},
-    rotation,
-    token::{SessionSecret, SessionToken},
+    record::Found,
+    state::{Answer, Lost, State},
+    token::SessionToken,
 };
 
 /// One request with its response. Cloning it is cheap and gives the same exchange.
@@ -52,102 +50,13 @@ pub(crate) struct Inner {
     /// The genuine token that the request presented.
     pub(crate) presented: Option<SessionToken>,
     /// Whether the request had cookies of our name at all.
-    cookie_present: bool,
+    pub(crate) cookie_present: bool,
     /// Whether the client takes the token in a header of its own.
     header_client: bool,
     loaded: OnceCell<Result<(), Error>>,
     /// Puts the exchange's own writes one after the other.
     pub(crate) writing: AsyncMutex<()>,
     state: Mutex<State>,
-}
-
-/// What the exchange knows and has yet to do. Never locked while a closure of the application runs.
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) standing: Standing,
-    /// Changes that no write carries yet.
-    pub(crate) pending: Delta,
-    /// The one write whose outcome is not known.
-    pub(crate) in_flight: Option<InFlight>,
-    /// The changed values, as this request sees them.
-    pub(crate) seen: Overlay,
-    /// Counts the changes, so that a closure that ran unlocked can tell whether it was alone.
-    pub(crate) version: u64,
-    pub(crate) answer: Answer,
-    pub(crate) skip_touch: bool,
-    /// The response head has left.
-    pub(crate) sent: bool,
-    forgotten: bool,
-}
-
-/// What this exchange has to do with a session.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Standing {
-    /// There is none; inserting a value makes one.
-    #[default]
-    Absent,
-    /// There is one.
-    Live(Live),
-    /// The token was late or stolen: only a login makes a session, a new one.
-    Barred(Lost),
-    /// It was lost to another request: nothing is created or sent any more.
-    Lost(Lost),
-}
-
-/// Why there is no session to write to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
-    Gone,
-    Superseded,
-}
-
-impl From<Lost> for Error {
-    fn from(lost: Lost) -> Self {
-        match lost {
-            Lost::Gone => Self::Gone,
-            Lost::Superseded => Self::Superseded,
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Live {
-    pub(crate) found: Arc<Found>,
-    /// The secret that the client holds, unless it is a retired one.
-    pub(crate) secret: Option<SessionSecret>,
-    /// When the store was asked for what the token was judged by.
-    pub(crate) judged: Moment,
-    pub(crate) is_new: bool,
-}
-
-impl Live {
-    /// The client's secret, if it is the one that the session has now.
-    pub(crate) fn current_secret(&self) -> Option<&SessionSecret> {
-        self.secret.as_ref().filter(|secret| secret.hash() == self.found.header().secret)
-    }
-}
-
-/// Changes on their way to the store, until the outcome is known.
-#[derive(Clone, Debug)]
-pub(crate) struct InFlight {
-    pub(crate) carried: Delta,
-    /// What has to be settled before anything else is written. `None`: a creation or a change of generation, which is
-    /// abandoned if its future was dropped or failed.
-    pub(crate) write: Option<Arc<Write>>,
-}
-
-/// What the response tells the client.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Answer {
-    #[default]
-    Nothing,
-    Token {
-        token: SessionToken,
-        max_age: Option<Duration>,
-    },
-    Removal,
-    /// A logout has failed: not even what succeeded before is sent.
-    Silence,
 }
 
 /// What a commit did.
@@ -347,72 +256,4 @@ impl Inner {
         let owner = found.and_then(|found| found.header().owner.as_ref());
         self.site().tell(&self.resource, kind, found.map(|found| found.id), owner);
     }
-
-    /// The session is another request's now: nothing is created or sent any more.
-    pub(crate) fn lose(&self, lost: Lost) -> Lost {
-        let mut state = self.state();
-        state.standing = Standing::Lost(lost);
-        state.answer = Answer::Nothing;
-        state.in_flight = None;
-        lost
-    }
-
-    /// Takes over a state of the session that the store has now; `None`: it has none. It is lost unless it is of the
-    /// generation that this exchange loaded.
-    pub(crate) fn adopt(&self, found: Option<Found>) -> Result<(), Lost> {
-        let Some(found) = found else { return Err(self.lose(Lost::Gone)) };
-        let mut state = self.state();
-        if let Standing::Live(live) = &mut state.standing
-            && live.found.header().generation == found.header().generation
-        {
-            live.found = Arc::new(found);
-            state.version += 1;
-            return Ok(());
-        }
-        drop(state);
-        Err(self.lose(Lost::Superseded))
-    }
-
-    /// Takes over a session that this exchange has just created, logged in or renewed, and sends its token.
-    pub(crate) fn begin(&self, found: Found, secret: SessionSecret, is_new: bool) {
-        let token = SessionToken { id: found.id, generation: found.header().generation, secret: secret.clone() };
-        let max_age = max_age(&found);
-        let judged = found.left.asked;
-        let mut state = self.state();
-        state.standing = Standing::Live(Live { found: Arc::new(found), secret: Some(secret), judged, is_new });
-        state.in_flight = None;
-        state.answer = Answer::Token { token, max_age };
-        state.version += 1;
-    }
-
-    /// The session has ended by the client's own will: the handle is an empty new one, the browser forgets its cookie.
-    pub(crate) fn end(&self) {
-        let mut state = self.state();
-        let answer = if self.cookie_present || self.presented.is_some() { Answer::Removal } else { Answer::Nothing };
-        let State { skip_touch, sent, version, forgotten, .. } = *state;
-        *state = State { answer, skip_touch, sent, version: version + 1, forgotten, ..State::default() };
-    }
-
-    /// Sends the successor to whom the session's token is still the old one.
-    ///
-    /// A response whose load is longer ago than a rotation interval carries none: the browser may have moved on.
-    pub(crate) fn send_successor(&self) {
-        let mut state = self.state();
-        let Standing::Live(live) = &state.standing else { return };
-        if state.sent || !matches!(state.answer, Answer::Nothing) {
-            return;
-        }
-        let Header { pending: Some(pending), generation, .. } = live.found.header() else { return };
-        let is_fresh = live.judged.elapsed() < self.site().policy.rotation;
-        let successor = live.current_secret().filter(|_| is_fresh).and_then(|s| rotation::derive(s, &pending.salt));
-        let Some(secret) = successor else { return };
-        let token = SessionToken { id: live.found.id, generation: *generation, secret };
-        let max_age = max_age(&live.found);
-        state.answer = Answer::Token { token, max_age };
-    }
-}
-
-/// How long a browser should keep the cookie: to the end of a persistent session.
-fn max_age(found: &Found) -> Option<Duration> {
-    found.header().lifetime.persistent.then(|| found.left.to_end())
 }

@@ -63,6 +63,7 @@ mod policy;
 mod record;
 mod rotation;
 mod session;
+mod state;
 mod store;
 mod token;
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     Error, EventKind, Expiry,
-    exchange::{Answer, Inner, Live, Lost, Standing},
+    exchange::Inner,
     merge::{Write, pause, read},
     record::Found,
     rotation::{self, Verdict},
+    state::{Answer, Live, Lost, Standing},
     token::SessionSecret,
 };
 

@@ -1,24 +1,15 @@
 //! What moves the generation: login, renewal, logout; and a login over several requests.
 
-use std::time::Duration;
-
 use crate::{
     EndReason, Error, EventKind, Expiry, Owner, Session,
     commit::Occasion,
-    epoch::{self, Epoch, Kept},
-    exchange::{Answer, Inner, Live, Lost, Standing},
+    epoch::{Began, Kept},
+    exchange::Inner,
     merge::{MERGES, Settled, Write, pause, read},
-    moment::Moment,
-    owner,
-    record::{Age, Data, Found, Header, Record, millis},
+    record::{Data, Found, Header, Record, millis},
+    state::{Answer, Live, Lost, Standing},
     token::SessionSecret,
 };
-
-/// How long a login over several requests may take.
-const LOGIN_WINDOW: Age = 60 * 60 * 1000;
-
-/// What a login is taken to have begun earlier, for what clocks and rounding hide.
-const LOGIN_MARGIN: Duration = Duration::from_millis(100);
 
 /// How often a deletion is sent while it fails.
 const DELETIONS: u32 = 3;
@@ -36,9 +27,9 @@ const DELETIONS: u32 = 3;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Login {
-    owner: Owner,
+    pub(crate) owner: Owner,
     remembered: bool,
-    ends_others: bool,
+    pub(crate) ends_others: bool,
 }
 
 impl Login {
@@ -118,36 +109,7 @@ impl Session {
     }
 }
 
-/// Since when a login has been under way.
-struct Began {
-    opened: Moment,
-    /// How old the note of `begin_login` was when the store was asked, and when that was.
-    noted: Option<(Age, Moment)>,
-}
-
-impl Began {
-    /// How long the login has been under way, at most.
-    fn age(&self) -> Duration {
-        let noted = self.noted.map(|(age, asked)| {
-            Duration::from_millis(age.max(0).unsigned_abs()).saturating_add(asked.elapsed_at_most())
-        });
-        self.opened.elapsed_at_most().max(noted.unwrap_or_default()).saturating_add(LOGIN_MARGIN)
-    }
-
-    fn is_within_window(&self) -> bool {
-        millis(self.age()) <= LOGIN_WINDOW
-    }
-}
-
 impl Inner {
-    fn began(&self, found: Option<&Found>) -> Began {
-        let noted = found.and_then(|found| {
-            let note = found.header().login_note?;
-            Some((found.age_when_asked().saturating_sub(note), found.left.asked))
-        });
-        Began { opened: self.opened, noted }
-    }
-
     async fn login(&self, login: Login) -> Result<(), Error> {
         let _in_order = self.writing.lock().await;
         self.before_new_token().await?;
@@ -251,24 +213,6 @@ impl Inner {
         self.tell(EventKind::LoginRevoked, Some(&found));
         self.lose(Lost::Gone);
         Err(Error::LoginRevoked)
-    }
-
-    async fn stands(&self, found: &Found, login: &Login, replaced: Option<Kept>, began: &Began) -> Result<bool, Error> {
-        let (site, owner) = (self.site(), &login.owner);
-        let epoch = epoch::read(&*site.store, owner).await?;
-        let is_revoked = |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != replaced);
-        if epoch.as_ref().is_some_and(is_revoked) {
-            return Ok(false);
-        }
-        if login.ends_others {
-            epoch::advance(&*site.store, owner, epoch.as_ref(), Some((found.id, found.header().generation))).await?;
-            let count = site.store.revoke(owner, Some(&found.id)).await?;
-            site.tell(&self.resource, EventKind::Revoked { count }, None, Some(owner));
-        }
-        match site.policy.sessions_per_owner {
-            Some(limit) => owner::evict(site, &self.resource, owner, limit, found.id).await,
-            None => Ok(true),
-        }
     }
 
     /// What had been proven in this session must not be dated now: an anonymous one is ended, an owner's forgets the
