@@ -1,0 +1,117 @@
+//! How a store is set up.
+
+use std::{path::Path, time::Duration};
+
+use session_core::StoreError;
+use sqlx::{
+    ConnectOptions, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{SqliteStore, error::from_driver, schema::DEFAULT_TABLE};
+
+/// How much of the write-ahead log SQLite keeps after a checkpoint, in bytes. An open reader may make it grow beyond.
+const JOURNAL_SIZE_LIMIT: u32 = 16 * 1024 * 1024;
+
+/// The settings of a [`SqliteStore`].
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("sessions.db");
+/// use std::time::Duration;
+///
+/// use session_sqlite::SqliteStore;
+///
+/// let store = SqliteStore::builder()
+///     .with_table("admin_sessions")?
+///     .with_timeout(Duration::from_secs(1))
+///     .open(&path)
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(crate) table: String,
+    pub(crate) timeout: Duration,
+    readers: u32,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self { table: DEFAULT_TABLE.into(), timeout: Duration::from_secs(2), readers: 4 }
+    }
+
+    /// Keeps the sessions in the table of this name, `sessions` by default. Two stores with two tables never meet.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTable`] unless the name consists of at most 48 of the characters `a` to `z`, `0` to `9` and `_`, and does
+    /// not begin with a digit.
+    pub fn with_table(mut self, name: &str) -> Result<Self, InvalidTable> {
+        // SQLite ignores case, so capitals would let two names be one table.
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let begins_well = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+        if name.len() > 48 || !begins_well || !name.bytes().all(known) {
+            return Err(InvalidTable);
+        }
+        self.table = name.into();
+        Ok(self)
+    }
+
+    /// How long an operation waits for its turn, and then again for SQLite's lock, before it fails with
+    /// [`TimedOut`](StoreError::TimedOut): 2 seconds by default. The application's own pool keeps its own waits.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// How many connections [`open`](Self::open) makes for reading, 4 by default. Writes have one of their own: SQLite
+    /// lets one at a time write, and more would only wait for its lock.
+    #[must_use]
+    pub fn with_readers(self, readers: u32) -> Self {
+        Self { readers: readers.max(1), ..self }
+    }
+
+    /// Opens the file, and makes it and the table if they are not there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Backend`] if it is no SQLite database.
+    pub async fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .busy_timeout(self.timeout)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT.to_string())
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new()
+            .acquire_timeout(self.timeout)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // The database is in this process: a connection does not go away between two calls.
+            .test_before_acquire(false);
+        let writer = pool.clone().max_connections(1).connect_with(options.clone()).await.map_err(from_driver)?;
+        let readers = pool.max_connections(self.readers).connect_lazy_with(options.pragma("query_only", "ON"));
+        let store = SqliteStore::from_pools(self, writer, readers);
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Uses the application's own pool. The table must be there: see [`SqliteStore::migrate`].
+    #[must_use]
+    pub fn with_pool(self, pool: SqlitePool) -> SqliteStore {
+        SqliteStore::from_pools(self, pool.clone(), pool)
+    }
+}
+
+/// A table's name is of at most 48 lower-case letters, digits and `_`, and does not begin with a digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a table's name is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
+pub struct InvalidTable;

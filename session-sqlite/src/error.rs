@@ -1,0 +1,56 @@
+//! What the driver says, in the words of the contract.
+
+use session_core::StoreError;
+use sqlx::Error;
+
+const BACKEND: &str = "sqlite";
+
+/// Primary result codes (<https://www.sqlite.org/rescode.html>); an extended code has them in its lowest byte.
+mod code {
+    pub(super) const PERM: i32 = 3;
+    pub(super) const BUSY: i32 = 5;
+    pub(super) const LOCKED: i32 = 6;
+    pub(super) const NOMEM: i32 = 7;
+    pub(super) const READONLY: i32 = 8;
+    pub(super) const IOERR: i32 = 10;
+    pub(super) const CORRUPT: i32 = 11;
+    pub(super) const FULL: i32 = 13;
+    pub(super) const CANTOPEN: i32 = 14;
+}
+
+/// The store's error for the driver's.
+pub(crate) fn from_driver(error: Error) -> StoreError {
+    match &error {
+        Error::PoolTimedOut => StoreError::timed_out(BACKEND, error),
+        Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) => StoreError::unavailable(BACKEND, error),
+        // The columns are the store's own: who finds others reads a row that the store has not written.
+        Error::ColumnDecode { .. } | Error::Decode(_) => StoreError::corrupt(BACKEND, error),
+        Error::Database(answer) => {
+            let code = answer.code().and_then(|code| code.parse::<i32>().ok());
+            match code.map(|code| code & 0xff) {
+                // The busy time-out was over.
+                Some(code::BUSY | code::LOCKED) => StoreError::timed_out(BACKEND, error),
+                Some(code::CANTOPEN | code::FULL | code::IOERR | code::READONLY | code::PERM | code::NOMEM) => {
+                    StoreError::unavailable(BACKEND, error)
+                }
+                Some(code::CORRUPT) => StoreError::corrupt(BACKEND, error),
+                _ => StoreError::backend(BACKEND, error),
+            }
+        }
+        _ => StoreError::backend(BACKEND, error),
+    }
+}
+
+/// The store's error for a wait that took too long.
+pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
+    StoreError::timed_out(BACKEND, elapsed)
+}
+
+/// A row that cannot be one of this store's.
+pub(crate) fn foreign_row(why: &'static str) -> StoreError {
+    StoreError::corrupt(BACKEND, ForeignRow(why))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct ForeignRow(&'static str);

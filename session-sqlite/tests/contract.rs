@@ -1,0 +1,59 @@
+//! The contract of a session store, on SQLite: a file of its own, and an application's pool.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use session_conformance::{Subject, async_trait};
+use session_sqlite::{
+    SqliteStore,
+    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
+};
+use tempfile::TempDir;
+
+/// One file for all namespaces, each of which is a table.
+struct Sqlite {
+    folder: TempDir,
+    in_the_applications_pool: bool,
+}
+
+impl Sqlite {
+    fn file() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), in_the_applications_pool: false }
+    }
+
+    fn pool() -> Self {
+        Self { in_the_applications_pool: true, ..Self::file() }
+    }
+}
+
+#[async_trait]
+impl Subject for Sqlite {
+    type Store = SqliteStore;
+
+    async fn open(&self, namespace: &str) -> SqliteStore {
+        let path = self.folder.path().join("sessions.db");
+        let builder = SqliteStore::builder().with_table(namespace).unwrap();
+        if !self.in_the_applications_pool {
+            return builder.open(path).await.unwrap();
+        }
+        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+        let options = options.journal_mode(SqliteJournalMode::Wal);
+        let store = builder.with_pool(SqlitePoolOptions::new().max_connections(8).connect_with(options).await.unwrap());
+        store.migrate().await.unwrap();
+        store
+    }
+
+    /// SQLite's clock is the system's: it cannot be moved.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+mod in_a_file_of_its_own {
+    session_conformance::store_tests!(super::Sqlite::file());
+}
+
+mod in_the_applications_pool {
+    session_conformance::store_tests!(super::Sqlite::pool());
+}
