@@ -80,8 +80,7 @@ const TOUCH: &str = concat!(
     now!(),
 );
 
-const DELETE: &str =
-    concat!(r#"DELETE FROM "sessions" WHERE id = ?1 AND revision = ?2 AND expires_at > "#, now!());
+const DELETE: &str = concat!(r#"DELETE FROM "sessions" WHERE id = ?1 AND revision = ?2 AND expires_at > "#, now!());
 
 const LIST: &str = concat!(
     "SELECT revision, payload, expires_at, ends_at, ",
@@ -91,8 +90,7 @@ const LIST: &str = concat!(
 );
 
 // Expired ones are left to `purge`, so that what is deleted is what is counted.
-const REVOKE: &str =
-    concat!(r#"DELETE FROM "sessions" WHERE owner = ?1 AND id IS NOT ?2 AND expires_at > "#, now!());
+const REVOKE: &str = concat!(r#"DELETE FROM "sessions" WHERE owner = ?1 AND id IS NOT ?2 AND expires_at > "#, now!());
 
 const PURGE: &str = concat!(
     r#"DELETE FROM "sessions" WHERE rowid IN (SELECT rowid FROM "sessions" WHERE expires_at <= "#,

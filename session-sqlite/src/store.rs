@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
 use sqlx::{
-    Row, Sqlite, SqlitePool,
+    Decode, Row, Sqlite, SqlitePool, Type,
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
 };
@@ -104,6 +104,7 @@ impl SqliteStore {
     /// # Panics
     ///
     /// If it is not called within a tokio runtime.
+    #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
     pub fn purge_every(&self, interval: Duration) -> PurgeTask {
         purge::start(self.clone(), interval)
     }
@@ -154,7 +155,7 @@ impl Store for SqliteStore {
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
         let load = sqlx::query(self.0.sql.load.clone()).bind(&id.as_bytes()[..]);
         match load.fetch_optional(&self.0.readers).await.map_err(from_driver)? {
-            Some(row) => loaded(&row, row.try_get("now").map_err(from_driver)?),
+            Some(row) => loaded(&row, column(&row, "now")?),
             None => Ok(None),
         }
     }
@@ -205,10 +206,10 @@ impl Store for SqliteStore {
         let rows = list.fetch_all(&self.0.readers).await.map_err(from_driver)?;
         // SQLite reads its clock once a step, and each row is a step: the last one's instant counts for all.
         let Some(last) = rows.last() else { return Ok(Vec::new()) };
-        let now = last.try_get("now").map_err(from_driver)?;
+        let now = column(last, "now")?;
         let mut sessions = Vec::with_capacity(rows.len());
         for row in &rows {
-            let id: Vec<u8> = row.try_get("id").map_err(from_driver)?;
+            let id: Vec<u8> = column(row, "id")?;
             let id = id.try_into().map_err(|_| foreign_row("an id is not of 16 bytes"))?;
             sessions.extend(loaded(row, now)?.map(|loaded| (SessionId::from_bytes(id), loaded)));
         }
@@ -228,16 +229,22 @@ impl Store for SqliteStore {
 /// What the row holds, if it is live at this instant.
 fn loaded(row: &SqliteRow, now: i64) -> Result<Option<Loaded>, StoreError> {
     let left = |at: i64| u64::try_from(at.saturating_sub(now)).ok().map(Duration::from_millis);
-    let expires_in = left(row.try_get("expires_at").map_err(from_driver)?);
-    let ends_in = left(row.try_get("ends_at").map_err(from_driver)?);
+    let (expires_in, ends_in) = (left(column(row, "expires_at")?), left(column(row, "ends_at")?));
     let Some(expires_in) = expires_in.filter(|left| !left.is_zero()) else { return Ok(None) };
     let Some(ends_in) = ends_in.filter(|ends_in| expires_in <= *ends_in) else {
         return Err(foreign_row("the expiry is past the end"));
     };
-    let revision: i64 = row.try_get("revision").map_err(from_driver)?;
-    let payload: Vec<u8> = row.try_get("payload").map_err(from_driver)?;
+    let (revision, payload): (i64, Vec<u8>) = (column(row, "revision")?, column(row, "payload")?);
     let revision = Revision::from_bytes(revision.to_be_bytes());
     Ok(Some(Loaded { revision, payload: Bytes::from(payload), expires_in, ends_in }))
+}
+
+/// The driver reads NULL as nought or as no bytes unless it is asked for an option.
+fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>
+where
+    T: Decode<'r, Sqlite> + Type<Sqlite>,
+{
+    row.try_get::<Option<T>, _>(name).map_err(from_driver)?.ok_or_else(|| foreign_row("a column is null"))
 }
 
 fn number(revision: Revision) -> i64 {
@@ -248,4 +255,34 @@ fn number(revision: Revision) -> i64 {
 fn milliseconds(time: Duration) -> i64 {
     const LONGEST: i64 = 1 << 43;
     i64::try_from(time.as_millis()).unwrap_or(LONGEST).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pragma(pool: &SqlitePool, name: &'static str) -> String {
+        let value = sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA {name}"))).fetch_one(pool).await.unwrap();
+        value.try_get::<i64, _>(0).map(|number| number.to_string()).or_else(|_| value.try_get(0)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_file_of_its_own_is_written_by_one_connection_that_waits_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("sessions.db")).await.unwrap();
+        let Inner { writer, readers, .. } = &*store.0;
+        assert_eq!(writer.options().get_max_connections(), 1);
+        assert_eq!(readers.options().get_max_connections(), 4);
+        let settings = [
+            ("journal_mode", "wal", "wal"),
+            ("synchronous", "2", "2"),
+            ("busy_timeout", "2000", "2000"),
+            ("journal_size_limit", "16777216", "16777216"),
+            ("query_only", "0", "1"),
+        ];
+        for (name, of_the_writer, of_a_reader) in settings {
+            assert_eq!(pragma(writer, name).await, of_the_writer, "{name}");
+            assert_eq!(pragma(readers, name).await, of_a_reader, "{name}");
+        }
+    }
 }

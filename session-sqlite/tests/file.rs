@@ -1,0 +1,148 @@
+//! What is in the file: after a restart, after a crash, and when somebody else has written it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path, time::Duration};
+
+use session_core::{Entry, Owner, Revision, SessionId, Store, StoreError};
+use session_sqlite::{
+    InvalidTable, SCHEMA, SqliteStore,
+    sqlx::{self, Row, SqlitePool, sqlite::SqliteConnectOptions},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const ID: SessionId = SessionId::from_bytes(*b"session-forty-42");
+
+fn entry() -> Entry<'static> {
+    Entry::new(Revision::from_bytes(*b"revision"), b"payload")
+}
+
+async fn pool(path: &Path) -> SqlitePool {
+    SqlitePool::connect_with(SqliteConnectOptions::new().filename(path).create_if_missing(true)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_session_survives_a_restart_and_a_deleted_one_stays_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let (user, deleted) = (Owner::from(42), SessionId::from_bytes([1; 16]));
+    {
+        let store = SqliteStore::open(&path).await.unwrap();
+        store.create(&ID, entry().with_owner(Some(&user)), HOUR, 2 * HOUR).await.unwrap();
+        store.create(&deleted, entry().with_owner(Some(&user)), HOUR, 2 * HOUR).await.unwrap();
+        assert!(store.delete(&deleted, entry().revision).await.unwrap());
+    }
+    let store = SqliteStore::open(&path).await.unwrap();
+    let loaded = store.load(&ID).await.unwrap().unwrap();
+    assert_eq!((loaded.revision, &*loaded.payload), (entry().revision, &b"payload"[..]));
+    assert!(loaded.expires_in <= HOUR && loaded.expires_in > HOUR - Duration::from_secs(60), "{loaded:?}");
+    assert!(loaded.ends_in <= 2 * HOUR && loaded.ends_in > HOUR, "{loaded:?}");
+    assert_eq!(store.list(&user).await.unwrap().len(), 1);
+    assert_eq!(store.load(&deleted).await.unwrap(), None);
+}
+
+/// The files as they are while the store is open, and nothing has been written back: what a killed process leaves.
+#[tokio::test]
+async fn what_was_answered_survives_a_crash() {
+    let (folder, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = SqliteStore::open(folder.path().join("sessions.db")).await.unwrap();
+    for number in 0..20 {
+        store.create(&SessionId::from_bytes([number; 16]), entry(), HOUR, HOUR).await.unwrap();
+    }
+    assert!(store.delete(&SessionId::from_bytes([7; 16]), entry().revision).await.unwrap());
+    for file in ["sessions.db", "sessions.db-wal"] {
+        fs::copy(folder.path().join(file), after.path().join(file)).unwrap();
+    }
+    let store = SqliteStore::open(after.path().join("sessions.db")).await.unwrap();
+    for number in 0..20 {
+        let found = store.load(&SessionId::from_bytes([number; 16])).await.unwrap().is_some();
+        assert_eq!(found, number != 7, "session {number} after the crash");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_an_error_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    let notes = "Buy milk. ".repeat(1000);
+    fs::write(&path, &notes).unwrap();
+    let error = SqliteStore::open(&path).await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { backend: "sqlite", .. }), "{error:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), notes);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_unavailable() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = SqliteStore::open(folder.path().join("no/such/folder/sessions.db")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { backend: "sqlite", .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = pool(&folder.path().join("application.db")).await;
+    // An application's own table, without STRICT and the checks.
+    let table = "CREATE TABLE sessions (id PRIMARY KEY, revision, payload, owner, expires_at, ends_at)";
+    sqlx::query(table).execute(&pool).await.unwrap();
+    let rows = [
+        "'twelve', x'00', unixepoch() * 1000 + 99000, unixepoch() * 1000 + 99000",
+        "12, 'text', unixepoch() * 1000 + 99000, unixepoch() * 1000 + 'x'",
+        "12, NULL, unixepoch() * 1000 + 99000, unixepoch() * 1000 + 99000",
+        "12, x'00', 'tomorrow', 'never'",
+        "12, x'00', unixepoch() * 1000 + 99000, unixepoch() * 1000 - 99000",
+    ];
+    let store = SqliteStore::new(pool.clone());
+    let user = Owner::from(42);
+    for row in rows {
+        let insert =
+            format!("INSERT INTO sessions (revision, payload, expires_at, ends_at, id, owner) VALUES ({row}, ?, ?)");
+        let insert = sqlx::query(sqlx::AssertSqlSafe(insert)).bind(&ID.as_bytes()[..]).bind(&b"42"[..]);
+        insert.execute(&pool).await.unwrap();
+        let before = content(&pool).await;
+        let error = store.load(&ID).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { backend: "sqlite", .. }), "{row}: {error:?}");
+        let error = store.list(&user).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { backend: "sqlite", .. }), "{row}: {error:?}");
+        assert_eq!(store.purge(10).await.unwrap(), 0, "{row}");
+        assert_eq!(content(&pool).await, before, "{row}");
+        sqlx::query("DELETE FROM sessions").execute(&pool).await.unwrap();
+    }
+}
+
+async fn content(pool: &SqlitePool) -> Vec<String> {
+    let all = "SELECT quote(revision) || quote(payload) || quote(expires_at) || quote(ends_at) FROM sessions";
+    sqlx::query(all).fetch_all(pool).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn without_its_table_the_store_answers_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::new(pool(&folder.path().join("application.db")).await);
+    for error in [store.load(&ID).await.unwrap_err(), store.purge(1).await.unwrap_err()] {
+        assert!(matches!(error, StoreError::Backend { backend: "sqlite", .. }), "{error:?}");
+    }
+    store.migrate().await.unwrap();
+    assert_eq!(store.load(&ID).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_schema_may_live_in_the_applications_migrations() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = pool(&folder.path().join("application.db")).await;
+    sqlx::raw_sql(SCHEMA).execute(&pool).await.unwrap();
+    let store = SqliteStore::new(pool.clone());
+    store.create(&ID, entry(), HOUR, HOUR).await.unwrap();
+    store.migrate().await.unwrap();
+    assert!(store.load(&ID).await.unwrap().is_some(), "`migrate` again must change nothing");
+}
+
+#[test]
+fn the_name_of_a_table_cannot_smuggle_anything_in() {
+    for name in ["sessions", "_", "a", "s_42", &"a".repeat(48)] {
+        assert!(SqliteStore::builder().with_table(name).is_ok(), "{name}");
+    }
+    for name in ["", "Sessions", "4two", "a b", "a\"", "a;", "é", "a.b", "a-b", "a\0", &"a".repeat(49)] {
+        assert_eq!(SqliteStore::builder().with_table(name).unwrap_err(), InvalidTable, "{name}");
+    }
+}
