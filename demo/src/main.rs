@@ -1,3 +1,103 @@
-//! The demo.
+//! A small site around server-side sessions: register, log in, count, fill a cart, see your devices, log out.
+//!
+//! `cargo run -p demo`, then open <http://127.0.0.1:3000>. The interesting files: `site.rs` puts the sessions around the
+//! router, `account.rs` logs in and out, `devices.rs` ends other sessions.
 
-fn main() {}
+mod access;
+mod account;
+mod api;
+mod data;
+mod devices;
+mod flags;
+mod guard;
+mod home;
+mod lab;
+mod page;
+mod site;
+mod users;
+
+use std::{error::Error, io::IsTerminal, net::SocketAddr, sync::Arc, time::Duration};
+
+use clap::Parser;
+use session_core::{Keyring, SessionManager, Store};
+use session_memory::MemoryStore;
+use session_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+
+use crate::{
+    flags::{Flags, StoreFlag},
+    lab::Counting,
+    site::Site,
+    users::Users,
+};
+
+/// How often expired sessions are deleted, and how many at once.
+const PURGE: (Duration, u32) = (Duration::from_secs(60), 1000);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let flags = Flags::parse();
+    tracing_subscriber::fmt().with_ansi(std::io::stdout().is_terminal()).init();
+
+    data::make_folder()?;
+    let keys = Keyring::new(data::key()?);
+    let counting = Counting::new(open_store(&flags.store).await?);
+    let manager = SessionManager::new(counting.clone(), keys)
+        .with_cookie(flags.cookie()?)
+        .with_policy(flags.policy()?)
+        .with_trusted_proxies(flags.trusted_proxy.clone());
+    let site = Site {
+        users: Users::open().await?,
+        counting: flags.lab.then_some(counting),
+        proxies: flags.trusted_proxy.clone().into(),
+    };
+    let app = site::router(site, manager.clone());
+
+    let purging = tokio::spawn(purge(manager));
+    let listener = TcpListener::bind(flags.addr).await?;
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(told_to_stop())
+        .await?;
+    purging.abort();
+    Ok(())
+}
+
+async fn open_store(flag: &StoreFlag) -> Result<Arc<dyn Store>, Box<dyn Error>> {
+    Ok(match flag {
+        StoreFlag::Memory => Arc::new(MemoryStore::new()),
+        StoreFlag::Sqlite(path) => {
+            let store = SqliteStore::open(path).await?;
+            store.migrate().await?;
+            Arc::new(store)
+        }
+    })
+}
+
+/// Deletes what has expired, now and then. A store that fails is asked again the next time.
+async fn purge(manager: SessionManager) {
+    let (period, limit) = PURGE;
+    loop {
+        tokio::time::sleep(period).await;
+        if let Err(error) = manager.purge(limit).await {
+            let error: &dyn Error = &error;
+            tracing::warn!(error, "expired sessions were not deleted");
+        }
+    }
+}
+
+async fn told_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupted.await;
+}

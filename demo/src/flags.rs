@@ -1,0 +1,110 @@
+//! The command line, and what it makes of cookie and policy.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use clap::Parser;
+use session_core::{ConfigError, CookieConfig, Lifetime, Policy};
+
+use crate::data;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A site with server-side sessions: register, log in, see your devices, log out.
+///
+/// Users and the signing key are kept in ./demo-data, whichever store holds the sessions: two of these started in one
+/// folder are two nodes of one site. The key is made at the first start, or taken from SESSION_KEY (32 bytes or more,
+/// base64url).
+#[derive(Debug, Parser)]
+pub(crate) struct Flags {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    pub(crate) addr: SocketAddr,
+
+    /// Where the sessions are: `memory`, or `sqlite:PATH`
+    #[arg(long, default_value_t)]
+    pub(crate) store: StoreFlag,
+
+    /// A login ends after so long without use: `15min`, `3s`
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "1h")]
+    idle: Duration,
+
+    /// A login ends after so long in any case
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "24h")]
+    absolute: Duration,
+
+    /// A login's token is replaced when it is so old
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "15min")]
+    rotate: Duration,
+
+    /// A replaced token is accepted for so long [default: 60s, but no more than half of --rotate]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    grace: Option<Duration>,
+
+    /// A proxy in front: its word on https and on the client's address is believed, and the cookie is the production
+    /// one, __Host-session, which browsers take over https only. May be given several times
+    #[arg(long, value_name = "IP")]
+    pub(crate) trusted_proxy: Vec<IpAddr>,
+
+    /// Answer /lab/ops with the store's calls so far, and obey delay_ms: for tests
+    #[arg(long)]
+    pub(crate) lab: bool,
+}
+
+impl Flags {
+    pub(crate) fn policy(&self) -> Result<Policy, ConfigError> {
+        let grace = self.grace.unwrap_or_else(|| (self.rotate / 2).min(Duration::from_secs(60)));
+        Policy::builder()
+            .before_login(Lifetime::new(self.idle.min(HOUR), self.absolute.min(4 * HOUR)))
+            .logged_in(Lifetime::new(self.idle, self.absolute))
+            .rotation(self.rotate)
+            .grace(grace)
+            .build()
+    }
+
+    /// What browsers accept over plain http, unless a proxy speaks https for us.
+    pub(crate) fn cookie(&self) -> Result<CookieConfig, ConfigError> {
+        if self.trusted_proxy.is_empty() {
+            CookieConfig::builder("session").secure(false).build()
+        } else {
+            CookieConfig::builder("__Host-session").build()
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum StoreFlag {
+    Memory,
+    Sqlite(PathBuf),
+}
+
+impl Default for StoreFlag {
+    fn default() -> Self {
+        Self::Sqlite(data::folder().join("sessions.db"))
+    }
+}
+
+impl FromStr for StoreFlag {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            _ => Err("a store is `memory` or `sqlite:PATH`"),
+        }
+    }
+}
+
+impl std::fmt::Display for StoreFlag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The first page: a counter and a cart, for everybody; a note, for who is logged in.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Form,
+    extract::State,
+    response::{Html, Redirect},
+};
+use maud::{Markup, html};
+use serde::Deserialize;
+use session_core::Field;
+use session_tower::{CurrentOwner, Session, SessionError};
+
+use crate::{
+    page::{self, in_words, notice},
+    site::Failure,
+    users::Users,
+};
+
+pub(crate) const COUNTER: Field<u64> = Field::new("counter");
+
+/// How many of each article.
+const CART: Field<BTreeMap<String, u32>> = Field::new("cart");
+
+/// Said once, on the next page. Keys that begin with `_` are the pages' own: `/api/data` leaves them out.
+pub(crate) const FLASH: Field<String> = Field::new("_flash");
+
+/// Article, name, price in cents.
+const ARTICLES: [(&str, &str, u32); 4] = [
+    ("coffee", "Coffee, 250 g", 690),
+    ("mug", "Mug, blue", 1250),
+    ("filter", "Paper filters, 100", 340),
+    ("kettle", "Kettle, steel", 4900),
+];
+
+pub(crate) async fn page(State(users): State<Users>, session: Session) -> Result<Html<String>, Failure> {
+    let owner = session.owner();
+    let flash = FLASH.take(&session).await?;
+    let count = COUNTER.get(&session)?.unwrap_or_default();
+    let cart = CART.get(&session)?.unwrap_or_default();
+    let note = match &owner {
+        Some(owner) => Some(users.note(&owner.to_string()).await?),
+        None => None,
+    };
+    let content = html! {
+        (notice(flash.as_deref()))
+        @match &owner {
+            Some(owner) => h1 { "Hello, " (owner) },
+            None => {
+                h1 { "Hello, stranger" }
+                p.lead {
+                    "Count and fill the cart: it stays yours when you "
+                    a href="/login" { "log in" } " or " a href="/register" { "register" } "."
+                }
+            }
+        }
+        div.cards {
+            section.card {
+                h2 { "Counter" }
+                p.number { (count) }
+                form method="post" action="/counter" { button { "Add one" } }
+            }
+            (cart_card(&cart))
+            @if let Some(note) = &note { (note_card(note)) }
+            (session_card(&session))
+        }
+    };
+    Ok(page::whole("Home", owner.as_ref(), &content))
+}
+
+fn cart_card(cart: &BTreeMap<String, u32>) -> Markup {
+    let count = |article: &str| cart.get(article).copied().unwrap_or_default();
+    let total: u32 = ARTICLES.iter().map(|(article, _, price)| count(article).saturating_mul(*price)).sum();
+    html! {
+        section.card {
+            h2 { "Cart" }
+            ul.rows {
+                @for (article, name, price) in ARTICLES {
+                    li {
+                        span.what { (name) small { (euros(price)) } }
+                        form.stepper method="post" action="/cart" {
+                            input type="hidden" name="article" value=(article);
+                            button.quiet name="step" value="less" aria-label={ "One " (name) " less" } { "−" }
+                            output { (count(article)) }
+                            button.quiet name="step" value="more" aria-label={ "One " (name) " more" } { "+" }
+                        }
+                    }
+                }
+            }
+            p.total { span { "Total" } strong { (euros(total)) } }
+        }
+    }
+}
+
+fn euros(cents: u32) -> String {
+    format!("€ {}.{:02}", cents / 100, cents % 100)
+}
+
+fn note_card(note: &str) -> Markup {
+    html! {
+        section.card {
+            h2 { label for="note" { "Your note" } }
+            form #work method="post" action="/note" {
+                textarea #note name="note" rows="4" maxlength="10000" placeholder="Kept in your account" { (note) }
+                button { "Save" }
+            }
+        }
+    }
+}
+
+fn session_card(session: &Session) -> Markup {
+    html! {
+        section.card {
+            h2 { "This session" }
+            @match session.id() {
+                None => p { "None yet. Looking costs nothing: it is made when there is something to keep." },
+                Some(id) => dl {
+                    dt { "Id" } dd { code { (id) } }
+                    @if let Some(age) = session.age() { dt { "Age" } dd { (in_words(age)) } }
+                    @if let Some(left) = session.ends_in() { dt { "Ends in" } dd { (in_words(left)) } }
+                },
+            }
+        }
+    }
+}
+
+pub(crate) async fn count(session: Session) -> Result<Redirect, SessionError> {
+    COUNTER.update(&session, |count| *count = count.saturating_add(1))?;
+    Ok(Redirect::to("/"))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Step {
+    article: String,
+    step: Direction,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    More,
+    Less,
+}
+
+pub(crate) async fn put_into_cart(session: Session, Form(form): Form<Step>) -> Result<Redirect, SessionError> {
+    let Step { article, step } = form;
+    if ARTICLES.iter().any(|(known, ..)| *known == article) {
+        CART.update(&session, move |cart| {
+            let count = cart.entry(article.clone()).or_default();
+            *count = match step {
+                Direction::More => (*count + 1).min(99),
+                Direction::Less => count.saturating_sub(1),
+            };
+            cart.retain(|_, count| *count > 0);
+        })?;
+    }
+    Ok(Redirect::to("/"))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Note {
+    note: String,
+    /// "Save and leave".
+    leave: Option<String>,
+}
+
+pub(crate) async fn save_note(
+    State(users): State<Users>,
+    CurrentOwner(owner): CurrentOwner,
+    session: Session,
+    Form(form): Form<Note>,
+) -> Result<Redirect, Failure> {
+    users.set_note(&owner.to_string(), &form.note).await?;
+    if form.leave.is_some() {
+        session.logout().await?;
+        return Ok(Redirect::to("/login?why=saved"));
+    }
+    FLASH.insert(&session, &"Your note is saved.".to_owned())?;
+    Ok(Redirect::to("/"))
+}

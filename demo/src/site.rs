@@ -1,0 +1,135 @@
+//! The site: its routes, and what is around all of them.
+
+use std::{
+    error::Error,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, FromRef},
+    http::{HeaderName, HeaderValue, StatusCode},
+    middleware::{from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{delete, get, post, put},
+};
+use session_core::SessionManager;
+use session_tower::{SessionError, SessionLayer};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+
+use crate::{
+    access, account, api, devices, guard, home,
+    lab::{self, Counting},
+    page,
+    users::{Users, UsersError},
+};
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) users: Users,
+    /// Only in the lab.
+    pub(crate) counting: Option<Counting>,
+    pub(crate) proxies: Arc<[IpAddr]>,
+}
+
+impl FromRef<Site> for Users {
+    fn from_ref(site: &Site) -> Self {
+        site.users.clone()
+    }
+}
+
+pub(crate) fn router(site: Site, manager: SessionManager) -> Router {
+    let mut routes = Router::new()
+        .route("/", get(home::page))
+        .route("/counter", post(home::count))
+        .route("/cart", post(home::put_into_cart))
+        .route("/note", post(home::save_note))
+        .route("/login", get(account::login_page).post(account::login))
+        .route("/register", get(account::register_page).post(account::register))
+        .route("/logout", post(account::logout))
+        .route("/devices", get(devices::page))
+        .route("/devices/end", post(devices::end))
+        .route("/devices/end-others", post(devices::end_others))
+        .route("/api/ping", get(api::ping))
+        .route("/api/me", get(api::me))
+        .route("/api/status", get(api::status))
+        .route("/api/data", get(api::data))
+        .route("/api/data/{key}", put(api::insert).delete(api::remove))
+        .route("/api/counter", post(api::count))
+        .route("/api/take/{key}", post(api::take))
+        .route("/api/sessions", get(api::sessions).delete(api::end_others))
+        .route("/api/sessions/{id}", delete(api::end))
+        .route("/assets/{name}", get(page::asset));
+    if let Some(counting) = &site.counting {
+        routes = routes.route("/lab/ops", get(lab::ops).with_state(counting.clone()));
+    }
+    let sessions = SessionLayer::new(manager)
+        .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
+    let mut app = routes
+        .with_state(site.clone())
+        .layer(CatchPanicLayer::new()) // inside the sessions: its 500 is committed as any other answer
+        .layer(from_fn(guard::refuse_other_sites))
+        .layer(sessions);
+    for (name, value) in SECURITY_HEADERS {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        app = app.layer(SetResponseHeaderLayer::if_not_present(name, value));
+    }
+    app.layer(from_fn_with_state(site, access::log))
+}
+
+const SECURITY_HEADERS: [(&str, &str); 7] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    // Not `no-referrer`: with that, browsers send `Origin: null` with the site's own forms.
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+    // Neither a cache nor the back button shows a page after the logout. Assets say otherwise.
+    ("cache-control", "no-store"),
+];
+
+/// Why a handler cannot answer.
+pub(crate) enum Failure {
+    Session(SessionError),
+    Users(UsersError),
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl From<session_core::Error> for Failure {
+    fn from(error: session_core::Error) -> Self {
+        Self::Session(error.into())
+    }
+}
+
+impl From<UsersError> for Failure {
+    fn from(error: UsersError) -> Self {
+        Self::Users(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Session(error) => error.into_response(),
+            Self::Users(UsersError::Unfit(why)) => (StatusCode::UNPROCESSABLE_ENTITY, why).into_response(),
+            Self::Users(UsersError::Taken) => StatusCode::CONFLICT.into_response(),
+            Self::Users(UsersError::Failed(error)) => {
+                let error: &dyn Error = &*error;
+                tracing::error!(error, "the users cannot be read");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+}
