@@ -15,7 +15,7 @@ use std::{
 };
 
 use mutants::{
-    fault::{Fault, TABLE},
+    fault::{Fault, PROMISES, TABLE},
     store::{Broken, Small},
 };
 use session_conformance::{Subject, async_trait, cases, check};
@@ -31,7 +31,7 @@ fn verdict<S: Subject>(case: &str, subject: S) -> Option<String> {
 #[test]
 fn each_mutant_is_caught_by_its_case() {
     let mut survivors = Vec::new();
-    for &(fault, case) in TABLE {
+    for &(fault, case) in TABLE.iter().chain(PROMISES) {
         match verdict(case, Broken::by(fault)) {
             Some(sentence) => println!("{fault:?}\n    {case}\n    {}", sentence.lines().next().unwrap_or_default()),
             None => survivors.push(format!("{fault:?} survives {case}")),
@@ -42,7 +42,7 @@ fn each_mutant_is_caught_by_its_case() {
 
 #[test]
 fn each_case_catches_a_mutant() {
-    let catching: BTreeSet<&str> = TABLE.iter().map(|(_, case)| *case).collect();
+    let catching: BTreeSet<&str> = TABLE.iter().chain(PROMISES).map(|(_, case)| *case).collect();
     let cases: BTreeSet<&str> = cases::<Broken>().iter().map(|case| case.name()).collect();
     let idle: Vec<_> = cases.difference(&catching).collect();
     assert!(idle.is_empty(), "no mutant shows that these cases can fail: {idle:#?}");

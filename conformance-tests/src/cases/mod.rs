@@ -6,6 +6,7 @@ pub(crate) mod delete;
 pub(crate) mod linear;
 pub(crate) mod owner;
 pub(crate) mod payload;
+pub(crate) mod promise;
 pub(crate) mod purge;
 pub(crate) mod race;
 pub(crate) mod replace;
@@ -106,6 +107,18 @@ macro_rules! each_case {
                 a_dropped_touch_leaves_the_session_whole
                 a_dropped_delete_or_revoke_leaves_the_session_or_none
                 after_a_dropped_read_the_next_call_works;
+            promise:
+                n_parallel_updates_of_one_key_add_n
+                changes_of_different_keys_at_once_are_all_kept
+                of_many_who_take_a_value_one_gets_it
+                a_save_after_the_logout_changes_nothing_and_sends_no_cookie
+                a_login_ends_the_old_token_at_once
+                what_is_stored_holds_no_part_of_the_cookie
+                a_token_that_is_used_after_its_successor_was_proven_ends_the_session
+                revoke_all_beats_a_login_that_began_before_it
+                revoke_others_keeps_exactly_the_caller
+                parallel_logins_keep_the_limit_and_never_evict_all
+                idle_and_absolute_time_outs_hold_together;
         }
     };
 }

@@ -121,3 +121,18 @@ faults! {
     DeleteEmptiesTheRowFirst => a_dropped_delete_or_revoke_leaves_the_session_or_none,
     LoadLosesItsConnection => after_a_dropped_read_the_next_call_works,
 }
+
+/// What the same faults do to the promises of a session.
+pub(crate) const PROMISES: &[(Fault, &str)] = &[
+    (Fault::ReplaceChecksThenWrites, "n_parallel_updates_of_one_key_add_n"),
+    (Fault::ReplaceChecksThenWrites, "changes_of_different_keys_at_once_are_all_kept"),
+    (Fault::ReplaceChecksThenWrites, "of_many_who_take_a_value_one_gets_it"),
+    (Fault::ReplaceRevivesDeleted, "a_save_after_the_logout_changes_nothing_and_sends_no_cookie"),
+    (Fault::PayloadEndsAtZero, "a_login_ends_the_old_token_at_once"),
+    (Fault::ListShowsNoPayload, "what_is_stored_holds_no_part_of_the_cookie"),
+    (Fault::DeleteLeavesTheListEntry, "a_token_that_is_used_after_its_successor_was_proven_ends_the_session"),
+    (Fault::RevokeTakesAnonymousSessions, "revoke_all_beats_a_login_that_began_before_it"),
+    (Fault::RevokeTakesTheKept, "revoke_others_keeps_exactly_the_caller"),
+    (Fault::DeleteLeavesTheListEntry, "parallel_logins_keep_the_limit_and_never_evict_all"),
+    (Fault::ExpiryReadOffByOneSecond, "idle_and_absolute_time_outs_hold_together"),
+];

@@ -1,0 +1,297 @@
+//! What a session promises, over this store: the logic is the core's, the atomicity the store's.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use session_core::{
+    CookieConfig, Error, EventKind, Exchange, Incoming, Key, Keyring, Lifetime, Login, Observer, Outcome, Owner,
+    Policy, Session, SessionEvent, SessionManager,
+};
+
+use crate::{
+    Subject,
+    trial::{Trial, owner},
+};
+
+const AT_ONCE: u64 = 20;
+
+/// A site over the store, and what it observed.
+struct Site {
+    manager: SessionManager,
+    thefts: Arc<AtomicUsize>,
+}
+
+/// The cookie of one browser.
+#[derive(Clone)]
+struct Browser {
+    manager: SessionManager,
+    cookie: Option<String>,
+}
+
+#[derive(Debug)]
+struct Thefts(Arc<AtomicUsize>);
+
+impl Observer for Thefts {
+    fn on(&self, event: &SessionEvent) {
+        if matches!(event.kind, EventKind::TheftDetected) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Site {
+    fn over<S: Subject>(trial: &Trial<S>, policy: Policy) -> Self {
+        let thefts = Arc::default();
+        let keys = Keyring::new(Key::from_bytes(&[42; 32]).unwrap());
+        let cookie = CookieConfig::builder("session").build().unwrap();
+        let manager = SessionManager::new(trial.store(), keys)
+            .with_cookie(cookie)
+            .with_policy(policy)
+            .with_observer(Thefts(Arc::clone(&thefts)));
+        Self { manager, thefts }
+    }
+
+    fn browser(&self) -> Browser {
+        Browser { manager: self.manager.clone(), cookie: None }
+    }
+
+    async fn logged_in(&self, user: &Owner) -> Browser {
+        let mut browser = self.browser();
+        let exchange = browser.open();
+        let session = session(&exchange).await;
+        session.insert("counter", &0).unwrap();
+        saved("login", session.login(user.clone()).await);
+        browser.close(&exchange).await;
+        browser
+    }
+}
+
+impl Browser {
+    fn open(&self) -> Exchange {
+        self.manager.open(Incoming::new(self.cookie.as_ref().map(|cookie| cookie.as_bytes())))
+    }
+
+    /// Commits, and stores the cookie that the response sets.
+    async fn close(&mut self, exchange: &Exchange) -> Outcome {
+        let outcome = saved("commit", exchange.commit().await);
+        if let Some(cookie) = set_cookie(exchange) {
+            self.cookie = Some(cookie);
+        }
+        outcome
+    }
+
+    async fn visit(&mut self) -> Option<Owner> {
+        let exchange = self.open();
+        let owner = session(&exchange).await.owner();
+        self.close(&exchange).await;
+        owner
+    }
+
+    async fn counter(&self) -> Option<u64> {
+        session(&self.open()).await.get("counter").unwrap()
+    }
+}
+
+async fn session(exchange: &Exchange) -> Session {
+    saved("load", exchange.session().await)
+}
+
+fn saved<T>(what: &str, answer: Result<T, Error>) -> T {
+    answer.unwrap_or_else(|error| panic!("the {what} failed where the store has no reason to: {error:?}"))
+}
+
+fn set_cookie(exchange: &Exchange) -> Option<String> {
+    let headers = exchange.headers();
+    let cookie = headers.get("set-cookie")?.to_str().unwrap();
+    Some(cookie.split(';').next().unwrap().to_owned())
+}
+
+fn lasting(idle: Duration, absolute: Duration) -> Policy {
+    let lifetime = Lifetime::new(idle, absolute);
+    Policy::builder().before_login(lifetime).logged_in(lifetime).build().unwrap()
+}
+
+pub(crate) async fn n_parallel_updates_of_one_key_add_n<S: Subject>(trial: &Trial<S>) {
+    let site = Site::over(trial, Policy::default());
+    let browser = site.logged_in(&owner("user 42")).await;
+    for round in 0..2 {
+        let browser = browser.clone();
+        trial
+            .together(round, AT_ONCE, move |_, _| {
+                let mut browser = browser.clone();
+                async move {
+                    let exchange = browser.open();
+                    session(&exchange).await.update("counter", |n: &mut u64| *n += 1).unwrap();
+                    browser.close(&exchange).await;
+                }
+            })
+            .await;
+    }
+    assert_eq!(browser.counter().await, Some(2 * AT_ONCE), "of parallel increments some are lost or counted twice");
+}
+
+pub(crate) async fn changes_of_different_keys_at_once_are_all_kept<S: Subject>(trial: &Trial<S>) {
+    let site = Site::over(trial, Policy::default());
+    let browser = site.logged_in(&owner("user 42")).await;
+    let writer = browser.clone();
+    trial
+        .together(0, AT_ONCE, move |number, _| {
+            let mut browser = writer.clone();
+            async move {
+                let exchange = browser.open();
+                session(&exchange).await.insert(&format!("key {number}"), &number).unwrap();
+                browser.close(&exchange).await;
+            }
+        })
+        .await;
+    let keys = session(&browser.open()).await.keys().len();
+    assert_eq!(keys as u64, AT_ONCE + 1, "of changes of different keys some are lost");
+}
+
+pub(crate) async fn of_many_who_take_a_value_one_gets_it<S: Subject>(trial: &Trial<S>) {
+    let site = Site::over(trial, Policy::default());
+    let mut browser = site.logged_in(&owner("user 42")).await;
+    for round in 0..4 {
+        let exchange = browser.open();
+        session(&exchange).await.insert("code", &round).unwrap();
+        browser.close(&exchange).await;
+        let taker = browser.clone();
+        let taken = trial.together(round, AT_ONCE, move |_, _| {
+            let taker = taker.clone();
+            async move { saved("take", session(&taker.open()).await.take::<u128>("code").await) }
+        });
+        let winners = taken.await.into_iter().flatten().count();
+        assert_eq!(winners, 1, "{winners} of {AT_ONCE} callers took the same value");
+    }
+}
+
+pub(crate) async fn a_save_after_the_logout_changes_nothing_and_sends_no_cookie<S: Subject>(trial: &Trial<S>) {
+    let site = Site::over(trial, Policy::default());
+    let mut browser = site.logged_in(&owner("user 42")).await;
+    let slow = browser.open();
+    session(&slow).await.insert("counter", &1).unwrap();
+    let fast = browser.open();
+    saved("logout", session(&fast).await.logout().await);
+    browser.close(&fast).await;
+    assert_eq!(saved("commit", slow.commit().await), Outcome::Gone, "a late save after a logout");
+    assert_eq!(set_cookie(&slow), None, "the loser sent a cookie");
+    let id = slow.request_cookie().unwrap();
+    assert!(trial.load(id).await.is_none(), "a late save revived a session after its logout");
+}
+
+pub(crate) async fn a_login_ends_the_old_token_at_once<S: Subject>(trial: &Trial<S>) {
+    let site = Site::over(trial, Policy::default());
+    let mut browser = site.browser();
+    let first = browser.open();
+    session(&first).await.insert("counter", &0).unwrap();
+    browser.close(&first).await;
+    let mut planted = browser.clone();
+    let login = browser.open();
+    saved("login", session(&login).await.login(owner("user 42")).await);
+    browser.close(&login).await;
+    assert_eq!(browser.visit().await, Some(owner("user 42")));
+    assert_eq!(planted.visit().await, None, "the token from before the login opens the user's session");
+    assert_eq!(planted.counter().await, None, "the token from before the login reads the user's session");
+    assert_eq!(browser.counter().await, Some(0), "the values from before the login are lost");
+}
+
+pub(crate) async fn what_is_stored_holds_no_part_of_the_cookie<S: Subject>(trial: &Trial<S>) {
+    let site = Site::over(trial, Policy::default());
+    let user = owner("user 42");
+    let browser = site.logged_in(&user).await;
+    let id = browser.open().request_cookie().unwrap();
+    let listed = trial.list(&user).await.remove(0).1;
+    let cookie = browser.cookie.unwrap();
+    for payload in [trial.loaded(id).await.payload, listed.payload] {
+        assert!(payload.len() > 32, "`load` or `list` answered no payload");
+        let holds = cookie.as_bytes().windows(16).any(|part| payload.windows(16).any(|window| window == part));
+        assert!(!holds, "what is stored has a part of the cookie in it");
+    }
+}
+
+pub(crate) async fn a_token_that_is_used_after_its_successor_was_proven_ends_the_session<S: Subject>(trial: &Trial<S>) {
+    let (rotation, grace) = (Duration::from_millis(600), Duration::from_millis(300));
+    let site = Site::over(trial, Policy::builder().rotation(rotation).grace(grace).build().unwrap());
+    let user = owner("user 42");
+    let mut browser = site.logged_in(&user).await;
+    trial.pass(rotation).await;
+    let mut stolen = browser.clone();
+    let old = browser.cookie.clone();
+    assert_eq!(browser.visit().await, Some(user.clone()));
+    assert_ne!(browser.cookie, old, "no successor was sent when it was due");
+    assert_eq!(stolen.visit().await, Some(user.clone()), "the old token is good until its successor is proven");
+    assert_eq!(stolen.cookie, browser.cookie, "two requests derived two successors");
+    assert_eq!(browser.visit().await, Some(user.clone()));
+    trial.pass(grace).await;
+    let mut late = Browser { cookie: old, ..stolen };
+    assert_eq!(late.visit().await, None, "a retired token opened the session after the grace");
+    assert_eq!(site.thefts.load(Ordering::SeqCst), 1, "the theft was not told, or told twice");
+    assert_eq!(browser.visit().await, None, "a session that is in two hands goes on");
+    assert!(trial.list(&user).await.is_empty(), "a session that is in two hands is still listed");
+}
+
+pub(crate) async fn revoke_all_beats_a_login_that_began_before_it<S: Subject>(trial: &Trial<S>) {
+    let site = Site::over(trial, Policy::default());
+    let user = owner("user 42");
+    let mut standing = site.logged_in(&user).await;
+    let in_flight = site.browser().open();
+    let session = session(&in_flight).await;
+    assert_eq!(saved("revocation", site.manager.revoke_all(&user).await), 1);
+    let answer = session.login(user.clone()).await;
+    assert!(matches!(answer, Err(Error::LoginRevoked)), "a login that began before the revocation: {answer:?}");
+    assert_eq!(standing.visit().await, None, "a revoked session goes on");
+    assert!(trial.list(&user).await.is_empty(), "a revoked login left a session");
+}
+
+pub(crate) async fn revoke_others_keeps_exactly_the_caller<S: Subject>(trial: &Trial<S>) {
+    let site = Site::over(trial, Policy::default());
+    let (user, other) = (owner("user 42"), owner("user 43"));
+    let (mut one, mut two, mut stranger) =
+        (site.logged_in(&user).await, site.logged_in(&user).await, site.logged_in(&other).await);
+    let revoked = session(&one.open()).await.revoke_others().await;
+    assert_eq!(saved("revocation", revoked), 1);
+    assert_eq!((one.visit().await, two.visit().await), (Some(user.clone()), None));
+    // A login that may have begun before the revocation is refused.
+    trial.pass(Duration::from_millis(200)).await;
+    let mut third = site.browser();
+    let exchange = third.open();
+    saved("login", session(&exchange).await.login(Login::new(user.clone()).ending_others()).await);
+    third.close(&exchange).await;
+    assert_eq!((one.visit().await, third.visit().await), (None, Some(user)));
+    assert_eq!(stranger.visit().await, Some(other), "another owner's session was revoked");
+}
+
+pub(crate) async fn parallel_logins_keep_the_limit_and_never_evict_all<S: Subject>(trial: &Trial<S>) {
+    let site = Site::over(trial, Policy::builder().sessions_per_owner(2).build().unwrap());
+    let user = owner("user 42");
+    let answers = trial.together(0, 8, {
+        let browser = site.browser();
+        move |_, _| {
+            let browser = browser.clone();
+            async move { session(&browser.open()).await.login(owner("user 42")).await.is_ok() }
+        }
+    });
+    let admitted = answers.await.into_iter().filter(|is_admitted| *is_admitted).count();
+    let left = trial.list(&user).await.len();
+    assert!(left <= 2, "after parallel logins {left} sessions are left where two are allowed");
+    assert!(left >= 1 && admitted >= 1, "parallel logins evicted one another: {left} left, {admitted} admitted");
+}
+
+pub(crate) async fn idle_and_absolute_time_outs_hold_together<S: Subject>(trial: &Trial<S>) {
+    let (idle, absolute) = (Duration::from_millis(700), Duration::from_millis(1200));
+    let site = Site::over(trial, lasting(idle, absolute));
+    let user = owner("user 42");
+    let (mut used, mut unused) = (site.logged_in(&user).await, site.logged_in(&user).await);
+    trial.pass(Duration::from_millis(400)).await;
+    assert_eq!(used.visit().await, Some(user.clone()));
+    trial.pass(Duration::from_millis(400)).await;
+    assert_eq!(used.visit().await, Some(user), "use did not extend the idle time-out");
+    assert_eq!(unused.visit().await, None, "a session outlived its idle time-out");
+    trial.pass(Duration::from_millis(400)).await;
+    assert_eq!(used.visit().await, None, "a session outlived its end");
+}
