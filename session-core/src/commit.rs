@@ -118,10 +118,8 @@ impl Inner {
         let data = data.filter(|data| *data != record.data);
         let is_changed = data.is_some();
         let rotation = self.site().policy.rotation;
-        let is_due = occasion == Occasion::Commit
-            && !sent
-            && rotation::is_due(&record.header, live.found.age(), rotation)
-            && live.judged.elapsed() < rotation;
+        let is_due =
+            occasion == Occasion::Commit && !sent && rotation::is_due(&record.header, live.found.age(), rotation);
         let rotates = live.current_secret().filter(|_| is_due);
         let idle = record.header.lifetime.idle;
         if is_changed || rotates.is_some() {

@@ -35,12 +35,8 @@ impl Inner {
             };
             let attempted =
                 match rotation::judge(found.header(), token, found.age_when_asked(), self.site().policy.grace) {
-                    Verdict::Current => {
-                        self.take_up(found, Some(token.secret.clone()));
-                        return Ok(());
-                    }
-                    Verdict::Retired => {
-                        self.take_up(found, None);
+                    Verdict::Current | Verdict::Retired => {
+                        self.take_up(found, token.secret.clone());
                         return Ok(());
                     }
                     Verdict::Stranger => {
@@ -58,7 +54,7 @@ impl Inner {
                         let promoted = Write::new(&found, record, Expiry::Keep)?.send(store).await;
                         if let Ok(Some(promoted)) = promoted {
                             self.tell(EventKind::Rotated, Some(&promoted));
-                            self.take_up(promoted, Some(token.secret.clone()));
+                            self.take_up(promoted, token.secret.clone());
                             return Ok(());
                         }
                         promoted.map(|_| ())
@@ -84,7 +80,7 @@ impl Inner {
         Err(Error::Contended)
     }
 
-    fn take_up(&self, found: Found, secret: Option<SessionSecret>) {
+    fn take_up(&self, found: Found, secret: SessionSecret) {
         let judged = found.left.asked;
         self.state().standing = Standing::Live(Live { found: Arc::new(found), secret, judged, is_new: false });
     }

@@ -64,17 +64,17 @@ impl From<Lost> for Error {
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
     pub(crate) found: Arc<Found>,
-    /// The secret that the client holds, unless it is a retired one.
-    pub(crate) secret: Option<SessionSecret>,
+    /// The secret that the client presented, or has just been given.
+    pub(crate) secret: SessionSecret,
     /// When the store was asked for what the token was judged by.
     pub(crate) judged: Moment,
     pub(crate) is_new: bool,
 }
 
 impl Live {
-    /// The client's secret, if it is the one that the session has now.
+    /// The client's secret, if it is the one that the session has now: not for one that is retired.
     pub(crate) fn current_secret(&self) -> Option<&SessionSecret> {
-        self.secret.as_ref().filter(|secret| secret.hash() == self.found.header().secret)
+        (self.secret.hash() == self.found.header().secret).then_some(&self.secret)
     }
 }
 
@@ -139,7 +139,7 @@ impl Inner {
         let max_age = max_age(&found);
         let judged = found.left.asked;
         let mut state = self.state();
-        state.standing = Standing::Live(Live { found: Arc::new(found), secret: Some(secret), judged, is_new });
+        state.standing = Standing::Live(Live { found: Arc::new(found), secret, judged, is_new });
         state.in_flight = None;
         state.answer = Answer::Token { token, max_age };
         state.version += 1;

@@ -32,6 +32,10 @@ async fn a_login_makes_a_fresh_token_and_the_old_one_is_dead_at_once() {
     }
     assert_eq!(browser.owner().await, Some(user()));
     assert_eq!(site.events.thefts(), 0, "a planted token alarms nobody");
+    let (exchange, session) = planted.start().await;
+    session.insert("n", &1).unwrap();
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved, "a stranger gets a session of its own");
+    assert_ne!(session.id(), browser.open().request_cookie());
 }
 
 #[tokio::test]

@@ -306,6 +306,27 @@ async fn a_change_made_while_a_save_is_on_its_way_is_saved_later_and_once() {
     assert_eq!(browser.get::<i64>("n").await, Some(2));
 }
 
+#[tokio::test]
+async fn a_change_that_comes_while_a_write_is_worked_out_is_not_lost() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    let (runs, other) = (AtomicU32::new(0), session.clone());
+    session
+        .update("n", move |n: &mut i64| {
+            *n += 1;
+            // Another task of the same request, just then: once when the commit runs this again.
+            if runs.fetch_add(1, Ordering::SeqCst) == 1 {
+                other.insert("other", &1).unwrap();
+            }
+        })
+        .unwrap();
+    exchange.commit().await.unwrap();
+    let (_, session) = browser.start().await;
+    assert_eq!((session.get::<i64>("n").unwrap(), session.get::<i64>("other").unwrap()), (Some(1), Some(1)));
+}
+
 // Unknown outcomes.
 
 #[tokio::test(start_paused = true)]
@@ -509,6 +530,21 @@ async fn a_touch_that_finds_the_session_gone_or_superseded_says_so() {
     let (exchange, _) = browser.start().await;
     browser.clone().visit(async |session| session.login(42).await.unwrap()).await;
     assert_eq!(exchange.commit().await.unwrap(), Outcome::Superseded);
+    assert!(!sets_cookie(&exchange));
+}
+
+#[tokio::test]
+async fn after_gone_nothing_is_sent_whatever_succeeded_before() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    session.login(42).await.unwrap();
+    assert!(sets_cookie(&exchange));
+    add_one(&session);
+    assert_eq!(site.manager.revoke_all(&Owner::from(42)).await.unwrap(), 1);
+    assert!(matches!(session.save().await, Err(Error::Gone)));
+    assert!(!sets_cookie(&exchange));
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Gone);
     assert!(!sets_cookie(&exchange));
 }
 
