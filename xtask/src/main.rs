@@ -1,3 +1,44 @@
-//! The tasks of this repository.
+//! The tasks of this repository: `cargo xtask --help`.
 
-fn main() {}
+mod bench;
+mod browser;
+mod check;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The tasks of this repository.
+
+Usage: cargo xtask <TASK>
+
+Tasks:
+  test     Find or install what the tests need, then run all of them
+  bench    Run the benchmarks and print one table of ratios; arguments after `--` go to criterion
+  check    What no cargo command checks: how many crates ours bring along, how long the files are
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["test"] => test::run(),
+        ["bench"] => bench::run(&[]),
+        ["bench", "--", criterion @ ..] => bench::run(criterion),
+        ["check"] => check::run(),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        [] => Err(format!("which task?\n\n{HELP}")),
+        others => Err(format!("there is no task `{}`\n\n{HELP}", others.join(" "))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("\nxtask: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `cargo xtask check`: what no cargo command checks.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use crate::step;
+
+/// Our published crates, and how many of other people's each may bring along.
+const CEILINGS: [(&str, usize); 5] = [
+    ("session-core", 40),
+    ("session-memory", 40),
+    ("session-sqlite", 125),
+    ("session-tower", 45),
+    ("session-conformance", 45),
+];
+
+/// A file that is longer has more than one reason to be opened.
+const LONGEST_FILE: usize = 400;
+
+pub(crate) fn run() -> Result<(), String> {
+    for (package, ceiling) in CEILINGS {
+        judge_tree(package, ceiling)?;
+    }
+    let mut too_long = Vec::new();
+    let members = fs::read_dir(step::root()).map_err(|error| format!("the repository cannot be read: {error}"))?;
+    for member in members.flatten().map(|entry| entry.path().join("src")).filter(|source| source.is_dir()) {
+        find_long_files(&member, &mut too_long)?;
+    }
+    if too_long.is_empty() {
+        println!("no file is longer than {LONGEST_FILE} lines");
+        return Ok(());
+    }
+    Err(format!("these files have more than {LONGEST_FILE} lines: {}", too_long.join(", ")))
+}
+
+/// Counts the crates of the normal tree, ours left out.
+fn judge_tree(package: &str, ceiling: usize) -> Result<(), String> {
+    let arguments = ["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"];
+    let tree = step::output(&mut step::cargo(&arguments))?;
+    let crates: BTreeSet<_> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    let is_ours = |line: &str| CEILINGS.iter().any(|(ours, _)| line.split(' ').next() == Some(ours));
+    let count = crates.iter().filter(|line| !is_ours(line)).count();
+    println!("{package} brings {count} crates along; {ceiling} are allowed");
+    if count > ceiling {
+        return Err(format!(
+            "{package} brings {count} crates along, and may bring {ceiling}: `cargo tree -p {package}`"
+        ));
+    }
+    Ok(())
+}
+
+fn find_long_files(folder: &Path, too_long: &mut Vec<String>) -> Result<(), String> {
+    let unreadable = |error| format!("{} cannot be read: {error}", folder.display());
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_dir() {
+            find_long_files(&path, too_long)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let lines = fs::read_to_string(&path).map_err(unreadable)?.lines().count();
+            if lines > LONGEST_FILE {
+                too_long.push(format!("{} ({lines})", path.display()));
+            }
+        }
+    }
+    Ok(())
+}
