@@ -15,8 +15,13 @@ pub(crate) fn folder() -> PathBuf {
     PathBuf::from("./demo-data")
 }
 
+/// For this user's eyes only: there are a key and password hashes in it.
 pub(crate) fn make_folder() -> std::io::Result<()> {
-    fs::create_dir_all(folder())
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder())
 }
 
 /// The key that signs cookies: from `SESSION_KEY`, else from its file, which the first start makes.

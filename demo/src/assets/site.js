@@ -70,13 +70,15 @@ function offerLogoutWithTab() {
     sessionStorage.setItem("logout-with-tab", option.checked ? "yes" : "no");
   });
   let staysInSite = false;
-  // The browser says where the tab is going, if it goes to a page of this site at all.
-  addEventListener("pageswap", (event) => { staysInSite ||= Boolean(event.activation); });
-  addEventListener("submit", () => { staysInSite = true; });
-  addEventListener("click", (event) => {
-    const link = event.target.closest?.("a[href]");
-    if (link && link.origin === location.origin) staysInSite = true;
-  });
+  if ("onpageswap" in window) {
+    // The browser says where the tab is going, if it is a page of this site.
+    addEventListener("pageswap", (event) => { staysInSite = Boolean(event.activation); });
+  } else {
+    addEventListener("submit", () => { staysInSite = true; });
+    addEventListener("click", (event) => {
+      staysInSite = event.target.closest?.("a[href]")?.origin === location.origin;
+    });
+  }
   addEventListener("pagehide", () => {
     if (option.checked && !staysInSite) navigator.sendBeacon("/logout");
   });
