@@ -26,7 +26,7 @@ pub(crate) enum Occasion {
 enum Step {
     Done(Outcome),
     Create { data: Data, version: u64 },
-    Replace { write: Box<Write>, is_changed: bool, version: u64 },
+    Replace { write: Box<Write>, is_changed: bool, rotates: bool, version: u64 },
     Touch(Live),
 }
 
@@ -60,26 +60,27 @@ impl Inner {
                         return Ok(Outcome::Saved);
                     }
                 }
-                Step::Replace { write, is_changed, version } => {
-                    let gets_successor = write.record.header.pending.is_some();
-                    match self.put(*write, version).await {
-                        Ok(true) if gets_successor && !is_changed => return Ok(Outcome::Unchanged),
-                        Ok(true) => return Ok(Outcome::Saved),
-                        Ok(false) => pause(attempt).await,
-                        Err(error) if is_changed => return Err(error),
-                        Err(error) => {
-                            // Nothing was lost: the token goes on as it is.
-                            self.state().in_flight = None;
-                            self.tell(EventKind::SuccessorFailed(error), None);
-                            return Ok(Outcome::Unchanged);
+                Step::Replace { write, is_changed, rotates, version } => match self.put(*write, version).await {
+                    Ok(true) => {
+                        if rotates {
+                            self.tell_live(EventKind::SuccessorIssued);
                         }
+                        return Ok(if is_changed { Outcome::Saved } else { Outcome::Unchanged });
                     }
-                }
+                    Ok(false) => pause(attempt).await,
+                    Err(error) if is_changed => return Err(error),
+                    Err(error) => {
+                        // Nothing was lost: the token goes on as it is.
+                        self.state().in_flight = None;
+                        self.tell_live(EventKind::SuccessorFailed(error));
+                        return Ok(Outcome::Unchanged);
+                    }
+                },
                 Step::Touch(live) => match self.touch(&live.found).await {
                     Ok(true) => return Ok(Outcome::Unchanged),
                     Ok(false) => pause(attempt).await,
                     Err(error) => {
-                        self.tell(EventKind::TouchFailed(error), Some(&live.found));
+                        self.tell_live(EventKind::TouchFailed(error));
                         return Ok(Outcome::Unchanged);
                     }
                 },
@@ -120,16 +121,16 @@ impl Inner {
         let rotation = self.site().policy.rotation;
         let is_due =
             occasion == Occasion::Commit && !sent && rotation::is_due(&record.header, live.found.age(), rotation);
-        let rotates = live.current_secret().filter(|_| is_due);
+        let rotates = if is_due { live.current_secret() } else { None };
         let idle = record.header.lifetime.idle;
         if is_changed || rotates.is_some() {
             let mut next = Record { header: record.header.clone(), data: data.unwrap_or_else(|| record.data.clone()) };
-            self.judge_size(&next.data)?;
+            self.judge_size(&next.data, &record.data)?;
             if let Some(secret) = rotates {
                 rotation::propose(&mut next.header, secret)?;
             }
             let write = Write::new(&live.found, next, self.use_of(&live.found))?;
-            return Ok(Step::Replace { write: Box::new(write), is_changed, version });
+            return Ok(Step::Replace { write: Box::new(write), is_changed, rotates: rotates.is_some(), version });
         }
         let used = idle.min(left.to_end()).saturating_sub(left.to_expiry());
         let is_due = used > (idle / 10).min(Duration::from_secs(60));
@@ -222,7 +223,7 @@ impl Inner {
         data: Data,
         header: impl Fn(SecretHash) -> Header,
     ) -> Result<(Found, SessionSecret), Error> {
-        self.judge_size(&data)?;
+        self.judge_size(&data, &Data::new())?;
         let mut failure = None;
         for _ in 0..2 {
             let (id, own, secret) = (SessionId::random()?, Revision::random()?, self.mint()?);
@@ -248,8 +249,9 @@ impl Inner {
         if self.site().keys.is_empty() { Err(crate::Randomness.into()) } else { Ok(SessionSecret::random()?) }
     }
 
-    pub(crate) fn judge_size(&self, data: &Data) -> Result<(), Error> {
+    /// No session grows beyond the limit; one that was larger before the limit was lowered goes on.
+    pub(crate) fn judge_size(&self, data: &Data, before: &Data) -> Result<(), Error> {
         let (size, limit) = (length(data.iter()), self.site().policy.size_limit);
-        if size > limit { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
+        if size > limit && size > length(before.iter()) { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 }

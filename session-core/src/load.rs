@@ -9,7 +9,7 @@ use crate::{
     record::Found,
     rotation::{self, Verdict},
     state::{Answer, Live, Lost, Standing},
-    token::SessionSecret,
+    token::{SessionSecret, SessionToken},
 };
 
 /// How often a promotion or a theft's deletion that lost its race is judged again.
@@ -29,7 +29,7 @@ impl Inner {
             let Some(found) = read(store, &token.id).await? else {
                 match &perhaps_ended {
                     Some(stolen) => self.stolen(stolen),
-                    None => self.tell(EventKind::StaleCookie, None),
+                    None => self.tell_stale(token),
                 }
                 return Ok(());
             };
@@ -40,7 +40,7 @@ impl Inner {
                         return Ok(());
                     }
                     Verdict::Stranger => {
-                        self.tell(EventKind::StaleCookie, None);
+                        self.tell_stale(token);
                         return Ok(());
                     }
                     Verdict::Late => {
@@ -78,6 +78,10 @@ impl Inner {
             pause(attempt).await;
         }
         Err(Error::Contended)
+    }
+
+    fn tell_stale(&self, token: &SessionToken) {
+        self.site().tell(&self.resource, EventKind::StaleCookie, Some(token.id), None);
     }
 
     fn take_up(&self, found: Found, secret: SessionSecret) {

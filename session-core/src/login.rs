@@ -141,7 +141,7 @@ impl Inner {
             }
             let keeps_data = is_same_owner || record.header.owner.is_none();
             let data = if keeps_data { pending.apply(&record.data)? } else { Data::new() };
-            self.judge_size(&data)?;
+            self.judge_size(&data, &record.data)?;
             let secret = self.mint()?;
             let lifetime = self.lifetime(&login);
             let header = Header {
@@ -274,7 +274,7 @@ impl Inner {
                 continue;
             }
             let data = pending.apply(&record.data)?;
-            self.judge_size(&data)?;
+            self.judge_size(&data, &record.data)?;
             let opened = live.found.age().saturating_sub(millis(self.opened.elapsed_at_most()));
             let header = Header { login_note: Some(opened), ..record.header.clone() };
             let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;
@@ -297,7 +297,7 @@ impl Inner {
                 Standing::Live(live) => live,
             };
             let data = pending.apply(&live.found.record.data)?;
-            self.judge_size(&data)?;
+            self.judge_size(&data, &live.found.record.data)?;
             let secret = self.mint()?;
             let header = live.found.header().next_generation(secret.hash(), live.found.age());
             let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;

@@ -223,7 +223,7 @@ impl Session {
                 state.pending.remove(key);
                 return Ok(Some(value));
             };
-            inner.judge_size(&data)?;
+            inner.judge_size(&data, &found.record.data)?;
             let record = Record { header: found.header().clone(), data };
             let write = Write::new(found, record, inner.use_of(found))?;
             if inner.put(write, version).await? {
@@ -317,9 +317,10 @@ impl Session {
     /// Lets this request see the value, unless the session would become too large.
     fn see(&self, state: &mut State, key: &Bytes, value: Option<Bytes>) -> Result<(), Error> {
         let before = state.seen.values.insert(key.clone(), value);
-        let size = with_stored(state, |stored| length(state.seen.entries(stored)));
+        let (size, size_stored) =
+            with_stored(state, |stored| (length(state.seen.entries(stored)), length(stored.iter())));
         let limit = self.inner().site().policy.size_limit;
-        if size > limit {
+        if size > limit && size > size_stored {
             match before {
                 Some(before) => state.seen.values.insert(key.clone(), before),
                 None => state.seen.values.remove(key),

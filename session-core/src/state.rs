@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Error,
+    Error, EventKind,
     exchange::Inner,
     merge::{Delta, Overlay, Write},
     moment::Moment,
@@ -106,6 +106,13 @@ impl Inner {
     pub(crate) fn snapshot(&self) -> (Standing, Delta, u64) {
         let state = self.state();
         (state.standing.clone(), state.pending.clone(), state.version)
+    }
+
+    /// Tells of the session as this exchange knows it.
+    pub(crate) fn tell_live(&self, kind: EventKind) {
+        let standing = self.state().standing.clone();
+        let found = if let Standing::Live(live) = &standing { Some(&*live.found) } else { None };
+        self.tell(kind, found);
     }
 
     /// The session is another request's now: nothing is created or sent any more.

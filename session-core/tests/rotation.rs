@@ -27,6 +27,7 @@ async fn a_due_token_gets_a_successor_with_the_one_write_of_the_commit() {
     assert_eq!(site.lab.calls(), [Call::Load, Call::Replace], "the promotion");
     assert_eq!(browser.get::<i64>("n").await, Some(1));
     assert_eq!(site.lab.calls(), [Call::Load]);
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::SuccessorIssued)), 1);
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Rotated)), 1);
 }
 

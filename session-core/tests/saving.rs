@@ -679,6 +679,24 @@ async fn a_value_that_is_too_large_is_refused_at_insert_and_after_a_merge() {
 }
 
 #[tokio::test]
+async fn a_session_that_was_larger_before_the_limit_was_lowered_goes_on_but_does_not_grow() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    browser.visit(async |session| session.insert("big", &"x".repeat(8192)).unwrap()).await;
+    let policy = session_core::Policy::builder().size_limit(4096).build().unwrap();
+    browser.manager = browser.manager.with_policy(policy);
+    site.due().await;
+    let old = browser.cookie.clone();
+    browser.visit(async |session| session.insert("n", &1).unwrap()).await;
+    assert_ne!(browser.cookie, old, "it rotates");
+    let (_, session) = browser.start().await;
+    session.renew().await.unwrap();
+    assert!(matches!(session.insert("more", &1), Err(Error::TooLarge { .. })));
+    assert_eq!(session.take::<String>("big").await.unwrap().unwrap().len(), 8192);
+    session.insert("more", &1).unwrap();
+}
+
+#[tokio::test]
 async fn keys_and_values_are_binary_safe() {
     let site = Site::new();
     let mut browser = site.browser();
