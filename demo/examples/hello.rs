@@ -1,0 +1,18 @@
+//! The example of the README: `cargo run -p demo --example hello`, then open <http://127.0.0.1:3000>.
+
+use axum::{Router, routing::get};
+use session_core::SessionManager;
+use session_memory::MemoryStore;
+use session_tower::{Session, SessionError, SessionLayer};
+
+async fn home(session: Session) -> Result<String, SessionError> {
+    let visits = session.update("visits", |n: &mut u64| *n += 1)?; // exact, however many requests do it at once
+    Ok(format!("visit {visits}"))
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let manager = SessionManager::development(MemoryStore::new()); // in production: SessionManager::new(store, keys)
+    let app = Router::new().route("/", get(home)).layer(SessionLayer::new(manager));
+    axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await
+}
