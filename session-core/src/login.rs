@@ -224,10 +224,7 @@ impl Inner {
         }
         let header = Header { login_note: None, ..found.header().clone() };
         let record = Record { header, data: found.record.data.clone() };
-        let forgotten = Write::new(found, record, Expiry::Keep)?.send(&*self.site().store).await?;
-        if let Some(forgotten) = forgotten {
-            self.adopt(Some(forgotten))?;
-        }
+        Write::new(found, record, Expiry::Keep)?.send(&*self.site().store).await?;
         Ok(())
     }
 
