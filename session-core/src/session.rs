@@ -114,6 +114,33 @@ impl Session {
     /// The closure runs again on what another request saved meanwhile: so N requests that add 1 at once add N. It must
     /// have no effect but on the value, and must not touch the session.
     ///
+    /// # Examples
+    ///
+    /// As it may run again, the closure cannot give away what it captures; it clones it.
+    ///
+    /// ```
+    /// # fn put(session: &session_core::Session, article: String) -> Result<(), session_core::Error> {
+    /// session.update("cart", move |cart: &mut Vec<String>| cart.push(article.clone()))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// ```compile_fail,E0507
+    /// # fn put(session: &session_core::Session, article: String) -> Result<(), session_core::Error> {
+    /// session.update("cart", move |cart: &mut Vec<String>| cart.push(article))?; // `Fn`, not `FnOnce`
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Nor can it borrow, or hold what other threads must not see.
+    ///
+    /// ```compile_fail,E0521
+    /// # fn add(session: &session_core::Session, amount: &u64) -> Result<(), session_core::Error> {
+    /// session.update("total", move |total: &mut u64| *total += amount)?; // copy the amount first
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Decode`] if a value of another type is stored, [`Error::Encode`], [`Error::TooLarge`]: then nothing has
