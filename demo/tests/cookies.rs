@@ -1,0 +1,111 @@
+//! The cookie as it travels, and what a proxy may say.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod site;
+
+use std::process::Command;
+
+use serde_json::Value;
+use site::Demo;
+
+#[test]
+fn a_new_session_sends_one_cookie_in_development_form() {
+    let demo = Demo::start("memory", &[]);
+    let mut browser = demo.browser();
+    for answer in [browser.post("/api/counter"), browser.register("anna")] {
+        let [cookie] = answer.set_cookies()[..] else { panic!("{:?}", answer.set_cookies()) };
+        let (value, attributes) = cookie.split_once(';').unwrap();
+        assert_eq!(value.strip_prefix("session=").unwrap().len(), 114);
+        assert_eq!(attributes, " Path=/; HttpOnly; SameSite=Lax");
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+    assert!(browser.post("/api/counter").set_cookies().is_empty());
+}
+
+#[test]
+fn a_remembered_login_is_kept_over_the_end_of_the_browser() {
+    let demo = Demo::start("memory", &[]);
+    let form = "user=anna&password=correct+horse&remember=on";
+    let answer = demo.browser().send("POST", "/register", form);
+    let [cookie] = answer.set_cookies()[..] else { panic!("{:?}", answer.set_cookies()) };
+    let age: u64 = cookie.split_once("Max-Age=").unwrap().1.split(';').next().unwrap().parse().unwrap();
+    let month = 30 * 24 * 3600;
+    assert!((month - 10..=month).contains(&age), "{age}");
+}
+
+#[test]
+fn behind_a_trusted_proxy_it_has_the_production_form() {
+    let demo = Demo::start("memory", &["--trusted-proxy", "127.0.0.1"]);
+    let mut browser = demo.browser().with_header("x-forwarded-for", "203.0.113.9");
+    browser.headers.push(("x-forwarded-proto".to_owned(), "https".to_owned()));
+    let answer = browser.register("anna");
+    let [cookie] = answer.set_cookies()[..] else { panic!("{:?}", answer.set_cookies()) };
+    let (value, attributes) = cookie.split_once(';').unwrap();
+    assert!(value.starts_with("__Host-session="));
+    assert_eq!(attributes, " Path=/; Secure; HttpOnly; SameSite=Lax");
+    assert_eq!(browser.owner(), "anna");
+    demo.logs(&["access", "client=203.0.113.9", "path=\"/register\"", "status=303", "owner=anna", "session="]);
+    demo.logs(&["LoggedIn", "owner=anna", "peer=203.0.113.9"]);
+    assert!(!demo.has_logged(&["InsecureTransport"]));
+}
+
+#[test]
+fn a_proxy_that_says_http_gets_a_warning() {
+    let demo = Demo::start("memory", &["--trusted-proxy", "127.0.0.1"]);
+    demo.browser().with_header("x-forwarded-proto", "http").post("/api/counter");
+    demo.logs(&["WARN", "InsecureTransport"]);
+}
+
+#[test]
+fn nobody_but_the_trusted_proxy_is_believed() {
+    let demo = Demo::start("memory", &["--trusted-proxy", "192.0.2.1"]);
+    let mut browser = demo.browser().with_header("x-forwarded-for", "203.0.113.9");
+    browser.headers.push(("x-forwarded-proto".to_owned(), "http".to_owned()));
+    assert!(browser.register("anna").set_cookies()[0].starts_with("__Host-session="));
+    demo.logs(&["access", "client=127.0.0.1", "status=303", "owner=anna"]);
+    demo.logs(&["LoggedIn", "peer=127.0.0.1"]);
+    assert!(!demo.has_logged(&["203.0.113.9"]));
+    assert!(!demo.has_logged(&["InsecureTransport"]));
+}
+
+#[test]
+fn without_a_proxy_nobody_is_believed() {
+    let demo = Demo::start("memory", &[]);
+    let mut browser = demo.browser().with_header("x-forwarded-for", "203.0.113.9");
+    browser.headers.push(("x-forwarded-proto".to_owned(), "https".to_owned()));
+    assert!(browser.register("anna").set_cookies()[0].starts_with("session="));
+    demo.logs(&["access", "client=127.0.0.1", "status=303", "owner=anna"]);
+    assert!(!demo.has_logged(&["203.0.113.9"]));
+}
+
+#[test]
+fn a_forged_cookie_is_as_if_absent() {
+    let demo = Demo::start("memory", &["--lab"]);
+    let mut browser = demo.browser();
+    browser.register("anna");
+    let good = browser.cookies[0].1.clone();
+    let changed = format!("{}{}", &good[..good.len() - 2], if good.ends_with("AA") { "BB" } else { "AA" });
+    let flipped = format!("{}{}", if good.starts_with('A') { "B" } else { "A" }, &good[1..]);
+    for bad in ["", "x", &good[..70], &good[1..], &changed, &flipped, &good.to_lowercase()] {
+        let mut browser = demo.browser();
+        browser.cookies.push(("session".to_owned(), bad.to_owned()));
+        assert_eq!(demo.calls(|| assert_eq!(browser.owner(), Value::Null)), 0, "{bad}");
+    }
+    let mut browser = demo.browser();
+    browser.cookies.extend([("session".to_owned(), changed), ("session".to_owned(), good)]);
+    assert_eq!(browser.owner(), "anna", "the good one of two is found");
+}
+
+#[test]
+fn it_says_what_it_does_not_understand() {
+    let refused = |flags: &[&str]| {
+        let ran =
+            Command::new(env!("CARGO_BIN_EXE_demo")).args(flags).current_dir(std::env::temp_dir()).output().unwrap();
+        assert!(!ran.status.success(), "{flags:?}");
+        String::from_utf8(ran.stderr).unwrap()
+    };
+    assert!(refused(&["--store", "mongodb"]).contains("a store is `memory` or `sqlite:PATH`"));
+    assert!(refused(&["--idle", "soon"]).contains("--idle"));
+    assert!(refused(&["--addr", "everywhere"]).contains("--addr"));
+}

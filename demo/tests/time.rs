@@ -1,0 +1,99 @@
+//! Time-outs, rotation and theft.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod site;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use site::{Demo, pass};
+
+over_both_stores! {
+    without_use_it_ends_after_the_idle_time_out
+    used_or_not_it_ends_after_the_absolute_time_out
+    a_token_rotates_and_a_stolen_one_ends_the_session
+    a_lost_answer_ends_nothing
+}
+
+const HALF: Duration = Duration::from_millis(500);
+
+fn without_use_it_ends_after_the_idle_time_out(store: &str) {
+    let demo = Demo::start(store, &["--idle", "3s", "--absolute", "60s"]);
+    let mut browser = demo.browser();
+    browser.register("anna");
+    for _ in 0..2 {
+        pass(4 * HALF);
+        assert_eq!(browser.owner(), "anna", "use keeps it");
+    }
+    pass(HALF);
+    let left = browser.get("/api/status").json()["expires_in"].as_f64().unwrap();
+    assert!((1.0..=2.6).contains(&left), "{left}");
+    for _ in 0..5 {
+        pass(HALF);
+        browser.get("/api/status");
+    }
+    pass(HALF);
+    assert_eq!(browser.owner(), Value::Null, "asking for the status is no use");
+    assert_eq!(browser.get("/devices").status, 303);
+}
+
+fn used_or_not_it_ends_after_the_absolute_time_out(store: &str) {
+    let demo = Demo::start(store, &["--idle", "3s", "--absolute", "5s"]);
+    let mut browser = demo.browser();
+    browser.register("anna");
+    for _ in 0..8 {
+        pass(HALF);
+        assert_eq!(browser.owner(), "anna");
+    }
+    let me = browser.get("/api/me").json();
+    assert!(me["ends_in"].as_f64().unwrap() <= 1.0 && me["expires_in"].as_f64() <= me["ends_in"].as_f64());
+    pass(3 * HALF);
+    assert_eq!(browser.owner(), Value::Null);
+    assert_eq!(browser.login("anna").status, 303);
+    assert!(browser.get("/api/me").json()["ends_in"].as_f64().unwrap() > 3.0, "a login begins anew");
+}
+
+const ROTATING: [&str; 4] = ["--rotate", "2s", "--grace", "1s"];
+
+fn a_token_rotates_and_a_stolen_one_ends_the_session(store: &str) {
+    let demo = Demo::start(store, &ROTATING);
+    let mut browser = demo.browser();
+    browser.register("anna");
+    let id = browser.session();
+    let mut thief = browser.clone();
+    pass(Duration::from_millis(2100));
+    let successor = browser.get("/api/me");
+    let [cookie] = successor.set_cookies()[..] else { panic!("{:?}", successor.set_cookies()) };
+    assert!(!cookie.contains(&thief.cookies[0].1));
+    let again = thief.clone().get("/api/me");
+    assert_eq!(again.set_cookies(), [cookie], "a parallel request gets the same successor");
+    assert_eq!(browser.session(), id, "the successor is proven");
+    demo.logs(&["Rotated", "owner=anna"]);
+    let retired = thief.get("/api/me");
+    assert_eq!((retired.json()["owner"].as_str(), retired.set_cookies().len()), (Some("anna"), 0), "in its grace");
+    pass(Duration::from_millis(1100));
+    let stolen = thief.get("/api/me");
+    assert_eq!(stolen.json()["owner"], Value::Null);
+    assert!(matches!(stolen.set_cookies()[..], [removal] if removal.starts_with("session=; ")));
+    assert_eq!(browser.owner(), Value::Null, "the session is gone for both");
+    demo.logs(&["WARN", "TheftDetected", "owner=anna", &id, "path=\"/api/me\"", "peer=127.0.0.1"]);
+}
+
+fn a_lost_answer_ends_nothing(store: &str) {
+    let demo = Demo::start(store, &ROTATING);
+    let mut browser = demo.browser();
+    browser.register("anna");
+    pass(Duration::from_millis(2100));
+    let mut successors = Vec::new();
+    for _ in 0..3 {
+        // The browser never sees the answer.
+        successors.push(browser.clone().get("/api/me").set_cookies()[0].to_owned());
+        pass(HALF);
+    }
+    successors.dedup();
+    assert_eq!(successors.len(), 1, "a pending successor is never replaced");
+    assert_eq!(browser.owner(), "anna");
+    assert_eq!(browser.owner(), "anna");
+    assert!(!demo.has_logged(&["TheftDetected"]));
+}
