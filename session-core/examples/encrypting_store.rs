@@ -38,14 +38,15 @@ impl<S> Sealed<S> {
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
-    fn open(&self, id: &SessionId, loaded: Loaded) -> Result<Loaded, StoreError> {
+    fn open(&self, id: &SessionId, mut loaded: Loaded) -> Result<Loaded, StoreError> {
         let opened = loaded.payload.split_first_chunk::<NONCE>().and_then(|(nonce, sealed)| {
             let bound = Payload { msg: sealed, aad: id.as_bytes() };
             self.cipher.decrypt(&XNonce::from(*nonce), bound).ok()
         });
         // Another key, or another session's payload: fail closed, and leave it.
-        let payload = opened.ok_or_else(|| StoreError::corrupt("sealed", io::Error::other("the seal is broken")))?;
-        Ok(Loaded { payload: payload.into(), ..loaded })
+        let broken = || StoreError::corrupt("sealed", io::Error::other("the seal is broken"));
+        loaded.payload = opened.ok_or_else(broken)?.into();
+        Ok(loaded)
     }
 }
 

@@ -4,12 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Entry, Error, EventKind, Expiry, Outcome, Revision, SessionId,
-    exchange::Inner,
     merge::{MERGES, Settled, Write, pause, read},
     moment::{Moment, TimeLeft},
     record::{Data, Found, Header, Record, length},
     rotation,
-    state::{InFlight, Live, Standing},
+    state::{InFlight, Inner, Live, Standing},
     token::{SecretHash, SessionSecret},
 };
 

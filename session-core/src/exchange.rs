@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
@@ -10,14 +10,11 @@ use http::{HeaderMap, HeaderValue, header};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
-    Error, EventKind, Incoming, Session, SessionId, SessionManager, SignedToken,
-    incoming::Resource,
+    Error, EventKind, Incoming, Session, SessionId, SignedToken,
     keyring::Forged,
-    manager::Site,
     moment::Moment,
-    record::Found,
-    state::{Answer, Lost, State},
-    token::SessionToken,
+    site::Site,
+    state::{Answer, Inner, Lost, State},
 };
 
 /// One request with its response. Cloning it is cheap and gives the same exchange.
@@ -42,22 +39,6 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Exchange(Arc<Inner>);
-
-pub(crate) struct Inner {
-    pub(crate) manager: SessionManager,
-    pub(crate) resource: Resource,
-    pub(crate) opened: Moment,
-    /// The genuine token that the request presented.
-    pub(crate) presented: Option<SessionToken>,
-    /// Whether the request had cookies of our name at all.
-    pub(crate) cookie_present: bool,
-    /// Whether the client takes the token in a header of its own.
-    header_client: bool,
-    loaded: OnceCell<Result<(), Error>>,
-    /// Puts the exchange's own writes one after the other.
-    pub(crate) writing: AsyncMutex<()>,
-    state: Mutex<State>,
-}
 
 /// What a commit did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,9 +75,8 @@ impl From<Lost> for Outcome {
 }
 
 impl Exchange {
-    pub(crate) fn open(manager: SessionManager, mut incoming: Incoming) -> Self {
+    pub(crate) fn open(site: Arc<Site>, mut incoming: Incoming) -> Self {
         let opened = Moment::now();
-        let site = manager.site();
         let token = incoming.token.take();
         let cookies = std::mem::take(&mut incoming.cookies);
         let resource = incoming.resource(&site.trusted_proxies);
@@ -124,7 +104,7 @@ impl Exchange {
             loaded: OnceCell::new(),
             writing: AsyncMutex::new(()),
             state: Mutex::default(),
-            manager,
+            site,
         }))
     }
 
@@ -226,12 +206,6 @@ impl Exchange {
         }
     }
 
-    /// Whether this exchange was opened by this manager or a clone of it.
-    #[must_use]
-    pub fn is_of(&self, manager: &SessionManager) -> bool {
-        self.0.manager.is_same(manager)
-    }
-
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
     }
@@ -240,20 +214,5 @@ impl Exchange {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange").field("id", &self.request_cookie()).finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    pub(crate) fn site(&self) -> &Site {
-        self.manager.site()
-    }
-
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn tell(&self, kind: EventKind, found: Option<&Found>) {
-        let owner = found.and_then(|found| found.header().owner.as_ref());
-        self.site().tell(&self.resource, kind, found.map(|found| found.id), owner);
     }
 }

@@ -43,6 +43,7 @@
 //! Honest requests are safe while each takes less than the rotation interval and less than half the grace, until the
 //! browser has stored the answer: see [`Policy`].
 
+mod admission;
 mod commit;
 mod cookie;
 mod epoch;
@@ -63,6 +64,7 @@ mod policy;
 mod record;
 mod rotation;
 mod session;
+mod site;
 mod state;
 mod store;
 mod token;

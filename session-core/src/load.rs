@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     Error, EventKind, Expiry,
-    exchange::Inner,
     merge::{Write, pause, read},
     record::Found,
     rotation::{self, Verdict},
-    state::{Answer, Live, Lost, Standing},
+    state::{Answer, Inner, Live, Lost, Standing},
     token::{SessionSecret, SessionToken},
 };
 

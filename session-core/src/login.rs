@@ -3,12 +3,9 @@
 use crate::{
     EndReason, Error, EventKind, Expiry, Owner, Session,
     commit::Occasion,
-    epoch::{Began, Kept},
-    exchange::Inner,
     merge::{MERGES, Settled, Write, pause, read},
     record::{Data, Found, Header, Record, millis},
-    state::{Answer, Live, Lost, Standing},
-    token::SessionSecret,
+    state::{Answer, Inner, Live, Lost, Standing},
 };
 
 /// How often a deletion is sent while it fails.
@@ -191,28 +188,6 @@ impl Inner {
                 Ok(None)
             }
         }
-    }
-
-    /// The login is written; now it has to stand against revocations and the limit of sessions.
-    async fn admit(
-        &self,
-        found: Found,
-        secret: SessionSecret,
-        login: &Login,
-        replaced: Option<Kept>,
-        began: Began,
-        is_new: bool,
-    ) -> Result<(), Error> {
-        if let Ok(true) = self.stands(&found, login, replaced, &began).await {
-            self.tell(EventKind::LoggedIn, Some(&found));
-            self.begin(found, secret, is_new);
-            return self.rebase();
-        }
-        // Where this fails, nobody holds the token: the session expires.
-        let _ = self.site().store.delete(&found.id, found.revision).await;
-        self.tell(EventKind::LoginRevoked, Some(&found));
-        self.lose(Lost::Gone);
-        Err(Error::LoginRevoked)
     }
 
     /// What had been proven in this session must not be dated now: an anonymous one is ended, an owner's forgets the

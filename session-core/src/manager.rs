@@ -3,12 +3,11 @@
 use std::{
     net::IpAddr,
     sync::{Arc, Once},
-    time::SystemTime,
 };
 
 use crate::{
-    CookieConfig, Device, Error, EventKind, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy,
-    SessionEvent, SessionId, Store, epoch, event::TracingObserver, incoming::Resource, owner,
+    CookieConfig, Device, Error, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy, SessionId, Store,
+    epoch, event::TracingObserver, incoming::Resource, owner, site::Site,
 };
 
 /// The sessions of a site: a store, keys, a cookie and a policy. Cheap to clone.
@@ -27,18 +26,6 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct SessionManager(Arc<Site>);
-
-/// What a site decided.
-#[derive(Clone, Debug)]
-pub(crate) struct Site {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) keys: Keyring,
-    pub(crate) cookie: CookieConfig,
-    pub(crate) policy: Policy,
-    pub(crate) format: Format,
-    observer: Arc<dyn Observer>,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
-}
 
 impl SessionManager {
     /// A manager for production: `__Host-session`, `Secure`, `HttpOnly`, `SameSite=Lax`, the default [`Policy`].
@@ -108,7 +95,7 @@ impl SessionManager {
     /// Begins an exchange: a request with its response. No I/O: cookies are checked, the store is not asked.
     #[must_use]
     pub fn open(&self, incoming: impl Into<Incoming>) -> Exchange {
-        Exchange::open(self.clone(), incoming.into())
+        Exchange::open(self.0.clone(), incoming.into())
     }
 
     /// The cookie's name and attributes.
@@ -158,21 +145,12 @@ impl SessionManager {
     pub async fn purge(&self, limit: u32) -> Result<u64, Error> {
         Ok(self.0.store.purge(limit).await?)
     }
-
-    /// Whether both are clones of one manager.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    pub(crate) fn site(&self) -> &Site {
-        &self.0
-    }
 }
 
-impl Site {
-    pub(crate) fn tell(&self, resource: &Resource, kind: EventKind, id: Option<SessionId>, owner: Option<&Owner>) {
-        let Resource { method, path, peer, .. } = resource.clone();
-        self.observer.on(&SessionEvent { kind, at: SystemTime::now(), id, owner: owner.cloned(), method, path, peer });
+impl Exchange {
+    /// Whether this exchange was opened by this manager or a clone of it.
+    #[must_use]
+    pub fn is_of(&self, manager: &SessionManager) -> bool {
+        Arc::ptr_eq(&self.inner().site, &manager.0)
     }
 }

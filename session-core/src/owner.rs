@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use crate::{
     EndReason, Error, EventKind, SessionId, Store, StoreError, format,
     incoming::Resource,
-    manager::Site,
     merge::{MERGES, pause, read},
     moment::Moment,
     record::{Age, Data, Found},
+    site::Site,
 };
 
 /// The application's user id, opaque to the sessions: 1 to 255 bytes.

@@ -8,11 +8,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Device, Error, Exchange, Owner, SessionId,
     commit::Occasion,
-    exchange::Inner,
     format,
     merge::{MERGES, Update, Write, pause, read},
     record::{Data, Record, length},
-    state::{Live, Standing, State},
+    state::{Inner, Live, Standing, State},
 };
 
 /// The session of a request: its values, and what can be done with it. Cloning it gives another handle on the same.

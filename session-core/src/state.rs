@@ -1,16 +1,39 @@
 //! What an exchange knows and has yet to do, and how that changes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
     Error, EventKind,
-    exchange::Inner,
+    incoming::Resource,
     merge::{Delta, Overlay, Write},
     moment::Moment,
     record::{Data, Found, Header},
     rotation,
+    site::Site,
     token::{SessionSecret, SessionToken},
 };
+
+/// What the clones of an exchange and its session share.
+pub(crate) struct Inner {
+    pub(crate) site: Arc<Site>,
+    pub(crate) resource: Resource,
+    pub(crate) opened: Moment,
+    /// The genuine token that the request presented.
+    pub(crate) presented: Option<SessionToken>,
+    /// Whether the request had cookies of our name at all.
+    pub(crate) cookie_present: bool,
+    /// Whether the client takes the token in a header of its own.
+    pub(crate) header_client: bool,
+    pub(crate) loaded: OnceCell<Result<(), Error>>,
+    /// Puts the exchange's own writes one after the other.
+    pub(crate) writing: AsyncMutex<()>,
+    pub(crate) state: Mutex<State>,
+}
 
 /// What the exchange knows and has yet to do. Never locked while a closure of the application runs.
 #[derive(Debug, Default)]
@@ -102,6 +125,19 @@ pub(crate) enum Answer {
 }
 
 impl Inner {
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tell(&self, kind: EventKind, found: Option<&Found>) {
+        let owner = found.and_then(|found| found.header().owner.as_ref());
+        self.site().tell(&self.resource, kind, found.map(|found| found.id), owner);
+    }
+
     /// The state to work on, with the version that tells whether it is still this one.
     pub(crate) fn snapshot(&self) -> (Standing, Delta, u64) {
         let state = self.state();

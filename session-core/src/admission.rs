@@ -1,0 +1,91 @@
+//! Whether a login that has been written stands: against revocations since it began, and the limit of sessions.
+
+use std::time::Duration;
+
+use crate::{
+    Error, EventKind, Login,
+    epoch::{self, Epoch, Kept},
+    moment::Moment,
+    owner,
+    record::{Age, Found, millis},
+    state::{Inner, Lost},
+    token::SessionSecret,
+};
+
+/// How long a login over several requests may take.
+const LOGIN_WINDOW: Age = 60 * 60 * 1000;
+
+/// What a login is taken to have begun earlier, for what clocks and rounding hide.
+const LOGIN_MARGIN: Duration = Duration::from_millis(100);
+
+/// Since when a login has been under way.
+pub(crate) struct Began {
+    opened: Moment,
+    /// How old the note of `begin_login` was when the store was asked, and when that was.
+    pub(crate) noted: Option<(Age, Moment)>,
+}
+
+impl Began {
+    /// How long the login has been under way, at most.
+    fn age(&self) -> Duration {
+        let noted = self.noted.map(|(age, asked)| {
+            Duration::from_millis(age.max(0).unsigned_abs()).saturating_add(asked.elapsed_at_most())
+        });
+        self.opened.elapsed_at_most().max(noted.unwrap_or_default()).saturating_add(LOGIN_MARGIN)
+    }
+
+    pub(crate) fn is_within_window(&self) -> bool {
+        millis(self.age()) <= LOGIN_WINDOW
+    }
+}
+
+impl Inner {
+    pub(crate) fn began(&self, found: Option<&Found>) -> Began {
+        let noted = found.and_then(|found| {
+            let note = found.header().login_note?;
+            Some((found.age_when_asked().saturating_sub(note), found.left.asked))
+        });
+        Began { opened: self.opened, noted }
+    }
+
+    /// The login is written; now it has to stand against revocations and the limit of sessions.
+    pub(crate) async fn admit(
+        &self,
+        found: Found,
+        secret: SessionSecret,
+        login: &Login,
+        replaced: Option<Kept>,
+        began: Began,
+        is_new: bool,
+    ) -> Result<(), Error> {
+        if let Ok(true) = self.stands(&found, login, replaced, &began).await {
+            self.tell(EventKind::LoggedIn, Some(&found));
+            self.begin(found, secret, is_new);
+            return self.rebase();
+        }
+        // Where this fails, nobody holds the token: the session expires.
+        let _ = self.site().store.delete(&found.id, found.revision).await;
+        self.tell(EventKind::LoginRevoked, Some(&found));
+        self.lose(Lost::Gone);
+        Err(Error::LoginRevoked)
+    }
+
+    /// Whether a login that has been written stands against revocations and the limit of sessions.
+    async fn stands(&self, found: &Found, login: &Login, replaced: Option<Kept>, began: &Began) -> Result<bool, Error> {
+        let (site, owner) = (self.site(), &login.owner);
+        let epoch = epoch::read(&*site.store, owner).await?;
+        let is_revoked = |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != replaced);
+        if epoch.as_ref().is_some_and(is_revoked) {
+            return Ok(false);
+        }
+        if login.ends_others {
+            epoch::advance(&*site.store, owner, epoch.as_ref(), Some((found.id, found.header().generation))).await?;
+            let count = site.store.revoke(owner, Some(&found.id)).await?;
+            site.tell(&self.resource, EventKind::Revoked { count }, None, Some(owner));
+        }
+        match site.policy.sessions_per_owner {
+            Some(limit) => owner::evict(site, &self.resource, owner, limit, found.id).await,
+            None => Ok(true),
+        }
+    }
+}
