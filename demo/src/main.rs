@@ -16,7 +16,9 @@ mod page;
 mod site;
 mod users;
 
-use std::{error::Error, io::IsTerminal, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    error::Error, io::IsTerminal, iter::successors, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration,
+};
 
 use clap::Parser;
 use session_core::{Keyring, SessionManager, Store};
@@ -35,8 +37,18 @@ use crate::{
 const PURGE: (Duration, u32) = (Duration::from_secs(60), 1000);
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let flags = Flags::parse();
+async fn main() -> ExitCode {
+    match run(Flags::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let causes: Vec<_> = successors(Some(&*error), |&error| error.source()).map(ToString::to_string).collect();
+            eprintln!("demo: {}", causes.join(": "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_ansi(std::io::stdout().is_terminal()).init();
 
     data::make_folder()?;
@@ -49,7 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let site = Site {
         users: Users::open().await?,
         counting: flags.lab.then_some(counting),
-        proxies: flags.trusted_proxy.clone().into(),
+        proxies: flags.trusted_proxy.into(),
     };
     let app = site::router(site, manager.clone());
 

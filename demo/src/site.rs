@@ -72,7 +72,9 @@ pub(crate) fn router(site: Site, manager: SessionManager) -> Router {
         .layer(CatchPanicLayer::new()) // inside the sessions: its 500 is committed as any other answer
         .layer(from_fn(guard::refuse_other_sites))
         .layer(sessions);
-    for (name, value) in SECURITY_HEADERS {
+    // Only who speaks https may demand it.
+    let https = (!site.proxies.is_empty()).then_some(("strict-transport-security", "max-age=31536000"));
+    for (name, value) in SECURITY_HEADERS.into_iter().chain(https) {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
         app = app.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }

@@ -48,6 +48,7 @@ fn behind_a_trusted_proxy_it_has_the_production_form() {
     demo.logs(&["access", "client=203.0.113.9", "path=\"/register\"", "status=303", "owner=anna", "session="]);
     demo.logs(&["LoggedIn", "owner=anna", "peer=203.0.113.9"]);
     assert!(!demo.has_logged(&["InsecureTransport"]));
+    assert_eq!(browser.get("/").header("strict-transport-security"), "max-age=31536000");
 }
 
 #[test]
@@ -99,13 +100,15 @@ fn a_forged_cookie_is_as_if_absent() {
 
 #[test]
 fn it_says_what_it_does_not_understand() {
+    let folder = tempfile::TempDir::new().unwrap();
     let refused = |flags: &[&str]| {
-        let ran =
-            Command::new(env!("CARGO_BIN_EXE_demo")).args(flags).current_dir(std::env::temp_dir()).output().unwrap();
+        let ran = Command::new(env!("CARGO_BIN_EXE_demo")).args(flags).current_dir(folder.path()).output().unwrap();
         assert!(!ran.status.success(), "{flags:?}");
         String::from_utf8(ran.stderr).unwrap()
     };
     assert!(refused(&["--store", "mongodb"]).contains("a store is `memory` or `sqlite:PATH`"));
     assert!(refused(&["--idle", "soon"]).contains("--idle"));
     assert!(refused(&["--addr", "everywhere"]).contains("--addr"));
+    assert!(refused(&["--rotate", "1s", "--grace", "2s"]).contains("must be longer than the grace"));
+    assert!(refused(&["--store", "sqlite:/no/such/folder/sessions.db"]).contains("demo: sqlite"));
 }
