@@ -427,17 +427,34 @@ async fn a_revocation_between_a_login_s_write_and_its_answer_beats_it_too() {
 }
 
 #[tokio::test]
-async fn a_login_whose_epoch_cannot_be_read_is_refused() {
+async fn a_login_whose_epoch_cannot_be_read_is_refused_and_nothing_takes_its_place() {
+    for with_session in [false, true] {
+        let site = Site::new();
+        let browser = if with_session { site.visitor().await } else { site.browser() };
+        let (exchange, session) = browser.start().await;
+        site.lab.next(Call::Load, Fault::Fails);
+        assert!(matches!(session.login(USER).await, Err(Error::LoginRevoked)));
+        session.insert("n", &1).unwrap();
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Gone);
+        assert!(!sets_cookie(&exchange));
+        assert_eq!(site.manager.devices(&user()).await.unwrap().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn after_a_login_that_was_dropped_no_successor_of_the_old_token_is_sent() {
     let site = Site::new();
-    let mut browser = site.visitor().await;
+    let browser = site.logged_in(USER).await;
+    site.due().await;
+    browser.clone().visit(async |_| ()).await;
     let (exchange, session) = browser.start().await;
-    site.lab.next(Call::Load, Fault::Fails);
-    assert!(matches!(session.login(USER).await, Err(Error::LoginRevoked)));
-    session.insert("n", &1).unwrap();
-    assert_eq!(exchange.commit().await.unwrap(), Outcome::Gone, "nothing is created in its place");
+    let gate = site.lab.hold_reply(Call::Replace);
+    tokio::select! {
+        _ = session.login(USER) => panic!("the login was held"),
+        () = gate.reached() => {}
+    }
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Superseded);
     assert!(!sets_cookie(&exchange));
-    browser.receive(&exchange.headers());
-    assert_eq!(site.manager.devices(&user()).await.unwrap().len(), 0);
 }
 
 #[tokio::test]
