@@ -49,7 +49,15 @@ pub(crate) async fn purge_deletes_at_most_its_limit<S: Subject>(trial: &Trial<S>
 }
 
 pub(crate) async fn purge_goes_on_until_none_is_left<S: Subject>(trial: &Trial<S>) {
-    expired(trial, 0..10).await;
+    for number in 0..4 {
+        trial.create(id(number), first(), HOUR, DAY).await;
+    }
+    // Nearer than it was: an order by expiry must follow.
+    assert!(trial.touch(id(0), 1, SOON).await);
+    assert!(trial.touch(id(1), 1, SOON).await);
+    assert!(trial.replace(id(2), 1, second(), Expiry::Extend(SOON)).await);
+    assert!(trial.replace(id(3), 1, second(), Expiry::Restart { expires_in: SOON, ends_in: DAY }).await);
+    expired(trial, 4..10).await;
     trial.create(id(100), first(), HOUR, DAY).await;
     let mut calls = Vec::new();
     loop {
