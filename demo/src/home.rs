@@ -61,9 +61,9 @@ pub(crate) async fn page(State(users): State<Users>, session: Session) -> Result
                 p.number { (count) }
                 form method="post" action="/counter" { button { "Add one" } }
             }
-            (cart_card(&cart))
             @if let Some(note) = &note { (note_card(note)) }
             (session_card(&session))
+            (cart_card(&cart))
         }
     };
     Ok(page::whole("Home", owner.as_ref(), &content))
