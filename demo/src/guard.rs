@@ -1,12 +1,27 @@
-//! Refuses what a page of another site sends: the cookie's `SameSite=Lax` keeps most of it away, this the rest.
+//! What a request has to pass before it reaches a handler.
 
 use axum::{
+    body::{Body, to_bytes},
     extract::Request,
     http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
+/// The largest body that is read.
+const LIMIT: usize = 2 << 20;
+
+/// Reads the body before anything is decided: who is refused while still sending sees a broken connection in place of
+/// the refusal.
+pub(crate) async fn hear_out(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match to_bytes(body, LIMIT).await {
+        Ok(body) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+    }
+}
+
+/// Refuses what a page of another site sends: the cookie's `SameSite=Lax` keeps most of it away, this the rest.
 pub(crate) async fn refuse_other_sites(request: Request, next: Next) -> Response {
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if changes && is_from_elsewhere(request.headers()) {
