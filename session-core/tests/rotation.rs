@@ -292,6 +292,30 @@ async fn a_theft_whose_answer_was_lost_is_told() {
 }
 
 #[tokio::test]
+async fn a_login_or_renewal_leaves_nothing_pending_and_nothing_retired() {
+    for renews in [false, true] {
+        let site = Site::new();
+        let mut browser = site.logged_in(42).await;
+        for _ in 0..2 {
+            site.due().await;
+            browser.visit(async |_| ()).await;
+        }
+        let mut successor = browser.clone();
+        browser
+            .visit(async |session| match renews {
+                true => session.renew().await.unwrap(),
+                false => session.login(42).await.unwrap(),
+            })
+            .await;
+        let fresh = browser.cookie.clone();
+        browser.visit(async |_| ()).await;
+        assert_eq!(browser.cookie, fresh, "a successor of the generation before was sent");
+        successor.visit(async |session| assert_eq!(session.owner(), None)).await;
+        assert_eq!((browser.owner().await, site.events.thefts()), (Some(Owner::from(42)), 0));
+    }
+}
+
+#[tokio::test]
 async fn a_token_of_a_generation_that_the_record_has_not_reached_is_a_stranger() {
     // As after a restore from a backup.
     let site = Site::new();

@@ -327,6 +327,36 @@ async fn a_change_that_comes_while_a_write_is_worked_out_is_not_lost() {
     assert_eq!((session.get::<i64>("n").unwrap(), session.get::<i64>("other").unwrap()), (Some(1), Some(1)));
 }
 
+#[tokio::test]
+async fn an_equal_value_inserted_is_no_change_to_what_others_saved() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    session.insert("n", &0).unwrap();
+    session.insert("mine", &1).unwrap();
+    browser.visit(async |session| session.insert("n", &5).unwrap()).await;
+    exchange.commit().await.unwrap();
+    assert_eq!(browser.get::<i64>("n").await, Some(5));
+}
+
+#[tokio::test]
+async fn an_update_runs_again_if_another_task_of_the_request_was_quicker() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    let (is_first, other) = (AtomicBool::new(true), session.clone());
+    let seen = session.update("n", move |n: &mut i64| {
+        if is_first.swap(false, Ordering::SeqCst) {
+            other.insert("n", &10).unwrap();
+        }
+        *n += 1;
+    });
+    assert_eq!(seen.unwrap(), 11);
+    exchange.commit().await.unwrap();
+    assert_eq!(browser.get::<i64>("n").await, Some(11));
+}
+
 // Unknown outcomes.
 
 #[tokio::test(start_paused = true)]

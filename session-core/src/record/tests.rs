@@ -85,3 +85,18 @@ fn a_record_remembers_its_last_eight_revisions() {
     assert!(!header.remembers(revision(0)));
     assert!(header.next_generation(SecretHash([1; 32]), 0).remembers(revision(8)), "through logins too");
 }
+
+#[test]
+fn keys_that_do_not_ascend_are_unreadable() {
+    let lifetime = Lifetime::new(Duration::from_secs(1), Duration::from_secs(1));
+    let header = Header::new(SecretHash([0; 32]), lifetime);
+    let data = [("a", "1"), ("b", "2")].map(|(key, value)| (Bytes::from(key), Bytes::from(value))).into();
+    let payload = Record { header, data }.encode().to_vec();
+    assert!(Record::decode(payload.clone().into()).is_some());
+    for (first, second) in [(b'b', b'a'), (b'a', b'a')] {
+        let mut payload = payload.clone();
+        let end = payload.len();
+        (payload[end - 16], payload[end - 6]) = (first, second);
+        assert_eq!(Record::decode(payload.into()), None);
+    }
+}
