@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use axum::{
-    extract::Path,
+    extract::{Path, Request},
     http::{StatusCode, header},
+    middleware::Next,
     response::{Html, IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, html};
@@ -82,6 +83,33 @@ pub(crate) fn in_words(duration: Duration) -> String {
         _ => (seconds / 86400, "day"),
     };
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// An error of the session is answered with an empty body. A person gets a page with it; the status and the cookies
+/// stay as they are.
+pub(crate) async fn apologise(request: Request, next: Next) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let is_person = accept.is_some_and(|accept| accept.contains("text/html"));
+    let response = next.run(request).await;
+    let Some(error) = response.extensions().get::<session_core::Error>().filter(|_| is_person) else {
+        return response;
+    };
+    let text = match error.status() {
+        StatusCode::SERVICE_UNAVAILABLE => {
+            "We cannot reach your session just now. Nothing is lost: try again in a moment."
+        }
+        StatusCode::CONFLICT => "Your session was ended or renewed while we worked on this. Please try again.",
+        _ => "Something went wrong on our side.",
+    };
+    let content = html! {
+        section.card.narrow { h1 { "Sorry" } p { (text) } p { a href="/" { "To the first page" } } }
+    };
+    let (mut head, body) = whole("Sorry", None, &content).into_response().into_parts();
+    let (answered, _) = response.into_parts();
+    head.status = answered.status;
+    head.headers.extend(answered.headers);
+    head.extensions = answered.extensions;
+    Response::from_parts(head, body)
 }
 
 pub(crate) async fn asset(Path(name): Path<String>) -> Response {

@@ -72,6 +72,7 @@ pub(crate) fn router(site: Site, manager: SessionManager) -> Router {
         .layer(CatchPanicLayer::new()) // inside the sessions: its 500 is committed as any other answer
         .layer(from_fn(guard::refuse_other_sites))
         .layer(sessions)
+        .layer(from_fn(page::apologise))
         .layer(from_fn(guard::hear_out));
     // Only who speaks https may demand it.
     let https = (!site.proxies.is_empty()).then_some(("strict-transport-security", "max-age=31536000"));

@@ -1,0 +1,51 @@
+//! The sessions' table is away for a while.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod site;
+
+use serde_json::json;
+use site::{Demo, SQLITE};
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+
+/// Tells the database behind the demo's back.
+fn tell(demo: &Demo, statement: &'static str) {
+    let options = SqliteConnectOptions::new().filename(demo.folder().join("demo-data/sessions.db"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}
+
+#[test]
+fn an_outage_is_a_503_and_loses_nothing() {
+    let demo = Demo::start(SQLITE, &[]);
+    let mut browser = demo.browser();
+    browser.register("anna");
+    browser.post("/api/counter");
+    tell(&demo, "ALTER TABLE sessions RENAME TO away");
+    for answer in [
+        browser.get("/api/me"),
+        browser.get("/"),
+        browser.post("/api/counter"),
+        browser.login("anna"),
+        browser.post("/logout"),
+        demo.browser().post("/api/counter"),
+        demo.browser().login("anna"),
+    ] {
+        assert_eq!((answer.status, answer.body.as_str()), (503, ""));
+        assert!(answer.set_cookies().is_empty());
+    }
+    let page = browser.clone().with_header("accept", "text/html").get("/");
+    assert_eq!(page.status, 503);
+    assert!(page.body.contains("try again in a moment") && page.header("content-type").starts_with("text/html"));
+    assert_eq!(browser.get("/api/ping").status, 200);
+    assert_eq!(demo.browser().get("/").status, 200, "who has no session is not concerned");
+    demo.logs(&["ERROR", "session", "the session store failed"]);
+
+    tell(&demo, "ALTER TABLE away RENAME TO sessions");
+    assert_eq!(browser.owner(), "anna");
+    assert_eq!(browser.get("/api/data").json(), json!({ "counter": 1 }));
+}
