@@ -30,8 +30,8 @@
 //! ```
 //!
 //! [`Subject`] is what a store's author writes, [`store_tests!`] makes one `#[test]` of each case, named by the sentence
-//! that must hold, and [`cases`] gives the same cases to a harness of one's own. The kit starts no server and never
-//! skips a case: a store that cannot be reached fails.
+//! that must hold, and [`cases`] gives the same cases to a harness of one's own. The kit never skips a case: a store that
+//! cannot be reached fails. The feature `servers`, for Unix, finds or starts database servers for the tests of a store.
 //!
 //! It proves what can be seen through the eight methods. It does **not** prove what a database does when it is killed or
 //! cut off, nor that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt): a store tests these
@@ -60,6 +60,8 @@
 mod case;
 mod cases;
 mod history;
+#[cfg(all(unix, feature = "servers"))]
+pub mod servers;
 mod trial;
 
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The tasks of this repository: `cargo xtask --help`.
 
 mod bench;
-mod browser;
 mod check;
+mod programs;
 mod step;
 mod test;
 

@@ -1,9 +1,9 @@
 //! `cargo xtask test`: everything that can fail.
 
-use crate::{browser, step};
+use crate::{programs, step};
 
 pub(crate) fn run() -> Result<(), String> {
-    browser::provide()?;
+    programs::provide()?;
     // Unit, integration and documentation tests; examples are built.
     step::run(&mut step::cargo(&["test", "--workspace", "--all-features"]))
 }

@@ -1,0 +1,222 @@
+//! Servers for the tests of stores: feature `servers`.
+//!
+//! ```no_run
+//! let server = session_conformance::servers::redis();
+//! println!("{} at {}", server.version().unwrap_or("a server"), server.url());
+//! ```
+//!
+//! One server a backend and test process, started once and ready before it is handed out. For each backend it is, in this
+//! order:
+//!
+//! 1. what `SESSION_TEST_<BACKEND>_URL` names;
+//! 2. a program of this machine, on a free port and in a temporary folder. It ends with the test process, however that
+//!    ends, and leaves nothing behind.
+//!
+//! `SESSION_TEST_SERVERS=url` or `=local` leaves only that one. Where there is none the test fails, and says how to get
+//! one.
+
+mod cluster;
+mod mysql;
+mod postgres;
+mod process;
+mod redis;
+
+use std::{env, sync::OnceLock};
+
+use self::process::Process;
+
+/// A server that answers.
+///
+/// # Examples
+///
+/// A server of one's own, to see what happens when it dies:
+///
+/// ```no_run
+/// use session_conformance::servers;
+///
+/// let server = servers::own_redis(&["--maxmemory", "8mb"]);
+/// server.kill();
+/// server.start();
+/// println!("{} answers again", server.url());
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    url: String,
+    version: Option<String>,
+    processes: Vec<Process>,
+}
+
+/// Where a [`Server`] comes from.
+///
+/// # Examples
+///
+/// ```no_run
+/// use session_conformance::servers::{self, Origin};
+///
+/// assert_eq!(servers::own_redis(&[]).origin(), Origin::Local);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A variable of the environment names it.
+    Url,
+    /// A program of this machine, which was started for these tests.
+    Local,
+}
+
+impl Server {
+    fn at(url: String) -> Self {
+        Self { url, version: None, processes: Vec::new() }
+    }
+
+    fn local(url: String, version: String, processes: Vec<Process>) -> Self {
+        Self { url, version: Some(version), processes }
+    }
+
+    /// Where it listens, as drivers take it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What the program calls itself; `None` if the server was named by a URL.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        if self.processes.is_empty() { Origin::Url } else { Origin::Local }
+    }
+
+    /// Ends it without a word to anybody, and waits until it has ended.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a program that these tests have started.
+    pub fn kill(&self) {
+        self.ours().iter().for_each(Process::kill);
+    }
+
+    /// Starts it again after [`kill`](Self::kill), on the same port and files, and waits until it is ready.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a program that these tests have started, or does not start.
+    pub fn start(&self) {
+        self.ours().iter().for_each(Process::restart);
+    }
+
+    /// Stops it where it is: it answers nobody, and its connections stay open.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a program that these tests have started.
+    pub fn pause(&self) {
+        self.ours().iter().for_each(|process| process.signal("STOP"));
+    }
+
+    /// Lets it go on after [`pause`](Self::pause).
+    ///
+    /// # Panics
+    ///
+    /// If it is not a program that these tests have started.
+    pub fn resume(&self) {
+        self.ours().iter().for_each(|process| process.signal("CONT"));
+    }
+
+    fn ours(&self) -> &[Process] {
+        assert!(!self.processes.is_empty(), "the server at {} was not started by these tests", self.url);
+        &self.processes
+    }
+}
+
+/// Redis 7 or later, one node: `SESSION_TEST_REDIS_URL`.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn redis() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_URL", || redis::start(&[])))
+}
+
+/// A Redis of one's own with these arguments, which the test may kill. It is a program of this machine, whatever the
+/// environment says.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn own_redis(arguments: &[&str]) -> Server {
+    redis::start(arguments)
+}
+
+/// A Redis Cluster of three masters: `SESSION_TEST_REDIS_CLUSTER_URL`, as `redis+cluster://host:port,host:port`.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn redis_cluster() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_CLUSTER_URL", cluster::start))
+}
+
+/// PostgreSQL 14 or later: `SESSION_TEST_POSTGRES_URL`.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn postgres() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| provide("SESSION_TEST_POSTGRES_URL", || postgres::start(&[])))
+}
+
+/// A PostgreSQL of one's own with these settings (`["fsync=on"]`), which the test may kill. It is a program of this
+/// machine, whatever the environment says.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn own_postgres(settings: &[&str]) -> Server {
+    postgres::start(settings)
+}
+
+/// MariaDB 10.6 or later, or MySQL 8: `SESSION_TEST_MYSQL_URL`.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn mysql() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| provide("SESSION_TEST_MYSQL_URL", || mysql::start(&[])))
+}
+
+/// A MariaDB of one's own with these arguments, which the test may kill. It is a program of this machine, whatever the
+/// environment says.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn own_mysql(arguments: &[&str]) -> Server {
+    mysql::start(arguments)
+}
+
+fn provide(variable: &str, local: impl FnOnce() -> Server) -> Server {
+    let forced = env::var("SESSION_TEST_SERVERS").unwrap_or_default();
+    let url = env::var(variable).ok().filter(|url| !url.is_empty());
+    match (forced.as_str(), url) {
+        ("" | "url", Some(url)) => Server::at(url),
+        ("" | "local", _) => local(),
+        ("url", None) => panic!("SESSION_TEST_SERVERS is `url`: set {variable}"),
+        (other, _) => panic!("SESSION_TEST_SERVERS is `url` or `local`, not `{other}`"),
+    }
+}

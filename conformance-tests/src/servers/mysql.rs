@@ -1,0 +1,42 @@
+//! MariaDB.
+
+use std::{fs, process::Command};
+
+use super::{
+    Server,
+    process::{Plan, find, first_line, run, start_on_a_free_port, unprivileged},
+};
+
+/// Nothing here has to survive a power cut, and what was answered survives a kill all the same.
+const SETTINGS: [&str; 5] = [
+    "--no-defaults",
+    "--bind-address=127.0.0.1",
+    "--innodb-flush-log-at-trx-commit=2",
+    "--innodb-buffer-pool-size=64M",
+    "--max-connections=300",
+];
+
+pub(super) fn start(arguments: &[&str]) -> Server {
+    let (Some(program), Some(install)) = (find(&["mariadbd"]), find(&["mariadb-install-db"])) else {
+        panic!("MariaDB is missing: apt-get install mariadb-server, or set SESSION_TEST_MYSQL_URL")
+    };
+    let (process, port) = start_on_a_free_port("mysql", |folder, port| {
+        let data = folder.join("data");
+        fs::create_dir(&data).unwrap();
+        let at = |option: &str| format!("--{option}={}", data.display());
+        // It refuses to run as root.
+        let mut command = unprivileged(&data);
+        let before = command.len();
+        command.push(install.clone().into());
+        command.extend(["--no-defaults", "--auth-root-authentication-method=normal", &at("datadir")].map(Into::into));
+        run(Command::new(&command[0]).args(&command[1..]).current_dir(folder));
+        command.truncate(before);
+        command.push(program.clone().into());
+        command.extend(SETTINGS.map(Into::into));
+        let socket = format!("{}/socket", at("socket"));
+        command.extend([at("datadir"), socket, format!("--port={port}")].map(Into::into));
+        command.extend(arguments.iter().map(Into::into));
+        Plan { command, ready: "ready for connections", end: "KILL" }
+    });
+    Server::local(format!("mysql://root@127.0.0.1:{port}/test"), first_line(&program, "--version"), vec![process])
+}

@@ -1,0 +1,49 @@
+//! Redis, one node.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+};
+
+use super::{
+    Server,
+    process::{Plan, find, first_line, start_on_a_free_port},
+};
+
+pub(super) fn start(arguments: &[&str]) -> Server {
+    let program = program("SESSION_TEST_REDIS_URL");
+    let (process, port) = start_on_a_free_port("redis", |folder, port| {
+        let mut command = vec![program.clone().into_os_string()];
+        let (port, folder) = (port.to_string(), folder.to_string_lossy());
+        command.extend(["--port", &port, "--dir", &folder].map(Into::into));
+        command.extend(SETTINGS.iter().chain(arguments).map(Into::into));
+        Plan { command, ready: READY, end: "KILL" }
+    });
+    Server::local(format!("redis://127.0.0.1:{port}"), first_line(&program, "--version"), vec![process])
+}
+
+pub(super) const READY: &str = "Ready to accept connections";
+
+/// As an operator should set it. What was answered survives a kill: it is with the kernel before the answer is.
+pub(super) const SETTINGS: [&str; 8] =
+    ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction"];
+
+pub(super) fn program(variable: &str) -> PathBuf {
+    find(&["redis-server", "valkey-server"])
+        .unwrap_or_else(|| panic!("Redis is missing: apt-get install redis-server, or set {variable}"))
+}
+
+/// What the server on this port answers: a line, or the text of a bulk string.
+pub(super) fn ask(port: u16, command: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(stream, "{command}\r\n").unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let line = line.trim_end();
+    let Some(length) = line.strip_prefix('$') else { return line.to_owned() };
+    let mut text = vec![0; length.parse().unwrap()];
+    reader.read_exact(&mut text).unwrap();
+    String::from_utf8_lossy(&text).into_owned()
+}

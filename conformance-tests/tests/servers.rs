@@ -1,0 +1,111 @@
+//! Servers that are started for tests, and end with them.
+
+#![cfg(all(unix, feature = "servers"))]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use session_conformance::servers::{self, Origin, Server};
+
+/// Set for a process of tests that is to be killed.
+const VICTIM: &str = "SESSION_CONFORMANCE_VICTIM";
+
+fn address(server: &Server) -> &str {
+    let after_scheme = server.url().rsplit("//").next().unwrap();
+    after_scheme.rsplit('@').next().unwrap().split(['/', ',']).next().unwrap()
+}
+
+fn connect(server: &Server) -> TcpStream {
+    TcpStream::connect(address(server)).unwrap()
+}
+
+fn refuses(address: &str) -> bool {
+    TcpStream::connect(address).is_err()
+}
+
+/// The temporary folders of the servers of this process.
+fn folders(process: u32) -> Vec<String> {
+    let names = env::temp_dir().read_dir().unwrap().map(|it| it.unwrap().file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("session-test-") && name.contains(&format!("-{process}-"))).collect()
+}
+
+#[test]
+fn each_server_is_ready_when_it_is_handed_out() {
+    for server in [servers::redis(), servers::redis_cluster(), servers::postgres(), servers::mysql()] {
+        println!("{:?} {:?} at {}", server.origin(), server.version(), server.url());
+        connect(server);
+    }
+    assert!(std::ptr::eq(servers::redis(), servers::redis()));
+}
+
+#[test]
+fn a_server_of_ones_own_is_killed_started_again_and_paused() {
+    let server = servers::own_redis(&[]);
+    assert_eq!(server.origin(), Origin::Local);
+    let address = address(&server).to_owned();
+    let ping = |wait| {
+        let mut connection = connect(&server);
+        connection.set_read_timeout(Some(wait)).unwrap();
+        connection.write_all(b"PING\r\n").unwrap();
+        let mut answer = [0; 7];
+        connection.read_exact(&mut answer).map(|()| answer)
+    };
+    assert_eq!(&ping(Duration::from_secs(20)).unwrap(), b"+PONG\r\n");
+    server.kill();
+    assert!(refuses(&address));
+    server.start();
+    server.pause();
+    ping(Duration::from_millis(100)).unwrap_err();
+    server.resume();
+    assert_eq!(&ping(Duration::from_secs(20)).unwrap(), b"+PONG\r\n");
+    // Also one that is paused ends.
+    server.pause();
+    drop(server);
+    assert!(refuses(&address));
+}
+
+#[test]
+fn the_other_servers_survive_being_killed_too() {
+    for server in [servers::own_postgres(&[]), servers::own_mysql(&[])] {
+        server.kill();
+        assert!(refuses(address(&server)), "{}", server.url());
+        server.start();
+        connect(&server);
+    }
+}
+
+#[test]
+fn a_test_process_that_is_killed_leaves_no_server_and_no_folder() {
+    if env::var_os(VICTIM).is_some() {
+        for server in [servers::own_redis(&[]), servers::own_postgres(&[])] {
+            println!("\nstarted {}", address(&server));
+            std::mem::forget(server);
+        }
+        loop {
+            std::thread::park();
+        }
+    }
+    let mut victim = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "a_test_process_that_is_killed_leaves_no_server_and_no_folder", "--nocapture"])
+        .env(VICTIM, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let addresses: Vec<_> = lines.filter_map(|line| line.strip_prefix("started ").map(str::to_owned)).take(2).collect();
+    assert_eq!(addresses.len(), 2);
+    assert_eq!(folders(victim.id()).len(), 2);
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    let start = Instant::now();
+    while !(addresses.iter().all(|address| refuses(address)) && folders(victim.id()).is_empty()) {
+        assert!(start.elapsed() < Duration::from_secs(20), "left behind: {addresses:?}, {:?}", folders(victim.id()));
+        std::thread::yield_now();
+    }
+}
