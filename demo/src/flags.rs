@@ -69,7 +69,7 @@ impl Flags {
     /// What browsers accept over plain http, unless a proxy speaks https for us.
     pub(crate) fn cookie(&self) -> Result<CookieConfig, ConfigError> {
         if self.trusted_proxy.is_empty() {
-            CookieConfig::builder("session").secure(false).build()
+            Ok(CookieConfig::development())
         } else {
             CookieConfig::builder("__Host-session").build()
         }

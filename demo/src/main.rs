@@ -61,7 +61,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let site = Site {
         users: Users::open().await?,
         counting: flags.lab.then_some(counting),
-        proxies: flags.trusted_proxy.into(),
+        is_https: !flags.trusted_proxy.is_empty(),
     };
     let app = site::router(site, manager.clone());
 

@@ -1,16 +1,12 @@
 //! The site: its routes, and what is around all of them.
 
-use std::{
-    error::Error,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{error::Error, net::SocketAddr};
 
 use axum::{
     Router,
     extract::{ConnectInfo, FromRef},
     http::{HeaderName, HeaderValue, StatusCode},
-    middleware::{from_fn, from_fn_with_state},
+    middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
@@ -31,7 +27,8 @@ pub(crate) struct Site {
     pub(crate) users: Users,
     /// Only in the lab.
     pub(crate) counting: Option<Counting>,
-    pub(crate) proxies: Arc<[IpAddr]>,
+    /// A proxy in front speaks https for us.
+    pub(crate) is_https: bool,
 }
 
 impl FromRef<Site> for Users {
@@ -75,12 +72,12 @@ pub(crate) fn router(site: Site, manager: SessionManager) -> Router {
         .layer(from_fn(page::apologise))
         .layer(from_fn(guard::hear_out));
     // Only who speaks https may demand it.
-    let https = (!site.proxies.is_empty()).then_some(("strict-transport-security", "max-age=31536000"));
+    let https = site.is_https.then_some(("strict-transport-security", "max-age=31536000"));
     for (name, value) in SECURITY_HEADERS.into_iter().chain(https) {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
         app = app.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }
-    app.layer(from_fn_with_state(site, access::log))
+    app.layer(from_fn(access::log))
 }
 
 const SECURITY_HEADERS: [(&str, &str); 7] = [

@@ -74,8 +74,9 @@ impl CookieConfig {
         }
     }
 
-    /// `session`, without `Secure`: what browsers accept over plain http.
-    pub(crate) fn development() -> Self {
+    /// A cookie called `session`, without `Secure`: what browsers accept over plain http.
+    #[must_use]
+    pub fn development() -> Self {
         Self { name: "session".to_owned(), secure: false, ..Self::production() }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::{Arc, Mutex},
 };
 
@@ -192,6 +193,12 @@ impl Exchange {
     #[must_use]
     pub fn request_cookie(&self) -> Option<SessionId> {
         self.0.presented.as_ref().map(|token| token.id)
+    }
+
+    /// The client's address: behind a trusted proxy the one that the proxy names. `None` if the adapter told none.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.0.resource.peer
     }
 
     /// The token to send to a client without cookies, after the commit, if it gets a new one. See

@@ -219,6 +219,12 @@ impl Session {
         self.live(|live| live.found.left.to_end())
     }
 
+    /// The idle time-out: how long the session lasts without use. For a warning before it ends.
+    #[must_use]
+    pub fn idle(&self) -> Option<Duration> {
+        self.live(|live| live.found.header().lifetime.idle)
+    }
+
     /// Takes the value out for one caller only, and saves that at once: for one-time codes and flash messages. Of many
     /// callers at the same time one gets it, the others `None`.
     ///

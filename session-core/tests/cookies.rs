@@ -248,9 +248,11 @@ async fn believed(trusted: &[&str], incoming: Incoming) -> (Option<IpAddr>, bool
     exchange.session().await.unwrap().insert("n", &1).unwrap();
     exchange.commit().await.unwrap();
     let _ = exchange.headers();
+    let peer = exchange.peer();
     let events = site.events.all();
     let created = events.iter().find(|event| matches!(event.kind, EventKind::Created)).unwrap();
-    (created.peer, events.iter().any(|event| matches!(event.kind, EventKind::InsecureTransport)))
+    assert_eq!(created.peer, peer);
+    (peer, events.iter().any(|event| matches!(event.kind, EventKind::InsecureTransport)))
 }
 
 #[tokio::test]

@@ -296,11 +296,14 @@ async fn a_login_or_renewal_leaves_nothing_pending_and_nothing_retired() {
     for renews in [false, true] {
         let site = Site::new();
         let mut browser = site.logged_in(42).await;
-        for _ in 0..2 {
-            site.due().await;
-            browser.visit(async |_| ()).await;
-        }
+        let mut retired = browser.clone();
+        site.due().await;
+        browser.visit(async |_| ()).await;
+        browser.visit(async |_| ()).await;
+        site.due().await;
         let mut successor = browser.clone();
+        successor.visit(async |_| ()).await;
+        assert_ne!(successor.cookie, browser.cookie, "one is retired, one is pending");
         browser
             .visit(async |session| match renews {
                 true => session.renew().await.unwrap(),
@@ -311,6 +314,7 @@ async fn a_login_or_renewal_leaves_nothing_pending_and_nothing_retired() {
         browser.visit(async |_| ()).await;
         assert_eq!(browser.cookie, fresh, "a successor of the generation before was sent");
         successor.visit(async |session| assert_eq!(session.owner(), None)).await;
+        retired.visit(async |session| assert_eq!(session.owner(), None)).await;
         assert_eq!((browser.owner().await, site.events.thefts()), (Some(Owner::from(42)), 0));
     }
 }
