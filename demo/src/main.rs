@@ -63,7 +63,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
         counting: flags.lab.then_some(counting),
         is_https: !flags.trusted_proxy.is_empty(),
     };
-    let app = site::router(site, manager.clone());
+    let app = site::router(&site, manager.clone());
 
     let purging = tokio::spawn(purge(manager));
     let listener = TcpListener::bind(flags.addr).await?;

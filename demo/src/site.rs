@@ -37,7 +37,7 @@ impl FromRef<Site> for Users {
     }
 }
 
-pub(crate) fn router(site: Site, manager: SessionManager) -> Router {
+pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
     let mut routes = Router::new()
         .route("/", get(home::page))
         .route("/counter", post(home::count))
