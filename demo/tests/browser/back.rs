@@ -1,0 +1,44 @@
+//! The back button after a logout.
+
+use crate::{
+    chromium::Chromium,
+    elsewhere::Elsewhere,
+    site::{Demo, SQLITE},
+};
+
+#[tokio::test]
+async fn the_back_button_after_a_logout_shows_nothing_private() {
+    let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
+    let profile = chromium.profile(&demo).await;
+    profile.register("user42").await;
+    profile.click("a[href='/devices']").await;
+    profile.sees("Your devices").await;
+    profile.press("Log out").await;
+    profile.sees("You are logged out.").await;
+
+    profile.driver.back().await.unwrap();
+    profile.is_at("/login").await;
+    assert!(!profile.seen().await.contains("Your devices"));
+    profile.driver.back().await.unwrap();
+    profile.sees("Hello, stranger").await;
+}
+
+#[tokio::test]
+async fn a_page_that_comes_back_after_a_logout_in_another_tab_shows_nothing_private() {
+    let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
+    let profile = chromium.profile(&demo).await;
+    let elsewhere = Elsewhere::serve("<h1>elsewhere</h1>");
+    profile.register("user42").await;
+    // The page of the tab goes to the browser's memory, if it goes anywhere.
+    profile.driver.goto(elsewhere.page("elsewhere.test")).await.unwrap();
+    let left = profile.new_tab().await;
+    profile.open("/").await;
+    profile.press("Log out").await;
+    profile.sees("You are logged out.").await;
+
+    profile.turn_to(left).await;
+    profile.driver.back().await.unwrap();
+    // From the first moment on, not only once it has been loaded anew.
+    assert!(!profile.seen().await.contains("user42"));
+    profile.sees("Hello, stranger").await;
+}

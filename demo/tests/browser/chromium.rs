@@ -1,0 +1,241 @@
+//! Chromium: its driver, and profiles that know nothing of each other.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use thirtyfour::{
+    By, ChromiumLikeCapabilities, Cookie, DesiredCapabilities, WebDriver, WebElement, WindowHandle,
+    extensions::query::{ElementPollerWithTimeout, ElementQueryable},
+};
+
+use crate::site::Demo;
+
+const MISSING: &str = "the browser tests need Chromium and its driver: `cargo xtask test` installs them on Debian as \
+                       root; else `sudo apt-get install chromium chromium-driver`, or put `chromium` and \
+                       `chromedriver` on the PATH";
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Some switches are for containers, where there is neither a sandbox nor a GPU; the others keep the browser from
+/// asking its maker for anything, and from asking for https where a test says http. Every name ending in `.test` is this
+/// machine: another site than 127.0.0.1, and none that browsers trust as they trust their own machine.
+const SWITCHES: [&str; 12] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-features=HttpsUpgrades,HttpsFirstBalancedMode",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
+    "--window-size=1000,1000",
+    "--password-store=basic",
+];
+
+/// Chromium's driver. The browsers that it started end with it, whatever becomes of the test.
+pub(crate) struct Chromium {
+    driver: Child,
+    address: String,
+}
+
+impl Chromium {
+    pub(crate) fn start() -> Self {
+        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut driver = driver.unwrap_or_else(|error| panic!("{MISSING} (chromedriver: {error})"));
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| {
+            let (_, port) = line.split_once("started successfully on port ")?;
+            Some(port.trim_end_matches('.').to_owned())
+        });
+        // What it writes later is read, or it would wait for a reader.
+        thread::spawn(move || lines.for_each(drop));
+        Self { driver, address: format!("127.0.0.1:{}", port.expect("chromedriver names its port")) }
+    }
+
+    /// A browser with a profile of its own, which has been nowhere yet.
+    pub(crate) async fn profile(&self, demo: &Demo) -> Profile {
+        self.profile_in(Arc::new(TempDir::new().unwrap()), demo).await
+    }
+
+    /// A browser with the profile in this folder.
+    pub(crate) async fn profile_in(&self, folder: Arc<TempDir>, demo: &Demo) -> Profile {
+        let mut wishes = DesiredCapabilities::chrome();
+        for switch in SWITCHES {
+            wishes.add_arg(switch).unwrap();
+        }
+        wishes.add_arg(&format!("--user-data-dir={}", folder.path().display())).unwrap();
+        let driver = WebDriver::new(format!("http://{}", self.address), wishes).await;
+        let driver = driver.unwrap_or_else(|error| panic!("{MISSING} ({error})"));
+        driver.set_poller(Arc::new(ElementPollerWithTimeout::new(PATIENCE, INTERVAL)));
+        // Dropping it would end the session over a connection that only this thread, which then waits, could serve.
+        driver.clone().leak().unwrap();
+        Profile { driver, folder, driven_by: self.address.clone(), site: address(demo) }
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // It ends its browsers when it is told to shut down, not when it is killed.
+        let _ = tell(&self.address, "GET", "/shutdown");
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// Tells the driver what a test must not leave undone, and waits until it is done.
+fn tell(driver: &str, method: &str, path: &str) -> io::Result<usize> {
+    let mut connection = TcpStream::connect(driver)?;
+    write!(connection, "{method} {path} HTTP/1.1\r\nHost: {driver}\r\nConnection: close\r\n\r\n")?;
+    connection.read(&mut [0; 1])
+}
+
+/// Where the demo says that it listens.
+pub(crate) fn address(demo: &Demo) -> String {
+    let log = demo.log();
+    let line = log.iter().find_map(|line| line.split_once("listening on "));
+    line.expect("the demo says where it listens").1.trim().to_owned()
+}
+
+/// Waits until it holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// A browser with its own cookies, before the site.
+pub(crate) struct Profile {
+    pub(crate) driver: WebDriver,
+    folder: Arc<TempDir>,
+    driven_by: String,
+    site: String,
+}
+
+impl Profile {
+    /// The same browser, calling the site by another name.
+    pub(crate) fn calling_it(mut self, host: &str) -> Self {
+        self.site = self.site.replace("127.0.0.1", host);
+        self
+    }
+
+    /// Ends the browser as a user does; what is left is the folder of the profile.
+    pub(crate) fn quit(self) -> Arc<TempDir> {
+        tell(&self.driven_by, "DELETE", &format!("/session/{}", self.driver.session_id())).unwrap();
+        self.folder
+    }
+
+    pub(crate) async fn open(&self, path: &str) {
+        self.driver.goto(format!("{}{path}", self.site)).await.unwrap();
+    }
+
+    /// The element, as soon as it is there.
+    pub(crate) async fn find(&self, css: &str) -> WebElement {
+        self.driver.query(By::Css(css)).first().await.unwrap()
+    }
+
+    pub(crate) async fn is_gone(&self, css: &str) {
+        self.driver.query(By::Css(css)).wait_until_gone().await.unwrap();
+    }
+
+    /// Waits until the counter shows this.
+    pub(crate) async fn counts(&self, count: &str) {
+        self.driver.query(By::Css(".number")).with_text(count.to_owned()).first().await.unwrap();
+    }
+
+    pub(crate) async fn click(&self, css: &str) {
+        self.driver.query(By::Css(css)).and_clickable().first().await.unwrap().click().await.unwrap();
+    }
+
+    pub(crate) async fn press(&self, button: &str) {
+        let button = By::XPath(format!("//button[normalize-space()='{button}']"));
+        self.driver.query(button).and_clickable().first().await.unwrap().click().await.unwrap();
+    }
+
+    pub(crate) async fn type_into(&self, css: &str, text: &str) {
+        self.find(css).await.send_keys(text).await.unwrap();
+    }
+
+    /// What can be seen of the page; nothing while there is none.
+    pub(crate) async fn seen(&self) -> String {
+        // Of the root: a hidden body would still tell its text.
+        let text = self.driver.execute("return document.documentElement.innerText", Vec::new()).await;
+        text.ok().and_then(|text| text.convert().ok()).unwrap_or_default()
+    }
+
+    /// Waits until the page shows this.
+    pub(crate) async fn sees(&self, text: &str) {
+        until(&format!("the page shows {text:?}"), async || self.seen().await.contains(text)).await;
+    }
+
+    pub(crate) async fn is_at(&self, path_and_query: &str) {
+        let url = format!("{}{path_and_query}", self.site);
+        until(&format!("the page is {url}"), async || {
+            self.driver.current_url().await.is_ok_and(|at| at.as_str() == url)
+        })
+        .await;
+    }
+
+    pub(crate) async fn register(&self, user: &str) {
+        self.open("/register").await;
+        self.enter(user, "Register").await;
+    }
+
+    pub(crate) async fn log_in(&self, user: &str) {
+        self.open("/login").await;
+        self.enter(user, "Log in").await;
+    }
+
+    pub(crate) async fn enter(&self, user: &str, button: &str) {
+        self.send_form(user, button).await;
+        self.sees(&format!("Hello, {user}")).await;
+    }
+
+    /// Fills in the form that is shown, and sends it.
+    pub(crate) async fn send_form(&self, user: &str, button: &str) {
+        self.type_into("input[name=user]", user).await;
+        self.type_into("input[name=password]", "correct horse").await;
+        self.press(button).await;
+    }
+
+    /// What the site's JSON side answers to this browser.
+    pub(crate) async fn api(&self, path: &str) -> Value {
+        let script = "const [path, done] = arguments;
+                      fetch(path, { cache: 'no-store' }).then((answer) => answer.json()).then(done, () => done(null));";
+        let answer = self.driver.execute_async(script, vec![Value::from(path)]).await.unwrap();
+        answer.json().clone()
+    }
+
+    pub(crate) async fn owner(&self) -> Value {
+        self.api("/api/status").await["owner"].clone()
+    }
+
+    pub(crate) async fn cookie(&self, name: &str) -> Option<Cookie> {
+        self.driver.get_all_cookies().await.unwrap().into_iter().find(|cookie| cookie.name == name)
+    }
+
+    /// Opens another tab and turns to it; returns the one that was left.
+    pub(crate) async fn new_tab(&self) -> WindowHandle {
+        let left = self.driver.window().await.unwrap();
+        let tab = self.driver.new_tab().await.unwrap();
+        self.turn_to(tab).await;
+        left
+    }
+
+    pub(crate) async fn turn_to(&self, tab: WindowHandle) {
+        self.driver.switch_to_window(tab).await.unwrap();
+    }
+}

@@ -1,0 +1,62 @@
+//! The cookie as the browser stored it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use thirtyfour::SameSite;
+
+use crate::{
+    chromium::Chromium,
+    site::{Demo, SQLITE},
+};
+
+#[tokio::test]
+async fn the_cookie_is_out_of_reach_of_scripts_and_of_other_sites_forms() {
+    let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
+    let profile = chromium.profile(&demo).await;
+    profile.register("user42").await;
+    let cookie = profile.cookie("session").await.unwrap();
+    assert_eq!((cookie.http_only, cookie.secure), (Some(true), Some(false)));
+    assert_eq!((cookie.path.as_deref(), cookie.domain.as_deref()), (Some("/"), Some("127.0.0.1")));
+    assert!(matches!(cookie.same_site, Some(SameSite::Lax)));
+    assert_eq!(cookie.expiry, None);
+    assert_eq!(profile.driver.execute("return document.cookie", Vec::new()).await.unwrap().json(), "");
+}
+
+#[tokio::test]
+async fn a_login_ends_with_the_browser_unless_it_is_to_be_remembered() {
+    let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
+    let profile = chromium.profile(&demo).await;
+    profile.register("user42").await;
+    let profile = chromium.profile_in(profile.quit(), &demo).await;
+    profile.open("/").await;
+    profile.sees("Hello, stranger").await;
+
+    profile.open("/login").await;
+    profile.click("input[name=remember]").await;
+    profile.enter("user42", "Log in").await;
+    let expiry = profile.cookie("session").await.unwrap().expiry.unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let left = Duration::from_secs(expiry.try_into().unwrap()).saturating_sub(now);
+    let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+    assert!((days(29)..=days(30)).contains(&left), "{left:?}");
+    let profile = chromium.profile_in(profile.quit(), &demo).await;
+    profile.open("/").await;
+    profile.sees("Hello, user42").await;
+}
+
+#[tokio::test]
+async fn the_production_cookie_is_stored_where_the_browser_trusts_the_connection_and_nowhere_else() {
+    let (demo, chromium) = (Demo::start(SQLITE, &["--trusted-proxy", "127.0.0.1"]), Chromium::start());
+    let profile = chromium.profile(&demo).await.calling_it("localhost");
+    profile.register("user42").await;
+    let cookie = profile.cookie("__Host-session").await.unwrap();
+    assert_eq!((cookie.http_only, cookie.secure), (Some(true), Some(true)));
+    assert_eq!((cookie.path.as_deref(), cookie.domain.as_deref()), (Some("/"), Some("localhost")));
+    assert!(matches!(cookie.same_site, Some(SameSite::Lax)));
+
+    let profile = chromium.profile(&demo).await.calling_it("shop.test");
+    profile.open("/login").await;
+    profile.send_form("user42", "Log in").await;
+    profile.sees("Hello, stranger").await;
+    assert!(profile.cookie("__Host-session").await.is_none());
+}

@@ -1,0 +1,57 @@
+//! Forms and scripts of other sites.
+
+use crate::{
+    chromium::{Chromium, address},
+    elsewhere::Elsewhere,
+    site::{Demo, SQLITE},
+};
+
+/// Another site; and a page of another port, which browsers take for the same site, so that the cookie comes along.
+const HOSTS: [&str; 2] = ["elsewhere.test", "127.0.0.1"];
+
+#[tokio::test]
+async fn a_form_from_another_site_changes_nothing() {
+    let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
+    let profile = chromium.profile(&demo).await;
+    profile.register("user42").await;
+    for action in ["/counter", "/note", "/devices/end-others", "/api/counter", "/logout"] {
+        let elsewhere = Elsewhere::serve(&format!(
+            "<form method=post action='{}{action}'><input name=note value=forged></form>
+             <script>document.forms[0].submit()</script>",
+            address(&demo)
+        ));
+        for host in HOSTS {
+            profile.driver.goto(elsewhere.page(host)).await.unwrap();
+            profile.sees("this request comes from another site").await;
+        }
+    }
+    profile.open("/").await;
+    profile.sees("Hello, user42").await;
+    profile.counts("0").await;
+    assert_eq!(profile.find("#note").await.value().await.unwrap().as_deref(), Some(""));
+}
+
+#[tokio::test]
+async fn a_script_of_another_site_changes_nothing_and_reads_nothing() {
+    let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
+    let profile = chromium.profile(&demo).await;
+    profile.register("user42").await;
+    let elsewhere = Elsewhere::serve(&format!(
+        "<p id=read>reading</p><p id=posted>posting</p>
+         <script>
+         const done = (id) => (what) => document.getElementById(id).textContent = `${{id}} ${{what}}`;
+         fetch('{site}/api/me', {{ credentials: 'include' }}).then((answer) => answer.text()).then(done('read'), done('read'));
+         fetch('{site}/counter', {{ method: 'POST', mode: 'no-cors', credentials: 'include' }})
+             .then((answer) => answer.type).then(done('posted'), done('posted'));
+         </script>",
+        site = address(&demo)
+    ));
+    for host in HOSTS {
+        profile.driver.goto(elsewhere.page(host)).await.unwrap();
+        profile.sees("read TypeError").await;
+        profile.sees("posted ").await;
+    }
+    profile.open("/").await;
+    profile.sees("Hello, user42").await;
+    profile.counts("0").await;
+}

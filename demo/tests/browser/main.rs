@@ -1,0 +1,17 @@
+//! The demo in a real browser: Debian's Chromium, driven through its WebDriver.
+//!
+//! What a browser stores, sends, shows again and leaves out is the browser's to decide, so it is asked.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+#[path = "../site/mod.rs"]
+mod site;
+
+mod chromium;
+mod elsewhere;
+
+mod back;
+mod cookies;
+mod devices;
+mod forms;
+mod tab;
+mod warning;
