@@ -34,8 +34,9 @@ impl Began {
         self.opened.elapsed_at_most().max(noted.unwrap_or_default()).saturating_add(LOGIN_MARGIN)
     }
 
+    /// Whether what was noted is recent enough to be part of this login. Without a note the request is the login.
     pub(crate) fn is_within_window(&self) -> bool {
-        millis(self.age()) <= LOGIN_WINDOW
+        self.noted.is_none_or(|(age, asked)| age.saturating_add(millis(asked.elapsed_at_most())) <= LOGIN_WINDOW)
     }
 }
 
@@ -45,7 +46,7 @@ impl Inner {
             let note = found.header().login_note?;
             Some((found.age_when_asked().saturating_sub(note), found.left.asked))
         });
-        Began { opened: self.opened, noted }
+        Began { opened: self.opened, noted: noted.or(self.state().noted) }
     }
 
     /// The login is written; now it has to stand against revocations and the limit of sessions.
@@ -58,14 +59,18 @@ impl Inner {
         began: Began,
         is_new: bool,
     ) -> Result<(), Error> {
-        if let Ok(true) = self.stands(&found, login, replaced, &began).await {
-            self.tell(EventKind::LoggedIn, Some(&found));
-            self.begin(found, secret, is_new);
-            return self.rebase();
-        }
+        let cause = match self.stands(&found, login, replaced, &began).await {
+            Ok(true) => {
+                self.tell(EventKind::LoggedIn, Some(&found));
+                self.begin(found, secret, is_new);
+                return self.rebase();
+            }
+            Ok(false) => None,
+            Err(error) => Some(error),
+        };
         // Where this fails, nobody holds the token: the session expires.
         let _ = self.site().store.delete(&found.id, found.revision).await;
-        self.tell(EventKind::LoginRevoked, Some(&found));
+        self.tell(EventKind::LoginRevoked { cause }, Some(&found));
         self.lose(Lost::Gone);
         Err(Error::LoginRevoked)
     }

@@ -8,7 +8,7 @@ use crate::{
     moment::{Moment, TimeLeft},
     record::{Data, Found, Header, Record, length},
     rotation,
-    state::{InFlight, Inner, Live, Standing},
+    state::{Answer, InFlight, Inner, Live, Standing},
     token::{SecretHash, SessionSecret},
 };
 
@@ -30,11 +30,24 @@ enum Step {
 }
 
 impl Inner {
-    /// Saves, and sends a successor that is stored and not yet proven.
+    /// Saves, and sends a successor that is stored and not yet proven. After that the response counts as sent.
     pub(crate) async fn commit(&self) -> Result<Outcome, Error> {
-        let outcome = self.save(Occasion::Commit).await?;
-        self.send_successor();
-        Ok(outcome)
+        let _in_order = self.writing.lock().await;
+        let outcome = self.save_in_order(Occasion::Commit).await;
+        if outcome.is_ok() {
+            self.send_successor();
+        }
+        // Before anybody else's turn: who logs in later must learn that his cookie does not leave.
+        self.state().sent = true;
+        self.warn_of_plain_http();
+        outcome
+    }
+
+    fn warn_of_plain_http(&self) {
+        let sets_cookie = matches!(self.state().answer, Answer::Token { .. }) && !self.header_client;
+        if sets_cookie && self.site().cookie.is_secure() && self.resource.https == Some(false) {
+            self.tell_live(EventKind::InsecureTransport);
+        }
     }
 
     /// Saves the changes, or touches the session if that is due.
@@ -50,18 +63,13 @@ impl Inner {
             match self.next_step(occasion)? {
                 Step::Done(outcome) => return Ok(outcome),
                 Step::Create { data, version } => {
-                    if self.carry(version, None) {
-                        let lifetime = self.site().policy.before_login;
-                        let (found, secret) = self.create(data, |secret| Header::new(secret, lifetime)).await?;
-                        self.tell(EventKind::Created, Some(&found));
-                        self.begin(found, secret, true);
-                        self.rebase()?;
+                    if self.create_anonymous(data, version).await? {
                         return Ok(Outcome::Saved);
                     }
                 }
                 Step::Replace { write, is_changed, rotates, version } => match self.put(*write, version).await {
                     Ok(true) => {
-                        if rotates {
+                        if rotates && matches!(self.state().standing, Standing::Live(_)) {
                             self.tell_live(EventKind::SuccessorIssued);
                         }
                         return Ok(if is_changed { Outcome::Saved } else { Outcome::Unchanged });
@@ -70,7 +78,7 @@ impl Inner {
                     Err(error) if is_changed => return Err(error),
                     Err(error) => {
                         // Nothing was lost: the token goes on as it is.
-                        self.state().in_flight = None;
+                        self.drop_in_flight();
                         self.tell_live(EventKind::SuccessorFailed(error));
                         return Ok(Outcome::Unchanged);
                     }
@@ -85,7 +93,19 @@ impl Inner {
                 },
             }
         }
-        Err(Error::Contended)
+        // Others were quicker each time. What only rides along can wait for the next request.
+        match self.next_step(occasion)? {
+            Step::Done(outcome) => Ok(outcome),
+            Step::Create { .. } | Step::Replace { is_changed: true, .. } => Err(Error::Contended),
+            Step::Replace { .. } => {
+                self.tell_live(EventKind::SuccessorFailed(Error::Contended));
+                Ok(Outcome::Unchanged)
+            }
+            Step::Touch(_) => {
+                self.tell_live(EventKind::TouchFailed(Error::Contended));
+                Ok(Outcome::Unchanged)
+            }
+        }
     }
 
     /// What a write does to the expiry: it is a use of the session, unless the request is a poll.
@@ -118,9 +138,8 @@ impl Inner {
         let data = data.filter(|data| *data != record.data);
         let is_changed = data.is_some();
         let rotation = self.site().policy.rotation;
-        let is_due =
-            occasion == Occasion::Commit && !sent && rotation::is_due(&record.header, live.found.age(), rotation);
-        let rotates = if is_due { live.current_secret() } else { None };
+        let is_due = occasion == Occasion::Commit && rotation::is_due(&record.header, live.found.age(), rotation);
+        let rotates = if is_due && self.may_send_successor(&live) { live.current_secret() } else { None };
         let idle = record.header.lifetime.idle;
         if is_changed || rotates.is_some() {
             let mut next = Record { header: record.header.clone(), data: data.unwrap_or_else(|| record.data.clone()) };
@@ -193,8 +212,10 @@ impl Inner {
     fn finish(&self, settled: Result<Settled, Error>) -> Result<bool, Error> {
         let is_applied = match settled {
             Ok(Settled::Applied(found)) => {
-                self.state().in_flight = None;
-                self.adopt(Some(found)).is_ok()
+                self.drop_in_flight();
+                // Also where a login has overtaken it since: then this exchange has lost the session, not the write.
+                let _ = self.adopt(Some(found));
+                true
             }
             Ok(Settled::Conflict(found)) => {
                 self.put_back();
@@ -207,13 +228,27 @@ impl Inner {
             }
             Err(Error::OutcomeUnknown) => {
                 // To merge the changes again could apply them twice.
-                self.state().in_flight = None;
+                self.drop_in_flight();
                 return Err(Error::OutcomeUnknown);
             }
             Err(error) => return Err(error),
         };
         self.rebase()?;
         Ok(is_applied)
+    }
+
+    /// Stores a new session without an owner; `false` if other changes have come in between.
+    pub(crate) async fn create_anonymous(&self, data: Data, version: u64) -> Result<bool, Error> {
+        if !self.carry(version, None) {
+            return Ok(false);
+        }
+        let lifetime = self.site().policy.before_login;
+        let (found, secret) = self.create(data, |secret| Header::new(secret, lifetime)).await?;
+        let created = found.clone();
+        self.begin(found, secret, true);
+        self.tell(EventKind::Created, Some(&created));
+        self.rebase()?;
+        Ok(true)
     }
 
     /// Stores a new session. Its outcome unknown, it is tried again once, under a fresh id.

@@ -86,9 +86,14 @@ pub(crate) async fn advance(
 /// Ends the owner's sessions but the kept one, and his logins in flight; how many live sessions there were.
 pub(crate) async fn revoke(site: &Site, resource: &Resource, owner: &Owner, kept: Option<Kept>) -> Result<u64, Error> {
     let store = &*site.store;
-    let seen = read(store, owner).await?;
-    advance(store, owner, seen.as_ref(), kept).await?;
+    let moved = async {
+        let seen = read(store, owner).await?;
+        advance(store, owner, seen.as_ref(), kept).await
+    };
+    let moved = moved.await;
+    // Also where the epoch cannot be moved: what can be ended is ended, and the caller gets the error.
     let count = store.revoke(owner, kept.as_ref().map(|(id, _)| id)).await?;
+    moved?;
     site.tell(resource, EventKind::Revoked { count }, None, Some(owner));
     Ok(count)
 }

@@ -20,10 +20,10 @@ pub enum Error {
     /// Others changed the session each time that this request tried to.
     #[error("the session is changed by too many requests at once")]
     Contended,
-    /// The session has been ended meanwhile; nothing was changed.
+    /// The session has been ended meanwhile; nothing was changed by this call.
     #[error("the session has ended")]
     Gone,
-    /// A login or renewal has overtaken this request; nothing was changed.
+    /// A login or renewal has overtaken this request; nothing was changed by this call.
     #[error("the session belongs to a later login")]
     Superseded,
     /// The owner's sessions were revoked after this login began.

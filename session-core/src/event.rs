@@ -47,8 +47,11 @@ pub enum EventKind {
     Rotated,
     /// A user logged in.
     LoggedIn,
-    /// A login was refused, because the owner's sessions were revoked after it began.
-    LoginRevoked,
+    /// A login was refused: the owner's sessions were revoked after it began, or it was the oldest of too many.
+    LoginRevoked {
+        /// Why that could not be told, which refuses it as well.
+        cause: Option<Error>,
+    },
     /// The session got a new token, for a change of privilege.
     Renewed,
     /// The session was ended.
@@ -64,7 +67,7 @@ pub enum EventKind {
     TouchFailed(Error),
     /// A successor could not be stored. The token goes on as it is.
     SuccessorFailed(Error),
-    /// A stored session cannot be read, and was left out of a list.
+    /// A stored session cannot be read: it was left out of a list, or could not be ended.
     Unreadable,
 }
 
@@ -128,6 +131,7 @@ impl Observer for TracingObserver {
         match kind {
             EventKind::TheftDetected => tell!(warn),
             EventKind::InsecureTransport
+            | EventKind::LoginRevoked { cause: Some(_) }
             | EventKind::TouchFailed(_)
             | EventKind::SuccessorFailed(_)
             | EventKind::Unreadable => tell!(warn),

@@ -7,15 +7,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
-    Error, EventKind, Incoming, Session, SessionId, SignedToken,
+    Error, EventKind, Incoming, Session, SessionId, SignedToken, StoreError,
     keyring::Forged,
     moment::Moment,
     site::Site,
-    state::{Answer, Inner, Lost, State},
+    state::{Answer, Inner, Lost},
 };
 
 /// One request with its response. Cloning it is cheap and gives the same exchange.
@@ -49,9 +49,9 @@ pub enum Outcome {
     Unchanged,
     /// The changes are saved.
     Saved,
-    /// The session has been ended meanwhile: nothing was saved, and no cookie is sent.
+    /// The session has been ended meanwhile: what was changed since the last save is lost, and no cookie is sent.
     Gone,
-    /// A login or renewal has overtaken this request: nothing was saved, and no cookie is sent.
+    /// A login or renewal has overtaken this request: what was changed since the last save is lost, and no cookie is sent.
     Superseded,
 }
 
@@ -130,12 +130,12 @@ impl Exchange {
         is_loaded.then(|| Session::of(self.clone()))
     }
 
-    /// Starts afresh where the session cannot be read: the handle is then an empty new session. What is stored stays as
-    /// it is.
+    /// Starts afresh where the stored session cannot be read: the handle is then an empty new session, and what is stored
+    /// stays as it is. After any other answer of [`session`](Self::session) it does nothing.
     pub fn forget(&self) {
-        let mut state = self.0.state();
-        let State { sent, version, .. } = *state;
-        *state = State { forgotten: true, sent, version: version + 1, ..State::default() };
+        if let Some(Err(Error::Store(StoreError::Corrupt { .. }))) = self.0.loaded.get() {
+            self.0.state().forgotten = true;
+        }
     }
 
     /// Saves what is to be saved. After that the response counts as sent.
@@ -146,9 +146,7 @@ impl Exchange {
     /// response must not say that they are. [`Error::TooLarge`], [`Error::Decode`] or [`Error::Encode`] after merging
     /// with what others saved: they are not.
     pub async fn commit(&self) -> Result<Outcome, Error> {
-        let outcome = self.0.commit().await;
-        self.0.state().sent = true;
-        outcome
+        self.0.commit().await
     }
 
     /// The headers for the response: to be asked for after the commit, whatever it answered.
@@ -179,13 +177,10 @@ impl Exchange {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if let Some(set_cookie) = set_cookie {
-            if site.cookie.is_secure() && self.0.resource.https == Some(false) {
-                self.0.tell(EventKind::InsecureTransport, None);
-            }
-            headers.append(header::SET_COOKIE, set_cookie);
+            append_once(headers, header::SET_COOKIE, set_cookie);
         }
         if self.0.loaded.get().is_some() && !self.0.header_client {
-            headers.append(header::VARY, HeaderValue::from_static("Cookie"));
+            append_once(headers, header::VARY, HeaderValue::from_static("Cookie"));
         }
     }
 
@@ -215,6 +210,12 @@ impl Exchange {
 
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
+    }
+}
+
+fn append_once(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    if headers.get_all(&name).iter().all(|there| *there != value) {
+        headers.append(name, value);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a request tells: its cookies, its resource, its peer, and what trusted proxies say of it.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 ///     .with_resource("GET", "/account")
 ///     .with_peer([192, 0, 2, 7].into());
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Incoming {
     pub(crate) cookies: Vec<Bytes>,
     pub(crate) token: Option<Zeroizing<String>>,
@@ -98,6 +98,18 @@ impl Incoming {
             }
         }
         resource
+    }
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, peer, https, .. } = self;
+        f.debug_struct("Incoming")
+            .field("method", method)
+            .field("path", path)
+            .field("peer", peer)
+            .field("https", https)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Error, EventKind, Expiry,
+    Error, EventKind, Expiry, Revision,
     merge::{Write, pause, read},
     record::Found,
     rotation::{self, Verdict},
@@ -23,51 +23,66 @@ impl Inner {
         let Some(token) = &self.presented else { return Ok(()) };
         let store = &*self.site().store;
         let mut failures = 0;
-        let mut perhaps_ended = None;
+        let mut alarm = Alarm { exchange: self, stolen: None };
+        let mut promotion: Option<Revision> = None;
         for attempt in 0..JUDGEMENTS {
             let Some(found) = read(store, &token.id).await? else {
-                match &perhaps_ended {
-                    Some(stolen) => self.stolen(stolen),
+                // If a deletion's answer was lost, it was ours.
+                match alarm.stolen {
+                    Some(_) => self.bar(Lost::Gone, Answer::Removal),
                     None => self.tell_stale(token),
                 }
                 return Ok(());
             };
-            let attempted =
-                match rotation::judge(found.header(), token, found.age_when_asked(), self.site().policy.grace) {
-                    Verdict::Current | Verdict::Retired => {
-                        self.take_up(found, token.secret.clone());
+            let verdict = rotation::judge(found.header(), token, found.age_when_asked(), self.site().policy.grace);
+            if verdict != Verdict::Theft {
+                alarm.stolen = None;
+            }
+            let attempted = match verdict {
+                Verdict::Current | Verdict::Retired => {
+                    if promotion.is_some_and(|own| found.header().remembers(own)) {
+                        self.tell(EventKind::Rotated, Some(&found));
+                    }
+                    self.take_up(found, token.secret.clone());
+                    return Ok(());
+                }
+                Verdict::Stranger => {
+                    self.tell_stale(token);
+                    return Ok(());
+                }
+                Verdict::Late => {
+                    self.bar(Lost::Superseded, Answer::Nothing);
+                    return Ok(());
+                }
+                Verdict::Pending => {
+                    let mut record = found.record.clone();
+                    rotation::promote(&mut record.header, found.age());
+                    // One that loses its race is judged again, and so never applied to another generation.
+                    let write = Write::new(&found, record, Expiry::Keep)?;
+                    promotion = Some(write.own);
+                    let promoted = write.send(store).await;
+                    if let Ok(Some(promoted)) = promoted {
+                        self.tell(EventKind::Rotated, Some(&promoted));
+                        self.take_up(promoted, token.secret.clone());
                         return Ok(());
                     }
-                    Verdict::Stranger => {
-                        self.tell_stale(token);
+                    promoted.map(|_| ())
+                }
+                Verdict::Theft => {
+                    let (id, revision) = (found.id, found.revision);
+                    let is_perhaps_ended = alarm.stolen.replace(found).is_some();
+                    let ended = store.delete(&id, revision).await;
+                    if let Ok(true) = ended {
+                        self.bar(Lost::Gone, Answer::Removal);
                         return Ok(());
                     }
-                    Verdict::Late => {
-                        self.bar(Lost::Superseded, Answer::Nothing);
-                        return Ok(());
+                    // A plain `false`: another request has changed or ended it.
+                    if ended.is_ok() && !is_perhaps_ended {
+                        alarm.stolen = None;
                     }
-                    Verdict::Pending => {
-                        let mut record = found.record.clone();
-                        rotation::promote(&mut record.header, found.age());
-                        // One that loses its race is judged again, and so never applied to another generation.
-                        let promoted = Write::new(&found, record, Expiry::Keep)?.send(store).await;
-                        if let Ok(Some(promoted)) = promoted {
-                            self.tell(EventKind::Rotated, Some(&promoted));
-                            self.take_up(promoted, token.secret.clone());
-                            return Ok(());
-                        }
-                        promoted.map(|_| ())
-                    }
-                    Verdict::Theft => {
-                        let ended = store.delete(&found.id, found.revision).await;
-                        if let Ok(true) = ended {
-                            self.stolen(&found);
-                            return Ok(());
-                        }
-                        perhaps_ended = ended.is_err().then_some(found);
-                        ended.map(|_| ())
-                    }
-                };
+                    ended.map(|_| ())
+                }
+            };
             if let Err(error) = attempted {
                 failures += 1;
                 if failures == SENDINGS {
@@ -93,10 +108,19 @@ impl Inner {
         state.standing = Standing::Barred(lost);
         state.answer = answer;
     }
+}
 
-    /// The session was in two hands and has been ended: neither has it any more.
-    fn stolen(&self, found: &Found) {
-        self.tell(EventKind::TheftDetected, Some(found));
-        self.bar(Lost::Gone, Answer::Removal);
+/// Tells of a theft when it is dropped, also with the future of a thief who hangs up: from the moment on when the session
+/// may have been ended.
+struct Alarm<'a> {
+    exchange: &'a Inner,
+    stolen: Option<Found>,
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if let Some(found) = &self.stolen {
+            self.exchange.tell(EventKind::TheftDetected, Some(found));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     EndReason, Error, EventKind, Expiry, Owner, Session,
+    admission::Began,
     commit::Occasion,
     merge::{MERGES, Settled, Write, pause, read},
     record::{Data, Found, Header, Record, millis},
@@ -53,6 +54,14 @@ impl<T: Into<Owner>> From<T> for Login {
     fn from(owner: T) -> Self {
         Self::new(owner)
     }
+}
+
+/// What became of a session that was to be deleted.
+enum Deleted {
+    ByUs,
+    Before,
+    /// It is another login's by now, and stays.
+    NotOurs,
 }
 
 impl Session {
@@ -116,6 +125,10 @@ impl Inner {
                 Standing::Lost(lost) => return Err(lost.into()),
                 Standing::Live(live) => live,
                 Standing::Absent | Standing::Barred(_) => {
+                    let began = self.began(None);
+                    if !began.is_within_window() {
+                        return Err(Error::LoginExpired);
+                    }
                     let data = pending.apply(&Data::new())?;
                     if !self.carry(version, None) {
                         continue;
@@ -126,14 +139,14 @@ impl Inner {
                         ..Header::new(secret, lifetime).next_generation(secret, 0)
                     };
                     let (found, secret) = self.create(data, header).await?;
-                    return self.admit(found, secret, &login, None, self.began(None), true).await;
+                    return self.admit(found, secret, &login, None, began, true).await;
                 }
             };
             let Found { record, .. } = &*live.found;
             let began = self.began(Some(&live.found));
             let is_same_owner = record.header.owner.as_ref() == Some(&login.owner);
             if !is_same_owner && !began.is_within_window() {
-                self.refuse_expired(&live).await?;
+                self.refuse_expired(&live, &began).await?;
                 return Err(Error::LoginExpired);
             }
             let keeps_data = is_same_owner || record.header.owner.is_none();
@@ -192,23 +205,15 @@ impl Inner {
 
     /// What had been proven in this session must not be dated now: an anonymous one is ended, an owner's forgets the
     /// note, for a revocation ends it anyway.
-    async fn refuse_expired(&self, live: &Live) -> Result<(), Error> {
+    async fn refuse_expired(&self, live: &Live, began: &Began) -> Result<(), Error> {
         let found = &live.found;
         if found.header().owner.is_none() {
-            return self.end_expired(found).await;
+            self.state().noted = began.noted;
+            return self.end_login(found, EndReason::LoginExpired).await;
         }
         let header = Header { login_note: None, ..found.header().clone() };
         let record = Record { header, data: found.record.data.clone() };
         Write::new(found, record, Expiry::Keep)?.send(&*self.site().store).await?;
-        Ok(())
-    }
-
-    async fn end_expired(&self, found: &Found) -> Result<(), Error> {
-        if !self.delete_login(found).await? {
-            return Err(self.lose(Lost::Superseded).into());
-        }
-        self.tell(EventKind::Ended(EndReason::LoginExpired), Some(found));
-        self.end();
         Ok(())
     }
 
@@ -222,17 +227,10 @@ impl Inner {
                 Standing::Live(live) => live,
                 Standing::Absent => {
                     self.before_new_token().await?;
+                    // The note comes after: only then is it known when the session's time began.
                     let data = pending.apply(&Data::new())?;
-                    if !self.carry(version, None) {
-                        continue;
-                    }
-                    let lifetime = self.site().policy.before_login;
-                    let login_note = Some(-millis(self.opened.elapsed_at_most()));
-                    let header = |secret| Header { login_note, ..Header::new(secret, lifetime) };
-                    let (found, secret) = self.create(data, header).await?;
-                    self.tell(EventKind::Created, Some(&found));
-                    self.begin(found, secret, true);
-                    return self.rebase();
+                    self.create_anonymous(data, version).await?;
+                    continue;
                 }
             };
             let Found { record, .. } = &*live.found;
@@ -242,12 +240,13 @@ impl Inner {
                 return outcome.kept();
             }
             if began.noted.is_some() && record.header.owner.is_none() {
-                self.end_expired(&live.found).await?;
+                self.end_login(&live.found, EndReason::LoginExpired).await?;
                 continue;
             }
             let data = pending.apply(&record.data)?;
             self.judge_size(&data, &record.data)?;
-            let opened = live.found.age().saturating_sub(millis(self.opened.elapsed_at_most()));
+            // No later than it was: the session's age when the store was asked, less all that has passed since.
+            let opened = live.found.age_when_asked().saturating_sub(millis(self.opened.elapsed_at_most()));
             let header = Header { login_note: Some(opened), ..record.header.clone() };
             let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;
             if self.put(write, version).await? {
@@ -296,22 +295,29 @@ impl Inner {
         };
         // Until it has succeeded: also if this future is dropped.
         self.state().answer = Answer::Silence;
-        if !self.delete_login(&live.found).await? {
-            return Err(self.lose(Lost::Superseded).into());
+        // What was begun in this session is not dated anew by a login after the logout.
+        self.state().noted = self.began(Some(&live.found)).noted;
+        self.end_login(&live.found, EndReason::Logout).await
+    }
+
+    /// Ends the session, also where other requests have changed it meanwhile, unless it is another login's now.
+    async fn end_login(&self, found: &Found, reason: EndReason) -> Result<(), Error> {
+        match self.delete_login(found).await? {
+            Deleted::ByUs => self.tell(EventKind::Ended(reason), Some(found)),
+            Deleted::Before => {}
+            Deleted::NotOurs => return Err(self.lose(Lost::Superseded).into()),
         }
-        self.tell(EventKind::Ended(EndReason::Logout), Some(&live.found));
         self.end();
         Ok(())
     }
 
-    /// Deletes the session, also where other requests have changed it meanwhile; `false` if it is another login's now.
-    async fn delete_login(&self, loaded: &Found) -> Result<bool, Error> {
+    async fn delete_login(&self, loaded: &Found) -> Result<Deleted, Error> {
         let store = &*self.site().store;
         let mut revision = loaded.revision;
         let mut failures = 0;
         for attempt in 0..MERGES {
             match store.delete(&loaded.id, revision).await {
-                Ok(true) => return Ok(true),
+                Ok(true) => return Ok(Deleted::ByUs),
                 Ok(false) => {}
                 Err(error) => {
                     failures += 1;
@@ -320,11 +326,14 @@ impl Inner {
                     }
                 }
             }
-            let Some(found) = read(store, &loaded.id).await? else { return Ok(true) };
+            let Some(found) = read(store, &loaded.id).await? else {
+                // After a deletion whose answer was lost, it was ours.
+                return Ok(if failures > 0 { Deleted::ByUs } else { Deleted::Before });
+            };
             let (was, is) = (loaded.header(), found.header());
             let is_same_login = was.owner == is.owner && (was.owner.is_some() || was.generation == is.generation);
             if !is_same_login {
-                return Ok(false);
+                return Ok(Deleted::NotOurs);
             }
             revision = found.revision;
             pause(attempt).await;

@@ -21,7 +21,7 @@ pub(crate) struct Delta {
 }
 
 #[derive(Clone, Default)]
-struct Change {
+pub(crate) struct Change {
     /// `None`: the updates start from what is stored.
     start: Option<Start>,
     updates: Vec<Update>,
@@ -38,20 +38,23 @@ impl Delta {
         !self.cleared && self.changes.is_empty()
     }
 
-    pub(crate) fn insert(&mut self, key: Bytes, value: Bytes) {
-        self.changes.insert(key, Change { start: Some(Start::Value(value)), updates: Vec::new() });
+    /// Returns the change that this one replaces, to be dropped where no lock is held.
+    pub(crate) fn insert(&mut self, key: Bytes, value: Bytes) -> Option<Change> {
+        self.changes.insert(key, Change { start: Some(Start::Value(value)), updates: Vec::new() })
     }
 
-    pub(crate) fn remove(&mut self, key: Bytes) {
-        self.changes.insert(key, Change { start: Some(Start::Absent), updates: Vec::new() });
+    /// Returns the change that this one replaces, to be dropped where no lock is held.
+    pub(crate) fn remove(&mut self, key: Bytes) -> Option<Change> {
+        self.changes.insert(key, Change { start: Some(Start::Absent), updates: Vec::new() })
     }
 
     pub(crate) fn update(&mut self, key: Bytes, update: Update) {
         self.changes.entry(key).or_default().updates.push(update);
     }
 
-    pub(crate) fn clear(&mut self) {
-        *self = Self { cleared: true, changes: BTreeMap::new() };
+    /// Returns the changes that this one replaces, to be dropped where no lock is held.
+    pub(crate) fn clear(&mut self) -> Self {
+        std::mem::replace(self, Self { cleared: true, changes: BTreeMap::new() })
     }
 
     /// These changes, then the later ones.
@@ -84,7 +87,7 @@ impl Delta {
             }
             values.insert(key.clone(), value);
         }
-        Ok(Overlay { cleared: self.cleared, values })
+        Ok(Overlay { cleared: self.cleared, values, length: None })
     }
 
     pub(crate) fn apply(&self, data: &Data) -> Result<Data, Error> {
@@ -111,6 +114,8 @@ impl fmt::Debug for Delta {
 pub(crate) struct Overlay {
     pub(crate) cleared: bool,
     pub(crate) values: BTreeMap<Bytes, Option<Bytes>>,
+    /// Of an envelope with what is seen, once it was worked out.
+    pub(crate) length: Option<usize>,
 }
 
 impl Overlay {

@@ -235,7 +235,12 @@ const LONGEST_HEADER: usize = 71 + 48 + 32 + 256 + 8 + 8 * REVISIONS + 4;
 
 /// How many bytes an envelope with these values takes at most: rotation never makes a session too large.
 pub(crate) fn length<'a>(values: impl Iterator<Item = (&'a Bytes, &'a Bytes)>) -> usize {
-    LONGEST_HEADER + values.map(|(key, value)| 8 + key.len() + value.len()).sum::<usize>()
+    LONGEST_HEADER + values.map(|(key, value)| value_length(key, value)).sum::<usize>()
+}
+
+/// How many bytes a value takes in an envelope.
+pub(crate) fn value_length(key: &[u8], value: &[u8]) -> usize {
+    8 + key.len() + value.len()
 }
 
 fn put_length(out: &mut Vec<u8>, length: usize) {

@@ -9,8 +9,8 @@ use crate::{
     Device, Error, Exchange, Owner, SessionId,
     commit::Occasion,
     format,
-    merge::{MERGES, Update, Write, pause, read},
-    record::{Data, Record, length},
+    merge::{MERGES, Overlay, Update, Write, pause, read},
+    record::{Data, Record},
     state::{Inner, Live, Standing, State},
 };
 
@@ -60,7 +60,7 @@ impl Session {
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         let state = self.inner().state();
-        let mut keys: Vec<_> = with_stored(&state, |stored| {
+        let mut keys: Vec<_> = state.with_stored(|stored| {
             state.seen.entries(stored).map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect()
         });
         keys.sort_unstable();
@@ -77,12 +77,15 @@ impl Session {
         let encoded = self.inner().site().format.encode(value)?;
         let key = Bytes::copy_from_slice(key.as_bytes());
         let mut state = self.inner().state();
-        let is_stored = with_stored(&state, |stored| state.seen.get(&key, stored) == Some(&encoded));
+        let is_stored = state.with_stored(|stored| state.seen.get(&key, stored) == Some(&encoded));
         if is_stored && !state.seen.values.contains_key(&key) {
             return Ok(());
         }
-        self.see(&mut state, &key, Some(encoded.clone()))?;
-        state.pending.insert(key, encoded);
+        self.see(&mut state, &key, encoded.clone())?;
+        let replaced = state.pending.insert(key, encoded);
+        // Unlocked: what the closures of the application hold is dropped here.
+        drop(state);
+        drop(replaced);
         Ok(())
     }
 
@@ -90,28 +93,30 @@ impl Session {
     pub fn remove(&self, key: &str) -> bool {
         let key = Bytes::copy_from_slice(key.as_bytes());
         let mut state = self.inner().state();
-        if !with_stored(&state, |stored| state.seen.get(&key, stored).is_some()) {
+        if !state.with_stored(|stored| state.seen.get(&key, stored).is_some()) {
             return false;
         }
-        state.seen.values.insert(key.clone(), None);
-        state.version += 1;
-        state.pending.remove(key);
+        state.see(&key, None);
+        let replaced = state.pending.remove(key);
+        drop(state);
+        drop(replaced);
         true
     }
 
     /// Removes every value, also those that other requests add before this one is saved.
     pub fn clear(&self) {
         let mut state = self.inner().state();
-        state.pending.clear();
-        state.seen.cleared = true;
-        state.seen.values.clear();
+        let replaced = state.pending.clear();
+        state.seen = Overlay { cleared: true, ..Overlay::default() };
         state.version += 1;
+        drop(state);
+        drop(replaced);
     }
 
     /// Changes the value under this key, or its default, and returns it as this request sees it.
     ///
     /// The closure runs again on what another request saved meanwhile: so N requests that add 1 at once add N. It must
-    /// have no effect but on the value, and must not touch the session.
+    /// have no effect but on the value, and must not capture the session.
     ///
     /// # Examples
     ///
@@ -142,8 +147,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`] if a value of another type is stored, [`Error::Encode`], [`Error::TooLarge`]: then nothing has
-    /// changed.
+    /// [`Error::Decode`] if a value of another type is stored, [`Error::Encode`], [`Error::TooLarge`],
+    /// [`Error::Contended`] if other tasks of this request changed it each time the closure ran: then nothing has changed.
     pub fn update<T, F>(&self, key: &str, change: F) -> Result<T, Error>
     where
         T: Default + Serialize + DeserializeOwned,
@@ -162,20 +167,21 @@ impl Session {
             Arc::new(move |value| change(value).map(|(_, encoded)| encoded))
         };
         let key = Bytes::copy_from_slice(key.as_bytes());
-        loop {
+        for _ in 0..MERGES {
             let (before, version) = {
                 let state = self.inner().state();
-                (with_stored(&state, |stored| state.seen.get(&key, stored).cloned()), state.version)
+                (state.with_stored(|stored| state.seen.get(&key, stored).cloned()), state.version)
             };
             // Unlocked: it is the application's code.
             let (value, encoded) = change(before.as_ref())?;
             let mut state = self.inner().state();
             if state.version == version {
-                self.see(&mut state, &key, Some(encoded))?;
+                self.see(&mut state, &key, encoded)?;
                 state.pending.update(key, update);
                 return Ok(value);
             }
         }
+        Err(Error::Contended)
     }
 
     /// Does not count this request as use of the session: for a poll that must not keep the user signed in.
@@ -250,9 +256,13 @@ impl Session {
             let Some(found) = base else {
                 // Nothing is stored yet, so nobody else can take it.
                 let mut state = inner.state();
-                state.seen.values.insert(key.clone(), None);
-                state.version += 1;
-                state.pending.remove(key);
+                if state.version != version {
+                    continue;
+                }
+                state.see(&key, None);
+                let replaced = state.pending.remove(key);
+                drop(state);
+                drop(replaced);
                 return Ok(Some(value));
             };
             inner.judge_size(&data, &found.record.data)?;
@@ -300,8 +310,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`].
+    /// [`Error::Store`]; after the response has left, [`Error::Gone`] or [`Error::Superseded`] if the session has ended.
     pub async fn devices(&self) -> Result<Vec<Device>, Error> {
+        self.still_stands().await?;
         let Some(owner) = self.owner() else { return Ok(Vec::new()) };
         crate::owner::devices(self.inner().site(), &self.inner().resource, &owner, self.id()).await
     }
@@ -311,8 +322,10 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`], [`Error::Contended`].
+    /// [`Error::Store`], [`Error::Contended`]; after the response has left, [`Error::Gone`] or [`Error::Superseded`] if this
+    /// session has ended.
     pub async fn end(&self, id: &SessionId) -> Result<bool, Error> {
+        self.still_stands().await?;
         let Some(owner) = self.owner() else { return Ok(false) };
         if self.id().as_ref() == Some(id) {
             return self.logout().await.map(|()| true);
@@ -324,8 +337,10 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`], [`Error::Contended`]: some may be ended, others not; call again.
+    /// [`Error::Store`], [`Error::Contended`]: some may be ended, others not; call again. After the response has left,
+    /// [`Error::Gone`] or [`Error::Superseded`] if this session has ended.
     pub async fn revoke_others(&self) -> Result<u64, Error> {
+        self.still_stands().await?;
         let kept = self.live(|live| {
             let header = live.found.header();
             header.owner.clone().map(|owner| (owner, (live.found.id, header.generation)))
@@ -336,7 +351,7 @@ impl Session {
 
     fn raw(&self, key: &str) -> Option<Bytes> {
         let state = self.inner().state();
-        with_stored(&state, |stored| state.seen.get(key.as_bytes(), stored).cloned())
+        state.with_stored(|stored| state.seen.get(key.as_bytes(), stored).cloned())
     }
 
     fn live<T>(&self, read: impl FnOnce(&Live) -> T) -> Option<T> {
@@ -347,28 +362,21 @@ impl Session {
     }
 
     /// Lets this request see the value, unless the session would become too large.
-    fn see(&self, state: &mut State, key: &Bytes, value: Option<Bytes>) -> Result<(), Error> {
-        let before = state.seen.values.insert(key.clone(), value);
-        let (size, size_stored) =
-            with_stored(state, |stored| (length(state.seen.entries(stored)), length(stored.iter())));
+    fn see(&self, state: &mut State, key: &Bytes, value: Bytes) -> Result<(), Error> {
+        let (size, before) = state.size_with(key, &value);
         let limit = self.inner().site().policy.size_limit;
-        if size > limit && size > size_stored {
-            match before {
-                Some(before) => state.seen.values.insert(key.clone(), before),
-                None => state.seen.values.remove(key),
-            };
+        // One that was larger before the limit was lowered may go on, but not grow.
+        if size > limit && size > before {
             return Err(Error::TooLarge { size, limit });
         }
-        state.version += 1;
+        state.see(key, Some(value));
         Ok(())
     }
-}
 
-/// Looks at the values that are stored, as this exchange knows them.
-fn with_stored<T>(state: &State, look: impl FnOnce(&Data) -> T) -> T {
-    match &state.standing {
-        Standing::Live(live) => look(&live.found.record.data),
-        _ => look(&Data::new()),
+    /// After the response has left, a session may have ended long ago: what acts on others in the owner's name asks first.
+    async fn still_stands(&self) -> Result<(), Error> {
+        let sent = self.inner().state().sent;
+        if sent { self.reload().await } else { Ok(()) }
     }
 }
 

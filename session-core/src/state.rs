@@ -5,14 +5,15 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
     Error, EventKind,
     incoming::Resource,
-    merge::{Delta, Overlay, Write},
+    merge::{Delta, MERGES, Overlay, Write},
     moment::Moment,
-    record::{Data, Found, Header},
+    record::{Age, Data, Found, Header, length, value_length},
     rotation,
     site::Site,
     token::{SessionSecret, SessionToken},
@@ -48,6 +49,8 @@ pub(crate) struct State {
     /// Counts the changes, so that a closure that ran unlocked can tell whether it was alone.
     pub(crate) version: u64,
     pub(crate) answer: Answer,
+    /// How old the note of `begin_login` was, when, in a session that this exchange has ended.
+    pub(crate) noted: Option<(Age, Moment)>,
     pub(crate) skip_touch: bool,
     /// The response head has left.
     pub(crate) sent: bool,
@@ -124,6 +127,41 @@ pub(crate) enum Answer {
     Silence,
 }
 
+impl State {
+    /// Looks at the values that are stored, as this exchange knows them.
+    pub(crate) fn with_stored<T>(&self, look: impl FnOnce(&Data) -> T) -> T {
+        match &self.standing {
+            Standing::Live(live) => look(&live.found.record.data),
+            _ => look(&Data::new()),
+        }
+    }
+
+    /// How large the session is with this value, and how large it was.
+    pub(crate) fn size_with(&mut self, key: &Bytes, value: &Bytes) -> (usize, usize) {
+        let before = self.size();
+        let replaced = self.with_stored(|stored| self.seen.get(key, stored).map(|value| value_length(key, value)));
+        (before - replaced.unwrap_or_default() + value_length(key, value), before)
+    }
+
+    /// Lets this request see the value; `None`: that there is none.
+    pub(crate) fn see(&mut self, key: &Bytes, value: Option<Bytes>) {
+        let before = self.size();
+        let replaced = self.with_stored(|stored| self.seen.get(key, stored).map(|value| value_length(key, value)));
+        let added = value.as_ref().map(|value| value_length(key, value));
+        self.seen.length = Some(before - replaced.unwrap_or_default() + added.unwrap_or_default());
+        self.seen.values.insert(key.clone(), value);
+        self.version += 1;
+    }
+
+    /// Worked out once for each state of what is stored: to add keys one by one costs no square.
+    fn size(&mut self) -> usize {
+        let known = self.seen.length;
+        let size = known.unwrap_or_else(|| self.with_stored(|stored| length(self.seen.entries(stored))));
+        self.seen.length = Some(size);
+        size
+    }
+}
+
 impl Inner {
     pub(crate) fn site(&self) -> &Site {
         &self.site
@@ -153,10 +191,10 @@ impl Inner {
 
     /// The session is another request's now: nothing is created or sent any more.
     pub(crate) fn lose(&self, lost: Lost) -> Lost {
+        self.drop_in_flight();
         let mut state = self.state();
         state.standing = Standing::Lost(lost);
         state.answer = Answer::Nothing;
-        state.in_flight = None;
         lost
     }
 
@@ -181,9 +219,9 @@ impl Inner {
         let token = SessionToken { id: found.id, generation: found.header().generation, secret: secret.clone() };
         let max_age = max_age(&found);
         let judged = found.left.asked;
+        self.drop_in_flight();
         let mut state = self.state();
         state.standing = Standing::Live(Live { found: Arc::new(found), secret, judged, is_new });
-        state.in_flight = None;
         state.answer = Answer::Token { token, max_age };
         state.version += 1;
     }
@@ -192,26 +230,32 @@ impl Inner {
     pub(crate) fn end(&self) {
         let mut state = self.state();
         let answer = if self.cookie_present || self.presented.is_some() { Answer::Removal } else { Answer::Nothing };
-        let State { skip_touch, sent, version, forgotten, .. } = *state;
-        *state = State { answer, skip_touch, sent, version: version + 1, forgotten, ..State::default() };
+        let State { noted, skip_touch, sent, version, forgotten, .. } = *state;
+        let new = State { answer, noted, skip_touch, sent, version: version + 1, forgotten, ..State::default() };
+        let old = std::mem::replace(&mut *state, new);
+        drop(state);
+        // Unlocked: what the closures of the application hold is dropped here.
+        drop(old);
+    }
+
+    /// Whether a successor of the client's token may leave with this response: not if anything else does, nor if the load
+    /// is longer ago than a rotation interval, for the browser may have moved on.
+    pub(crate) fn may_send_successor(&self, live: &Live) -> bool {
+        let state = self.state();
+        !state.sent && matches!(state.answer, Answer::Nothing) && live.judged.elapsed() < self.site().policy.rotation
     }
 
     /// Sends the successor to whom the session's token is still the old one.
-    ///
-    /// A response whose load is longer ago than a rotation interval carries none: the browser may have moved on.
     pub(crate) fn send_successor(&self) {
-        let mut state = self.state();
-        let Standing::Live(live) = &state.standing else { return };
-        if state.sent || !matches!(state.answer, Answer::Nothing) {
+        let Standing::Live(live) = self.snapshot().0 else { return };
+        let Header { pending: Some(pending), generation, .. } = live.found.header() else { return };
+        if !self.may_send_successor(&live) {
             return;
         }
-        let Header { pending: Some(pending), generation, .. } = live.found.header() else { return };
-        let is_fresh = live.judged.elapsed() < self.site().policy.rotation;
-        let successor = live.current_secret().filter(|_| is_fresh).and_then(|s| rotation::derive(s, &pending.salt));
+        let successor = live.current_secret().and_then(|secret| rotation::derive(secret, &pending.salt));
         let Some(secret) = successor else { return };
         let token = SessionToken { id: live.found.id, generation: *generation, secret };
-        let max_age = max_age(&live.found);
-        state.answer = Answer::Token { token, max_age };
+        self.state().answer = Answer::Token { token, max_age: max_age(&live.found) };
     }
 
     /// Moves the pending changes into the write that was made of them; `false` if others have come in between.
@@ -227,15 +271,32 @@ impl Inner {
 
     /// The changes on their way have not arrived: they wait for the next write.
     pub(crate) fn put_back(&self) {
-        let mut state = self.state();
-        if let Some(InFlight { carried, .. }) = state.in_flight.take() {
-            state.pending = carried.then(std::mem::take(&mut state.pending));
+        let Some(InFlight { carried, .. }) = self.take_in_flight() else { return };
+        loop {
+            let (_, pending, version) = self.snapshot();
+            let merged = carried.clone().then(pending);
+            let mut state = self.state();
+            if state.version == version {
+                let old = std::mem::replace(&mut state.pending, merged);
+                drop(state);
+                drop(old);
+                return;
+            }
         }
+    }
+
+    /// The changes on their way have arrived, or will not be sent again.
+    pub(crate) fn drop_in_flight(&self) {
+        drop(self.take_in_flight());
+    }
+
+    fn take_in_flight(&self) -> Option<InFlight> {
+        self.state().in_flight.take()
     }
 
     /// Works out anew what this request sees of its pending changes over what is stored now.
     pub(crate) fn rebase(&self) -> Result<(), Error> {
-        loop {
+        for _ in 0..MERGES {
             let (standing, pending, version) = self.snapshot();
             let seen = match &standing {
                 _ if pending.is_empty() => Overlay::default(),
@@ -248,6 +309,7 @@ impl Inner {
                 return Ok(());
             }
         }
+        Err(Error::Contended)
     }
 }
 

@@ -39,10 +39,10 @@ fn delta(acts: &[Act]) -> Delta {
     let mut delta = Delta::default();
     for act in acts.iter().cloned() {
         match act {
-            Act::Insert(at, byte) => delta.insert(key(at), vec![byte].into()),
-            Act::Remove(at) => delta.remove(key(at)),
+            Act::Insert(at, byte) => drop(delta.insert(key(at), vec![byte].into())),
+            Act::Remove(at) => drop(delta.remove(key(at))),
             Act::Append(at, byte) => delta.update(key(at), Arc::new(move |value| Ok(append(value, byte)))),
-            Act::Clear => delta.clear(),
+            Act::Clear => drop(delta.clear()),
         }
     }
     delta
