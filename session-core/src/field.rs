@@ -1,6 +1,6 @@
 //! Typed keys.
 
-use std::marker::PhantomData;
+use std::{fmt, marker::PhantomData};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -22,10 +22,23 @@ use crate::{Error, Session};
 ///     Ok(CART.update(session, move |cart| cart.push(article.clone()))?.len())
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Field<T> {
     key: &'static str,
     value: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Field<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Field<T> {}
+
+impl<T> fmt::Debug for Field<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Field({:?})", self.key)
+    }
 }
 
 impl<T> Field<T> {

@@ -104,7 +104,8 @@ impl Session {
         self.inner().renew().await
     }
 
-    /// Ends the session. The handle is then an empty new one.
+    /// Ends the session. The handle is then an empty new one, unless this request had found the session gone before: then
+    /// it stays lost, and nothing is sent.
     ///
     /// # Errors
     ///

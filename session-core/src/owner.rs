@@ -58,6 +58,14 @@ impl TryFrom<&str> for Owner {
     }
 }
 
+impl TryFrom<String> for Owner {
+    type Error = InvalidOwner;
+
+    fn try_from(text: String) -> Result<Self, InvalidOwner> {
+        text.as_str().try_into()
+    }
+}
+
 macro_rules! owner_from_integer {
     ($($integer:ty)*) => {$(
         impl From<$integer> for Owner {
@@ -69,7 +77,7 @@ macro_rules! owner_from_integer {
     )*};
 }
 
-owner_from_integer!(i32 i64 i128 u32 u64 u128);
+owner_from_integer!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize);
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,7 +99,7 @@ pub struct InvalidOwner {
 }
 
 /// A session in a user's list of devices.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Device {
     /// The session's name, fit for a form: it is no secret.
@@ -125,6 +133,18 @@ impl Device {
             last_seen: unused.min(age),
             data: found.record.data,
         }
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, is_current, age, last_seen, .. } = self;
+        f.debug_struct("Device")
+            .field("id", id)
+            .field("is_current", is_current)
+            .field("age", age)
+            .field("last_seen", last_seen)
+            .finish_non_exhaustive()
     }
 }
 

@@ -120,7 +120,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What is written: the payload under the revision that the writer chose, and the owner.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Entry<'a> {
     /// The revision that this write gives the session.
@@ -154,6 +154,13 @@ impl<'a> Entry<'a> {
     }
 }
 
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { revision, payload, owner } = self;
+        write!(f, "Entry({revision:?}, {} bytes, owner {owner:?})", payload.len())
+    }
+}
+
 /// What a [`Store::replace`] does to the expiry and the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
@@ -172,7 +179,7 @@ pub enum Expiry {
 }
 
 /// A live session as the store holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Loaded {
     /// The revision of the last write.
     pub revision: Revision,
@@ -182,6 +189,13 @@ pub struct Loaded {
     pub expires_in: Duration,
     /// How long until the session ends, whatever happens.
     pub ends_in: Duration,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { revision, payload, expires_in, ends_in } = self;
+        write!(f, "Loaded({revision:?}, {} bytes, expires in {expires_in:?}, ends in {ends_in:?})", payload.len())
+    }
 }
 
 /// The name of one write: 8 random bytes that the writer chose. Two writes never share one.
