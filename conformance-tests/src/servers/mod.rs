@@ -17,6 +17,7 @@
 
 mod cluster;
 mod mysql;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod redis;
@@ -186,6 +187,18 @@ pub fn postgres() -> &'static Server {
 #[must_use]
 pub fn own_postgres(settings: &[&str]) -> Server {
     postgres::start(settings)
+}
+
+/// PgBouncer in transaction mode, in front of a PostgreSQL of its own: `SESSION_TEST_PGBOUNCER_URL`, as
+/// `postgres+pooled://user@host:port/database`.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn pgbouncer() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| provide("SESSION_TEST_PGBOUNCER_URL", pgbouncer::start))
 }
 
 /// MariaDB 10.6 or later, or MySQL 8: `SESSION_TEST_MYSQL_URL`.

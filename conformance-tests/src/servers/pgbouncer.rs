@@ -1,0 +1,36 @@
+//! PgBouncer in transaction mode, in front of a PostgreSQL of its own.
+
+use std::{fs, process::Command};
+
+use super::{
+    Server, postgres,
+    process::{Plan, find, first_line, run, start_on_a_free_port, unprivileged},
+};
+
+pub(super) fn start() -> Server {
+    let Some(program) = find(&["pgbouncer"]) else {
+        panic!("PgBouncer is missing: apt-get install pgbouncer, or set SESSION_TEST_PGBOUNCER_URL")
+    };
+    let behind = postgres::start(&[]);
+    let upstream = behind.url().rsplit([':', '/']).nth(1).unwrap().to_owned();
+    let (process, port) = start_on_a_free_port("pgbouncer", |folder, port| {
+        let settings = folder.join("pgbouncer.ini");
+        // Fewer connections to the server than clients: they are shared all the time.
+        let text = format!(
+            "[databases]\n* = host=127.0.0.1 port={upstream} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
+             default_pool_size = 4\nmax_client_conn = 300\n"
+        );
+        fs::write(&settings, text).unwrap();
+        // It refuses to run as root.
+        let mut command = unprivileged(folder);
+        // The supervisor, which is not unprivileged, keeps its log and number there.
+        run(Command::new("chmod").arg("755").arg(folder));
+        command.extend([program.clone().into(), settings.into()]);
+        Plan { command, ready: "process up", end: "KILL" }
+    });
+    let Server { mut processes, .. } = behind;
+    processes.insert(0, process);
+    let url = format!("postgres+pooled://postgres@127.0.0.1:{port}/postgres");
+    Server::local(url, first_line(&program, "--version"), processes)
+}

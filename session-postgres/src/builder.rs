@@ -1,0 +1,133 @@
+//! How a store is set up.
+
+use std::{borrow::Cow, time::Duration};
+
+use session_core::StoreError;
+use sqlx::{
+    ConnectOptions, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{PostgresStore, error::from_driver, pooled::milliseconds, schema::DEFAULT_TABLE};
+
+/// The settings of a [`PostgresStore`].
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use session_postgres::PostgresStore;
+///
+/// let store = PostgresStore::builder()
+///     .with_table("admin_sessions")?
+///     .with_timeout(Duration::from_secs(1))
+///     .with_connections(20)
+///     .connect("postgres://app@db.example/shop")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(crate) table: String,
+    pub(crate) timeout: Duration,
+    pub(crate) pooled: bool,
+    connections: u32,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self { table: DEFAULT_TABLE.into(), timeout: Duration::from_secs(2), pooled: false, connections: 10 }
+    }
+
+    /// Keeps the sessions in the table of this name, `sessions` by default. Two stores with two tables never meet.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTable`] unless the name consists of at most 48 of the characters `a` to `z`, `0` to `9` and `_`, and does
+    /// not begin with a digit.
+    pub fn with_table(mut self, name: &str) -> Result<Self, InvalidTable> {
+        // PostgreSQL cuts longer names without a word, the indexes' first.
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let begins_well = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+        if name.len() > 48 || !begins_well || !name.bytes().all(known) {
+            return Err(InvalidTable);
+        }
+        self.table = name.into();
+        Ok(self)
+    }
+
+    /// How long an operation waits for a connection, and then again for the answer, before it fails with
+    /// [`TimedOut`](StoreError::TimedOut): 2 seconds by default, and half a second more for an answer that is under way.
+    ///
+    /// The server is told, as its `statement_timeout`, so that nothing is done after that; in the application's own pool
+    /// it is told only in the pooled mode.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// How many connections [`connect`](Self::connect) makes at most, 10 by default.
+    #[must_use]
+    pub fn with_connections(self, connections: u32) -> Self {
+        Self { connections: connections.max(1), ..self }
+    }
+
+    /// Whether a pooler that shares connections is in between: PgBouncer in transaction mode.
+    ///
+    /// Each operation is then one simple message, which such a pooler cannot tear apart. Without this mode, answers are
+    /// mixed up there, and refused as a [`ForeignAnswer`](crate::ForeignAnswer).
+    #[must_use]
+    pub fn with_pooled(self, pooled: bool) -> Self {
+        Self { pooled, ..self }
+    }
+
+    /// Connects to the server: `postgres://user:password@host:5432/database?sslmode=verify-full`, or
+    /// `postgres+pooled://…` for the pooled mode.
+    ///
+    /// The table must be there: see [`PostgresStore::migrate`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the time-out, [`StoreError::Unavailable`]
+    /// if it cannot be reached or lets nobody in, [`StoreError::Backend`] if the URL is none or there is no such database.
+    pub async fn connect(mut self, url: &str) -> Result<PostgresStore, StoreError> {
+        let mut url = Cow::Borrowed(url);
+        if let Some(rest) = url.strip_prefix("postgres+pooled://") {
+            self.pooled = true;
+            url = format!("postgres://{rest}").into();
+        }
+        let options: PgConnectOptions = url.parse().map_err(from_driver)?;
+        // PgBouncer refuses to be told of either.
+        let options = if self.pooled {
+            options.extra_float_digits(None)
+        } else {
+            let timeout = milliseconds(self.timeout).to_string();
+            // A stricter level would only make the server refuse, and the store ask again.
+            let settings = [("statement_timeout", &*timeout), ("default_transaction_isolation", "read committed")];
+            options.extra_float_digits(None).options(settings)
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(self.connections)
+            .acquire_timeout(self.timeout)
+            // A round trip for each operation, and no promise: a connection may break a moment later.
+            .test_before_acquire(false)
+            .connect_with(options.disable_statement_logging())
+            .await
+            .map_err(from_driver)?;
+        Ok(self.with_pool(pool))
+    }
+
+    /// Uses the application's own pool. The table must be there: see [`PostgresStore::migrate`].
+    #[must_use]
+    pub fn with_pool(self, pool: PgPool) -> PostgresStore {
+        PostgresStore::from_pool(self, pool)
+    }
+}
+
+/// A table's name is of at most 48 lower-case letters, digits and `_`, and does not begin with a digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a table's name is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
+pub struct InvalidTable;

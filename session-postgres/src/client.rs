@@ -1,0 +1,152 @@
+//! One statement, one answer: sending it, waiting for it, and knowing that it is the right one.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use session_core::StoreError;
+use sqlx::{AssertSqlSafe, Error, PgConnection, PgPool, Postgres, Row, SqlStr, pool::PoolConnection, postgres::PgRow};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::{
+    error::{foreign_answer, from_driver, from_wait, is_broken, is_undone},
+    pooled::message,
+};
+
+/// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What goes into a statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    Number(i64),
+    Bytes(&'a [u8]),
+    NoBytes,
+}
+
+impl<'a> From<Option<&'a [u8]>> for Value<'a> {
+    fn from(bytes: Option<&'a [u8]>) -> Self {
+        bytes.map_or(Self::NoBytes, Self::Bytes)
+    }
+}
+
+/// Whether a statement may be sent again after a cut connection, on which it may have been applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Read,
+    Write,
+}
+
+/// The pool, and how to talk to the server.
+pub(crate) struct Client {
+    pool: PgPool,
+    pub(crate) pooled: bool,
+    timeout: Duration,
+    nonces: AtomicU64,
+}
+
+impl Client {
+    pub(crate) fn new(pool: PgPool, pooled: bool, timeout: Duration) -> Self {
+        // Random, so that no two stores behind one pooler count through the same numbers.
+        let nonces = AtomicU64::new(RandomState::new().hash_one(0));
+        Self { pool, pooled, timeout, nonces }
+    }
+
+    /// The rows of the answer, at least one. `$1` is the nonce, the values begin at `$2`.
+    pub(crate) async fn ask(&self, kind: Kind, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<PgRow>, StoreError> {
+        let mut deadline = None;
+        let mut broken = 0;
+        loop {
+            let mut lease = self.connect().await?;
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.timeout + GRACE);
+            let nonce = self.nonce();
+            let answer = self.send(&mut lease.connection, sql, nonce, values);
+            let error = match timeout_at(deadline, answer).await.map_err(from_wait)? {
+                Ok(rows) => {
+                    verify(&rows, nonce)?;
+                    lease.answered = true;
+                    return Ok(rows);
+                }
+                Err(error) => error,
+            };
+            let again = if is_broken(&error) {
+                // After a restart of the server each idle connection is found to be cut, one after the other.
+                broken += 1;
+                kind == Kind::Read && broken <= self.pool.options().get_max_connections()
+            } else {
+                lease.answered = true;
+                is_undone(&error)
+            };
+            if !again || Instant::now() >= deadline {
+                return Err(from_driver(error));
+            }
+        }
+    }
+
+    /// Runs several statements, the last of which answers the nonce, in one message and one transaction.
+    pub(crate) async fn run(&self, sql: &SqlStr, within: Duration) -> Result<(), StoreError> {
+        let mut lease = self.connect().await?;
+        let nonce = self.nonce();
+        let text = message(sql.as_str(), within, nonce, &[]);
+        let answer = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut *lease.connection);
+        let rows = timeout(within + GRACE, answer).await.map_err(from_wait)?.map_err(from_driver)?;
+        verify(rows.last().map_or(&[], std::slice::from_ref), nonce)?;
+        lease.answered = true;
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        connection: &mut PgConnection,
+        sql: &SqlStr,
+        nonce: i64,
+        values: &[Value<'_>],
+    ) -> Result<Vec<PgRow>, Error> {
+        if self.pooled {
+            let text = message(sql.as_str(), self.timeout, nonce, values);
+            return sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await;
+        }
+        let query = sqlx::query(sql.clone()).bind(nonce);
+        let query = values.iter().fold(query, |query, &value| match value {
+            Value::Number(number) => query.bind(number),
+            Value::Bytes(bytes) => query.bind(bytes),
+            Value::NoBytes => query.bind(None::<&[u8]>),
+        });
+        query.fetch_all(connection).await
+    }
+
+    async fn connect(&self) -> Result<Lease, StoreError> {
+        // The application's own pool may be set to wait longer.
+        let connection = timeout(self.timeout, self.pool.acquire()).await.map_err(from_wait)?;
+        Ok(Lease { connection: connection.map_err(from_driver)?, answered: false })
+    }
+
+    fn nonce(&self) -> i64 {
+        self.nonces.fetch_add(1, Ordering::Relaxed).cast_signed()
+    }
+}
+
+/// A connection that is closed, and not used again, unless its answer has come.
+///
+/// What was sent on it is done wholly or not at all, whoever hears the answer. But to wait for the answer, as the pool
+/// would, may take as long as a server is silent, and all that time the pool would be a connection short.
+struct Lease {
+    connection: PoolConnection<Postgres>,
+    answered: bool,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+/// Behind a pooler that shares connections, the driver may take another statement's answer for this one's.
+fn verify(rows: &[PgRow], nonce: i64) -> Result<(), StoreError> {
+    let is_ours = |row: &PgRow| row.try_get::<i64, _>(0).is_ok_and(|answered| answered == nonce);
+    if rows.is_empty() || !rows.iter().all(is_ours) { Err(foreign_answer()) } else { Ok(()) }
+}

@@ -1,0 +1,87 @@
+//! What the driver says, in the words of the contract.
+
+use session_core::StoreError;
+use sqlx::Error;
+
+const BACKEND: &str = "postgres";
+
+/// The store's error for the driver's.
+pub(crate) fn from_driver(error: Error) -> StoreError {
+    match &error {
+        Error::PoolTimedOut => StoreError::timed_out(BACKEND, error),
+        Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) | Error::Tls(_) => {
+            StoreError::unavailable(BACKEND, error)
+        }
+        // The columns are the store's own: who finds others reads a row that the store has not written.
+        Error::ColumnDecode { .. } | Error::Decode(_) => StoreError::corrupt(BACKEND, error),
+        Error::Database(answer) => {
+            // The classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+            let code = answer.code().unwrap_or_default().into_owned();
+            match (code.get(..2).unwrap_or_default(), &*code) {
+                // The statement's or the lock's time was over, or others were in the way until the store's was.
+                (_, "57014" | "55P03" | SERIALIZATION_FAILURE | DEADLOCK) => StoreError::timed_out(BACKEND, error),
+                // No connection, no access, no space or memory, a server that stops or starts, a standby, a disk.
+                ("08" | "28" | "53" | "57" | "58", _) | (_, "25006") => StoreError::unavailable(BACKEND, error),
+                // The server's own word for it; and a number or an instant that is out of range can only be the row's.
+                ("XX", _) | (_, "22003" | "22008") => StoreError::corrupt(BACKEND, error),
+                _ => StoreError::backend(BACKEND, error),
+            }
+        }
+        _ => StoreError::backend(BACKEND, error),
+    }
+}
+
+const SERIALIZATION_FAILURE: &str = "40001";
+const DEADLOCK: &str = "40P01";
+
+/// Whether the server says that it has applied nothing and that the statement may be sent again.
+pub(crate) fn is_undone(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(|answer| answer.code());
+    code.is_some_and(|code| code == SERIALIZATION_FAILURE || code == DEADLOCK)
+}
+
+/// Whether the connection is of no more use: cut, or ended by the server's last word on it.
+pub(crate) fn is_broken(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(|answer| answer.code());
+    matches!(error, Error::Io(_) | Error::WorkerCrashed | Error::Protocol(_))
+        || code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+}
+
+/// The store's error for a wait that took too long.
+pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
+    StoreError::timed_out(BACKEND, elapsed)
+}
+
+/// A row that cannot be one of this store's.
+pub(crate) fn foreign_row(why: &'static str) -> StoreError {
+    StoreError::corrupt(BACKEND, ForeignRow(why))
+}
+
+/// An answer that belongs to another statement.
+pub(crate) fn foreign_answer() -> StoreError {
+    StoreError::backend(BACKEND, ForeignAnswer)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct ForeignRow(&'static str);
+
+/// The server's answer belongs to another statement: a pooler that shares connections is in between, and the store does
+/// not know it. It is the source of a [`StoreError::Backend`].
+///
+/// # Examples
+///
+/// ```
+/// use session_core::StoreError;
+/// use session_postgres::ForeignAnswer;
+///
+/// fn needs_the_pooled_mode(error: &StoreError) -> bool {
+///     matches!(error, StoreError::Backend { source, .. } if source.is::<ForeignAnswer>())
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the answer belongs to another statement; behind PgBouncer in transaction mode the store needs its pooled mode"
+)]
+#[non_exhaustive]
+pub struct ForeignAnswer;

@@ -1,0 +1,50 @@
+//! Sessions in PostgreSQL 14 or later, also behind PgBouncer in transaction mode.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! use session_core::{Entry, Revision, SessionId, Store};
+//! use session_postgres::PostgresStore;
+//!
+//! let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+//! let id = SessionId::from_bytes([7; 16]);
+//! let entry = Entry::new(Revision::from_bytes([1; 8]), b"what core has encoded");
+//!
+//! let store = PostgresStore::connect("postgres://app@db.example/shop").await?;
+//! store.migrate().await?;
+//! store.create(&id, entry, minute, hour).await?;
+//! assert_eq!(store.load(&id).await?.ok_or("gone")?.payload, "what core has encoded");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`PostgresStore`] is the store: [`connect`](PostgresStore::connect) makes a pool of its own,
+//!   [`new`](PostgresStore::new) takes the application's, an ORM's included.
+//! - [`Builder`] sets the table's name, the time-out, the number of connections, and the
+//!   [pooled mode](Builder::with_pooled) for PgBouncer.
+//! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`PostgresStore::migrate`] makes it.
+//! - [`PurgeTask`] deletes expired sessions now and then.
+//! - [`ForeignAnswer`] is the error of a pooler that nobody has told the store of.
+//!
+//! Each operation is one statement, one round trip, and decided on the server's clock. It does **not** need `LISTEN`, an
+//! extension or a superuser. The [README](https://crates.io/crates/session-postgres) has the operator's page: settings,
+//! PgBouncer, backup, and what a crash or a failover can lose.
+
+mod builder;
+mod client;
+mod error;
+mod pooled;
+mod purge;
+mod schema;
+mod store;
+
+pub use sqlx;
+
+pub use crate::{
+    builder::{Builder, InvalidTable},
+    error::ForeignAnswer,
+    purge::PurgeTask,
+    schema::SCHEMA,
+    store::PostgresStore,
+};

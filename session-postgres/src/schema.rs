@@ -1,0 +1,196 @@
+//! The table and the statements, word for word.
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+/// The table that the store needs, under its default name, for an application that has migrations of its own.
+///
+/// `sweep_at` is a lower bound of the expiry. It is what the index for the purge is on, so that a touch, which moves the
+/// expiry alone, leaves every index as it is; the room that `fillfactor` leaves lets it stay on its page.
+///
+/// # Examples
+///
+/// ```
+/// assert!(session_postgres::SCHEMA.starts_with("CREATE TABLE IF NOT EXISTS \"sessions\""));
+/// ```
+pub const SCHEMA: &str = r#"CREATE TABLE IF NOT EXISTS "sessions" (
+    id bytea PRIMARY KEY CHECK (octet_length(id) = 16),
+    revision bigint NOT NULL,
+    payload bytea NOT NULL,
+    owner bytea CHECK (octet_length(owner) <= 255),
+    expires_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL CHECK (ends_at < 'infinity'),
+    sweep_at timestamptz NOT NULL,
+    CHECK (sweep_at <= expires_at AND expires_at <= ends_at)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS "sessions_owner" ON "sessions" (owner) WHERE owner IS NOT NULL;
+CREATE INDEX IF NOT EXISTS "sessions_sweep_at" ON "sessions" (sweep_at);
+"#;
+
+/// The table's name in the texts below.
+pub(crate) const DEFAULT_TABLE: &str = "sessions";
+
+// The statements share some habits. `$1` is the nonce, and each answers at least one row that begins with it: also "not
+// done" and "not there" prove that they belong to this statement. A write locks its row first and then reads the clock,
+// in a step of its own: a clock that is read before the wait for a lock would let a write through that waited until after
+// the expiry. Durations are microseconds, and adding them is exact also where a day has 23 hours.
+
+/// What a write of one session begins with: the locked row `l`, and `n`, its id with the instant after the wait.
+macro_rules! locked {
+    ($strength:literal) => {
+        concat!(
+            r#"WITH l AS MATERIALIZED (SELECT id FROM "sessions" WHERE id = $2 AND revision = $3 FOR "#,
+            $strength,
+            "), n AS MATERIALIZED (SELECT id, clock_timestamp() AS now FROM l), ",
+        )
+    };
+}
+
+/// Which row is written: the locked one, if it is live and was not changed meanwhile.
+macro_rules! live {
+    () => {
+        " WHERE s.id = n.id AND s.revision = $3 AND s.expires_at > n.now RETURNING 1) "
+    };
+}
+
+macro_rules! written {
+    () => {
+        "SELECT $1::bigint AS nonce, count(*) AS written FROM w"
+    };
+}
+
+const CREATE: &str = concat!(
+    "WITH n AS MATERIALIZED (SELECT clock_timestamp() AS now), w AS (",
+    r#"INSERT INTO "sessions" AS s (id, revision, payload, owner, expires_at, ends_at, sweep_at) "#,
+    "SELECT $2, $3, $4, $5, now + LEAST($6, $7) * interval '1 microsecond', now + $7 * interval '1 microsecond', ",
+    "now + LEAST($6, $7) * interval '1 microsecond' FROM n ON CONFLICT (id) DO UPDATE SET ",
+    "revision = EXCLUDED.revision, payload = EXCLUDED.payload, owner = EXCLUDED.owner, ",
+    "expires_at = EXCLUDED.expires_at, ends_at = EXCLUDED.ends_at, sweep_at = EXCLUDED.sweep_at ",
+    "WHERE s.expires_at <= clock_timestamp() RETURNING 1) ",
+    written!(),
+);
+
+/// What a load answers for each row. A time is never rounded up.
+macro_rules! loaded {
+    ($wanted:literal) => {
+        concat!(
+            "SELECT a.nonce, s.id IS NOT NULL AS found, s.id AS id, s.revision AS revision, s.payload AS payload, ",
+            "floor(extract(epoch FROM s.expires_at - statement_timestamp()) * 1000000)::bigint AS expires_in, ",
+            "floor(extract(epoch FROM s.ends_at - statement_timestamp()) * 1000000)::bigint AS ends_in ",
+            r#"FROM (SELECT $1::bigint AS nonce) AS a LEFT JOIN "sessions" AS s ON "#,
+            $wanted,
+            " AND s.expires_at > statement_timestamp()",
+        )
+    };
+}
+
+const LOAD: &str = loaded!("s.id = $2");
+
+const LIST: &str = loaded!("s.owner = $2");
+
+const KEEP: &str = concat!(
+    locked!("NO KEY UPDATE"),
+    r#"w AS (UPDATE "sessions" AS s SET revision = $4, payload = $5 FROM n"#,
+    live!(),
+    written!(),
+);
+
+const EXTEND: &str = concat!(
+    locked!("NO KEY UPDATE"),
+    r#"w AS (UPDATE "sessions" AS s SET revision = $4, payload = $5, "#,
+    "expires_at = LEAST(n.now + $6 * interval '1 microsecond', s.ends_at), ",
+    "sweep_at = LEAST(n.now + $6 * interval '1 microsecond', s.sweep_at) FROM n",
+    live!(),
+    written!(),
+);
+
+const RESTART: &str = concat!(
+    locked!("NO KEY UPDATE"),
+    r#"w AS (UPDATE "sessions" AS s SET revision = $4, payload = $5, owner = $8, "#,
+    "expires_at = n.now + LEAST($6, $7) * interval '1 microsecond', ",
+    "ends_at = n.now + $7 * interval '1 microsecond', ",
+    "sweep_at = LEAST(n.now + LEAST($6, $7) * interval '1 microsecond', s.sweep_at) FROM n",
+    live!(),
+    written!(),
+);
+
+const TOUCH: &str = concat!(
+    locked!("NO KEY UPDATE"),
+    r#"w AS (UPDATE "sessions" AS s SET expires_at = LEAST(n.now + $4 * interval '1 microsecond', s.ends_at), "#,
+    "sweep_at = LEAST(n.now + $4 * interval '1 microsecond', s.sweep_at) FROM n",
+    live!(),
+    written!(),
+);
+
+const DELETE: &str = concat!(locked!("UPDATE"), r#"w AS (DELETE FROM "sessions" AS s USING n"#, live!(), written!());
+
+// In the order of the ids, so that two of them never wait for each other.
+const REVOKE: &str = concat!(
+    r#"WITH l AS MATERIALIZED (SELECT id FROM "sessions" WHERE owner = $2 AND id IS DISTINCT FROM $3 "#,
+    "ORDER BY id FOR UPDATE), ",
+    r#"w AS (DELETE FROM "sessions" AS s USING l WHERE s.id = l.id AND s.owner = $2 "#,
+    "RETURNING s.expires_at > clock_timestamp() AS live) ",
+    "SELECT $1::bigint AS nonce, count(*) FILTER (WHERE live) AS written FROM w",
+);
+
+// A row whose `sweep_at` has come may have been touched since: it is moved to where it expires now. However many of them
+// there are, one statement takes up no more than 500 rows, or the limit. Nothing here waits, so its instant is not stale.
+const PURGE: &str = concat!(
+    "WITH l AS MATERIALIZED (SELECT id, expires_at <= statement_timestamp() AS expired ",
+    r#"FROM "sessions" WHERE sweep_at <= statement_timestamp() "#,
+    "ORDER BY sweep_at LIMIT GREATEST($2, 500) FOR UPDATE SKIP LOCKED), ",
+    "d AS MATERIALIZED (SELECT id FROM l WHERE expired LIMIT $2), ",
+    r#"w AS (DELETE FROM "sessions" AS s USING d WHERE s.id = d.id RETURNING 1), "#,
+    r#"m AS (UPDATE "sessions" AS s SET sweep_at = s.expires_at FROM l WHERE s.id = l.id AND NOT l.expired RETURNING 1) "#,
+    "SELECT $1::bigint AS nonce, (SELECT count(*) FROM w) AS written, (SELECT count(*) FROM m) AS moved",
+);
+
+const IS_THERE: &str = r#"SELECT $1::bigint AS nonce, to_regclass('"sessions"') IS NOT NULL AS there"#;
+
+/// Whoever makes the table holds this lock: `CREATE TABLE IF NOT EXISTS` by two at once fails.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(8315168207168892787); ";
+
+/// The statements for one table.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    pub(crate) is_there: SqlStr,
+    pub(crate) schema: SqlStr,
+    pub(crate) create: SqlStr,
+    pub(crate) load: SqlStr,
+    pub(crate) keep: SqlStr,
+    pub(crate) extend: SqlStr,
+    pub(crate) restart: SqlStr,
+    pub(crate) touch: SqlStr,
+    pub(crate) delete: SqlStr,
+    pub(crate) list: SqlStr,
+    pub(crate) revoke: SqlStr,
+    pub(crate) purge: SqlStr,
+}
+
+impl Statements {
+    /// The statements for the table of this name, which has been checked: letters, digits and `_`.
+    pub(crate) fn of(table: &str, pooled: bool) -> Self {
+        let text = |text: &str| {
+            let mut text = text.replace("\"sessions", &format!("\"{table}"));
+            if pooled {
+                // As text, whatever the server's `bytea_output` is.
+                text = text.replace("s.payload AS", "encode(s.payload, 'hex') AS");
+                text = text.replace("s.id AS", "encode(s.id, 'hex') AS");
+            }
+            AssertSqlSafe(text).into_sql_str()
+        };
+        Self {
+            is_there: text(IS_THERE),
+            schema: text(&[LOCK, SCHEMA, "SELECT $1::bigint AS nonce"].concat()),
+            create: text(CREATE),
+            load: text(LOAD),
+            keep: text(KEEP),
+            extend: text(EXTEND),
+            restart: text(RESTART),
+            touch: text(TOUCH),
+            delete: text(DELETE),
+            list: text(LIST),
+            revoke: text(REVOKE),
+            purge: text(PURGE),
+        }
+    }
+}
