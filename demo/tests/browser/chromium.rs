@@ -213,10 +213,16 @@ impl Profile {
 
     /// What the site's JSON side answers to this browser.
     pub(crate) async fn api(&self, path: &str) -> Value {
-        let script = "const [path, done] = arguments;
-                      fetch(path, { cache: 'no-store' }).then((answer) => answer.json()).then(done, () => done(null));";
-        let answer = self.driver.execute_async(script, vec![Value::from(path)]).await.unwrap();
-        answer.json().clone()
+        self.apis(path, 1).await[0].clone()
+    }
+
+    /// What it answers to so many requests at once.
+    pub(crate) async fn apis(&self, path: &str, requests: usize) -> Vec<Value> {
+        let script = "const [path, requests, done] = arguments;
+                      const ask = () => fetch(path, { cache: 'no-store' }).then((answer) => answer.json());
+                      Promise.all(Array.from({ length: requests }, ask)).then(done, (error) => done([String(error)]));";
+        let answers = self.driver.execute_async(script, vec![Value::from(path), requests.into()]).await.unwrap();
+        answers.convert().unwrap()
     }
 
     pub(crate) async fn owner(&self) -> Value {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thirtyfour::SameSite;
 
 use crate::{
-    chromium::Chromium,
+    chromium::{Chromium, until},
     site::{Demo, SQLITE},
 };
 
@@ -59,4 +59,20 @@ async fn the_production_cookie_is_stored_where_the_browser_trusts_the_connection
     profile.send_form("user42", "Log in").await;
     profile.sees("Hello, stranger").await;
     assert!(profile.cookie("__Host-session").await.is_none());
+}
+
+#[tokio::test]
+async fn an_honest_browser_stays_logged_in_while_its_token_rotates() {
+    let (demo, chromium) = (Demo::start(SQLITE, &["--rotate", "4s", "--grace", "3s"]), Chromium::start());
+    let profile = chromium.profile(&demo).await;
+    profile.register("user42").await;
+    let mut tokens = Vec::new();
+    until("the token has rotated twice", async || {
+        let answers = profile.apis("/api/me", 8).await;
+        assert!(answers.iter().all(|answer| answer["owner"] == "user42"), "{answers:?}");
+        tokens.push(profile.cookie("session").await.unwrap().value);
+        tokens.dedup();
+        tokens.len() == 3
+    })
+    .await;
 }
