@@ -1,0 +1,269 @@
+//! Many at once, on rows and on the table itself.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::{Duration, Instant};
+
+use session_conformance::servers;
+use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
+use session_postgres::{
+    PostgresStore,
+    sqlx::{
+        self, AssertSqlSafe, Connection, PgConnection, PgPool, Row,
+        postgres::{PgConnectOptions, PgPoolOptions},
+    },
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const ID: SessionId = SessionId::from_bytes([42; 16]);
+
+fn url() -> &'static str {
+    servers::postgres().url()
+}
+
+fn entry(number: u8) -> Entry<'static> {
+    Entry::new(Revision::from_bytes([number; 8]), b"payload")
+}
+
+fn id(number: u8) -> SessionId {
+    SessionId::from_bytes([number; 16])
+}
+
+/// A fresh table.
+async fn open(table: &str, pooled: bool) -> PostgresStore {
+    run(&mut connect().await, &format!("DROP TABLE IF EXISTS {table}")).await;
+    let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled);
+    let store = builder.with_timeout(Duration::from_secs(10)).connect(url()).await.unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+async fn connect() -> PgConnection {
+    PgConnection::connect(url()).await.unwrap()
+}
+
+async fn run(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
+}
+
+async fn number(connection: &mut PgConnection, sql: &str) -> i64 {
+    sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.unwrap().get(0)
+}
+
+/// Until so many statements on the table wait for a lock.
+async fn until_they_wait(table: &str, how_many: i64) {
+    let mut connection = connect().await;
+    let sql =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%\"{table}\"%'");
+    let start = Instant::now();
+    while number(&mut connection, &sql).await != how_many {
+        assert!(start.elapsed() < Duration::from_secs(20), "nobody waits for the lock on {table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn fifty_may_migrate_at_once() {
+    for (table, pooled) in [("migrated", false), ("migrated_pooled", true)] {
+        run(&mut connect().await, &format!("DROP TABLE IF EXISTS {table}")).await;
+        let tasks: Vec<_> = (0..50)
+            .map(|_| {
+                tokio::spawn(async move {
+                    let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled);
+                    let store = builder.with_connections(1).connect(url()).await?;
+                    store.migrate().await?;
+                    store.load(&ID).await
+                })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.unwrap().unwrap(), None);
+        }
+        let indexes = format!("SELECT count(*) FROM pg_indexes WHERE tablename = '{table}'");
+        assert_eq!(number(&mut connect().await, &indexes).await, 3);
+    }
+}
+
+#[tokio::test]
+async fn migrate_waits_for_nobody_where_the_table_is_there() {
+    let store = open("migrated_again", false).await;
+    let mut other = connect().await;
+    run(&mut other, "BEGIN; LOCK TABLE migrated_again IN ROW EXCLUSIVE MODE").await;
+    store.migrate().await.unwrap();
+}
+
+/// The holder of the lock changes nothing, or changes the row: PostgreSQL judges a row again only in the second case.
+#[tokio::test]
+async fn a_write_that_waits_for_the_row_until_after_the_expiry_does_nothing() {
+    for (table, pooled, change) in [
+        ("late", false, "SELECT FROM late FOR UPDATE"),
+        ("late_changed", false, "UPDATE late_changed SET payload = 'changed'"),
+        ("late_pooled", true, "SELECT FROM late_pooled FOR UPDATE"),
+        ("late_pooled_changed", true, "UPDATE late_pooled_changed SET payload = 'changed'"),
+    ] {
+        let store = open(table, pooled).await;
+        for number in 1..=5 {
+            store.create(&id(number), entry(1), Duration::from_secs(1), HOUR).await.unwrap();
+        }
+        let mut holder = connect().await;
+        run(&mut holder, &format!("BEGIN; {change}")).await;
+        let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+        let waiting = store.clone();
+        let late = tokio::spawn(async move {
+            let ids = [1, 2, 3, 4, 5].map(id);
+            tokio::join!(
+                waiting.replace(&ids[0], entry(1).revision, entry(2), Expiry::Keep),
+                waiting.replace(&ids[1], entry(1).revision, entry(2), Expiry::Extend(HOUR)),
+                waiting.replace(&ids[2], entry(1).revision, entry(2), restart),
+                waiting.touch(&ids[3], entry(1).revision, HOUR),
+                waiting.delete(&ids[4], entry(1).revision),
+            )
+        });
+        until_they_wait(table, 5).await;
+        run(&mut holder, &format!("SELECT pg_sleep_until((SELECT max(expires_at) FROM {table}))")).await;
+        run(&mut holder, "COMMIT").await;
+        let (keep, extend, restart, touch, delete) = late.await.unwrap();
+        for (name, answer) in
+            [("keep", keep), ("extend", extend), ("restart", restart), ("touch", touch), ("delete", delete)]
+        {
+            assert!(!answer.unwrap(), "{table}: {name} waited until after the expiry, and was done");
+        }
+        assert_eq!(number(&mut holder, &format!("SELECT count(*) FROM {table}")).await, 5);
+    }
+}
+
+/// What a user's `default_transaction_isolation` does: the server refuses instead of waiting and judging again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn under_serializable_isolation_a_conflict_is_an_answer_and_no_error() {
+    for (table, pooled) in [("serializable", false), ("serializable_pooled", true)] {
+        drop(open(table, pooled).await);
+        let options: PgConnectOptions = url().parse().unwrap();
+        let options = options.options([("default_transaction_isolation", "serializable")]);
+        let pool = PgPoolOptions::new().max_connections(16).connect_with(options).await.unwrap();
+        let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled);
+        let store = builder.with_timeout(Duration::from_secs(20)).with_pool(pool);
+        let user = Owner::from(42);
+        store.create(&ID, entry(0).with_owner(Some(&user)), HOUR, HOUR).await.unwrap();
+        for round in 0..10_u8 {
+            let tasks: Vec<_> = (0..16_u8)
+                .map(|_| {
+                    let (store, user) = (store.clone(), user.clone());
+                    tokio::spawn(async move {
+                        store.touch(&ID, entry(round).revision, HOUR).await?;
+                        assert_eq!(store.list(&user).await?.len(), 1);
+                        store.purge(10).await?;
+                        store.replace(&ID, entry(round).revision, entry(round + 1), Expiry::Extend(HOUR)).await
+                    })
+                })
+                .collect();
+            let mut won = 0;
+            for task in tasks {
+                won += u8::from(task.await.unwrap().unwrap());
+            }
+            assert_eq!(won, 1, "{table}, round {round}");
+        }
+    }
+}
+
+/// More futures are dropped than there are connections, while each is waiting for the row.
+#[tokio::test]
+async fn futures_that_are_dropped_leave_a_pool_that_works() {
+    for (table, pooled) in [("dropped", false), ("dropped_pooled", true)] {
+        let _fresh = open(table, pooled).await;
+        let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled).with_connections(2);
+        let store = builder.connect(url()).await.unwrap();
+        store.create(&ID, entry(1), HOUR, 2 * HOUR).await.unwrap();
+        let mut holder = connect().await;
+        run(&mut holder, &format!("BEGIN; SELECT FROM {table} FOR UPDATE")).await;
+        for _ in 0..8 {
+            let write = store.touch(&ID, entry(1).revision, HOUR);
+            assert!(tokio::time::timeout(Duration::from_millis(50), write).await.is_err(), "the row was not locked");
+        }
+        assert!(store.load(&ID).await.unwrap().is_some(), "a read waits for a connection that a dropped write has");
+        run(&mut holder, "ROLLBACK").await;
+        assert!(store.touch(&ID, entry(1).revision, HOUR).await.unwrap());
+        assert!(store.delete(&ID, entry(1).revision).await.unwrap());
+        assert_eq!(store.load(&ID).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_locked_for_too_long_times_out_and_is_not_written_later() {
+    for (table, pooled) in [("locked", false), ("locked_pooled", true)] {
+        let _fresh = open(table, pooled).await;
+        let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled);
+        let store = builder.with_timeout(Duration::from_millis(200)).connect(url()).await.unwrap();
+        store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
+        let mut holder = connect().await;
+        run(&mut holder, &format!("BEGIN; SELECT FROM {table} FOR UPDATE")).await;
+        let error = store.delete(&ID, entry(1).revision).await.unwrap_err();
+        let StoreError::TimedOut { backend: "postgres", source } = &error else { panic!("{error:?}") };
+        assert!(source.is::<sqlx::Error>(), "the server's word comes before the store's patience ends: {source:?}");
+        run(&mut holder, "ROLLBACK").await;
+        assert!(store.load(&ID).await.unwrap().is_some(), "the server has gone on without us");
+    }
+}
+
+#[tokio::test]
+async fn purge_passes_by_what_is_locked_and_what_was_touched() {
+    for (table, pooled) in [("swept", false), ("swept_pooled", true)] {
+        let store = open(table, pooled).await;
+        let mut other = connect().await;
+        // Touched ones, more than one statement takes up, in front of five that have expired.
+        let insert = |from: u32, to: u32, expires: &str, sweep: &str| {
+            format!(
+                "INSERT INTO {table} SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), n, '', NULL, now() + '{expires}', \
+                 now() + '{expires}', now() - interval '{sweep}' FROM generate_series({from}, {to}) n"
+            )
+        };
+        run(&mut other, &insert(1, 1200, "1 hour", "3 hours")).await;
+        run(&mut other, &insert(1201, 1205, "-1 hour", "2 hours")).await;
+        run(&mut other, &format!("BEGIN; SELECT FROM {table} WHERE revision = 1205 FOR NO KEY UPDATE")).await;
+        assert_eq!(store.purge(3).await.unwrap(), 3);
+        assert_eq!(store.purge(10).await.unwrap(), 1, "the other is locked");
+        assert_eq!(store.purge(10).await.unwrap(), 0);
+        run(&mut other, "ROLLBACK").await;
+        assert_eq!(store.purge(10).await.unwrap(), 1);
+        let left = format!("SELECT count(*) FROM {table} WHERE sweep_at = expires_at AND expires_at > now()");
+        assert_eq!(number(&mut other, &left).await, 1200, "the touched ones are swept when they expire now");
+    }
+}
+
+#[tokio::test]
+async fn the_purge_task_survives_an_error_and_stops_when_it_is_told_to() {
+    let store = open("purged", false).await;
+    let mut other = connect().await;
+    run(&mut other, "DROP TABLE purged").await;
+    let purge = store.purge_every(Duration::from_millis(5));
+    // Until it has met the error.
+    let failed = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+    let (before, start) = (number(&mut other, failed).await, Instant::now());
+    while number(&mut other, failed).await == before {
+        assert!(start.elapsed() < Duration::from_secs(20), "nobody purges");
+    }
+    store.migrate().await.unwrap();
+    store.create(&ID, entry(1), Duration::from_millis(1), HOUR).await.unwrap();
+    let start = Instant::now();
+    while number(&mut other, "SELECT count(*) FROM purged").await > 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "nothing was purged after an error");
+    }
+    purge.stop().await;
+    store.create(&ID, entry(1), Duration::from_millis(1), HOUR).await.unwrap();
+    run(&mut other, "SELECT pg_sleep(0.1)").await;
+    assert_eq!(number(&mut other, "SELECT count(*) FROM purged").await, 1, "the task has not stopped");
+}
+
+/// The application's own pool, which is busy.
+#[tokio::test]
+async fn a_pool_without_a_free_connection_times_out_before_its_own_patience_ends() {
+    let _fresh = open("busy", false).await;
+    let pool: PgPool = PgPoolOptions::new().max_connections(1).connect(url()).await.unwrap();
+    let builder = PostgresStore::builder().with_table("busy").unwrap().with_timeout(Duration::from_millis(200));
+    let store = builder.with_pool(pool.clone());
+    let taken = pool.acquire().await.unwrap();
+    let start = Instant::now();
+    let error = store.load(&ID).await.unwrap_err();
+    assert!(matches!(error, StoreError::TimedOut { backend: "postgres", .. }), "{error:?}");
+    assert!(start.elapsed() < Duration::from_secs(10), "the pool waits 30 seconds");
+    drop(taken);
+    assert_eq!(store.load(&ID).await.unwrap(), None);
+}

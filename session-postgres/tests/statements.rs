@@ -1,0 +1,114 @@
+//! What the server is asked to do: once an operation, and without a trace in the indexes where a session is only touched.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
+
+use session_conformance::servers::{self, Server};
+use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store};
+use session_postgres::{
+    PostgresStore,
+    sqlx::{self, Connection, PgConnection, Row},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const ID: SessionId = SessionId::from_bytes([42; 16]);
+
+/// A server that counts.
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        servers::own_postgres(&["shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track=all"])
+    })
+}
+
+async fn open(server: &Server, table: &str, pooled: bool) -> PostgresStore {
+    let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled).with_connections(2);
+    let store = builder.connect(server.url()).await.unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+fn revision(number: u8) -> Revision {
+    Revision::from_bytes([number; 8])
+}
+
+/// One of each operation. Each statement that has the table's name in it was run once for each.
+async fn one_of_each(store: &PostgresStore) -> Vec<&'static str> {
+    let user = Owner::from(42);
+    let entry = |number| Entry::new(revision(number), b"payload").with_owner(Some(&user));
+    let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+    store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
+    assert!(store.load(&ID).await.unwrap().is_some());
+    assert!(store.replace(&ID, revision(1), entry(2), Expiry::Keep).await.unwrap());
+    assert!(store.replace(&ID, revision(2), entry(3), Expiry::Extend(HOUR)).await.unwrap());
+    assert!(store.replace(&ID, revision(3), entry(4), restart).await.unwrap());
+    assert!(store.touch(&ID, revision(4), HOUR).await.unwrap());
+    assert_eq!(store.list(&user).await.unwrap().len(), 1);
+    assert!(store.delete(&ID, revision(4)).await.unwrap());
+    assert_eq!(store.revoke(&user, None).await.unwrap(), 0);
+    assert_eq!(store.purge(10).await.unwrap(), 0);
+    vec!["create", "load", "keep", "extend", "restart", "touch", "list", "delete", "revoke", "purge"]
+}
+
+/// How often each statement was run that has this in it.
+async fn calls(like: &str) -> BTreeMap<String, i64> {
+    let mut connection = PgConnection::connect(server().url()).await.unwrap();
+    let sql =
+        "SELECT query, calls FROM pg_stat_statements WHERE query LIKE $1 AND query NOT LIKE '%pg_stat_statements%'";
+    let rows = sqlx::query(sql).bind(format!("%{like}%")).fetch_all(&mut connection).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+async fn sum_of_calls(like: &str) -> i64 {
+    calls(like).await.values().sum()
+}
+
+#[tokio::test]
+async fn each_operation_is_one_statement_in_both_modes() {
+    let mut connection = PgConnection::connect(server().url()).await.unwrap();
+    let sql = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements";
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    for (table, pooled) in [("counted", false), ("counted_pooled", true)] {
+        let store = open(server(), table, pooled).await;
+        let name = format!("\"{table}\"");
+        let before = (sum_of_calls(&name).await, sum_of_calls("SET LOCAL statement_timeout").await);
+        let operations = one_of_each(&store).await;
+        let after = (sum_of_calls(&name).await, sum_of_calls("SET LOCAL statement_timeout").await);
+        assert_eq!(after.0 - before.0, i64::try_from(operations.len()).unwrap(), "{:?}", calls(&name).await);
+        // In the same message, so no trip of its own.
+        let settings = if pooled { operations.len() } else { 0 };
+        assert_eq!(after.1 - before.1, i64::try_from(settings).unwrap());
+        let mut of_this_table = calls(&name).await;
+        of_this_table.retain(|query, _| query.starts_with("WITH") || query.contains("AS expires_in"));
+        assert_eq!(of_this_table.len(), operations.len(), "{of_this_table:#?}");
+        assert!(of_this_table.values().all(|&calls| calls == 1), "{of_this_table:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_touches_of_one_session_leave_every_index_alone() {
+    // Nobody else is there: a reader that is older than a version keeps it, and its page fills up.
+    let server = servers::own_postgres(&["autovacuum=off"]);
+    let mut connection = PgConnection::connect(server.url()).await.unwrap();
+    for (table, pooled) in [("touched", false), ("touched_pooled", true)] {
+        let store = open(&server, table, pooled).await;
+        let user = Owner::from(42);
+        store.create(&ID, Entry::new(revision(1), &[7; 200]).with_owner(Some(&user)), HOUR, 2 * HOUR).await.unwrap();
+        for _ in 0..1000 {
+            assert!(store.touch(&ID, revision(1), HOUR).await.unwrap());
+        }
+        // The sessions of the store report what they did when they end, or when they are idle.
+        drop(store);
+        let sql = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = $1";
+        let (updated, hot) = loop {
+            let row = sqlx::query(sql).bind(table).fetch_one(&mut connection).await.unwrap();
+            let (updated, hot): (i64, i64) = (row.get(0), row.get(1));
+            if updated == 1000 {
+                break (updated, hot);
+            }
+            sqlx::query("SELECT pg_stat_clear_snapshot()").execute(&mut connection).await.unwrap();
+        };
+        assert_eq!(hot, updated, "{table}");
+    }
+}
