@@ -9,11 +9,12 @@ use std::{
 use crate::step;
 
 /// Each program, and Debian's package of it.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 6] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("redis-server", "redis-server"),
     ("postgres", "postgresql"),
+    ("pgbouncer", "pgbouncer"),
     ("mariadbd", "mariadb-server"),
 ];
 
