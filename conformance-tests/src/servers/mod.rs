@@ -167,6 +167,17 @@ pub fn redis_cluster() -> &'static Server {
     SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_CLUSTER_URL", cluster::start))
 }
 
+/// A Redis Cluster of one's own, which the test may kill or take apart. It is of programs of this machine, whatever the
+/// environment says.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn own_redis_cluster() -> Server {
+    cluster::start()
+}
+
 /// PostgreSQL 14 or later: `SESSION_TEST_POSTGRES_URL`.
 ///
 /// # Panics
