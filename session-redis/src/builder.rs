@@ -1,0 +1,209 @@
+//! How a store is set up.
+
+use std::time::Duration;
+
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, InfoDict, IntoConnectionInfo, ProtocolVersion,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+#[cfg(feature = "cluster")]
+use redis::{cluster::ClusterClientBuilder, cluster_async::ClusterConnection};
+use session_core::StoreError;
+use tokio::time::timeout;
+
+#[cfg(feature = "cluster")]
+use crate::cluster::Cluster;
+use crate::{
+    RedisStore,
+    connection::{Connection, Server},
+    error::{from_driver, from_wait},
+};
+
+/// So many commands at most wait for their answers on one connection. More wait for their turn, so that a server that
+/// has stopped does not fill the application's memory.
+const IN_FLIGHT: usize = 4096;
+
+/// When a connection is given up whose other end has gone without a word.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// The settings of a [`RedisStore`].
+///
+/// # Examples
+///
+/// ```no_run
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use session_redis::RedisStore;
+///
+/// let store = RedisStore::builder()
+///     .with_prefix("admin_sessions")?
+///     .with_timeout(Duration::from_secs(1))
+///     .connect("redis://127.0.0.1:6379")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(crate) prefix: String,
+    timeout: Duration,
+    connect_timeout: Duration,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        let two_seconds = Duration::from_secs(2);
+        Self { prefix: "sessions".into(), timeout: two_seconds, connect_timeout: two_seconds }
+    }
+
+    /// Begins each key with this and a colon: `sessions` by default. Two stores with two prefixes never meet.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPrefix`] unless the prefix consists of at most 48 of the characters `a` to `z`, `0` to `9` and `_`, and
+    /// does not begin with a digit.
+    pub fn with_prefix(mut self, prefix: &str) -> Result<Self, InvalidPrefix> {
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let begins_well = prefix.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+        if prefix.len() > 48 || !begins_well || !prefix.bytes().all(known) {
+            return Err(InvalidPrefix);
+        }
+        self.prefix = prefix.into();
+        Ok(self)
+    }
+
+    /// How long a round trip may take before the operation fails with [`TimedOut`](StoreError::TimedOut): 2 seconds by
+    /// default. Waiting for a connection that is being made again is part of it.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// How long [`connect`](Self::connect) may take, and each attempt to connect again: 2 seconds by default.
+    #[must_use]
+    pub fn with_connect_timeout(self, connect_timeout: Duration) -> Self {
+        Self { connect_timeout, ..self }
+    }
+
+    /// Connects to the server: `redis://user:password@host:port/database`. With the feature `cluster` also to a cluster,
+    /// of which some nodes are named, `redis+cluster://user:password@host:port,host:port`; with a TLS feature also
+    /// `rediss://` and `rediss+cluster://`.
+    ///
+    /// Logs a warning if the server would evict sessions when its memory is full.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] if the server cannot be reached, [`StoreError::Backend`]
+    /// if the URL is no such URL or the server refuses its user.
+    pub async fn connect(self, url: &str) -> Result<RedisStore, StoreError> {
+        install_tls();
+        #[cfg(feature = "cluster")]
+        if let Some((scheme, nodes)) = url.split_once("+cluster://") {
+            return self.connect_cluster(scheme, nodes).await;
+        }
+        let client = Client::open(self.info(url)?).map_err(from_driver)?;
+        self.probe(&client).await?;
+        // It goes on until the server is back. Operations wait for it no longer than for an answer.
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(usize::MAX)
+            .set_min_delay(Duration::from_millis(20))
+            .set_max_delay(Duration::from_millis(250))
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(self.timeout))
+            .set_concurrency_limit(IN_FLIGHT);
+        let manager = ConnectionManager::new_lazy_with_config(client, config).map_err(from_driver)?;
+        Ok(self.with_manager(manager))
+    }
+
+    /// Uses the application's own connection: see [`RedisStore::new`].
+    #[must_use]
+    pub fn with_manager(self, manager: ConnectionManager) -> RedisStore {
+        self.with_server(Server::Node(manager))
+    }
+
+    /// Uses the application's own connection to a cluster. Its client must be built with `retries(0)`: the driver would
+    /// else repeat writes that may have been applied. Keys that have moved are followed all the same.
+    #[cfg(feature = "cluster")]
+    #[must_use]
+    pub fn with_cluster(self, connection: ClusterConnection) -> RedisStore {
+        self.with_server(Server::Cluster(Cluster::new(connection)))
+    }
+
+    fn with_server(self, server: Server) -> RedisStore {
+        RedisStore::from_connection(self.prefix, Connection { server, timeout: self.timeout })
+    }
+
+    #[cfg(feature = "cluster")]
+    async fn connect_cluster(self, scheme: &str, nodes: &str) -> Result<RedisStore, StoreError> {
+        let (user, nodes) = nodes.rsplit_once('@').map_or(("", nodes), |(user, nodes)| (user, nodes));
+        let at = if user.is_empty() { "" } else { "@" };
+        let nodes = nodes.trim_end_matches('/').split(',').map(|node| format!("{scheme}://{user}{at}{node}"));
+        let nodes = nodes.map(|node| self.info(&node)).collect::<Result<Vec<_>, _>>()?;
+        let tcp = nodes.first().map(|node| node.tcp_settings().clone()).unwrap_or_default();
+        let client = ClusterClientBuilder::new(nodes)
+            .retries(0)
+            .use_protocol(ProtocolVersion::RESP3)
+            .tcp_settings(tcp)
+            .connection_timeout(self.connect_timeout)
+            .response_timeout(self.timeout)
+            .connection_concurrency_limit(IN_FLIGHT)
+            .build()
+            .map_err(from_driver)?;
+        let connection = timeout(self.connect_timeout, client.get_async_connection()).await.map_err(from_wait)?;
+        Ok(self.with_cluster(connection.map_err(from_driver)?))
+    }
+
+    fn info(&self, url: &str) -> Result<ConnectionInfo, StoreError> {
+        let info = url.into_connection_info().map_err(from_driver)?;
+        let tcp = TcpSettings::default()
+            // An operation is one small message, and waits for its answer.
+            .set_nodelay(true)
+            .set_keepalive(TcpKeepalive::new().with_time(SILENCE));
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        let tcp = tcp.set_user_timeout(SILENCE);
+        // The manager then notices by itself that its connection is closed.
+        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        Ok(info.set_tcp_settings(tcp).set_redis_settings(redis))
+    }
+
+    /// Tells at once what is wrong with the URL or the server.
+    async fn probe(&self, client: &Client) -> Result<(), StoreError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(self.timeout));
+        let connecting = client.get_multiplexed_async_connection_with_config(&config);
+        let mut connection =
+            timeout(self.connect_timeout, connecting).await.map_err(from_wait)?.map_err(from_driver)?;
+        let memory: InfoDict = match redis::cmd("INFO").arg("memory").query_async(&mut connection).await {
+            Ok(memory) => memory,
+            // It may not be this user's to ask.
+            Err(error) if error.code() == Some("NOPERM") => return Ok(()),
+            Err(error) => return Err(from_driver(error)),
+        };
+        if let Some(policy) = memory.get::<String>("maxmemory_policy").filter(|policy| policy != "noeviction") {
+            tracing::warn!(policy, "this Redis may evict sessions: set maxmemory-policy to noeviction");
+        }
+        Ok(())
+    }
+}
+
+/// The driver panics at the first `rediss://` unless one implementation is the process's.
+fn install_tls() {
+    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+    {
+        #[cfg(feature = "tls-ring")]
+        let provider = rustls::crypto::ring::default_provider();
+        #[cfg(not(feature = "tls-ring"))]
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        // The application may have set one: it stays.
+        let _ = provider.install_default();
+    }
+}
+
+/// A prefix is of at most 48 lower-case letters, digits and `_`, and does not begin with a digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a prefix is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
+pub struct InvalidPrefix;

@@ -1,0 +1,150 @@
+//! The connection: what is sent, and how often.
+//!
+//! A write is sent once. It is sent again where the server has said that it did nothing: it does not know the script, or
+//! the key is another node's. What only reads is sent again, once, after the connection was lost.
+
+use std::time::Duration;
+
+#[cfg(feature = "cluster")]
+use futures_util::future::try_join_all;
+use redis::{Cmd, ErrorKind, Pipeline, RedisResult, ServerErrorKind, Value, aio::ConnectionManager};
+use session_core::StoreError;
+use tokio::time::timeout;
+
+#[cfg(feature = "cluster")]
+use crate::cluster::Cluster;
+use crate::{
+    error::{foreign_answer, from_driver, from_wait},
+    script::Lua,
+};
+
+/// A handle on one node or a cluster, and how long each round trip may take.
+pub(crate) struct Connection {
+    pub(crate) server: Server,
+    pub(crate) timeout: Duration,
+}
+
+pub(crate) enum Server {
+    Node(ConnectionManager),
+    #[cfg(feature = "cluster")]
+    Cluster(Cluster),
+}
+
+/// What is at some keys, and the server's clock after that, in milliseconds since 1970.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) now: u64,
+}
+
+/// What is at a key.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) value: Value,
+    /// As `PEXPIRETIME` tells it: negative if there is none.
+    pub(crate) expires_at: i64,
+}
+
+impl Connection {
+    /// Runs a script on this key.
+    pub(crate) async fn run(&self, script: &Lua, key: &[u8], arguments: &[&[u8]]) -> Result<Value, StoreError> {
+        let run = self.evaluate(script, key, arguments);
+        timeout(self.timeout, run).await.map_err(from_wait)?.map_err(from_driver)
+    }
+
+    /// Sends a command that only reads.
+    pub(crate) async fn read(&self, command: &Cmd) -> Result<Value, StoreError> {
+        self.reading(|| self.send(command)).await
+    }
+
+    /// Sends a command once.
+    pub(crate) async fn write(&self, command: &Cmd) -> Result<Value, StoreError> {
+        timeout(self.timeout, self.send(command)).await.map_err(from_wait)?.map_err(from_driver)
+    }
+
+    /// Reads what is at these keys, in their order.
+    pub(crate) async fn fetch(&self, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
+        match &self.server {
+            Server::Node(manager) => {
+                let mut pipeline = Pipeline::with_capacity(2 * keys.len() + 1);
+                for key in keys {
+                    pipeline.cmd("GET").arg(key).cmd("PEXPIRETIME").arg(key);
+                }
+                pipeline.cmd("TIME");
+                let count = 2 * keys.len() + 1;
+                let fetch = || {
+                    let (mut manager, pipeline) = (manager.clone(), &pipeline);
+                    async move { manager.send_packed_commands(pipeline, 0, count).await }
+                };
+                let mut answers = self.reading(fetch).await?;
+                let now = instant(answers.pop())?;
+                let mut answers = answers.into_iter();
+                let mut rows = Vec::with_capacity(keys.len());
+                while let (Some(value), Some(expires_at)) = (answers.next(), answers.next()) {
+                    rows.push(row(value, expires_at)?);
+                }
+                if rows.len() == keys.len() { Ok(Reading { rows, now }) } else { Err(foreign_answer()) }
+            }
+            #[cfg(feature = "cluster")]
+            Server::Cluster(cluster) => {
+                let parts = keys.iter().map(async |key| {
+                    let parts = self.reading(|| self.evaluate(&cluster.load, key, &[])).await?;
+                    let Value::Array(parts) = parts else { return Err(foreign_answer()) };
+                    let [value, expires_at, time] = parts.try_into().map_err(|_| foreign_answer())?;
+                    Ok((row(value, expires_at)?, instant(Some(time))?))
+                });
+                let parts = try_join_all(parts).await?;
+                let now = parts.iter().map(|(_, now)| *now).max().unwrap_or_default();
+                Ok(Reading { rows: parts.into_iter().map(|(row, _)| row).collect(), now })
+            }
+        }
+    }
+
+    async fn evaluate(&self, script: &Lua, key: &[u8], arguments: &[&[u8]]) -> RedisResult<Value> {
+        let command = |name, script: &str| {
+            let mut command = redis::cmd(name);
+            command.arg(script).arg(1).arg(key).arg(arguments);
+            command
+        };
+        match self.send(&command("EVALSHA", &script.hash)).await {
+            // It has done nothing then, and knows the script from now on.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.send(&command("EVAL", script.text)).await
+            }
+            done => done,
+        }
+    }
+
+    async fn send(&self, command: &Cmd) -> RedisResult<Value> {
+        match &self.server {
+            Server::Node(manager) => command.query_async(&mut manager.clone()).await,
+            #[cfg(feature = "cluster")]
+            Server::Cluster(cluster) => cluster.send(command).await,
+        }
+    }
+
+    async fn reading<T, F: Future<Output = RedisResult<T>>>(&self, read: impl Fn() -> F) -> Result<T, StoreError> {
+        let reading = async {
+            match read().await {
+                Err(error) if error.is_connection_dropped() => read().await,
+                done => done,
+            }
+        };
+        timeout(self.timeout, reading).await.map_err(from_wait)?.map_err(from_driver)
+    }
+}
+
+fn row(value: Value, expires_at: Value) -> Result<Row, StoreError> {
+    let value = value.extract_error().map_err(from_driver)?;
+    match expires_at.extract_error().map_err(from_driver)? {
+        Value::Int(expires_at) => Ok(Row { value, expires_at }),
+        _ => Err(foreign_answer()),
+    }
+}
+
+/// The answer to `TIME`: seconds and microseconds.
+fn instant(time: Option<Value>) -> Result<u64, StoreError> {
+    let time = time.ok_or_else(foreign_answer)?.extract_error().map_err(from_driver)?;
+    let (seconds, microseconds): (u64, u64) = redis::from_redis_value(time).map_err(|_| foreign_answer())?;
+    Ok(seconds * 1000 + microseconds / 1000)
+}

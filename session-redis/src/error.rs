@@ -1,0 +1,50 @@
+//! What the driver says, in the words of the contract.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+use session_core::StoreError;
+
+const BACKEND: &str = "redis";
+
+/// The store's error for the driver's.
+pub(crate) fn from_driver(error: RedisError) -> StoreError {
+    match error.kind() {
+        ErrorKind::Io if error.is_timeout() => StoreError::timed_out(BACKEND, error),
+        ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => {
+            StoreError::unavailable(BACKEND, error)
+        }
+        ErrorKind::Server(
+            ServerErrorKind::BusyLoading
+            | ServerErrorKind::ReadOnly
+            | ServerErrorKind::MasterDown
+            | ServerErrorKind::ClusterDown
+            | ServerErrorKind::TryAgain
+            | ServerErrorKind::Moved
+            | ServerErrorKind::Ask,
+        ) => StoreError::unavailable(BACKEND, error),
+        _ => match error.code() {
+            // A script that runs on and on; no memory, disk or replica to write to.
+            Some("BUSY" | "OOM" | "MISCONF" | "NOREPLICAS") => StoreError::unavailable(BACKEND, error),
+            Some("WRONGTYPE") => StoreError::corrupt(BACKEND, error),
+            _ => StoreError::backend(BACKEND, error),
+        },
+    }
+}
+
+/// The store's error for a wait that took too long.
+pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
+    StoreError::timed_out(BACKEND, elapsed)
+}
+
+/// A value that cannot be one of this store's.
+pub(crate) fn foreign_value(why: &'static str) -> StoreError {
+    StoreError::corrupt(BACKEND, Sentence(why))
+}
+
+/// An answer that no server gives to what was asked.
+pub(crate) fn foreign_answer() -> StoreError {
+    StoreError::backend(BACKEND, Sentence("the answer does not fit the command"))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Sentence(&'static str);

@@ -1,0 +1,93 @@
+//! A session as a string: `revision(8) ‖ end(8) ‖ bound(8) ‖ length of the owner(1) ‖ owner ‖ payload`.
+//!
+//! The end is in milliseconds since 1970, on the server's clock. The bound is the revision of the write that bound the
+//! session to its owner. Both are filled in by the server. The expiry is the key's own.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use session_core::{Entry, Owner, Revision, StoreError};
+
+use crate::error::foreign_value;
+
+/// What is in front of the owner.
+const FIXED: usize = 25;
+
+/// A session as the server holds it.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) revision: Revision,
+    /// In milliseconds since 1970.
+    pub(crate) ends_at: u64,
+    pub(crate) owner: Bytes,
+    pub(crate) payload: Bytes,
+}
+
+impl Frame {
+    /// What is sent of an entry.
+    pub(crate) fn encode(entry: Entry<'_>) -> Vec<u8> {
+        let owner = entry.owner.map_or(&[][..], Owner::as_bytes);
+        let mut frame = Vec::with_capacity(FIXED + owner.len() + entry.payload.len());
+        frame.extend(entry.revision.as_bytes());
+        frame.extend([0; 8]);
+        frame.extend(entry.revision.as_bytes());
+        // An owner is never longer, and never empty.
+        frame.push(u8::try_from(owner.len()).unwrap_or(u8::MAX));
+        frame.extend(owner);
+        frame.extend(entry.payload);
+        frame
+    }
+
+    pub(crate) fn decode(value: Vec<u8>) -> Result<Self, StoreError> {
+        let too_short = || foreign_value("a value is shorter than a session");
+        let value = Bytes::from(value);
+        let (revision, rest) = value.split_first_chunk::<8>().ok_or_else(too_short)?;
+        let (ends_at, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
+        let (_bound, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
+        let (&length, rest) = rest.split_first().ok_or_else(too_short)?;
+        let payload = FIXED + usize::from(length);
+        if rest.len() < usize::from(length) {
+            return Err(too_short());
+        }
+        Ok(Self {
+            revision: Revision::from_bytes(*revision),
+            ends_at: u64::from_be_bytes(*ends_at),
+            owner: value.slice(FIXED..payload),
+            payload: value.slice(payload..),
+        })
+    }
+}
+
+/// Whole milliseconds, at most 2^43 of them (279 years), so that adding them to any instant never overflows.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    const LONGEST: u64 = 1 << 43;
+    u64::try_from(time.as_millis()).unwrap_or(LONGEST).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_read_as_it_was_written() {
+        let owner = Owner::from(42);
+        for owner in [None, Some(&owner)] {
+            let entry = Entry::new(Revision::from_bytes([1; 8]), b"\0payload").with_owner(owner);
+            let frame = Frame::decode(Frame::encode(entry)).unwrap();
+            assert_eq!(frame.revision, entry.revision);
+            assert_eq!(frame.ends_at, 0);
+            assert_eq!(&frame.owner[..], owner.map_or(&[][..], Owner::as_bytes));
+            assert_eq!(&frame.payload[..], entry.payload);
+        }
+    }
+
+    #[test]
+    fn every_value_that_is_too_short_is_corrupt() {
+        let owner = Owner::from(42);
+        let frame = Frame::encode(Entry::new(Revision::from_bytes([1; 8]), b"").with_owner(Some(&owner)));
+        for length in 0..frame.len() {
+            let error = Frame::decode(frame[..length].to_vec()).unwrap_err();
+            assert!(matches!(error, StoreError::Corrupt { .. }), "{length}: {error:?}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What the server does in one step.
+//!
+//! Redis runs a script as a whole, and its clock stands still meanwhile. A script names the one key of its session or
+//! owner, so that it runs on a cluster too.
+
+use redis::Script;
+
+/// Makes a script that begins by reading the clock, in milliseconds since 1970.
+macro_rules! timed {
+    ($text:literal) => {
+        concat!("local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000)\n", $text)
+    };
+}
+
+/// Member, milliseconds that it is kept: adds a session to its owner's.
+///
+/// An entry's life is never shortened, and an entry is taken out after its end alone.
+const INDEX: &str = timed!(
+    "redis.call('ZADD',KEYS[1],'GT',now+ARGV[2],ARGV[1])
+redis.call('ZREMRANGEBYSCORE',KEYS[1],'-inf',now)
+redis.call('PEXPIREAT',KEYS[1],redis.call('ZRANGE',KEYS[1],-1,-1,'WITHSCORES')[2])
+return 1"
+);
+
+/// Frame, expires in, ends in. 1: made; 0: there is one.
+///
+/// In this order of the writes, since a `SETRANGE` after a `SET` that is expired already would make a key that never is.
+const CREATE: &str = timed!(
+    "if not redis.call('SET',KEYS[1],ARGV[1],'NX') then return 0 end
+local e=now+ARGV[3]
+redis.call('SETRANGE',KEYS[1],8,struct.pack('>I8',e))
+redis.call('PEXPIREAT',KEYS[1],math.min(now+ARGV[2],e))
+return 1"
+);
+
+/// Expected revision, frame, and: nothing to keep the expiry; expires in; or expires in and ends in. 1: replaced; 0: not
+/// live, or of another revision; -1: no frame of ours.
+///
+/// Without a new end the owner stays, too. It is the same in almost every write, so the frame that came is written as it
+/// is, and only its end and bound are filled in: strings are slow to join here.
+const REPLACE: &str = timed!(
+    "local h=redis.call('GETRANGE',KEYS[1],0,279)
+if h=='' then return 0 end
+if #h<25 or #h<25+h:byte(25) then return -1 end
+if h:sub(1,8)~=ARGV[1] then return 0 end
+local f,e,b=ARGV[2],struct.unpack('>I8',h,9),h:sub(17,24)
+if ARGV[4] then
+  e=now+ARGV[4]
+  b=f:sub(1,8)
+else
+  local owner=h:sub(25,25+h:byte(25))
+  local n=f:byte(25)
+  if f:sub(25,25+n)~=owner then f=f:sub(1,24)..owner..f:sub(26+n) end
+end
+if ARGV[3] then
+  redis.call('SET',KEYS[1],f)
+else
+  redis.call('SET',KEYS[1],f,'KEEPTTL')
+end
+redis.call('SETRANGE',KEYS[1],8,struct.pack('>I8',e)..b)
+if ARGV[3] then redis.call('PEXPIREAT',KEYS[1],math.min(now+ARGV[3],e)) end
+return 1"
+);
+
+/// Expected revision, expires in. 1: moved; 0: not live, or of another revision; -1: no frame of ours.
+const TOUCH: &str = timed!(
+    "local h=redis.call('GETRANGE',KEYS[1],0,24)
+if h=='' then return 0 end
+if #h<25 then return -1 end
+if h:sub(1,8)~=ARGV[1] then return 0 end
+local e=struct.unpack('>I8',h,9)
+redis.call('PEXPIREAT',KEYS[1],math.min(now+ARGV[2],e))
+return 1"
+);
+
+/// Expected revision or nothing, owner or nothing. The bound and the owner of what was deleted; 0: not live, or another's;
+/// -1: no frame of ours.
+const DELETE: &str = "local h=redis.call('GETRANGE',KEYS[1],0,279)
+if h=='' then return 0 end
+if #h<25 or #h<25+h:byte(25) then return -1 end
+if ARGV[1]~='' and h:sub(1,8)~=ARGV[1] then return 0 end
+local o=h:sub(26,25+h:byte(25))
+if ARGV[2]~='' and o~=ARGV[2] then return 0 end
+redis.call('DEL',KEYS[1])
+return h:sub(17,24)..o";
+
+/// For a cluster, which a plain pipeline loses its way in while slots are moved.
+#[cfg(feature = "cluster")]
+pub(crate) const LOAD: &str = "return {redis.call('GET',KEYS[1]),redis.call('PEXPIRETIME',KEYS[1]),redis.call('TIME')}";
+
+/// A script by its hash, and as it is sent to a server that does not know it.
+#[derive(Debug)]
+pub(crate) struct Lua {
+    pub(crate) text: &'static str,
+    pub(crate) hash: String,
+}
+
+impl Lua {
+    pub(crate) fn new(text: &'static str) -> Self {
+        Self { text, hash: Script::new(text).get_hash().to_owned() }
+    }
+}
+
+/// The scripts of a store.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    pub(crate) index: Lua,
+    pub(crate) create: Lua,
+    pub(crate) replace: Lua,
+    pub(crate) touch: Lua,
+    pub(crate) delete: Lua,
+}
+
+impl Scripts {
+    pub(crate) fn new() -> Self {
+        Self {
+            index: Lua::new(INDEX),
+            create: Lua::new(CREATE),
+            replace: Lua::new(REPLACE),
+            touch: Lua::new(TOUCH),
+            delete: Lua::new(DELETE),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What a cluster does that one node does not: its nodes die one by one, and its keys move.
+
+#![cfg(feature = "cluster")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use session_conformance::servers;
+use session_core::{Expiry, Owner, SessionId, Store, StoreError};
+use session_redis::{
+    RedisStore,
+    redis::{self, InfoDict, aio::MultiplexedConnection},
+};
+
+use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry, key};
+
+async fn nodes(url: &str) -> Vec<MultiplexedConnection> {
+    let mut nodes = Vec::new();
+    for node in url.rsplit('/').next().unwrap().split(',') {
+        nodes.push(admin(&format!("redis://{node}")).await);
+    }
+    nodes
+}
+
+async fn slot(node: &mut MultiplexedConnection) -> String {
+    ask::<u16>(node, &["CLUSTER", "KEYSLOT", &key(&ID)]).await.to_string()
+}
+
+/// The index of the node that has the session's key.
+async fn home(nodes: &mut [MultiplexedConnection]) -> usize {
+    let slot = slot(&mut nodes[0]).await;
+    for (index, node) in nodes.iter_mut().enumerate() {
+        let count: redis::RedisResult<u64> = redis::cmd("EXISTS").arg(key(&ID)).query_async(node).await;
+        if count.is_ok() {
+            return index;
+        }
+    }
+    panic!("no node has slot {slot}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_is_sent_once_also_when_its_connection_is_cut() {
+    let server = servers::own_redis_cluster();
+    let store = support::store(&server, HOUR).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let mut nodes = nodes(server.url()).await;
+    let home = home(&mut nodes).await;
+    let node = &mut nodes[home];
+    ask::<()>(node, &["CLIENT", "PAUSE", "60000", "WRITE"]).await;
+    let writing = store.clone();
+    let writing = tokio::spawn(async move { writing.replace(&ID, OLD, entry(NEW), Expiry::Keep).await });
+    let start = Instant::now();
+    while ask::<InfoDict>(node, &["INFO", "clients"]).await.get("blocked_clients") != Some(1_u64) {
+        assert!(start.elapsed() < Duration::from_secs(20), "the write did not arrive");
+    }
+    ask::<()>(node, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    ask::<()>(node, &["CLIENT", "UNPAUSE"]).await;
+    let error = writing.await.unwrap().unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, OLD, "the write was sent again");
+    assert!(store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_was_killed_and_started_again_needs_no_restart_of_ours() {
+    let server = servers::own_redis_cluster();
+    let store = support::store(&server, Duration::from_secs(1)).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    server.kill();
+    for (name, error) in support::failures(&store).await {
+        assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{name}: {error:?}");
+    }
+    server.start();
+    let start = Instant::now();
+    // A cluster is down for a while after its nodes have started.
+    while let Err(error) = store.touch(&ID, OLD, HOUR).await {
+        assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{error:?}");
+        assert!(start.elapsed() < Duration::from_secs(30), "still, after {:?}: {error:?}", start.elapsed());
+    }
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, OLD);
+}
+
+/// While a slot moves, and after it has moved, behind the back of a store that knows where it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_found_and_written_while_their_slot_moves() {
+    let server = servers::own_redis_cluster();
+    let store: RedisStore = support::store(&server, Duration::from_secs(5)).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let mut nodes = nodes(server.url()).await;
+    let (from, slot) = (home(&mut nodes).await, slot(&mut nodes[0]).await);
+    let to = (from + 1) % nodes.len();
+    let names =
+        [ask::<String>(&mut nodes[from], &["CLUSTER", "MYID"]).await, ask(&mut nodes[to], &["CLUSTER", "MYID"]).await];
+    ask::<()>(&mut nodes[to], &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &names[0]]).await;
+    ask::<()>(&mut nodes[from], &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &names[1]]).await;
+    works(&store, "before the key moves").await;
+
+    let address = server.url().rsplit('/').next().unwrap().split(',').nth(to).unwrap();
+    let (host, port) = address.split_once(':').unwrap();
+    ask::<()>(&mut nodes[from], &["MIGRATE", host, port, &key(&ID), "0", "5000"]).await;
+    works(&store, "after the key has moved").await;
+    let others: Vec<_> = (0..32).map(|_| store.load(&ID)).collect();
+    for other in others {
+        assert!(other.await.unwrap().is_some());
+    }
+
+    for node in &mut nodes {
+        ask::<()>(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &names[1]]).await;
+    }
+    works(&store, "after the slot has moved").await;
+}
+
+async fn works(store: &RedisStore, when: &str) {
+    let loaded = store.load(&ID).await.unwrap().unwrap_or_else(|| panic!("{when}: the session has gone"));
+    let next = if loaded.revision == OLD { NEW } else { OLD };
+    assert!(store.replace(&ID, loaded.revision, entry(next), Expiry::Extend(HOUR)).await.unwrap(), "{when}");
+    assert!(store.touch(&ID, next, HOUR).await.unwrap(), "{when}");
+}
+
+/// Sessions of one owner are in many slots.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owners_sessions_are_found_on_every_node() {
+    let store = RedisStore::builder().with_prefix("many").unwrap();
+    let store = store.connect(servers::redis_cluster().url()).await.unwrap();
+    let owner = Owner::from(42);
+    for number in 0..200 {
+        let id = SessionId::from_bytes([number; 16]);
+        store.create(&id, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
+    }
+    assert_eq!(store.list(&owner).await.unwrap().len(), 200);
+    assert_eq!(store.revoke(&owner, Some(&SessionId::from_bytes([7; 16]))).await.unwrap(), 199);
+    assert_eq!(store.list(&owner).await.unwrap().len(), 1);
+}

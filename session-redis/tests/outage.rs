@@ -1,0 +1,304 @@
+//! A server that is gone, slow, full or not the one that writes: a typed error in time, and then the store works again.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use session_conformance::servers;
+use session_core::{Expiry, Owner, SessionId, Store, StoreError};
+use session_redis::{RedisStore, redis};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry, failures};
+
+/// How long the stores of these tests wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+fn is_unavailable(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable { backend: "redis", .. } | StoreError::TimedOut { backend: "redis", .. })
+}
+
+/// All operations fail, each in time.
+async fn all_fail(store: &RedisStore) {
+    let start = Instant::now();
+    for (name, error) in failures(store).await {
+        assert!(is_unavailable(&error), "{name}: {error:?}");
+    }
+    // No operation is of more than three round trips.
+    assert!(start.elapsed() < 8 * 3 * TIMEOUT, "they took {:?}", start.elapsed());
+}
+
+/// The session that was there is still there, and can be written.
+async fn works(store: &RedisStore) {
+    let loaded = store.load(&ID).await.unwrap().unwrap_or_else(|| panic!("the session has gone"));
+    assert!(store.replace(&ID, loaded.revision, entry(OLD), Expiry::Extend(HOUR)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_server_that_was_killed_and_started_again_needs_no_restart_of_ours() {
+    let server = servers::own_redis(&[]);
+    let store = support::store(&server, TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    for _ in 0..2 {
+        server.kill();
+        all_fail(&store).await;
+        server.start();
+        works(&store).await;
+    }
+}
+
+#[tokio::test]
+async fn a_restart_that_nobody_notices_costs_no_error() {
+    let server = servers::own_redis(&[]);
+    let store = support::store(&server, TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    server.kill();
+    server.start();
+    works(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stalls_is_a_time_out() {
+    let server = servers::own_redis(&[]);
+    let store = support::store(&server, TIMEOUT / 4).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    server.pause();
+    for (name, error) in failures(&store).await {
+        assert!(matches!(error, StoreError::TimedOut { .. }), "{name}: {error:?}");
+    }
+    server.resume();
+    // What was asked has still been done: that a write has timed out does not say that it was not applied.
+    assert_eq!(store.load(&SessionId::from_bytes([7; 16])).await.unwrap().unwrap().revision, NEW);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.ok();
+    works(&store).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_before_the_write_leaves_the_session_as_it_was() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    ask::<()>(&mut admin, &["CLIENT", "PAUSE", "60000", "WRITE"]).await;
+    let writing = store.clone();
+    let writing = tokio::spawn(async move { writing.replace(&ID, OLD, entry(NEW), Expiry::Extend(HOUR)).await });
+    wait_for_blocked(&mut admin).await;
+    ask::<()>(&mut admin, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    ask::<()>(&mut admin, &["CLIENT", "UNPAUSE"]).await;
+    let error = writing.await.unwrap().unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, OLD, "the write was sent again");
+    works(&store).await;
+}
+
+/// Hands on what the store sends, and keeps the server's answers back once it is told to. It ends with its listener.
+async fn proxy(server: String, silent: Arc<AtomicBool>) -> (String, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let proxy = tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (address, silent) = (server.clone(), Arc::clone(&silent));
+            connections.spawn(async move {
+                let mut server = TcpStream::connect(address).await.unwrap();
+                let (mut asks, mut is_told) = client.split();
+                let (mut answers, mut is_asked) = server.split();
+                let answering = async {
+                    let mut answer = vec![0; 4096];
+                    loop {
+                        let length = answers.read(&mut answer).await.unwrap_or(0);
+                        // The answer to a write is lost, and the connection with it.
+                        if length == 0 || silent.swap(false, Ordering::SeqCst) {
+                            break;
+                        }
+                        is_told.write_all(&answer[..length]).await.unwrap();
+                    }
+                };
+                tokio::select! {
+                    _ = tokio::io::copy(&mut asks, &mut is_asked) => {}
+                    () = answering => {}
+                }
+            });
+        }
+    });
+    (url, proxy)
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_after_the_write_has_written_once() {
+    let server = servers::own_redis(&[]);
+    let silent = Arc::new(AtomicBool::new(false));
+    let address = server.url().rsplit('/').next().unwrap().to_owned();
+    let (url, proxy) = proxy(address, Arc::clone(&silent)).await;
+    let store = RedisStore::connect(&url).await.unwrap();
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    assert!(!store.replace(&ID, NEW, entry(NEW), Expiry::Keep).await.unwrap());
+    let mut admin = admin(server.url()).await;
+    let before = evaluated(&mut admin).await;
+
+    silent.store(true, Ordering::SeqCst);
+    let error = store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, NEW);
+    assert_eq!(evaluated(&mut admin).await, before + 1, "the write was sent again");
+
+    // A read whose answer is lost is asked again.
+    silent.store(true, Ordering::SeqCst);
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, NEW);
+    proxy.abort();
+}
+
+async fn evaluated(admin: &mut redis::aio::MultiplexedConnection) -> u64 {
+    let stats: redis::InfoDict = ask(admin, &["INFO", "commandstats"]).await;
+    let line: String = stats.get("cmdstat_evalsha").unwrap();
+    line.split(['=', ',']).nth(1).unwrap().parse().unwrap()
+}
+
+/// Until a client's command waits for the end of a pause.
+async fn wait_for_blocked(admin: &mut redis::aio::MultiplexedConnection) {
+    let start = Instant::now();
+    while ask::<redis::InfoDict>(admin, &["INFO", "clients"]).await.get("blocked_clients") != Some(1_u64) {
+        assert!(start.elapsed() < Duration::from_secs(20), "the write did not arrive");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_was_cut_is_made_again_by_itself() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, TIMEOUT).await, admin(server.url()).await);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    for _ in 0..5 {
+        ask::<()>(&mut admin, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+        // A read is sent again, so it never fails.
+        works(&store).await;
+    }
+}
+
+#[tokio::test]
+async fn scripts_that_the_server_has_forgotten_are_sent_again() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, TIMEOUT).await, admin(server.url()).await);
+    let owner = Owner::from(42);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    for (old, new) in [(OLD, NEW), (NEW, OLD)] {
+        ask::<()>(&mut admin, &["SCRIPT", "FLUSH"]).await;
+        let other = SessionId::from_bytes([7; 16]);
+        store.create(&other, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
+        assert!(store.replace(&ID, old, entry(new), Expiry::Keep).await.unwrap());
+        assert!(store.touch(&ID, new, HOUR).await.unwrap());
+        assert!(store.delete(&other, OLD).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_refuses_to_grow_and_lets_sessions_end() {
+    let server = servers::own_redis(&["--maxmemory", "6mb"]);
+    let store = support::store(&server, 20 * TIMEOUT).await;
+    let (id, payload) = (|number: u128| SessionId::from_bytes(number.to_be_bytes()), vec![7; 20_000]);
+    let mut full = 0;
+    let error = loop {
+        match store.create(&id(full), entry(OLD).with_payload(&payload), HOUR, HOUR).await {
+            Ok(()) => full += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert!(full > 0, "the server was full from the start");
+    assert_eq!(store.load(&id(full)).await.unwrap(), None, "half a session was made");
+    let error = store.replace(&id(0), OLD, entry(NEW).with_payload(&payload), Expiry::Keep).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    for number in 0..full {
+        let loaded = store.load(&id(number)).await.unwrap().unwrap();
+        assert_eq!((loaded.revision, loaded.payload.len()), (OLD, payload.len()), "session {number} of {full}");
+    }
+    assert!(store.touch(&id(0), OLD, HOUR).await.unwrap());
+    for number in 0..full {
+        assert!(store.delete(&id(number), OLD).await.unwrap());
+    }
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_only_reads_is_unavailable_for_writes() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, TIMEOUT).await, admin(server.url()).await);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    ask::<()>(&mut admin, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    let error = store.touch(&ID, OLD, HOUR).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    ask::<()>(&mut admin, &["REPLICAOF", "NO", "ONE"]).await;
+    works(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_with_another_script_is_unavailable() {
+    let server = servers::own_redis(&["--busy-reply-threshold", "10"]);
+    let (store, mut killer) = (support::store(&server, TIMEOUT).await, admin(server.url()).await);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let mut runner = admin(server.url()).await;
+    let endless = tokio::spawn(async move {
+        let endless: redis::RedisResult<()> =
+            redis::cmd("EVAL").arg("while true do end").arg(0).query_async(&mut runner).await;
+        endless
+    });
+    let start = Instant::now();
+    let error = loop {
+        match store.load(&ID).await {
+            Ok(_) => assert!(start.elapsed() < Duration::from_secs(20), "the script has not begun"),
+            Err(error) => break error,
+        }
+    };
+    assert!(is_unavailable(&error), "{error:?}");
+    all_fail(&store).await;
+    ask::<()>(&mut killer, &["SCRIPT", "KILL"]).await;
+    endless.await.unwrap().unwrap_err();
+    works(&store).await;
+}
+
+#[tokio::test]
+async fn a_future_that_is_dropped_in_flight_leaves_a_connection_that_works() {
+    let server = servers::own_redis(&[]);
+    let store = support::store(&server, 20 * TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, 2 * HOUR).await.unwrap();
+    server.pause();
+    for _ in 0..50 {
+        let mut write = pin!(store.touch(&ID, OLD, HOUR));
+        let polled = std::future::poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
+        assert!(polled.is_pending(), "a server that stands still has answered");
+        tokio::task::yield_now().await;
+    }
+    server.resume();
+    // Each answer goes to whom it belongs.
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, OLD);
+    assert!(!store.touch(&ID, NEW, HOUR).await.unwrap());
+    works(&store).await;
+}
+
+#[tokio::test]
+async fn connecting_says_at_once_what_is_wrong() {
+    let server = servers::own_redis(&["--requirepass", "a-password"]);
+    let port = server.url().rsplit(':').next().unwrap();
+    let error = RedisStore::connect(server.url()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "no password: {error:?}");
+    let error = RedisStore::connect(&format!("redis://:wrong@127.0.0.1:{port}")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "a wrong password: {error:?}");
+    RedisStore::connect(&format!("redis://:a-password@127.0.0.1:{port}")).await.unwrap();
+    let error = RedisStore::connect("no address").await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "no URL: {error:?}");
+    server.kill();
+    let error = RedisStore::connect(server.url()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "no server: {error:?}");
+}

@@ -1,0 +1,166 @@
+//! What each operation costs, counted by the server.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use session_conformance::servers;
+use session_core::{Expiry, Owner, SessionId, Store};
+use session_redis::redis::{InfoDict, aio::MultiplexedConnection};
+
+use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry};
+
+/// How often the server has read from a connection. A pipeline that is sent at once is read at once.
+async fn reads(admin: &mut MultiplexedConnection) -> u64 {
+    ask::<InfoDict>(admin, &["INFO", "stats"]).await.get("total_reads_processed").unwrap()
+}
+
+/// How often each command was called, also from within scripts.
+async fn calls(admin: &mut MultiplexedConnection, command: &str) -> u64 {
+    let stats: InfoDict = ask(admin, &["INFO", "commandstats"]).await;
+    let line: String = stats.get(&format!("cmdstat_{command}")).unwrap_or_default();
+    let calls = line.split(',').find_map(|field| field.strip_prefix("calls="));
+    calls.map_or(0, |calls| calls.parse().unwrap())
+}
+
+#[tokio::test]
+async fn each_operation_costs_one_round_trip_and_an_owner_one_more() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let (owner, other) = (Owner::from(42), SessionId::from_bytes([43; 16]));
+    let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+    let owned = |revision| entry(revision).with_owner(Some(&owner));
+    // The scripts are with the server from now on.
+    store.create(&ID, owned(OLD), HOUR, HOUR).await.unwrap();
+    store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap();
+    store.touch(&ID, NEW, HOUR).await.unwrap();
+    store.delete(&ID, NEW).await.unwrap();
+
+    macro_rules! costs {
+        ($trips:literal, $operation:expr) => {
+            let before = reads(&mut admin).await;
+            assert!($operation.await.is_ok(), stringify!($operation));
+            // The question itself is one of them.
+            assert_eq!(reads(&mut admin).await - before - 1, $trips, stringify!($operation));
+        };
+    }
+    costs!(1, store.create(&ID, entry(OLD), HOUR, HOUR));
+    costs!(1, store.load(&ID));
+    costs!(1, store.replace(&ID, OLD, entry(NEW), Expiry::Keep));
+    costs!(1, store.replace(&ID, NEW, entry(OLD), Expiry::Extend(HOUR)));
+    costs!(1, store.replace(&ID, OLD, entry(NEW), restart));
+    costs!(1, store.touch(&ID, NEW, HOUR));
+    costs!(1, store.delete(&ID, NEW));
+    costs!(1, store.load(&ID));
+    costs!(2, store.create(&ID, owned(OLD), HOUR, HOUR));
+    costs!(1, store.replace(&ID, OLD, owned(NEW), Expiry::Extend(HOUR)));
+    costs!(2, store.replace(&ID, NEW, owned(OLD), restart));
+    costs!(2, store.create(&other, owned(OLD), HOUR, HOUR));
+    costs!(2, store.list(&owner));
+    costs!(2, store.delete(&other, OLD));
+    costs!(3, store.revoke(&owner, None));
+    costs!(0, store.purge(10));
+}
+
+#[tokio::test]
+async fn a_load_on_one_node_runs_no_script() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let before = (calls(&mut admin, "evalsha").await, calls(&mut admin, "get").await);
+    store.load(&ID).await.unwrap().unwrap();
+    assert_eq!((calls(&mut admin, "evalsha").await, calls(&mut admin, "get").await), (before.0, before.1 + 1));
+}
+
+#[tokio::test]
+async fn nothing_walks_over_all_keys() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let owner = Owner::from(42);
+    store.create(&ID, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
+    store.list(&owner).await.unwrap();
+    store.purge(10).await.unwrap();
+    store.revoke(&owner, None).await.unwrap();
+    for command in ["keys", "scan", "zscan", "randomkey"] {
+        assert_eq!(calls(&mut admin, command).await, 0, "{command}");
+    }
+}
+
+/// What a session leaves in the server when it is gone, the longest time it is there, and how long that is.
+#[tokio::test]
+async fn a_deleted_session_leaves_nothing_behind() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let owner = Owner::from(42);
+    for _ in 0..2 {
+        store.create(&ID, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
+        assert_eq!(ask::<u64>(&mut admin, &["DBSIZE"]).await, 2);
+        let kept: i64 = ask(&mut admin, &["TTL", "sessions:o:42"]).await;
+        assert!((7190..=7200).contains(&kept), "the index is kept for {kept} seconds");
+        assert!(store.delete(&ID, OLD).await.unwrap());
+        assert_eq!(ask::<u64>(&mut admin, &["DBSIZE"]).await, 0);
+    }
+}
+
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn on_a_cluster_too_each_operation_is_one_command() {
+    let server = servers::redis_cluster();
+    let store = session_redis::RedisStore::builder().with_prefix("counted").unwrap();
+    let store = store.connect(server.url()).await.unwrap();
+    let mut nodes = Vec::new();
+    for node in server.url().rsplit('/').next().unwrap().split(',') {
+        nodes.push(admin(&format!("redis://{node}")).await);
+    }
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    store.load(&ID).await.unwrap();
+    store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap();
+    store.touch(&ID, NEW, HOUR).await.unwrap();
+    store.delete(&ID, NEW).await.unwrap();
+    macro_rules! costs_one {
+        ($operation:expr) => {
+            let mut counted = Vec::new();
+            for node in &mut nodes {
+                counted.push(calls(node, "evalsha").await);
+            }
+            assert!($operation.await.is_ok(), stringify!($operation));
+            let mut more = 0;
+            for (node, before) in nodes.iter_mut().zip(counted) {
+                more += calls(node, "evalsha").await - before;
+            }
+            assert_eq!(more, 1, stringify!($operation));
+        };
+    }
+    costs_one!(store.create(&ID, entry(OLD), HOUR, HOUR));
+    costs_one!(store.load(&ID));
+    costs_one!(store.replace(&ID, OLD, entry(NEW), Expiry::Keep));
+    costs_one!(store.touch(&ID, NEW, HOUR));
+    costs_one!(store.delete(&ID, NEW));
+}
+
+#[tokio::test]
+async fn the_rights_that_the_readme_names_are_enough() {
+    let server = servers::own_redis(&[]);
+    let mut admin = admin(server.url()).await;
+    let rights = "+get +getrange +set +setrange +del +pexpireat +pexpiretime +time +zadd +zrange +zrem +zremrangebyscore \
+                  +eval +evalsha";
+    for (user, keys, more) in [("able", "~sessions:*", "+info"), ("barely", "~sessions:*", "+ping")] {
+        let mut words = vec!["ACL", "SETUSER", user, "on", ">a-password", keys, more];
+        words.extend(rights.split_whitespace());
+        ask::<()>(&mut admin, &words).await;
+        let url = server.url().replace("//", &format!("//{user}:a-password@"));
+        let store = session_redis::RedisStore::connect(&url).await.unwrap();
+        let owner = Owner::from(42);
+        let owned = |revision| entry(revision).with_owner(Some(&owner));
+        let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+        store.create(&ID, owned(OLD), HOUR, HOUR).await.unwrap();
+        assert!(store.replace(&ID, OLD, owned(NEW), restart).await.unwrap());
+        assert!(store.touch(&ID, NEW, HOUR).await.unwrap());
+        assert_eq!(store.list(&owner).await.unwrap().len(), 1);
+        assert_eq!(store.revoke(&owner, None).await.unwrap(), 1);
+        assert_eq!(store.load(&ID).await.unwrap(), None);
+        store.create(&ID, owned(OLD), HOUR, HOUR).await.unwrap();
+        assert!(store.delete(&ID, OLD).await.unwrap());
+    }
+    assert_eq!(ask::<u64>(&mut admin, &["DBSIZE"]).await, 0);
+}

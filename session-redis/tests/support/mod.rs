@@ -1,0 +1,63 @@
+//! What the tests have in common.
+
+use std::time::Duration;
+
+use session_conformance::servers::Server;
+use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
+use session_redis::{
+    RedisStore,
+    redis::{self, Cmd, FromRedisValue, aio::MultiplexedConnection},
+};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const ID: SessionId = SessionId::from_bytes([42; 16]);
+pub(crate) const OLD: Revision = Revision::from_bytes([1; 8]);
+pub(crate) const NEW: Revision = Revision::from_bytes([2; 8]);
+
+pub(crate) fn entry(revision: Revision) -> Entry<'static> {
+    Entry::new(revision, b"payload")
+}
+
+/// The name of the session's key.
+#[allow(dead_code, reason = "not every file of tests looks behind the store")]
+pub(crate) fn key(id: &SessionId) -> String {
+    format!("sessions:s:{id}")
+}
+
+/// A connection of an operator's.
+pub(crate) async fn admin(url: &str) -> MultiplexedConnection {
+    redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
+}
+
+pub(crate) async fn ask<T: FromRedisValue>(connection: &mut MultiplexedConnection, command: &[&str]) -> T {
+    let mut words = Cmd::new();
+    words.arg(command);
+    words.query_async(connection).await.unwrap()
+}
+
+/// A store that waits so long for an answer.
+#[allow(dead_code, reason = "not every file of tests waits")]
+pub(crate) async fn store(server: &Server, timeout: Duration) -> RedisStore {
+    RedisStore::builder().with_timeout(timeout).connect(server.url()).await.unwrap()
+}
+
+/// Every operation once, on the session and an owner; how each failed.
+#[allow(dead_code, reason = "not every file of tests fails")]
+pub(crate) async fn failures(store: &RedisStore) -> Vec<(&'static str, StoreError)> {
+    let owner = Owner::from(42);
+    let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+    let owned = entry(NEW).with_owner(Some(&owner));
+    vec![
+        ("create", store.create(&SessionId::from_bytes([7; 16]), entry(NEW), HOUR, HOUR).await.err()),
+        ("load", store.load(&ID).await.err()),
+        ("keep", store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.err()),
+        ("restart", store.replace(&ID, OLD, owned, restart).await.err()),
+        ("touch", store.touch(&ID, OLD, HOUR).await.err()),
+        ("list", store.list(&owner).await.err()),
+        ("revoke", store.revoke(&owner, None).await.err()),
+        ("delete", store.delete(&ID, OLD).await.err()),
+    ]
+    .into_iter()
+    .map(|(name, error)| (name, error.unwrap_or_else(|| panic!("{name} was answered"))))
+    .collect()
+}
