@@ -50,13 +50,13 @@ impl Inner {
         }
     }
 
-    /// Saves the changes, or touches the session if that is due.
-    pub(crate) async fn save(&self, occasion: Occasion) -> Result<Outcome, Error> {
+    /// Saves the changes because the handler asked for it.
+    pub(crate) async fn save(&self) -> Result<Outcome, Error> {
         let _in_order = self.writing.lock().await;
-        self.save_in_order(occasion).await
+        self.save_in_order(Occasion::Save).await
     }
 
-    /// The same for a caller who holds the lock that puts the writes in order.
+    /// Saves the changes, or touches the session if that is due; the caller holds the lock that puts the writes in order.
     pub(crate) async fn save_in_order(&self, occasion: Occasion) -> Result<Outcome, Error> {
         self.resolve().await?;
         for attempt in 0..MERGES {

@@ -6,9 +6,7 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Device, Error, Exchange, Owner, SessionId,
-    commit::Occasion,
-    format,
+    Device, Error, Exchange, Owner, SessionId, format,
     merge::{MERGES, Overlay, Update, Write, pause, read},
     record::{Data, Record},
     state::{Inner, Live, Standing, State},
@@ -283,7 +281,7 @@ impl Session {
     /// [`Error::Gone`], [`Error::Superseded`]: nothing was saved. [`Error::ResponseSent`] if the session would have to be
     /// created. Else as [`Exchange::commit`].
     pub async fn save(&self) -> Result<(), Error> {
-        self.inner().save(Occasion::Save).await?.kept()
+        self.inner().save().await?.kept()
     }
 
     /// Looks again at what is stored, and puts this request's unsaved changes on top.
