@@ -25,7 +25,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub(crate) addr: SocketAddr,
 
-    /// Where the sessions are: `memory`, or `sqlite:PATH`
+    /// Where the sessions are: `memory`, `sqlite:PATH`, `redis://HOST:PORT`, or some nodes of a cluster as
+    /// `redis+cluster://HOST:PORT,HOST:PORT`
     #[arg(long, default_value_t)]
     pub(crate) store: StoreFlag,
 
@@ -80,6 +81,8 @@ impl Flags {
 pub(crate) enum StoreFlag {
     Memory,
     Sqlite(PathBuf),
+    /// The URL of a node or a cluster.
+    Redis(String),
 }
 
 impl Default for StoreFlag {
@@ -95,7 +98,8 @@ impl FromStr for StoreFlag {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err("a store is `memory` or `sqlite:PATH`"),
+            Some(("redis" | "redis+cluster", _)) => Ok(Self::Redis(text.into())),
+            _ => Err("a store is `memory`, `sqlite:PATH`, `redis://…` or `redis+cluster://…`"),
         }
     }
 }
@@ -105,6 +109,7 @@ impl std::fmt::Display for StoreFlag {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Redis(url) => f.write_str(url),
         }
     }
 }

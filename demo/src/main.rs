@@ -23,6 +23,7 @@ use std::{
 use clap::Parser;
 use session_core::{Keyring, SessionManager, Store};
 use session_memory::MemoryStore;
+use session_redis::RedisStore;
 use session_sqlite::SqliteStore;
 use tokio::net::TcpListener;
 
@@ -83,6 +84,7 @@ async fn open_store(flag: &StoreFlag) -> Result<Arc<dyn Store>, Box<dyn Error>> 
             store.migrate().await?;
             Arc::new(store)
         }
+        StoreFlag::Redis(url) => Arc::new(RedisStore::connect(url).await?),
     })
 }
 
