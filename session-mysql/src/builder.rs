@@ -1,0 +1,130 @@
+//! How a store is set up.
+
+use std::time::Duration;
+
+use session_core::StoreError;
+use sqlx::{
+    ConnectOptions, Error, MySqlConnection, MySqlPool,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+};
+
+use crate::{
+    MysqlStore,
+    error::from_driver,
+    schema::{DEFAULT_TABLE, SETTINGS},
+};
+
+/// The settings of a [`MysqlStore`].
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use session_mysql::MysqlStore;
+///
+/// let store = MysqlStore::builder()
+///     .with_table("admin_sessions")?
+///     .with_timeout(Duration::from_secs(1))
+///     .with_connections(20)
+///     .connect("mysql://app@db.example/shop")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(crate) table: String,
+    pub(crate) timeout: Duration,
+    connections: u32,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self { table: DEFAULT_TABLE.into(), timeout: Duration::from_secs(2), connections: 10 }
+    }
+
+    /// Keeps the sessions in the table of this name, `sessions` by default. Two stores with two tables never meet.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTable`] unless the name consists of at most 48 of the characters `a` to `z`, `0` to `9` and `_`, and does
+    /// not begin with a digit.
+    pub fn with_table(mut self, name: &str) -> Result<Self, InvalidTable> {
+        // Whether the server tells capitals apart depends on its file system.
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let begins_well = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+        if name.len() > 48 || !begins_well || !name.bytes().all(known) {
+            return Err(InvalidTable);
+        }
+        self.table = name.into();
+        Ok(self)
+    }
+
+    /// How long an operation waits for a connection, and then again for the answer, before it fails with
+    /// [`TimedOut`](StoreError::TimedOut): 2 seconds by default, and half a second more for an answer that is under way.
+    ///
+    /// [`connect`](Self::connect) tells the server, too, so that nothing is done after that.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// How many connections [`connect`](Self::connect) makes at most, 10 by default.
+    #[must_use]
+    pub fn with_connections(self, connections: u32) -> Self {
+        Self { connections: connections.max(1), ..self }
+    }
+
+    /// Connects to the server: `mysql://user:password@host:3306/database?ssl-mode=VERIFY_IDENTITY`.
+    ///
+    /// The table must be there: see [`MysqlStore::migrate`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the time-out, [`StoreError::Unavailable`]
+    /// if it cannot be reached or lets nobody in, [`StoreError::Backend`] if the URL is none or there is no such database.
+    pub async fn connect(self, url: &str) -> Result<MysqlStore, StoreError> {
+        let options: MySqlConnectOptions = url.parse().map_err(from_driver)?;
+        // The driver would send these in a statement of its own; they are among our settings.
+        let options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
+        let timeout = self.timeout;
+        let pool = MySqlPoolOptions::new()
+            .max_connections(self.connections)
+            .acquire_timeout(self.timeout)
+            // A round trip for each operation, and no promise: a connection may break a moment later.
+            .test_before_acquire(false)
+            .after_connect(move |connection, _| Box::pin(set_up(connection, timeout)))
+            .connect_with(options.disable_statement_logging())
+            .await
+            .map_err(from_driver)?;
+        Ok(self.with_pool(pool))
+    }
+
+    /// Uses the application's own pool. The table must be there: see [`MysqlStore::migrate`].
+    #[must_use]
+    pub fn with_pool(self, pool: MySqlPool) -> MysqlStore {
+        MysqlStore::from_pool(self, pool)
+    }
+}
+
+/// Tells the server how this store's connections are to be treated.
+async fn set_up(connection: &mut MySqlConnection, timeout: Duration) -> Result<(), Error> {
+    // Whole seconds for locks, and never none at all: that would be no waiting in MariaDB, and refused by MySQL.
+    let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
+    let milliseconds = timeout.as_millis().clamp(1, u32::MAX.into());
+    sqlx::query(SETTINGS)
+        .bind(i64::try_from(seconds.clamp(1, 1 << 20)).unwrap_or(1))
+        .bind(i64::try_from(milliseconds).unwrap_or(1))
+        // Once for each connection: keeping it prepared would be in vain.
+        .persistent(false)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// A table's name is of at most 48 lower-case letters, digits and `_`, and does not begin with a digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a table's name is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
+pub struct InvalidTable;

@@ -1,0 +1,135 @@
+//! One statement, one answer: sending it, waiting for it, and sending it again where nothing has been done.
+
+use std::time::Duration;
+
+use session_core::StoreError;
+use sqlx::{
+    Error, MySql, MySqlConnection, MySqlPool, SqlStr,
+    mysql::{MySqlQueryResult, MySqlRow},
+    pool::PoolConnection,
+};
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{from_driver, from_wait, is_broken, is_undone};
+
+/// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What goes into a statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    Number(i64),
+    Bytes(&'a [u8]),
+    NoBytes,
+}
+
+impl<'a> From<Option<&'a [u8]>> for Value<'a> {
+    fn from(bytes: Option<&'a [u8]>) -> Self {
+        bytes.map_or(Self::NoBytes, Self::Bytes)
+    }
+}
+
+/// What comes back: rows of a read, a result of a write.
+#[derive(Default)]
+struct Answer {
+    rows: Vec<MySqlRow>,
+    result: MySqlQueryResult,
+}
+
+/// Whether a statement may be sent again after a cut connection, on which it may have been applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Write,
+}
+
+/// The pool, and how long to wait.
+pub(crate) struct Client {
+    pool: MySqlPool,
+    timeout: Duration,
+}
+
+impl Client {
+    pub(crate) fn new(pool: MySqlPool, timeout: Duration) -> Self {
+        Self { pool, timeout }
+    }
+
+    pub(crate) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
+        Ok(self.ask(Kind::Read, sql, values).await?.rows)
+    }
+
+    pub(crate) async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<MySqlQueryResult, StoreError> {
+        Ok(self.ask(Kind::Write, sql, values).await?.result)
+    }
+
+    async fn ask(&self, kind: Kind, sql: &SqlStr, values: &[Value<'_>]) -> Result<Answer, StoreError> {
+        let mut lease = self.lease(Instant::now() + self.timeout).await?;
+        let deadline = Instant::now() + self.timeout + GRACE;
+        let mut broken = 0;
+        loop {
+            let answer = send(&mut lease.connection, kind, sql, values);
+            let error = match timeout_at(deadline, answer).await.map_err(from_wait)? {
+                Ok(answer) => {
+                    lease.answered = true;
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            let again = if is_broken(&error) {
+                // After a restart of the server each idle connection is found to be cut, one after the other.
+                broken += 1;
+                kind == Kind::Read && broken <= self.pool.options().get_max_connections()
+            } else {
+                lease.answered = true;
+                is_undone(&error)
+            };
+            if !again || Instant::now() >= deadline {
+                return Err(from_driver(error));
+            }
+            if !lease.answered {
+                lease = self.lease(deadline).await?;
+            }
+            lease.answered = false;
+        }
+    }
+
+    /// A connection, until this instant. The application's own pool may be set to wait longer.
+    pub(crate) async fn lease(&self, until: Instant) -> Result<Lease, StoreError> {
+        let connection = timeout_at(until, self.pool.acquire()).await.map_err(from_wait)?;
+        Ok(Lease { connection: connection.map_err(from_driver)?, answered: false })
+    }
+}
+
+async fn send(
+    connection: &mut MySqlConnection,
+    kind: Kind,
+    sql: &SqlStr,
+    values: &[Value<'_>],
+) -> Result<Answer, Error> {
+    let query = values.iter().fold(sqlx::query(sql.clone()), |query, &value| match value {
+        Value::Number(number) => query.bind(number),
+        Value::Bytes(bytes) => query.bind(bytes),
+        Value::NoBytes => query.bind(None::<&[u8]>),
+    });
+    Ok(match kind {
+        Kind::Read => Answer { rows: query.fetch_all(connection).await?, ..Answer::default() },
+        Kind::Write => Answer { result: query.execute(connection).await?, ..Answer::default() },
+    })
+}
+
+/// A connection that is closed, and not used again, unless its answer has come.
+///
+/// What was sent on it is done wholly or not at all, whoever hears the answer. But to wait for the answer, as the pool
+/// would, may take as long as a server is silent, and all that time the pool would be a connection short.
+pub(crate) struct Lease {
+    pub(crate) connection: PoolConnection<MySql>,
+    answered: bool,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.connection.close_on_drop();
+        }
+    }
+}

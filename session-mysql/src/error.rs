@@ -1,0 +1,88 @@
+//! What the driver says, in the words of the contract.
+
+use session_core::StoreError;
+use sqlx::{Error, mysql::MySqlDatabaseError};
+
+const BACKEND: &str = "mysql";
+
+/// The numbers of the servers' errors: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
+/// <https://mariadb.com/kb/en/mariadb-error-code-reference/>. Below 1900 they are the same in both.
+mod number {
+    pub(super) const RECORD_CHANGED: u16 = 1020;
+    pub(super) const SHUTDOWN: u16 = 1053;
+    pub(super) const LOCK_WAIT: u16 = 1205;
+    pub(super) const DEADLOCK: u16 = 1213;
+    pub(super) const INTERRUPTED: u16 = 1317;
+    pub(super) const KILLED_MARIADB: u16 = 1927;
+    pub(super) const STATEMENT_TIME_MARIADB: u16 = 1969;
+    pub(super) const STATEMENT_TIME_MYSQL: u16 = 3024;
+    pub(super) const IDLE_TOO_LONG_MYSQL: u16 = 4031;
+}
+
+/// The store's error for the driver's.
+pub(crate) fn from_driver(error: Error) -> StoreError {
+    match &error {
+        Error::PoolTimedOut => StoreError::timed_out(BACKEND, error),
+        Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) | Error::Tls(_) => {
+            StoreError::unavailable(BACKEND, error)
+        }
+        // The columns are the store's own: who finds others reads a row that the store has not written.
+        Error::ColumnDecode { .. } | Error::Decode(_) => StoreError::corrupt(BACKEND, error),
+        Error::Database(_) => match answered(&error) {
+            // The statement's or the lock's time was over, or others were in the way until the store's was.
+            number::LOCK_WAIT
+            | number::DEADLOCK
+            | number::RECORD_CHANGED
+            | number::STATEMENT_TIME_MARIADB
+            | number::STATEMENT_TIME_MYSQL => StoreError::timed_out(BACKEND, error),
+            // A server that stops, or somebody who ended the connection or the statement.
+            number::SHUTDOWN | number::INTERRUPTED | number::KILLED_MARIADB | number::IDLE_TOO_LONG_MYSQL
+            // No memory or space; too many connections; hosts and users that are not let in.
+            | 1021 | 1037 | 1038 | 1041 | 1114 | 1040 | 1203 | 1226 | 1129 | 1130 | 1044 | 1045 | 1698
+            // Read only; a node of a cluster that is not ready.
+            | 1290 | 1792 | 1836 | 1047 => StoreError::unavailable(BACKEND, error),
+            // The server's own word for it; and a number that is out of range can only be the row's.
+            1034 | 1194 | 1712 | 1690 => StoreError::corrupt(BACKEND, error),
+            _ => StoreError::backend(BACKEND, error),
+        },
+        _ => StoreError::backend(BACKEND, error),
+    }
+}
+
+/// Whether the server says that it has applied nothing and that the statement may be sent again.
+///
+/// A deadlock's victim is rolled back as a whole. After the other two only the statement is, and that is all there is.
+pub(crate) fn is_undone(error: &Error) -> bool {
+    matches!(answered(error), number::DEADLOCK | number::LOCK_WAIT | number::RECORD_CHANGED)
+}
+
+/// Whether the connection is of no more use: cut, or ended by the server's last word on it.
+pub(crate) fn is_broken(error: &Error) -> bool {
+    matches!(error, Error::Io(_) | Error::WorkerCrashed | Error::Protocol(_))
+        || matches!(answered(error), number::SHUTDOWN | number::KILLED_MARIADB | number::IDLE_TOO_LONG_MYSQL)
+}
+
+/// The number of the server's error; 0 if it is not the server's.
+fn answered(error: &Error) -> u16 {
+    let answer = error.as_database_error().and_then(|answer| answer.try_downcast_ref::<MySqlDatabaseError>());
+    answer.map_or(0, MySqlDatabaseError::number)
+}
+
+/// The store's error for a wait that took too long.
+pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
+    StoreError::timed_out(BACKEND, elapsed)
+}
+
+/// A row that cannot be one of this store's.
+pub(crate) fn foreign_row(why: &'static str) -> StoreError {
+    StoreError::corrupt(BACKEND, Foreign(why))
+}
+
+/// An answer that no statement of this store's has.
+pub(crate) fn foreign_answer(why: &'static str) -> StoreError {
+    StoreError::backend(BACKEND, Foreign(why))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Foreign(&'static str);

@@ -1,0 +1,272 @@
+//! The store: one statement an operation.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
+use sqlx::{Decode, MySql, MySqlPool, Row, SqlStr, Type, mysql::MySqlRow};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    Builder, PurgeTask,
+    client::{Client, Value},
+    error::{foreign_answer, foreign_row, from_driver, from_wait},
+    purge,
+    schema::{FOUND, LOCK, MADE, PATIENCE, Statements},
+};
+
+/// How long making the table may take: longer than an operation, since others may be making it.
+const MIGRATION: Duration = Duration::from_secs(90);
+
+/// Sessions in a MySQL or MariaDB table. Cloning makes another handle on the same pool.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use session_mysql::MysqlStore;
+///
+/// let store = MysqlStore::connect("mysql://app@db.example/shop").await?;
+/// store.migrate().await?;
+/// let purge = store.purge_every(Duration::from_secs(60));
+/// // … at shutdown:
+/// purge.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct MysqlStore(Arc<Inner>);
+
+struct Inner {
+    table: String,
+    sql: Statements,
+    client: Client,
+}
+
+impl MysqlStore {
+    /// Connects with the default settings; the table is `sessions`, and must be there: see [`migrate`](Self::migrate).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the time-out, [`StoreError::Unavailable`]
+    /// if it cannot be reached or lets nobody in, [`StoreError::Backend`] if the URL is none or there is no such database.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::builder().connect(url).await
+    }
+
+    /// Uses the application's own pool, and the table `sessions` in it. The table must be there: see
+    /// [`migrate`](Self::migrate).
+    ///
+    /// The pool's connections must have `autocommit` on. They should be in `READ COMMITTED`, and wait for locks no longer
+    /// than the store does; the README says why.
+    #[must_use]
+    pub fn new(pool: MySqlPool) -> Self {
+        Self::builder().with_pool(pool)
+    }
+
+    /// The settings, to change some before [`connect`](Builder::connect).
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn from_pool(builder: Builder, pool: MySqlPool) -> Self {
+        let Builder { table, timeout, .. } = builder;
+        let sql = Statements::of(&table);
+        Self(Arc::new(Inner { table, sql, client: Client::new(pool, timeout) }))
+    }
+
+    /// Makes the table if it is not there: [`SCHEMA`](crate::SCHEMA), under the table's name. It may be called again, and by
+    /// many processes at once. Where the table is there, it needs no right to make one.
+    ///
+    /// # Errors
+    ///
+    /// Any but [`StoreError::AlreadyExists`], if the database fails; what is missing is made by the next call.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let there = self.0.client.read(&self.0.sql.is_there, &[]).await?;
+        if there.first().map(|row| column::<i64>(row, 0)).transpose()? == Some(1) {
+            return Ok(());
+        }
+        let deadline = Instant::now() + MIGRATION;
+        timeout_at(deadline, self.make_table(deadline)).await.map_err(from_wait)?
+    }
+
+    async fn make_table(&self, deadline: Instant) -> Result<(), StoreError> {
+        // It is closed afterwards, whatever happens, and so the lock goes, too.
+        let mut lease = self.0.client.lease(deadline).await?;
+        let connection = &mut *lease.connection;
+        sqlx::raw_sql(PATIENCE).execute(&mut *connection).await.map_err(from_driver)?;
+        let locked = sqlx::raw_sql(LOCK).fetch_one(&mut *connection).await.map_err(from_driver)?;
+        if column::<i64>(&locked, 0)? != 1 {
+            return Err(from_driver(sqlx::Error::PoolTimedOut));
+        }
+        sqlx::raw_sql(self.0.sql.schema.clone()).execute(connection).await.map(drop).map_err(from_driver)
+    }
+
+    /// Starts a task that purges now, and then each time so much time has passed. It tells the log of an error and goes
+    /// on.
+    ///
+    /// # Panics
+    ///
+    /// If it is not called within a tokio runtime.
+    #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
+    pub fn purge_every(&self, interval: Duration) -> PurgeTask {
+        purge::start(self.clone(), interval)
+    }
+
+    /// Whether the statement has found its row, and has written it.
+    async fn found(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<bool, StoreError> {
+        Ok(self.0.client.write(sql, values).await?.last_insert_id() == FOUND)
+    }
+
+    /// How many rows the statement has deleted: no flag changes that.
+    async fn deleted(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        Ok(self.0.client.write(sql, values).await?.rows_affected())
+    }
+}
+
+impl fmt::Debug for MysqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MysqlStore").field("table", &self.0.table).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for MysqlStore {
+    async fn create(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+    ) -> Result<(), StoreError> {
+        let (expires_in, ends_in) = (microseconds(expires_in.min(ends_in)), microseconds(ends_in));
+        let values = [
+            Value::Bytes(id.as_bytes()),
+            number(entry.revision),
+            Value::Bytes(entry.payload),
+            entry.owner.map(Owner::as_bytes).into(),
+            expires_in,
+            ends_in,
+            expires_in,
+        ];
+        match self.0.client.write(&self.0.sql.create, &values).await?.last_insert_id() {
+            MADE => Ok(()),
+            FOUND => Err(StoreError::AlreadyExists),
+            _ => Err(foreign_answer("the answer does not tell whether the session was there")),
+        }
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        let rows = self.0.client.read(&self.0.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
+        rows.first().map(loaded).transpose()
+    }
+
+    async fn replace(
+        &self,
+        id: &SessionId,
+        expected: Revision,
+        entry: Entry<'_>,
+        expiry: Expiry,
+    ) -> Result<bool, StoreError> {
+        let [id, expected] = [Value::Bytes(id.as_bytes()), number(expected)];
+        let [revision, payload] = [number(entry.revision), Value::Bytes(entry.payload)];
+        let sql = &self.0.sql;
+        match expiry {
+            Expiry::Keep => self.found(&sql.keep, &[revision, payload, id, expected]).await,
+            Expiry::Extend(expires_in) => {
+                let expires_in = microseconds(expires_in);
+                self.found(&sql.extend, &[revision, payload, expires_in, expires_in, id, expected]).await
+            }
+            Expiry::Restart { expires_in, ends_in } => {
+                let (expires_in, ends_in) = (microseconds(expires_in.min(ends_in)), microseconds(ends_in));
+                let owner = entry.owner.map(Owner::as_bytes).into();
+                let values = [revision, payload, owner, expires_in, expires_in, ends_in, id, expected];
+                self.found(&sql.restart, &values).await
+            }
+        }
+    }
+
+    async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
+        let expires_in = microseconds(expires_in);
+        let values = [expires_in, expires_in, Value::Bytes(id.as_bytes()), number(expected)];
+        self.found(&self.0.sql.touch, &values).await
+    }
+
+    async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
+        Ok(self.deleted(&self.0.sql.delete, &[Value::Bytes(id.as_bytes()), number(expected)]).await? == 1)
+    }
+
+    async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
+        let rows = self.0.client.read(&self.0.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
+        let session = |row: &MySqlRow| {
+            let id: Vec<u8> = column(row, "id")?;
+            let id = id.try_into().map_err(|_| foreign_row("an id is not of 16 bytes"))?;
+            Ok((SessionId::from_bytes(id), loaded(row)?))
+        };
+        rows.iter().map(session).collect()
+    }
+
+    async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
+        let keep = keep.map(|id| &id.as_bytes()[..]).into();
+        self.deleted(&self.0.sql.revoke, &[Value::Bytes(owner.as_bytes()), keep]).await
+    }
+
+    async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
+        if limit == 0 {
+            return Ok(0);
+        }
+        let sql = &self.0.sql;
+        loop {
+            let rows = self.0.client.read(&sql.window, &[]).await?;
+            let window = rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))?;
+            let last: Option<i64> = window.try_get("sweep_at").map_err(from_driver)?;
+            let until = Value::Number(last.map_or_else(|| column(window, "now"), Ok)?);
+            let deleted = self.deleted(&sql.purge, &[until, Value::Number(limit.into())]).await?;
+            if deleted < limit.into() {
+                self.0.client.write(&sql.move_on, &[until]).await?;
+            }
+            // Where all of a window have been touched meanwhile, expired ones may come behind it.
+            if deleted > 0 || last.is_none() {
+                return Ok(deleted);
+            }
+        }
+    }
+}
+
+/// What the row holds.
+fn loaded(row: &MySqlRow) -> Result<Loaded, StoreError> {
+    let (expires_in, ends_in): (i64, i64) = (column(row, "expires_in")?, column(row, "ends_in")?);
+    let (Ok(live), Ok(lives)) = (u64::try_from(expires_in), u64::try_from(ends_in)) else {
+        return Err(foreign_row("the session has ended before its expiry"));
+    };
+    if live > lives {
+        return Err(foreign_row("the expiry is past the end"));
+    }
+    Ok(Loaded {
+        revision: Revision::from_bytes(column::<i64>(row, "revision")?.to_be_bytes()),
+        payload: Bytes::from(column::<Vec<u8>>(row, "payload")?),
+        expires_in: Duration::from_micros(live),
+        ends_in: Duration::from_micros(lives),
+    })
+}
+
+/// The driver reads NULL as an error of its own; here it is a row of somebody else's.
+fn column<'r, T>(row: &'r MySqlRow, index: impl sqlx::ColumnIndex<MySqlRow>) -> Result<T, StoreError>
+where
+    T: Decode<'r, MySql> + Type<MySql>,
+{
+    row.try_get::<Option<T>, _>(index).map_err(from_driver)?.ok_or_else(|| foreign_row("a column is null"))
+}
+
+fn number(revision: Revision) -> Value<'static> {
+    Value::Number(i64::from_be_bytes(*revision.as_bytes()))
+}
+
+/// Whole microseconds, at most 2^43 milliseconds (279 years), so that adding them to any instant never overflows.
+fn microseconds(time: Duration) -> Value<'static> {
+    const LONGEST: i64 = (1 << 43) * 1000;
+    Value::Number(i64::try_from(time.as_micros()).unwrap_or(LONGEST).min(LONGEST))
+}

@@ -1,0 +1,46 @@
+//! The contract of a session store, on MySQL or MariaDB: over connections of its own, and in an application's pool.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use session_conformance::{Subject, async_trait, servers};
+use session_mysql::{MysqlStore, sqlx::mysql::MySqlPoolOptions};
+
+/// One database for all namespaces, each of which is a table.
+struct Mysql {
+    in_the_applications_pool: bool,
+}
+
+#[async_trait]
+impl Subject for Mysql {
+    type Store = MysqlStore;
+
+    async fn open(&self, namespace: &str) -> MysqlStore {
+        let (url, wait) = (servers::mysql().url(), Duration::from_secs(10));
+        // The tests run at once, and the server has connections for all of them.
+        let builder = MysqlStore::builder().with_table(namespace).unwrap().with_connections(5).with_timeout(wait);
+        let store = if self.in_the_applications_pool {
+            // Everything as the driver and the server come, REPEATABLE READ included.
+            let pool = MySqlPoolOptions::new().max_connections(5).connect(url).await.unwrap();
+            builder.with_pool(pool)
+        } else {
+            builder.connect(url).await.unwrap()
+        };
+        store.migrate().await.unwrap();
+        store
+    }
+
+    /// The server's clock is the system's: it cannot be moved.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+mod over_connections_of_its_own {
+    session_conformance::store_tests!(super::Mysql { in_the_applications_pool: false });
+}
+
+mod in_the_applications_pool {
+    session_conformance::store_tests!(super::Mysql { in_the_applications_pool: true });
+}
