@@ -134,13 +134,14 @@ const REVOKE: &str = concat!(
 
 // A row whose `sweep_at` has come may have been touched since: it is moved to where it expires now. However many of them
 // there are, one statement takes up no more than 500 rows, or the limit. Nothing here waits, so its instant is not stale.
+// Arrays, because the server would read a table of some thousand rows as a whole to join it with 500.
 const PURGE: &str = concat!(
     "WITH l AS MATERIALIZED (SELECT id, expires_at <= statement_timestamp() AS expired ",
     r#"FROM "sessions" WHERE sweep_at <= statement_timestamp() "#,
     "ORDER BY sweep_at LIMIT GREATEST($2, 500) FOR UPDATE SKIP LOCKED), ",
-    "d AS MATERIALIZED (SELECT id FROM l WHERE expired LIMIT $2), ",
-    r#"w AS (DELETE FROM "sessions" AS s USING d WHERE s.id = d.id RETURNING 1), "#,
-    r#"m AS (UPDATE "sessions" AS s SET sweep_at = s.expires_at FROM l WHERE s.id = l.id AND NOT l.expired RETURNING 1) "#,
+    r#"w AS (DELETE FROM "sessions" WHERE id = ANY (ARRAY(SELECT id FROM l WHERE expired LIMIT $2)) RETURNING 1), "#,
+    r#"m AS (UPDATE "sessions" SET sweep_at = expires_at "#,
+    "WHERE id = ANY (ARRAY(SELECT id FROM l WHERE NOT expired)) RETURNING 1) ",
     "SELECT $1::bigint AS nonce, (SELECT count(*) FROM w) AS written, (SELECT count(*) FROM m) AS moved",
 );
 
@@ -192,5 +193,73 @@ impl Statements {
             revoke: text(REVOKE),
             purge: text(PURGE),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use session_conformance::servers;
+    use sqlx::{Connection, PgConnection, Row};
+
+    use super::*;
+
+    /// How the server would go about it, with 20000 sessions of 2000 owners, half of them expired.
+    async fn plans(statements: &[(&SqlStr, &str)]) -> Vec<String> {
+        let mut connection = PgConnection::connect(servers::postgres().url()).await.unwrap();
+        let fill = "SET search_path = pg_temp; INSERT INTO \"devices\" SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), n, \
+            '', (n / 10)::text::bytea, at, at, at FROM generate_series(1, 20000) n, \
+            LATERAL (SELECT now() + (n - 10000) * interval '1 second' AS at) t; ANALYZE \"devices\"";
+        let schema = SCHEMA.replace("\"sessions", "\"devices");
+        sqlx::raw_sql(AssertSqlSafe(["SET search_path = pg_temp; ", &schema, fill].concat()))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let mut plans = Vec::new();
+        for (statement, types) in statements {
+            // The plan for any values, as a prepared statement has it after its first few runs.
+            let values = vec!["NULL"; types.split(',').count()].join(", ");
+            let sql = format!(
+                "SET plan_cache_mode = force_generic_plan; PREPARE it ({types}) AS {}; EXPLAIN EXECUTE it ({values})",
+                statement.as_str()
+            );
+            let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+            plans.push(rows.iter().map(|row| row.get::<String, _>(0) + "\n").collect());
+            sqlx::raw_sql("DEALLOCATE it").execute(&mut connection).await.unwrap();
+        }
+        plans
+    }
+
+    #[tokio::test]
+    async fn load_and_each_write_of_one_session_find_it_by_its_id() {
+        let sql = Statements::of("devices", false);
+        let statements = [
+            (&sql.load, "bigint, bytea"),
+            (&sql.keep, "bigint, bytea, bigint, bigint, bytea"),
+            (&sql.extend, "bigint, bytea, bigint, bigint, bytea, bigint"),
+            (&sql.restart, "bigint, bytea, bigint, bigint, bytea, bigint, bigint, bytea"),
+            (&sql.touch, "bigint, bytea, bigint, bigint"),
+            (&sql.delete, "bigint, bytea, bigint"),
+        ];
+        for plan in plans(&statements).await {
+            assert!(plan.contains("Index Scan using devices_pkey"), "{plan}");
+            assert!(!plan.contains("Seq Scan"), "{plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn list_and_revoke_find_the_owners_sessions_by_their_index() {
+        let sql = Statements::of("devices", false);
+        for plan in plans(&[(&sql.list, "bigint, bytea"), (&sql.revoke, "bigint, bytea, bytea")]).await {
+            assert!(plan.contains("devices_owner"), "{plan}");
+            assert!(!plan.contains("Seq Scan"), "{plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn purge_finds_the_expired_sessions_by_their_index() {
+        let sql = Statements::of("devices", false);
+        let plan = plans(&[(&sql.purge, "bigint, bigint")]).await.remove(0);
+        assert!(plan.contains("Index Scan using devices_sweep_at"), "{plan}");
+        assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");
     }
 }

@@ -1,9 +1,11 @@
-//! The contract of a session store, on PostgreSQL: over connections of its own, in the pooled mode, and behind PgBouncer.
+//! The contract of a session store, on PostgreSQL: over connections of its own, in the pooled mode, behind PgBouncer, and in
+//! the pool of a SeaORM application.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
+use sea_orm::{ConnectOptions, Database};
 use session_conformance::{Subject, async_trait, servers};
 use session_postgres::PostgresStore;
 
@@ -48,4 +50,31 @@ mod behind_pgbouncer_in_transaction_mode {
     use super::*;
 
     session_conformance::store_tests!(Postgres { url: servers::pgbouncer().url(), pooled: false });
+}
+
+struct SeaOrm;
+
+#[async_trait]
+impl Subject for SeaOrm {
+    type Store = PostgresStore;
+
+    async fn open(&self, namespace: &str) -> PostgresStore {
+        let mut options = ConnectOptions::new(servers::postgres().url());
+        options.max_connections(5).sqlx_logging(false);
+        let db = Database::connect(options).await.unwrap();
+        let builder = PostgresStore::builder().with_table(namespace).unwrap().with_timeout(Duration::from_secs(10));
+        let store = builder.with_pool(db.get_postgres_connection_pool().clone());
+        store.migrate().await.unwrap();
+        store
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+mod in_the_pool_of_a_seaorm_application {
+    use super::*;
+
+    session_conformance::store_tests!(SeaOrm);
 }
