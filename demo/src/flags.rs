@@ -25,7 +25,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub(crate) addr: SocketAddr,
 
-    /// Where the sessions are: `memory`, `sqlite:PATH`, `redis://HOST:PORT`, or some nodes of a cluster as
+    /// Where the sessions are: `memory`, `sqlite:PATH`, `postgres://HOST/DATABASE`, or `postgres+pooled://…` through
+    /// PgBouncer in transaction mode, `redis://HOST:PORT`, or some nodes of a cluster as
     /// `redis+cluster://HOST:PORT,HOST:PORT`
     #[arg(long, default_value_t)]
     pub(crate) store: StoreFlag,
@@ -81,6 +82,8 @@ impl Flags {
 pub(crate) enum StoreFlag {
     Memory,
     Sqlite(PathBuf),
+    /// The URL of a server, or of a pooler in front of it.
+    Postgres(String),
     /// The URL of a node or a cluster.
     Redis(String),
 }
@@ -98,8 +101,11 @@ impl FromStr for StoreFlag {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            Some(("postgres" | "postgresql" | "postgres+pooled", _)) => Ok(Self::Postgres(text.into())),
             Some(("redis" | "redis+cluster", _)) => Ok(Self::Redis(text.into())),
-            _ => Err("a store is `memory`, `sqlite:PATH`, `redis://…` or `redis+cluster://…`"),
+            _ => Err(
+                "a store is `memory`, `sqlite:PATH`, `postgres://…`, `postgres+pooled://…`, `redis://…` or `redis+cluster://…`",
+            ),
         }
     }
 }
@@ -109,6 +115,8 @@ impl std::fmt::Display for StoreFlag {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            // The rest may have a password in it.
+            Self::Postgres(_) => f.write_str("postgres"),
             Self::Redis(url) => f.write_str(url),
         }
     }

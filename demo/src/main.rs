@@ -23,6 +23,7 @@ use std::{
 use clap::Parser;
 use session_core::{Keyring, SessionManager, Store};
 use session_memory::MemoryStore;
+use session_postgres::PostgresStore;
 use session_redis::RedisStore;
 use session_sqlite::SqliteStore;
 use tokio::net::TcpListener;
@@ -81,6 +82,11 @@ async fn open_store(flag: &StoreFlag) -> Result<Arc<dyn Store>, Box<dyn Error>> 
         StoreFlag::Memory => Arc::new(MemoryStore::new()),
         StoreFlag::Sqlite(path) => {
             let store = SqliteStore::open(path).await?;
+            store.migrate().await?;
+            Arc::new(store)
+        }
+        StoreFlag::Postgres(url) => {
+            let store = PostgresStore::connect(url).await?;
             store.migrate().await?;
             Arc::new(store)
         }

@@ -106,7 +106,7 @@ fn it_says_what_it_does_not_understand() {
         assert!(!ran.status.success(), "{flags:?}");
         String::from_utf8(ran.stderr).unwrap()
     };
-    assert!(refused(&["--store", "mongodb"]).contains("a store is `memory` or `sqlite:PATH`"));
+    assert!(refused(&["--store", "mongodb"]).contains("a store is `memory`, `sqlite:PATH`"));
     assert!(refused(&["--idle", "soon"]).contains("--idle"));
     assert!(refused(&["--addr", "everywhere"]).contains("--addr"));
     assert!(refused(&["--rotate", "1s", "--grace", "2s"]).contains("must be longer than the grace"));

@@ -20,6 +20,16 @@ fn two_demos_over_one_redis_cluster_are_one_site() {
     two_demos_are_one_site(servers::own_redis_cluster().url());
 }
 
+#[test]
+fn two_demos_over_one_postgresql_are_one_site() {
+    two_demos_are_one_site(servers::own_postgres(&[]).url());
+}
+
+#[test]
+fn two_demos_behind_one_pgbouncer_are_one_site() {
+    two_demos_are_one_site(servers::pgbouncer().url());
+}
+
 fn two_demos_are_one_site(store: &str) {
     let first = Demo::start(store, &[]);
     let second = first.another();
