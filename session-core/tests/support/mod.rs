@@ -368,7 +368,8 @@ impl Site {
 
     /// A rotation is due, and the next response carries a successor.
     pub async fn due(&self) {
-        self.lab.advance(15 * MINUTE);
+        // And what rounding takes off.
+        self.lab.advance(15 * MINUTE + SECOND);
     }
 }
 
