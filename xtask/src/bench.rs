@@ -29,13 +29,15 @@ const fn goal(ratio: Ratio, at_most: f64) -> Ratio {
     Ratio { at_most: Some(at_most), ..ratio }
 }
 
+/// Both were measured in turn, and the benchmark reports their ratio: a microsecond is 1.
+const IN_TURN: &str = "";
 const FLOOR: &str = "request/floor";
 const UNCHANGED: &str = "request/unchanged";
 const CHANGED: &str = "request/changed";
 
 const TABLE: [Ratio; 12] = [
     ratio("a request that never asks for its session / HMAC + SHA-256", "request/not asked for", FLOOR),
-    goal(ratio("open, read, commit unchanged / HMAC + SHA-256", UNCHANGED, FLOOR), 8.0),
+    goal(ratio("open, read, commit unchanged / HMAC + SHA-256", "request/unchanged to floor", IN_TURN), 8.0),
     ratio("open, change, commit / HMAC + SHA-256", CHANGED, FLOOR),
     ratio("unchanged, of 1 KiB / of a few bytes", "request/unchanged 1 KiB", UNCHANGED),
     ratio("changed, of 1 KiB / of a few bytes", "request/changed 1 KiB", CHANGED),
@@ -45,7 +47,7 @@ const TABLE: [Ratio; 12] = [
     parallel("16 at once unchanged, on one session / one at a time", "parallel/unchanged one", UNCHANGED),
     parallel("16 at once changed, a session each / one at a time", "parallel/changed many", CHANGED),
     parallel("16 at once changed, on one session / one at a time", "parallel/changed one", CHANGED),
-    goal(ratio("100000 sessions stored / 1000, p50", "stored/100000", "stored/1000"), 1.1),
+    goal(ratio("100000 sessions stored / 1000, p50", "stored/100000 to 1000", IN_TURN), 1.1),
 ];
 
 pub(crate) fn run(criterion: &[&str]) -> Result<(), String> {
@@ -64,6 +66,9 @@ pub(crate) fn run(criterion: &[&str]) -> Result<(), String> {
 
 /// The median that criterion found, in nanoseconds.
 fn median(benchmark: &str) -> Result<f64, String> {
+    if benchmark == IN_TURN {
+        return Ok(1000.0);
+    }
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| step::root().join("target"), PathBuf::from);
     let path = target.join("criterion").join(benchmark).join("new/estimates.json");
     let text = fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
