@@ -24,6 +24,9 @@ use crate::{
 /// has stopped does not fill the application's memory.
 const IN_FLIGHT: usize = 4096;
 
+/// How often at most it is tried to connect again before the next operation has to ask for it: some minutes.
+const RECONNECTIONS: usize = 1000;
+
 /// When a connection is given up whose other end has gone without a word.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -106,9 +109,9 @@ impl Builder {
         }
         let client = Client::open(self.info(url)?).map_err(from_driver)?;
         self.probe(&client).await?;
-        // It goes on until the server is back. Operations wait for it no longer than for an answer.
+        // It is made again while nobody asks. Operations wait for it no longer than for an answer.
         let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(usize::MAX)
+            .set_number_of_retries(RECONNECTIONS)
             .set_min_delay(Duration::from_millis(20))
             .set_max_delay(Duration::from_millis(250))
             .set_connection_timeout(Some(self.connect_timeout))

@@ -57,6 +57,8 @@ async fn a_server_that_was_killed_and_started_again_needs_no_restart_of_ours() {
         server.kill();
         all_fail(&store).await;
         server.start();
+        // A write is not sent again: it finds a connection that works.
+        assert!(store.touch(&ID, OLD, HOUR).await.unwrap());
         works(&store).await;
     }
 }
@@ -83,8 +85,27 @@ async fn a_server_that_stalls_is_a_time_out() {
     server.resume();
     // What was asked has still been done: that a write has timed out does not say that it was not applied.
     assert_eq!(store.load(&SessionId::from_bytes([7; 16])).await.unwrap().unwrap().revision, NEW);
-    store.create(&ID, entry(OLD), HOUR, HOUR).await.ok();
+    // The deletion that had timed out, too.
+    let _made = store.create(&ID, entry(OLD), HOUR, HOUR).await;
     works(&store).await;
+}
+
+/// The application's connection may have no time-out of its own, or a longer one.
+#[tokio::test]
+async fn the_stores_time_out_holds_on_the_applications_connection() {
+    let server = servers::own_redis(&[]);
+    let config = redis::aio::ConnectionManagerConfig::new().set_response_timeout(None).set_connection_timeout(None);
+    let client = redis::Client::open(server.url()).unwrap();
+    let manager = client.get_connection_manager_with_config(config).await.unwrap();
+    let store = RedisStore::builder().with_timeout(TIMEOUT / 4).with_manager(manager);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    server.pause();
+    let failing = tokio::time::timeout(8 * 3 * TIMEOUT, failures(&store));
+    for (name, error) in failing.await.unwrap() {
+        assert!(matches!(error, StoreError::TimedOut { .. }), "{name}: {error:?}");
+    }
+    server.resume();
+    assert_eq!(store.load(&SessionId::from_bytes([7; 16])).await.unwrap().unwrap().revision, NEW);
 }
 
 #[tokio::test]

@@ -1,0 +1,77 @@
+//! What is in the server, which the eight methods do not show.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use session_conformance::servers;
+use session_core::{Expiry, Owner, SessionId, Store, StoreError};
+use session_redis::redis::aio::MultiplexedConnection;
+
+use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry, key};
+
+/// Whether the key goes by itself when the session has ended an hour from now, or before.
+async fn goes_in_time(admin: &mut MultiplexedConnection) -> bool {
+    (1..=3_600_000).contains(&ask::<i64>(admin, &["PTTL", &key(&ID)]).await)
+}
+
+#[tokio::test]
+async fn a_key_never_outlives_the_end_of_its_session() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    store.create(&ID, entry(OLD), 2 * HOUR, HOUR).await.unwrap();
+    assert!(goes_in_time(&mut admin).await, "after a create");
+    assert!(store.touch(&ID, OLD, 2 * HOUR).await.unwrap());
+    assert!(goes_in_time(&mut admin).await, "after a touch");
+    assert!(store.replace(&ID, OLD, entry(NEW), Expiry::Extend(2 * HOUR)).await.unwrap());
+    assert!(goes_in_time(&mut admin).await, "after an extension");
+    assert!(store.replace(&ID, NEW, entry(OLD), Expiry::Keep).await.unwrap());
+    assert!(goes_in_time(&mut admin).await, "after a write that keeps it");
+    let restart = Expiry::Restart { expires_in: 2 * HOUR, ends_in: HOUR };
+    assert!(store.replace(&ID, OLD, entry(NEW), restart).await.unwrap());
+    assert!(goes_in_time(&mut admin).await, "after a new lifetime");
+}
+
+/// An entry goes with the session that was deleted, and not with the next one under its id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_session_made_while_its_predecessor_is_deleted_is_listed() {
+    let server = servers::own_redis(&[]);
+    let (store, owner) = (support::store(&server, HOUR).await, Owner::from(42));
+    for round in 0_u8..100 {
+        let id = SessionId::from_bytes([round; 16]);
+        store.create(&id, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
+        let (deleting, of_task) = (store.clone(), owner.clone());
+        let deleting = tokio::spawn(async move { deleting.delete(&id, OLD).await });
+        while let Err(error) = store.create(&id, entry(NEW).with_owner(Some(&of_task)), HOUR, HOUR).await {
+            assert!(matches!(error, StoreError::AlreadyExists), "{error:?}");
+        }
+        assert!(deleting.await.unwrap().unwrap());
+        let listed = store.list(&owner).await.unwrap();
+        assert_eq!(listed.len(), 1, "round {round}");
+        assert_eq!(store.revoke(&owner, None).await.unwrap(), 1, "round {round}");
+    }
+}
+
+/// The same write may arrive twice, late and with less time left.
+#[tokio::test]
+async fn an_index_is_kept_for_the_longest_of_its_sessions() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let owner = Owner::from(42);
+    let owned = entry(OLD).with_owner(Some(&owner));
+    for ends_in in [5 * HOUR, HOUR] {
+        store.create(&ID, owned, HOUR, ends_in).await.ok();
+        let kept: i64 = ask(&mut admin, &["TTL", "sessions:o:42"]).await;
+        assert!((6 * 3600 - 10..=6 * 3600).contains(&kept), "the index is kept for {kept} seconds");
+    }
+}
+
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+#[tokio::test]
+async fn a_server_without_tls_is_an_error_and_no_panic() {
+    let server = servers::own_redis(&[]);
+    let url = server.url().replace("redis://", "rediss://");
+    let builder = session_redis::RedisStore::builder().with_connect_timeout(std::time::Duration::from_secs(2));
+    let error = builder.connect(&url).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{error:?}");
+}
