@@ -37,7 +37,9 @@ fn folders(process: u32) -> Vec<String> {
 
 #[test]
 fn each_server_is_ready_when_it_is_handed_out() {
-    for server in [servers::redis(), servers::redis_cluster(), servers::postgres(), servers::mysql()] {
+    for server in
+        [servers::redis(), servers::redis_cluster(), servers::postgres(), servers::mysql(), servers::mongodb()]
+    {
         println!("{:?} {:?} at {}", server.origin(), server.version(), server.url());
         connect(server);
     }
@@ -72,7 +74,7 @@ fn a_server_of_ones_own_is_killed_started_again_and_paused() {
 
 #[test]
 fn the_other_servers_survive_being_killed_too() {
-    for server in [servers::own_postgres(&[]), servers::own_mysql(&[])] {
+    for server in [servers::own_postgres(&[]), servers::own_mysql(&[]), servers::own_mongodb(&[])] {
         server.kill();
         assert!(refuses(address(&server)), "{}", server.url());
         server.start();

@@ -16,6 +16,7 @@
 //! one.
 
 mod cluster;
+mod mongodb;
 mod mysql;
 mod pgbouncer;
 mod postgres;
@@ -232,6 +233,29 @@ pub fn mysql() -> &'static Server {
 #[must_use]
 pub fn own_mysql(arguments: &[&str]) -> Server {
     mysql::start(arguments)
+}
+
+/// MongoDB 4.4 or later: `SESSION_TEST_MONGODB_URL`. Where there is no `mongod`, it is **a stand-in**, which keeps everything
+/// in memory and is not MongoDB: [`version`](Server::version) says so.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn mongodb() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| provide("SESSION_TEST_MONGODB_URL", || mongodb::start(&[])))
+}
+
+/// A MongoDB of one's own with these arguments, which the test may kill. It is a program of this machine, whatever the
+/// environment says; the stand-in ignores the arguments, and has forgotten everything when it is started again.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn own_mongodb(arguments: &[&str]) -> Server {
+    mongodb::start(arguments)
 }
 
 fn provide(variable: &str, local: impl FnOnce() -> Server) -> Server {

@@ -1,0 +1,85 @@
+//! MongoDB, or the stand-in for it.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    Server,
+    process::{Plan, find, first_line, start_on_a_free_port},
+};
+
+/// Both say it: the stand-in's launcher uses the server's words.
+const READY: &str = "Waiting for connections";
+
+/// What fetches the stand-in, and what starts it.
+const POM: &str = include_str!("mongodb/pom.xml");
+const LAUNCHER: &str = include_str!("mongodb/Launcher.java");
+
+/// Named in the pom, too.
+const STAND_IN: &str = "mongo-java-server-1.47.0";
+
+pub(super) fn start(arguments: &[&str]) -> Server {
+    find(&["mongod"]).map_or_else(start_stand_in, |program| start_mongod(&program, arguments))
+}
+
+fn start_mongod(program: &Path, arguments: &[&str]) -> Server {
+    let (process, port) = start_on_a_free_port("mongodb", |folder, port| {
+        let mut command = vec![program.as_os_str().to_owned()];
+        let (port, folder) = (port.to_string(), folder.to_string_lossy());
+        command.extend(["--bind_ip", "127.0.0.1", "--port", &port, "--dbpath", &folder].map(Into::into));
+        command.extend(arguments.iter().map(Into::into));
+        Plan { command, ready: READY, end: "KILL" }
+    });
+    Server::local(format!("mongodb://127.0.0.1:{port}"), first_line(program, "--version"), vec![process])
+}
+
+fn start_stand_in() -> Server {
+    // The launcher is a source: it takes the compiler's package, not the one that only runs programs.
+    let (Some(java), Some(_), Some(maven)) = (find(&["java"]), find(&["javac"]), find(&["mvn"])) else {
+        panic!(
+            "MongoDB is missing: put mongod on the PATH, or set SESSION_TEST_MONGODB_URL, or for the stand-in \
+             apt-get install default-jdk-headless maven"
+        )
+    };
+    let parts = fetch(&maven);
+    let (process, port) = start_on_a_free_port("mongodb", |folder, port| {
+        let launcher = folder.join("Launcher.java");
+        fs::write(&launcher, LAUNCHER).unwrap();
+        let mut command = vec![java.clone().into_os_string()];
+        // It shares the machine with the tests.
+        command.extend(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m", "-cp"].map(Into::into));
+        command.extend([parts.join("*"), launcher].map(Into::into));
+        command.push(port.to_string().into());
+        Plan { command, ready: READY, end: "KILL" }
+    });
+    let version = format!("{STAND_IN}, a stand-in for MongoDB 4.4");
+    Server::local(format!("mongodb://127.0.0.1:{port}"), version, vec![process])
+}
+
+/// The folder with the stand-in, which is fetched once and kept in cargo's target folder.
+fn fetch(maven: &Path) -> PathBuf {
+    let program = env::current_exe().unwrap();
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let cache = target.map_or_else(env::temp_dir, Path::to_owned).join("session-test-servers");
+    let fetched = cache.join(STAND_IN);
+    if !fetched.is_dir() {
+        // A folder that is there is whole.
+        let fetching = cache.join(format!("{STAND_IN}-{}", std::process::id()));
+        fs::create_dir_all(&fetching).unwrap();
+        fs::write(fetching.join("pom.xml"), POM).unwrap();
+        let mut command = Command::new(maven);
+        command.args(["--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=."]);
+        let output = command.current_dir(&fetching).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "Maven cannot fetch the stand-in for MongoDB:\n{said}");
+        if fs::rename(&fetching, &fetched).is_err() {
+            // Another process was faster.
+            fs::remove_dir_all(&fetching).unwrap();
+        }
+    }
+    assert!(fetched.is_dir(), "{} cannot be made", fetched.display());
+    fetched
+}
