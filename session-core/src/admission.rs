@@ -20,32 +20,29 @@ const LOGIN_MARGIN: Duration = Duration::from_millis(100);
 
 /// Since when a login has been under way.
 pub(crate) struct Began {
+    /// When its request came.
     opened: Moment,
-    /// How old the note of `begin_login` was when the store was asked, and when that was.
-    pub(crate) noted: Option<(Age, Moment)>,
+    /// How old the note of `begin_login` was when the store was asked, which was later.
+    pub(crate) noted: Option<Age>,
 }
 
 impl Began {
     /// How long the login has been under way, at most.
     fn age(&self) -> Duration {
-        let noted = self.noted.map(|(age, asked)| {
-            Duration::from_millis(age.max(0).unsigned_abs()).saturating_add(asked.elapsed_at_most())
-        });
-        self.opened.elapsed_at_most().max(noted.unwrap_or_default()).saturating_add(LOGIN_MARGIN)
+        let noted = Duration::from_millis(self.noted.unwrap_or_default().max(0).unsigned_abs());
+        self.opened.elapsed_at_most().saturating_add(noted).saturating_add(LOGIN_MARGIN)
     }
 
     /// Whether what was noted is recent enough to be part of this login. Without a note the request is the login.
     pub(crate) fn is_within_window(&self) -> bool {
-        self.noted.is_none_or(|(age, asked)| age.saturating_add(millis(asked.elapsed_at_most())) <= LOGIN_WINDOW)
+        let elapsed = millis(self.opened.elapsed_at_most());
+        self.noted.is_none_or(|noted| noted.saturating_add(elapsed) <= LOGIN_WINDOW)
     }
 }
 
 impl Inner {
     pub(crate) fn began(&self, found: Option<&Found>) -> Began {
-        let noted = found.and_then(|found| {
-            let note = found.header().login_note?;
-            Some((found.age_when_asked().saturating_sub(note), found.left.asked))
-        });
+        let noted = found.and_then(|found| Some(found.age_when_asked().saturating_sub(found.header().login_note?)));
         Began { opened: self.opened, noted: noted.or(self.state().noted) }
     }
 

@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use crate::{
     Entry, Error, EventKind, Expiry, Outcome, Revision, SessionId,
     merge::{MERGES, Settled, Write, pause, read},
-    moment::{Moment, TimeLeft},
+    moment::TimeLeft,
     record::{Data, Found, Header, Record, length},
     rotation,
     state::{Answer, InFlight, Inner, Live, Standing},
@@ -44,8 +46,8 @@ impl Inner {
     }
 
     fn warn_of_plain_http(&self) {
-        let sets_cookie = matches!(self.state().answer, Answer::Token { .. }) && !self.header_client;
-        if sets_cookie && self.site().cookie.is_secure() && self.resource.https == Some(false) {
+        let is_refused = self.resource.https == Some(false) && self.site().cookie.is_secure() && !self.header_client;
+        if is_refused && matches!(self.state().answer, Answer::Token { .. }) {
             self.tell_live(EventKind::InsecureTransport);
         }
     }
@@ -67,14 +69,15 @@ impl Inner {
                         return Ok(Outcome::Saved);
                     }
                 }
-                Step::Replace { write, is_changed, rotates, version } => match self.put(*write, version).await {
+                Step::Replace { write, is_changed, rotates, version } => match self.put(*write, version, attempt).await
+                {
                     Ok(true) => {
                         if rotates && matches!(self.state().standing, Standing::Live(_)) {
                             self.tell_live(EventKind::SuccessorIssued);
                         }
                         return Ok(if is_changed { Outcome::Saved } else { Outcome::Unchanged });
                     }
-                    Ok(false) => pause(attempt).await,
+                    Ok(false) => {}
                     Err(error) if is_changed => return Err(error),
                     Err(error) => {
                         // Nothing was lost: the token goes on as it is.
@@ -83,9 +86,9 @@ impl Inner {
                         return Ok(Outcome::Unchanged);
                     }
                 },
-                Step::Touch(live) => match self.touch(&live.found).await {
+                Step::Touch(live) => match self.touch(&live.found, attempt).await {
                     Ok(true) => return Ok(Outcome::Unchanged),
-                    Ok(false) => pause(attempt).await,
+                    Ok(false) => {}
                     Err(error) => {
                         self.tell_live(EventKind::TouchFailed(error));
                         return Ok(Outcome::Unchanged);
@@ -115,10 +118,6 @@ impl Inner {
 
     fn next_step(&self, occasion: Occasion) -> Result<Step, Error> {
         let (standing, pending, version) = self.snapshot();
-        let (skip_touch, sent) = {
-            let state = self.state();
-            (state.skip_touch, state.sent)
-        };
         let live = match standing {
             Standing::Live(live) => live,
             Standing::Lost(lost) => return Ok(Step::Done(lost.into())),
@@ -128,7 +127,7 @@ impl Inner {
                 let data = pending.apply(&Data::new())?;
                 return match data.is_empty() {
                     true => Ok(Step::Done(Outcome::Unchanged)),
-                    false if sent => Err(Error::ResponseSent),
+                    false if self.state().sent => Err(Error::ResponseSent),
                     false => Ok(Step::Create { data, version }),
                 };
             }
@@ -137,9 +136,11 @@ impl Inner {
         let data = if pending.is_empty() { None } else { Some(pending.apply(&record.data)?) };
         let data = data.filter(|data| *data != record.data);
         let is_changed = data.is_some();
-        let rotation = self.site().policy.rotation;
-        let is_due = occasion == Occasion::Commit && rotation::is_due(&record.header, live.found.age(), rotation);
-        let rotates = if is_due && self.may_send_successor(&live) { live.current_secret() } else { None };
+        let is_due = || rotation::is_due(&record.header, || live.found.age(), self.site().policy.rotation);
+        let rotates = match occasion {
+            Occasion::Commit if is_due() && self.may_send_successor(&live) => live.current_secret(),
+            _ => None,
+        };
         let idle = record.header.lifetime.idle;
         if is_changed || rotates.is_some() {
             let mut next = Record { header: record.header.clone(), data: data.unwrap_or_else(|| record.data.clone()) };
@@ -150,23 +151,25 @@ impl Inner {
             let write = Write::new(&live.found, next, self.use_of(&live.found))?;
             return Ok(Step::Replace { write: Box::new(write), is_changed, rotates: rotates.is_some(), version });
         }
-        let used = idle.min(left.to_end()).saturating_sub(left.to_expiry());
+        let left = left.now();
+        let used = idle.min(left.ends_in).saturating_sub(left.expires_in);
         let is_due = used > (idle / 10).min(Duration::from_secs(60));
-        Ok(if is_due && !skip_touch { Step::Touch(live) } else { Step::Done(Outcome::Unchanged) })
+        Ok(if is_due && !self.state().skip_touch { Step::Touch(live) } else { Step::Done(Outcome::Unchanged) })
     }
 
     /// Moves the expiry; `false` if the session has moved on, and what it is now has been adopted.
-    async fn touch(&self, found: &Found) -> Result<bool, Error> {
+    async fn touch(&self, found: &Found, attempt: u32) -> Result<bool, Error> {
         let store = &*self.site().store;
         let idle = found.header().lifetime.idle;
         if !store.touch(&found.id, found.revision, idle).await? {
+            pause(attempt).await;
             // Where it is lost, the next step says so.
             let _ = self.adopt(read(store, &found.id).await?);
             self.rebase()?;
             return Ok(false);
         }
-        let ends_in = found.left.to_end();
-        let left = TimeLeft { asked: Moment::now(), expires_in: idle.min(ends_in), ends_in };
+        let ends_in = found.left.now().ends_in;
+        let left = TimeLeft { asked: Instant::now(), expires_in: idle.min(ends_in), ends_in };
         let mut state = self.state();
         if let Standing::Live(live) = &mut state.standing {
             live.found = Arc::new(Found { left, ..found.clone() });
@@ -176,12 +179,12 @@ impl Inner {
 
     /// Sends a write with the changes that it was made of, until its outcome is known. `false`: it was not applied, and
     /// the changes wait for the next.
-    pub(crate) async fn put(&self, write: Write, version: u64) -> Result<bool, Error> {
+    pub(crate) async fn put(&self, write: Write, version: u64, attempt: u32) -> Result<bool, Error> {
         let write = Arc::new(write);
         if !self.carry(version, Some(write.clone())) {
             return Ok(false);
         }
-        let settled = write.settle(&*self.site().store, false).await;
+        let settled = write.settle(&*self.site().store, false, attempt).await;
         self.finish(settled)
     }
 
@@ -191,7 +194,7 @@ impl Inner {
         let store = &*self.site().store;
         match write {
             Some(write) => {
-                let settled = write.settle(store, true).await;
+                let settled = write.settle(store, true, 0).await;
                 self.finish(settled).map(|_| ())
             }
             None => {
@@ -265,7 +268,7 @@ impl Inner {
             let (expires_in, ends_in) = (record.header.lifetime.idle, record.header.lifetime.absolute);
             let payload = record.encode();
             let entry = Entry::new(own, &payload).with_owner(record.header.owner.as_ref());
-            let asked = Moment::now();
+            let asked = Instant::now();
             match self.site().store.create(&id, entry, expires_in, ends_in).await {
                 Ok(()) => {
                     let left = TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in };

@@ -93,9 +93,9 @@ impl CookieConfig {
     }
 
     /// Looks at every cookie of our name, and returns the first genuine one.
-    pub(crate) fn read<'a>(&self, headers: impl Iterator<Item = &'a [u8]>, keys: &Keyring) -> ReadCookies {
+    pub(crate) fn read(&self, header: &[u8], keys: &Keyring) -> ReadCookies {
         let mut read = ReadCookies::default();
-        for value in headers.flat_map(|header| values(header, &self.name)).take(MOST_COOKIES) {
+        for value in values(header, &self.name).take(MOST_COOKIES) {
             read.present = true;
             match std::str::from_utf8(value).map_err(|_| Forged::Malformed).and_then(|v| keys.verify(&self.name, v)) {
                 Ok(token) => {

@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
@@ -82,7 +81,7 @@ impl Exchange {
         let cookies = std::mem::take(&mut incoming.cookies);
         let resource = incoming.resource(&site.trusted_proxies);
         let mut read = match &token {
-            None => site.cookie.read(cookies.iter().map(Bytes::as_ref), &site.keys),
+            None => site.cookie.read(&cookies, &site.keys),
             Some(_) => Default::default(),
         };
         if let Some(token) = token.as_ref().filter(|token| !token.is_empty()) {

@@ -2,8 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use zeroize::Zeroizing;
 
 /// What a request tells about itself.
@@ -22,7 +21,8 @@ use zeroize::Zeroizing;
 /// ```
 #[derive(Clone, Default)]
 pub struct Incoming {
-    pub(crate) cookies: Vec<Bytes>,
+    /// The `Cookie` headers, joined as RFC 9113, section 8.2.3 does.
+    pub(crate) cookies: Vec<u8>,
     pub(crate) token: Option<Zeroizing<String>>,
     method: Option<String>,
     path: Option<String>,
@@ -35,7 +35,12 @@ pub struct Incoming {
 impl Incoming {
     /// A request with these `Cookie` headers.
     pub fn new<'a>(cookie_headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        Self { cookies: cookie_headers.into_iter().map(Bytes::copy_from_slice).collect(), ..Self::default() }
+        let mut cookies = Vec::with_capacity(256);
+        for header in cookie_headers {
+            cookies.extend_from_slice(header);
+            cookies.extend_from_slice(b"; ");
+        }
+        Self { cookies, ..Self::default() }
     }
 
     /// A client without cookies, which sends the token in a header of its own: `""` if it has none yet.
@@ -115,8 +120,8 @@ impl fmt::Debug for Incoming {
 
 impl From<&HeaderMap> for Incoming {
     fn from(headers: &HeaderMap) -> Self {
-        let lines = |name: &str| -> Vec<String> {
-            let values = headers.get_all(name).into_iter();
+        let lines = |name: &'static str| -> Vec<String> {
+            let values = headers.get_all(HeaderName::from_static(name)).into_iter();
             values.map(|value| value.to_str().unwrap_or_default().to_owned()).collect()
         };
         Self {

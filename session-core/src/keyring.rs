@@ -3,14 +3,18 @@
 use std::fmt;
 
 use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
+use ctutils::CtEq;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
     ConfigError, Randomness,
-    token::{SessionToken, decode, random},
+    token::{SessionToken, random},
 };
+
+/// 32 bytes in base64url.
+const MAC_TEXT_LENGTH: usize = 43;
 
 /// A key that signs cookies: 32 random bytes or more.
 ///
@@ -60,6 +64,13 @@ impl Key {
     pub fn generate() -> Result<Self, Randomness> {
         let bytes = Zeroizing::new(random::<32>()?);
         Self::from_bytes(bytes.as_slice()).map_err(|_| Randomness)
+    }
+
+    /// Whether this is the MAC's text, in constant time: there is one text for each MAC.
+    fn has_signed(&self, name: &str, token: &str, mac: &[u8; MAC_TEXT_LENGTH]) -> bool {
+        let mut text = [0; MAC_TEXT_LENGTH];
+        let ours = self.mac(name, token).finalize().into_bytes();
+        Base64UrlUnpadded::encode(&ours, &mut text).is_ok() && text.ct_eq(mac).to_bool()
     }
 
     fn mac(&self, name: &str, token: &str) -> Hmac<Sha256> {
@@ -129,8 +140,8 @@ impl Keyring {
             .split_once('.')
             .filter(|(token, _)| token.len() == SessionToken::TEXT_LENGTH)
             .ok_or(Forged::Malformed)?;
-        let mac = decode::<32>(mac).ok_or(Forged::Malformed)?;
-        if !self.0.iter().any(|key| key.mac(name, token).verify_slice(&mac).is_ok()) {
+        let mac = mac.as_bytes().try_into().map_err(|_| Forged::Malformed)?;
+        if !self.0.iter().any(|key| key.has_signed(name, token, mac)) {
             return Err(Forged::Signature);
         }
         SessionToken::decode(token).ok_or(Forged::Malformed)
@@ -150,7 +161,7 @@ pub struct SignedToken(Zeroizing<String>);
 
 impl SignedToken {
     /// How many characters it has: 114.
-    pub const LENGTH: usize = SessionToken::TEXT_LENGTH + 1 + 43;
+    pub const LENGTH: usize = SessionToken::TEXT_LENGTH + 1 + MAC_TEXT_LENGTH;
 
     /// The text to send to the client, and to nobody else.
     #[must_use]

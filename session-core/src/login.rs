@@ -163,11 +163,10 @@ impl Inner {
             };
             let expiry = Expiry::Restart { expires_in: lifetime.idle, ends_in: lifetime.absolute };
             let write = Write::new(&live.found, Record { header, data }, expiry)?;
-            if let Some(found) = self.move_generation(write, version).await? {
+            if let Some(found) = self.move_generation(write, version, attempt).await? {
                 let replaced = (live.found.id, live.found.header().generation);
                 return self.admit(found, secret, &login, Some(replaced), began, live.is_new).await;
             }
-            pause(attempt).await;
         }
         Err(Error::Contended)
     }
@@ -186,12 +185,12 @@ impl Inner {
     }
 
     /// Writes the next generation, until the outcome is known. `None`: not applied, merge again.
-    async fn move_generation(&self, write: Write, version: u64) -> Result<Option<Found>, Error> {
+    async fn move_generation(&self, write: Write, version: u64, attempt: u32) -> Result<Option<Found>, Error> {
         let generation = write.record.header.generation;
         if !self.carry(version, None) {
             return Ok(None);
         }
-        match write.settle(&*self.site().store, false).await? {
+        match write.settle(&*self.site().store, false, attempt).await? {
             Settled::Applied(found) if found.header().generation == generation => Ok(Some(found)),
             Settled::Applied(_) => Err(self.lose(Lost::Superseded).into()),
             Settled::Gone => Err(self.lose(Lost::Gone).into()),
@@ -250,10 +249,9 @@ impl Inner {
             let opened = live.found.age_when_asked().saturating_sub(millis(self.opened.elapsed_at_most()));
             let header = Header { login_note: Some(opened), ..record.header.clone() };
             let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;
-            if self.put(write, version).await? {
+            if self.put(write, version, attempt).await? {
                 return Ok(());
             }
-            pause(attempt).await;
         }
         Err(Error::Contended)
     }
@@ -273,12 +271,11 @@ impl Inner {
             let secret = self.mint()?;
             let header = live.found.header().next_generation(secret.hash(), live.found.age());
             let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;
-            if let Some(found) = self.move_generation(write, version).await? {
+            if let Some(found) = self.move_generation(write, version, attempt).await? {
                 self.tell(EventKind::Renewed, Some(&found));
                 self.begin(found, secret, live.is_new);
                 return self.rebase();
             }
-            pause(attempt).await;
         }
         Err(Error::Contended)
     }
@@ -327,6 +324,7 @@ impl Inner {
                     }
                 }
             }
+            pause(attempt).await;
             let Some(found) = read(store, &loaded.id).await? else {
                 // After a deletion whose answer was lost, it was ours.
                 return Ok(if failures > 0 { Deleted::ByUs } else { Deleted::Before });
@@ -337,7 +335,6 @@ impl Inner {
                 return Ok(Deleted::NotOurs);
             }
             revision = found.revision;
-            pause(attempt).await;
         }
         Err(Error::Contended)
     }

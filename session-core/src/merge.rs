@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::{
     Entry, Error, Expiry, Revision, SessionId, Store, StoreError,
-    moment::{Moment, TimeLeft},
+    moment::TimeLeft,
     record::{Data, Found, Record},
 };
 
@@ -173,7 +174,14 @@ impl Write {
     /// A `false` to the only sending is a plain conflict. Where `outcome_unknown`, and after any error, a `false` may be
     /// our own first sending's doing: so the record is asked for our revision before the write is sent again, under the
     /// same revision. No write is applied twice, not even by a packet that arrives late.
-    pub(crate) async fn settle(&self, store: &dyn Store, mut outcome_unknown: bool) -> Result<Settled, Error> {
+    ///
+    /// After a conflict it waits, the longer the more merges went before, and looks only then: what it answers is fresh.
+    pub(crate) async fn settle(
+        &self,
+        store: &dyn Store,
+        mut outcome_unknown: bool,
+        merges: u32,
+    ) -> Result<Settled, Error> {
         let mut failure = None;
         for sending in 0..SENDINGS {
             if outcome_unknown {
@@ -190,6 +198,7 @@ impl Write {
             match self.send(store).await {
                 Ok(Some(applied)) => return Ok(Settled::Applied(applied)),
                 Ok(None) if !outcome_unknown => {
+                    pause(merges).await;
                     return Ok(read(store, &self.id).await?.map_or(Settled::Gone, Settled::Conflict));
                 }
                 Ok(None) => {}
@@ -211,11 +220,11 @@ impl Write {
     }
 
     fn applied(&self) -> Found {
-        let asked = Moment::now();
+        let asked = Instant::now();
         let left = match self.expiry {
             Expiry::Keep => self.left,
             Expiry::Extend(idle) => {
-                let ends_in = self.left.to_end();
+                let ends_in = self.left.now().ends_in;
                 TimeLeft { asked, expires_in: idle.min(ends_in), ends_in }
             }
             Expiry::Restart { expires_in, ends_in } => TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in },
@@ -226,7 +235,7 @@ impl Write {
 
 /// Loads and decodes a session.
 pub(crate) async fn read(store: &dyn Store, id: &SessionId) -> Result<Option<Found>, Error> {
-    let asked = Moment::now();
+    let asked = Instant::now();
     Ok(store.load(id).await?.map(|loaded| Found::decode(*id, loaded, asked)).transpose()?)
 }
 

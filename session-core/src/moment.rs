@@ -16,21 +16,17 @@ impl Moment {
         Self { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.monotonic.elapsed()
-    }
-
     /// The larger of what both clocks say: the monotonic one stands still while a virtual machine is suspended, the wall
     /// clock can be set back.
     pub(crate) fn elapsed_at_most(&self) -> Duration {
-        self.elapsed().max(self.wall.elapsed().unwrap_or_default())
+        self.monotonic.elapsed().max(self.wall.elapsed().unwrap_or_default())
     }
 }
 
 /// What the store said of a session's time, and when it was asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimeLeft {
-    pub(crate) asked: Moment,
+    pub(crate) asked: Instant,
     /// When it was asked: until the expiry.
     pub(crate) expires_in: Duration,
     /// When it was asked: until the end.
@@ -38,13 +34,11 @@ pub(crate) struct TimeLeft {
 }
 
 impl TimeLeft {
-    /// Until the expiry, now.
-    pub(crate) fn to_expiry(self) -> Duration {
-        self.expires_in.saturating_sub(self.asked.elapsed())
-    }
-
-    /// Until the end, now.
-    pub(crate) fn to_end(self) -> Duration {
-        self.ends_in.saturating_sub(self.asked.elapsed())
+    /// The same, now.
+    pub(crate) fn now(self) -> Self {
+        let now = Instant::now();
+        let elapsed = now.duration_since(self.asked);
+        let left = |then: Duration| then.saturating_sub(elapsed);
+        Self { asked: now, expires_in: left(self.expires_in), ends_in: left(self.ends_in) }
     }
 }

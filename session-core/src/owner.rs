@@ -3,12 +3,12 @@
 use std::{cmp::Reverse, fmt, time::Duration};
 
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::{
     EndReason, Error, EventKind, SessionId, Store, StoreError, format,
     incoming::Resource,
     merge::{MERGES, pause, read},
-    moment::Moment,
     record::{Age, Data, Found},
     site::Site,
 };
@@ -155,7 +155,7 @@ pub(crate) async fn devices(
     owner: &Owner,
     current: Option<SessionId>,
 ) -> Result<Vec<Device>, Error> {
-    let asked = Moment::now();
+    let asked = Instant::now();
     let mut devices = Vec::new();
     for (id, loaded) in site.store.list(owner).await? {
         match Found::decode(id, loaded, asked) {
@@ -213,7 +213,7 @@ pub(crate) async fn evict(
 ) -> Result<bool, Error> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     for attempt in 0..MERGES {
-        let asked = Moment::now();
+        let asked = Instant::now();
         let mut listed: Vec<_> = site
             .store
             .list(owner)

@@ -22,12 +22,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes};
+use tokio::time::Instant;
 
-use crate::{
-    Lifetime, Loaded, Owner, Revision, SessionId, StoreError,
-    moment::{Moment, TimeLeft},
-    token::SecretHash,
-};
+use crate::{Lifetime, Loaded, Owner, Revision, SessionId, StoreError, moment::TimeLeft, token::SecretHash};
 
 const VERSION: u8 = 1;
 
@@ -278,7 +275,7 @@ pub(crate) struct Found {
 
 impl Found {
     /// Reads what the store answered when it was asked.
-    pub(crate) fn decode(id: SessionId, loaded: Loaded, asked: Moment) -> Result<Self, StoreError> {
+    pub(crate) fn decode(id: SessionId, loaded: Loaded, asked: Instant) -> Result<Self, StoreError> {
         let Loaded { revision, payload, expires_in, ends_in } = loaded;
         let record = Record::decode(payload).ok_or_else(|| StoreError::corrupt("the store", Unreadable))?;
         Ok(Self { id, record, revision, left: TimeLeft { asked, expires_in, ends_in } })

@@ -57,8 +57,8 @@ pub(crate) fn judge(header: &Header, token: &SessionToken, age: Age, grace: Dura
 }
 
 /// Whether the token should get a successor: only a login's does, and a pending one is never replaced.
-pub(crate) fn is_due(header: &Header, age: Age, interval: Duration) -> bool {
-    header.owner.is_some() && header.pending.is_none() && age.saturating_sub(header.rotated) >= millis(interval)
+pub(crate) fn is_due(header: &Header, age: impl FnOnce() -> Age, interval: Duration) -> bool {
+    header.owner.is_some() && header.pending.is_none() && age().saturating_sub(header.rotated) >= millis(interval)
 }
 
 /// Notes a successor of the current secret in the header.

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Device, Error, Exchange, Owner, SessionId, format,
-    merge::{MERGES, Overlay, Update, Write, pause, read},
+    merge::{MERGES, Overlay, Update, Write, read},
     record::{Data, Record},
     state::{Inner, Live, Standing, State},
 };
@@ -214,13 +214,13 @@ impl Session {
     /// How long until the session expires unless it is used.
     #[must_use]
     pub fn expires_in(&self) -> Option<Duration> {
-        self.live(|live| live.found.left.to_expiry())
+        self.live(|live| live.found.left.now().expires_in)
     }
 
     /// How long until the session ends, whatever happens.
     #[must_use]
     pub fn ends_in(&self) -> Option<Duration> {
-        self.live(|live| live.found.left.to_end())
+        self.live(|live| live.found.left.now().ends_in)
     }
 
     /// The idle time-out: how long the session lasts without use. For a warning before it ends.
@@ -266,10 +266,9 @@ impl Session {
             inner.judge_size(&data, &found.record.data)?;
             let record = Record { header: found.header().clone(), data };
             let write = Write::new(found, record, inner.use_of(found))?;
-            if inner.put(write, version).await? {
+            if inner.put(write, version, attempt).await? {
                 return Ok(Some(value));
             }
-            pause(attempt).await;
         }
         Err(Error::Contended)
     }

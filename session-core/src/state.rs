@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+use tokio::{
+    sync::{Mutex as AsyncMutex, OnceCell},
+    time::Instant,
+};
 
 use crate::{
     Error, EventKind,
@@ -49,8 +52,8 @@ pub(crate) struct State {
     /// Counts the changes, so that a closure that ran unlocked can tell whether it was alone.
     pub(crate) version: u64,
     pub(crate) answer: Answer,
-    /// How old the note of `begin_login` was, when, in a session that this exchange has ended.
-    pub(crate) noted: Option<(Age, Moment)>,
+    /// How old the note of `begin_login` was in a session that this exchange has ended.
+    pub(crate) noted: Option<Age>,
     pub(crate) skip_touch: bool,
     /// The response head has left.
     pub(crate) sent: bool,
@@ -93,7 +96,7 @@ pub(crate) struct Live {
     /// The secret that the client presented, or has just been given.
     pub(crate) secret: SessionSecret,
     /// When the store was asked for what the token was judged by.
-    pub(crate) judged: Moment,
+    pub(crate) judged: Instant,
     pub(crate) is_new: bool,
 }
 
@@ -247,7 +250,10 @@ impl Inner {
 
     /// Sends the successor to whom the session's token is still the old one.
     pub(crate) fn send_successor(&self) {
-        let Standing::Live(live) = self.snapshot().0 else { return };
+        let live = match &self.state().standing {
+            Standing::Live(live) if live.found.header().pending.is_some() => live.clone(),
+            _ => return,
+        };
         let Header { pending: Some(pending), generation, .. } = live.found.header() else { return };
         if !self.may_send_successor(&live) {
             return;
@@ -315,5 +321,5 @@ impl Inner {
 
 /// How long a browser should keep the cookie: to the end of a persistent session.
 fn max_age(found: &Found) -> Option<Duration> {
-    found.header().lifetime.persistent.then(|| found.left.to_end())
+    found.header().lifetime.persistent.then(|| found.left.now().ends_in)
 }

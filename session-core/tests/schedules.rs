@@ -470,3 +470,28 @@ async fn a_login_whose_first_create_was_slow_keeps_its_data() {
     browser.receive(&exchange.headers());
     assert_eq!(browser.get::<i64>("cart").await, Some(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_merged_while_others_never_stop_writing() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let mut other = browser.clone();
+    let writing = tokio::spawn(async move {
+        loop {
+            other
+                .visit(async |session| {
+                    add_one(session);
+                })
+                .await;
+            tokio::time::sleep(SECOND / 10_000).await;
+        }
+    });
+    for _ in 0..20 {
+        let (exchange, session) = browser.start().await;
+        session.update("mine", |n: &mut i64| *n += 1).unwrap();
+        tokio::time::sleep(SECOND / 1000).await;
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+    }
+    writing.abort();
+    assert_eq!(browser.get::<i64>("mine").await, Some(20));
+}
