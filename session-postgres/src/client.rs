@@ -7,12 +7,13 @@ use std::{
 };
 
 use session_core::StoreError;
-use sqlx::{AssertSqlSafe, Error, PgConnection, PgPool, Postgres, Row, SqlStr, pool::PoolConnection, postgres::PgRow};
+use sqlx::{AssertSqlSafe, Error, PgConnection, PgPool, Postgres, Row, pool::PoolConnection, postgres::PgRow};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     error::{foreign_answer, from_driver, from_wait, is_broken, is_undone},
     pooled::message,
+    schema::Statement,
 };
 
 /// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.
@@ -55,17 +56,22 @@ impl Client {
     }
 
     /// The rows of the answer, at least one. `$1` is the nonce, the values begin at `$2`.
-    pub(crate) async fn ask(&self, kind: Kind, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<PgRow>, StoreError> {
+    pub(crate) async fn ask(
+        &self,
+        kind: Kind,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<Vec<PgRow>, StoreError> {
         let mut deadline = None;
         let mut broken = 0;
         loop {
             let mut lease = self.connect().await?;
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.timeout + GRACE);
             let nonce = self.nonce();
-            let answer = self.send(&mut lease.connection, sql, nonce, values);
+            let answer = self.send(&mut lease.connection, statement, nonce, values);
             let error = match timeout_at(deadline, answer).await.map_err(from_wait)? {
                 Ok(rows) => {
-                    verify(&rows, nonce)?;
+                    verify(&rows, nonce ^ statement.tag)?;
                     lease.answered = true;
                     return Ok(rows);
                 }
@@ -86,13 +92,13 @@ impl Client {
     }
 
     /// Runs several statements, the last of which answers the nonce, in one message and one transaction.
-    pub(crate) async fn run(&self, sql: &SqlStr, within: Duration) -> Result<(), StoreError> {
+    pub(crate) async fn run(&self, statement: &Statement, within: Duration) -> Result<(), StoreError> {
         let mut lease = self.connect().await?;
         let nonce = self.nonce();
-        let text = message(sql.as_str(), within, nonce, &[]);
+        let text = message(statement.sql.as_str(), within, nonce, &[]);
         let answer = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut *lease.connection);
         let rows = timeout(within + GRACE, answer).await.map_err(from_wait)?.map_err(from_driver)?;
-        verify(rows.last().map_or(&[], std::slice::from_ref), nonce)?;
+        verify(rows.last().map_or(&[], std::slice::from_ref), nonce ^ statement.tag)?;
         lease.answered = true;
         Ok(())
     }
@@ -100,15 +106,15 @@ impl Client {
     async fn send(
         &self,
         connection: &mut PgConnection,
-        sql: &SqlStr,
+        statement: &Statement,
         nonce: i64,
         values: &[Value<'_>],
     ) -> Result<Vec<PgRow>, Error> {
         if self.pooled {
-            let text = message(sql.as_str(), self.timeout, nonce, values);
+            let text = message(statement.sql.as_str(), self.timeout, nonce, values);
             return sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await;
         }
-        let query = sqlx::query(sql.clone()).bind(nonce);
+        let query = sqlx::query(statement.sql.clone()).bind(nonce);
         let query = values.iter().fold(query, |query, &value| match value {
             Value::Number(number) => query.bind(number),
             Value::Bytes(bytes) => query.bind(bytes),
@@ -146,7 +152,7 @@ impl Drop for Lease {
 }
 
 /// Behind a pooler that shares connections, the driver may take another statement's answer for this one's.
-fn verify(rows: &[PgRow], nonce: i64) -> Result<(), StoreError> {
-    let is_ours = |row: &PgRow| row.try_get::<i64, _>(0).is_ok_and(|answered| answered == nonce);
+fn verify(rows: &[PgRow], expected: i64) -> Result<(), StoreError> {
+    let is_ours = |row: &PgRow| row.try_get::<i64, _>(0).is_ok_and(|answered| answered == expected);
     if rows.is_empty() || !rows.iter().all(is_ours) { Err(foreign_answer()) } else { Ok(()) }
 }

@@ -30,7 +30,7 @@ CREATE INDEX IF NOT EXISTS "sessions_sweep_at" ON "sessions" (sweep_at);
 pub(crate) const DEFAULT_TABLE: &str = "sessions";
 
 // The statements share some habits. `$1` is the nonce, and each answers at least one row that begins with it: also "not
-// done" and "not there" prove that they belong to this statement. A write locks its row first and then reads the clock,
+// done" and "not there" prove that they belong to this message. See `Statement` for the other half of the proof. A write locks its row first and then reads the clock,
 // in a step of its own: a clock that is read before the wait for a lock would let a write through that waited until after
 // the expiry. Durations are microseconds, and adding them is exact also where a day has 23 hours.
 
@@ -150,21 +150,48 @@ const IS_THERE: &str = r#"SELECT $1::bigint AS nonce, to_regclass('"sessions"') 
 /// Whoever makes the table holds this lock: `CREATE TABLE IF NOT EXISTS` by two at once fails.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(8315168207168892787); ";
 
+/// A statement, and what its answer begins with.
+///
+/// Behind a pooler that nobody told the store of, a message may run what another client has prepared under the same name,
+/// with this message's values, the nonce included. So each statement has a tag of its own in its text, and answers the
+/// nonce XOR the tag: the proof that it is this statement that was run.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) sql: SqlStr,
+    pub(crate) tag: i64,
+}
+
+impl Statement {
+    fn new(text: &str) -> Self {
+        let tag = tag_of(text);
+        let text = text.replace("$1::bigint AS nonce", &format!("$1::bigint # ({tag})::bigint AS nonce"));
+        Self { sql: AssertSqlSafe(text).into_sql_str(), tag }
+    }
+}
+
+/// FNV-1a: the same in each process, so that they share what the server has prepared.
+fn tag_of(text: &str) -> i64 {
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    hash.cast_signed()
+}
+
 /// The statements for one table.
 #[derive(Debug)]
 pub(crate) struct Statements {
-    pub(crate) is_there: SqlStr,
-    pub(crate) schema: SqlStr,
-    pub(crate) create: SqlStr,
-    pub(crate) load: SqlStr,
-    pub(crate) keep: SqlStr,
-    pub(crate) extend: SqlStr,
-    pub(crate) restart: SqlStr,
-    pub(crate) touch: SqlStr,
-    pub(crate) delete: SqlStr,
-    pub(crate) list: SqlStr,
-    pub(crate) revoke: SqlStr,
-    pub(crate) purge: SqlStr,
+    pub(crate) is_there: Statement,
+    pub(crate) schema: Statement,
+    pub(crate) create: Statement,
+    pub(crate) load: Statement,
+    pub(crate) keep: Statement,
+    pub(crate) extend: Statement,
+    pub(crate) restart: Statement,
+    pub(crate) touch: Statement,
+    pub(crate) delete: Statement,
+    pub(crate) list: Statement,
+    pub(crate) revoke: Statement,
+    pub(crate) purge: Statement,
 }
 
 impl Statements {
@@ -177,7 +204,7 @@ impl Statements {
                 text = text.replace("s.payload AS", "encode(s.payload, 'hex') AS");
                 text = text.replace("s.id AS", "encode(s.id, 'hex') AS");
             }
-            AssertSqlSafe(text).into_sql_str()
+            Statement::new(&text)
         };
         Self {
             is_there: text(IS_THERE),
@@ -204,7 +231,7 @@ mod tests {
     use super::*;
 
     /// How the server would go about it, with 20000 sessions of 2000 owners, half of them expired.
-    async fn plans(statements: &[(&SqlStr, &str)]) -> Vec<String> {
+    async fn plans(statements: &[(&Statement, &str)]) -> Vec<String> {
         let mut connection = PgConnection::connect(servers::postgres().url()).await.unwrap();
         let fill = "SET search_path = pg_temp; INSERT INTO \"devices\" SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), n, \
             '', (n / 10)::text::bytea, at, at, at FROM generate_series(1, 20000) n, \
@@ -220,7 +247,7 @@ mod tests {
             let values = vec!["NULL"; types.split(',').count()].join(", ");
             let sql = format!(
                 "SET plan_cache_mode = force_generic_plan; PREPARE it ({types}) AS {}; EXPLAIN EXECUTE it ({values})",
-                statement.as_str()
+                statement.sql.as_str()
             );
             let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
             plans.push(rows.iter().map(|row| row.get::<String, _>(0) + "\n").collect());
@@ -261,5 +288,16 @@ mod tests {
         let plan = plans(&[(&sql.purge, "bigint, bigint")]).await.remove(0);
         assert!(plan.contains("Index Scan using devices_sweep_at"), "{plan}");
         assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");
+    }
+
+    #[test]
+    fn no_two_statements_have_one_tag() {
+        let tags: Vec<_> = [Statements::of("sessions", false), Statements::of("devices", false)]
+            .iter()
+            .flat_map(|sql| [&sql.create, &sql.load, &sql.keep, &sql.extend, &sql.restart, &sql.touch, &sql.list])
+            .map(|statement| statement.tag)
+            .collect();
+        let different: std::collections::BTreeSet<_> = tags.iter().collect();
+        assert_eq!(different.len(), tags.len());
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
-use sqlx::{Decode, PgPool, Postgres, Row, SqlStr, Type, postgres::PgRow};
+use sqlx::{Decode, PgPool, Postgres, Row, Type, postgres::PgRow};
 
 use crate::{
     Builder, PurgeTask,
@@ -12,7 +12,7 @@ use crate::{
     error::{foreign_row, from_driver},
     pooled::from_hex,
     purge,
-    schema::Statements,
+    schema::{Statement, Statements},
 };
 
 /// How long making the table may take: longer than an operation, since others may be making it.
@@ -107,8 +107,8 @@ impl PostgresStore {
     }
 
     /// How many rows the statement has written.
-    async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        let rows = self.0.client.ask(Kind::Write, sql, values).await?;
+    async fn write(&self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let rows = self.0.client.ask(Kind::Write, statement, values).await?;
         count(first(&rows)?, "written")
     }
 

@@ -170,7 +170,7 @@ async fn futures_that_are_dropped_leave_a_pool_that_works() {
     for (table, pooled) in [("dropped", false), ("dropped_pooled", true)] {
         let _fresh = open(table, pooled).await;
         let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled).with_connections(2);
-        let store = builder.connect(url()).await.unwrap();
+        let store = builder.with_timeout(Duration::from_secs(20)).connect(url()).await.unwrap();
         store.create(&ID, entry(1), HOUR, 2 * HOUR).await.unwrap();
         let mut holder = connect().await;
         run(&mut holder, &format!("BEGIN; SELECT FROM {table} FOR UPDATE")).await;
@@ -178,7 +178,9 @@ async fn futures_that_are_dropped_leave_a_pool_that_works() {
             let write = store.touch(&ID, entry(1).revision, HOUR);
             assert!(tokio::time::timeout(Duration::from_millis(50), write).await.is_err(), "the row was not locked");
         }
-        assert!(store.load(&ID).await.unwrap().is_some(), "a read waits for a connection that a dropped write has");
+        let start = Instant::now();
+        assert!(store.load(&ID).await.unwrap().is_some());
+        assert!(start.elapsed() < Duration::from_secs(10), "a read waits for a connection that a dropped write has");
         run(&mut holder, "ROLLBACK").await;
         assert!(store.touch(&ID, entry(1).revision, HOUR).await.unwrap());
         assert!(store.delete(&ID, entry(1).revision).await.unwrap());

@@ -11,10 +11,17 @@ use std::{
 
 use session_conformance::servers;
 use session_core::{Entry, Owner, Revision, SessionId, Store, StoreError};
-use session_postgres::{ForeignAnswer, PostgresStore};
+use session_postgres::{
+    ForeignAnswer, PostgresStore,
+    sqlx::{
+        self, AssertSqlSafe, ConnectOptions, Row,
+        postgres::{PgConnectOptions, PgPoolOptions},
+    },
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const ID: SessionId = SessionId::from_bytes([42; 16]);
+const CLIENTS: u8 = 12;
 
 fn entry() -> Entry<'static> {
     Entry::new(Revision::from_bytes([1; 8]), b"payload")
@@ -117,47 +124,87 @@ async fn an_answer_under_another_nonce_is_refused() {
     }
 }
 
-/// The store is not told of PgBouncer: the driver mixes answers up, and none of them is believed.
+/// What a pooler makes of two clients that have prepared different statements under one name: the message runs the other's,
+/// with its own values, and so with its own nonce.
+#[tokio::test]
+async fn an_answer_of_another_statement_under_our_name_and_nonce_is_refused() {
+    let options: PgConnectOptions = servers::postgres().url().parse().unwrap();
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let store = PostgresStore::builder().with_table("impostor").unwrap().with_pool(pool.clone());
+    store.migrate().await.unwrap();
+    // The first statement of this connection has been that of `migrate`.
+    assert_eq!(store.load(&ID).await.unwrap(), None);
+    let names = sqlx::query("SELECT name FROM pg_prepared_statements WHERE statement LIKE 'SELECT a.nonce%'");
+    let name: String = names.fetch_one(&pool).await.unwrap().get(0);
+    let impostor = "AS SELECT $1 AS nonce, $2 IS NULL AS found";
+    let replace = format!("DEALLOCATE {name}; PREPARE {name} (bigint, bytea) {impostor}");
+    sqlx::raw_sql(AssertSqlSafe(replace)).execute(&pool).await.unwrap();
+    let error = store.load(&ID).await.unwrap_err();
+    assert!(is_foreign(&error), "{error:?}");
+    assert_eq!(store.load(&ID).await.unwrap(), None, "the connection was kept");
+}
+
+/// The store is not told of PgBouncer, and there are fewer connections to the server than clients. Each client's first
+/// statement has the same name, but it is `load` for the ones and `list` for the others, with values of the same types.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn behind_a_pooler_that_nobody_told_of_no_wrong_answer_is_believed() {
     let url = servers::pgbouncer().url();
-    let table = "untold";
-    let pooled = PostgresStore::builder().with_table(table).unwrap().connect(url).await.unwrap();
-    pooled.migrate().await.unwrap();
+    let builder = || PostgresStore::builder().with_table("untold").unwrap();
+    let told = builder().connect(url).await.unwrap();
+    told.migrate().await.unwrap();
     let id = |number: u8| SessionId::from_bytes([number; 16]);
-    for number in 0..12 {
-        let _there_from_an_earlier_run =
-            pooled.create(&id(number), Entry::new(entry().revision, &[number]), HOUR, HOUR).await;
+    for number in 0..CLIENTS {
+        let (user, payload) = (Owner::from(u32::from(number)), [number]);
+        let entry = Entry::new(entry().revision, &payload).with_owner(Some(&user));
+        match told.create(&id(number), entry, HOUR, HOUR).await {
+            Ok(()) | Err(StoreError::AlreadyExists) => {}
+            Err(error) => panic!("{error:?}"),
+        }
     }
-    let plain = PostgresStore::builder().with_table(table).unwrap().with_connections(12);
-    let plain = plain.connect(&url.replace("postgres+pooled", "postgres")).await;
-    // PgBouncer refuses a connection that wants its own time-out, which is the better alarm.
-    let error = plain.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::Backend { .. }), "{error:?}");
-
-    let options: session_postgres::sqlx::postgres::PgConnectOptions =
-        url.replace("postgres+pooled", "postgres").parse().unwrap();
-    let pool = session_postgres::sqlx::postgres::PgPoolOptions::new().max_connections(12);
-    let pool = pool.connect_with(options.extra_float_digits(None)).await.unwrap();
-    let plain = PostgresStore::builder().with_table(table).unwrap().with_pool(pool);
-    let tasks: Vec<_> = (0..12)
+    let options: PgConnectOptions = url.replace("postgres+pooled", "postgres").parse().unwrap();
+    let options = options.extra_float_digits(None).disable_statement_logging();
+    let tasks: Vec<_> = (0..CLIENTS)
         .map(|number| {
-            let plain = plain.clone();
+            let (options, builder) = (options.clone(), builder());
             tokio::spawn(async move {
-                let mut refused = 0;
+                let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+                let (untold, mut refused, mut foreign) = (builder.with_pool(pool), 0, 0);
                 for _ in 0..100 {
-                    match plain.load(&id(number)).await {
-                        Ok(loaded) => assert_eq!(loaded.unwrap().payload[..], [number], "another session's answer"),
-                        Err(_) => refused += 1,
+                    let answer = if number % 2 == 0 {
+                        untold.load(&id(number)).await.map(Vec::from_iter)
+                    } else {
+                        let listed = untold.list(&Owner::from(u32::from(number))).await;
+                        listed.map(|listed| listed.into_iter().map(|(_, loaded)| loaded).collect())
+                    };
+                    match answer {
+                        Ok(loaded) => {
+                            assert_eq!(loaded.len(), 1, "a session that is there was not found");
+                            assert_eq!(loaded[0].payload[..], [number], "another session's answer");
+                        }
+                        Err(error) => {
+                            refused += 1;
+                            foreign += u32::from(is_foreign(&error));
+                        }
                     }
                 }
-                refused
+                (refused, foreign)
             })
         })
         .collect();
-    let mut refused = 0;
+    let (mut refused, mut foreign) = (0, 0);
     for task in tasks {
-        refused += task.await.unwrap();
+        let (more, of_them) = task.await.unwrap();
+        refused += more;
+        foreign += of_them;
     }
-    println!("{refused} of 1200 were refused");
+    println!("{refused} of {} were refused, {foreign} of them as foreign", u32::from(CLIENTS) * 100);
+    assert!(refused > 0, "the pooler has mixed nothing up, so this proves nothing");
+}
+
+/// What PgBouncer refuses is the better alarm: a time-out of the store's own, of which the pooled mode asks nothing.
+#[tokio::test]
+async fn pgbouncer_refuses_a_store_that_nobody_told_of_it() {
+    let url = servers::pgbouncer().url().replace("postgres+pooled", "postgres");
+    let error = PostgresStore::connect(&url).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { backend: "postgres", .. }), "{error:?}");
 }
