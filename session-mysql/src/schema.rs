@@ -247,3 +247,72 @@ impl Statements {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use session_conformance::servers;
+    use sqlx::{Connection, MySqlConnection, Row};
+
+    use super::*;
+
+    /// A table of which each statement would rather not read all.
+    async fn fill(table: &str) -> (MySqlConnection, Statements) {
+        let mut connection = MySqlConnection::connect(servers::mysql().url()).await.unwrap();
+        let sql = Statements::of(table);
+        let fill = format!(
+            "DROP TABLE IF EXISTS {table}; {}; INSERT INTO {table} SELECT UNHEX(LPAD(HEX(seq), 32, '0')), seq, '', seq, \
+             4e15 + seq, 4e15 + seq, seq * 2e12 FROM seq_1_to_2000; ANALYZE TABLE {table}",
+            sql.schema.as_str()
+        );
+        sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut connection).await.unwrap();
+        (connection, sql)
+    }
+
+    /// How the server would go about it: the kind of access and the index, for each table that is read.
+    async fn plan(connection: &mut MySqlConnection, statement: &SqlStr, parameters: &[&str]) -> Vec<(String, String)> {
+        let mut text = format!("EXPLAIN {}", statement.as_str());
+        for parameter in parameters {
+            text = text.replacen('?', parameter, 1);
+        }
+        assert!(!text.contains('?'), "{text}");
+        let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await.unwrap();
+        let column = |row: &sqlx::mysql::MySqlRow, name| row.get::<Option<String>, _>(name).unwrap_or_default();
+        let rows = rows.iter().map(|row| (column(row, "type"), column(row, "key")));
+        rows.filter(|(access, _)| !access.is_empty()).collect()
+    }
+
+    fn uses(access: &str, key: &str) -> Vec<(String, String)> {
+        vec![(access.into(), key.into())]
+    }
+
+    #[tokio::test]
+    async fn load_and_each_write_of_one_session_find_it_by_its_id() {
+        let (mut connection, sql) = fill("planned_by_id").await;
+        let id = "UNHEX('0000000000000000000000000000002A')";
+        assert_eq!(plan(&mut connection, &sql.load, &[id]).await, uses("const", "PRIMARY"));
+        for (statement, parameters) in [
+            (&sql.keep, &["1", "''", id, "1"][..]),
+            (&sql.extend, &["1", "''", "1", "1", id, "1"]),
+            (&sql.restart, &["1", "''", "NULL", "1", "1", "1", id, "1"]),
+            (&sql.touch, &["1", "1", id, "1"]),
+            (&sql.delete, &[id, "1"]),
+        ] {
+            assert_eq!(plan(&mut connection, statement, parameters).await, uses("range", "PRIMARY"), "{statement:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn list_and_revoke_find_the_owners_sessions_by_their_index() {
+        let (mut connection, sql) = fill("planned_by_owner").await;
+        assert_eq!(plan(&mut connection, &sql.list, &["'42'"]).await, uses("ref", "owner"));
+        assert_eq!(plan(&mut connection, &sql.revoke, &["'42'", "NULL"]).await, uses("range", "owner"));
+    }
+
+    #[tokio::test]
+    async fn purge_finds_the_expired_sessions_by_their_index() {
+        let (mut connection, sql) = fill("planned_by_sweep").await;
+        assert_eq!(plan(&mut connection, &sql.window, &[]).await, uses("range", "sweep_at"));
+        assert_eq!(plan(&mut connection, &sql.purge, &["1000000000000000", "10"]).await, uses("range", "sweep_at"));
+        assert_eq!(plan(&mut connection, &sql.move_on, &["1000000000000000"]).await, uses("range", "sweep_at"));
+    }
+}

@@ -1,0 +1,366 @@
+//! Many at once, on rows and on the table itself.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::{Duration, Instant};
+
+use session_conformance::servers;
+use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
+use session_mysql::{
+    MysqlStore,
+    sqlx::{self, AssertSqlSafe, Connection, MySqlConnection, MySqlPool, Row, mysql::MySqlPoolOptions},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const ID: SessionId = SessionId::from_bytes([42; 16]);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn url() -> &'static str {
+    servers::mysql().url()
+}
+
+fn entry(number: u8) -> Entry<'static> {
+    Entry::new(Revision::from_bytes([number; 8]), b"payload")
+}
+
+fn id(number: u8) -> SessionId {
+    SessionId::from_bytes([number; 16])
+}
+
+/// A fresh table.
+async fn open(table: &str) -> MysqlStore {
+    run(&mut connect().await, &format!("DROP TABLE IF EXISTS {table}")).await;
+    let builder = MysqlStore::builder().with_table(table).unwrap().with_timeout(PATIENCE);
+    let store = builder.connect(url()).await.unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+async fn connect() -> MySqlConnection {
+    MySqlConnection::connect(url()).await.unwrap()
+}
+
+async fn run(connection: &mut MySqlConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
+}
+
+async fn number(connection: &mut MySqlConnection, sql: &str) -> i64 {
+    sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.unwrap().get(0)
+}
+
+/// Until so many statements on the table wait for a lock: each takes no time at all where it has not to wait. (InnoDB's
+/// own list shows an old picture to whoever asks more often than ten times a second.)
+async fn until_they_wait(table: &str, how_many: i64) {
+    let mut connection = connect().await;
+    let sql =
+        format!("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%`{table}`%' AND time_ms > 200");
+    let start = Instant::now();
+    while number(&mut connection, &sql).await != how_many {
+        assert!(start.elapsed() < PATIENCE, "nobody waits for the lock on {table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn eighty_may_migrate_at_once() {
+    run(&mut connect().await, "DROP TABLE IF EXISTS migrated").await;
+    let tasks: Vec<_> = (0..80)
+        .map(|_| {
+            tokio::spawn(async move {
+                let builder = MysqlStore::builder().with_table("migrated").unwrap().with_connections(1);
+                let store = builder.with_timeout(PATIENCE).connect(url()).await?;
+                store.migrate().await?;
+                store.load(&ID).await
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap().unwrap(), None);
+    }
+    let indexes = "SELECT COUNT(DISTINCT index_name) FROM information_schema.statistics WHERE table_name = 'migrated'";
+    assert_eq!(number(&mut connect().await, indexes).await, 3);
+}
+
+#[tokio::test]
+async fn migrate_waits_while_somebody_else_does_longer_than_an_operation_would() {
+    let mut holder = connect().await;
+    run(&mut holder, "DROP TABLE IF EXISTS migrated_later; DO GET_LOCK('session-mysql migrate', 60)").await;
+    let builder = MysqlStore::builder().with_table("migrated_later").unwrap().with_timeout(Duration::from_millis(100));
+    let store = builder.connect(url()).await.unwrap();
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.migrate().await }
+    });
+    let waits = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock' AND time_ms > 700";
+    let start = Instant::now();
+    while number(&mut holder, waits).await == 0 {
+        assert!(!waiting.is_finished() && start.elapsed() < PATIENCE, "`migrate` does not wait for its turn");
+    }
+    run(&mut holder, "DO RELEASE_ALL_LOCKS()").await;
+    waiting.await.unwrap().unwrap();
+    assert_eq!(store.load(&ID).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn migrate_waits_for_nobody_where_the_table_is_there() {
+    let store = open("migrated_again").await;
+    let mut other = connect().await;
+    run(&mut other, "LOCK TABLES migrated_again WRITE").await;
+    store.migrate().await.unwrap();
+}
+
+/// The holder of the lock changes nothing, or changes the row.
+#[tokio::test]
+async fn a_write_that_waits_for_the_row_until_after_the_expiry_does_nothing() {
+    for (table, change) in
+        [("late", "SELECT id FROM late FOR UPDATE"), ("late_changed", "UPDATE late_changed SET payload = 'changed'")]
+    {
+        let store = open(table).await;
+        let user = Owner::from(42);
+        for number in 1..=6 {
+            let owner = (number == 6).then_some(&user);
+            store.create(&id(number), entry(1).with_owner(owner), Duration::from_secs(2), HOUR).await.unwrap();
+        }
+        let mut holder = connect().await;
+        run(&mut holder, "BEGIN").await;
+        run(&mut holder, change).await;
+        let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+        let (waiting, user) = (store.clone(), user.clone());
+        let late = tokio::spawn(async move {
+            let ids = [1, 2, 3, 4, 5].map(id);
+            tokio::join!(
+                waiting.replace(&ids[0], entry(1).revision, entry(2), Expiry::Keep),
+                waiting.replace(&ids[1], entry(1).revision, entry(2), Expiry::Extend(HOUR)),
+                waiting.replace(&ids[2], entry(1).revision, entry(2), restart),
+                waiting.touch(&ids[3], entry(1).revision, HOUR),
+                waiting.delete(&ids[4], entry(1).revision),
+                async { waiting.revoke(&user, None).await.map(|ended| ended > 0) },
+            )
+        });
+        until_they_wait(table, 6).await;
+        let expired =
+            format!("SELECT MAX(expires_at) < TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) FROM {table}");
+        while number(&mut holder, &expired).await == 0 {}
+        run(&mut holder, "COMMIT").await;
+        let (keep, extend, restart, touch, delete, revoke) = late.await.unwrap();
+        for (name, answer) in [
+            ("keep", keep),
+            ("extend", extend),
+            ("restart", restart),
+            ("touch", touch),
+            ("delete", delete),
+            ("revoke", revoke),
+        ] {
+            assert!(!answer.unwrap(), "{table}: {name} waited until after the expiry, and was done");
+        }
+        let unchanged = format!("SELECT COUNT(*) FROM {table} WHERE revision = {}", 0x0101_0101_0101_0101_i64);
+        assert_eq!(number(&mut holder, &unchanged).await, 6);
+    }
+}
+
+/// The other transaction has written so much that the server chooses the store's statement as the victim.
+#[tokio::test]
+async fn the_victim_of_a_deadlock_is_sent_again_and_counts_right() {
+    let store = open("deadlocked").await;
+    let user = Owner::from(42);
+    for number in 1..=4 {
+        store.create(&id(number), entry(1).with_owner(Some(&user)), HOUR, HOUR).await.unwrap();
+    }
+    store.create(&id(9), entry(1), HOUR, HOUR).await.unwrap();
+    let mut other = connect().await;
+    let deadlocks = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status \
+        WHERE variable_name = 'Innodb_deadlocks'";
+    let before = number(&mut other, deadlocks).await;
+    run(&mut other, "BEGIN").await;
+    for n in 0..50 {
+        run(&mut other, &format!("UPDATE deadlocked SET payload = '{n}' WHERE id = REPEAT(x'09', 16)")).await;
+    }
+    run(&mut other, "UPDATE deadlocked SET payload = 'last' WHERE id = REPEAT(x'04', 16)").await;
+    let (revoking, owner) = (store.clone(), user.clone());
+    let revoke = tokio::spawn(async move { revoking.revoke(&owner, None).await });
+    until_they_wait("deadlocked", 1).await;
+    run(&mut other, "UPDATE deadlocked SET payload = 'first' WHERE id = REPEAT(x'01', 16)").await;
+    assert!(number(&mut other, deadlocks).await > before, "there was no deadlock");
+    assert!(!revoke.is_finished(), "the victim was not sent again");
+    run(&mut other, "COMMIT").await;
+    assert_eq!(revoke.await.unwrap().unwrap(), 4);
+    assert!(store.list(&user).await.unwrap().is_empty());
+}
+
+/// Under each way of isolation that an application's pool may have, and where the server refuses to judge a row again
+/// that has changed since the statement's snapshot.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn deadlocks_and_conflicts_under_load_never_reach_the_caller() {
+    for (table, setting) in [
+        ("loaded_committed", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"),
+        ("loaded_repeatable", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"),
+        ("loaded_serializable", "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE"),
+        ("loaded_snapshot", "SET innodb_snapshot_isolation = 1"),
+    ] {
+        let _fresh = open(table).await;
+        let pool = MySqlPoolOptions::new()
+            .max_connections(16)
+            .after_connect(move |connection, _| {
+                Box::pin(async move { sqlx::raw_sql(setting).execute(connection).await.map(drop) })
+            })
+            .connect(url())
+            .await
+            .unwrap();
+        let store = MysqlStore::builder().with_table(table).unwrap().with_timeout(PATIENCE).with_pool(pool);
+        let user = Owner::from(42);
+        let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+        for round in 0..8_u8 {
+            let tasks: Vec<_> = (0..16_u8)
+                .map(|task| {
+                    let (store, user) = (store.clone(), user.clone());
+                    tokio::spawn(async move {
+                        for step in 0..12_u8 {
+                            let id = id(step % 4);
+                            let owned = entry(1).with_owner(Some(&user));
+                            match (task + step + round) % 4 {
+                                0 => drop(store.revoke(&user, None).await?),
+                                1 => drop(store.replace(&id, entry(1).revision, owned, restart).await?),
+                                2 => drop(store.delete(&id, entry(1).revision).await?),
+                                _ => drop(store.purge(5).await?),
+                            }
+                            match store.create(&id, owned, HOUR, HOUR).await {
+                                Ok(()) | Err(StoreError::AlreadyExists) => {}
+                                Err(error) => return Err(error),
+                            }
+                        }
+                        Ok::<_, StoreError>(())
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap().unwrap_or_else(|error| panic!("{setting}: {error:?}"));
+            }
+        }
+        assert!(store.list(&user).await.unwrap().len() <= 4);
+    }
+    let deadlocks = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status \
+        WHERE variable_name = 'Innodb_deadlocks'";
+    assert!(number(&mut connect().await, deadlocks).await > 0, "there was no deadlock to hide");
+}
+
+/// More futures are dropped than there are connections, while each is waiting for the row.
+#[tokio::test]
+async fn futures_that_are_dropped_leave_a_pool_that_works() {
+    let _fresh = open("dropped").await;
+    let builder = MysqlStore::builder().with_table("dropped").unwrap().with_connections(2);
+    let store = builder.with_timeout(Duration::from_secs(5)).connect(url()).await.unwrap();
+    store.create(&ID, entry(1), HOUR, 2 * HOUR).await.unwrap();
+    let mut holder = connect().await;
+    run(&mut holder, "BEGIN").await;
+    run(&mut holder, "SELECT id FROM dropped FOR UPDATE").await;
+    for _ in 0..8 {
+        let write = store.touch(&ID, entry(1).revision, HOUR);
+        assert!(tokio::time::timeout(Duration::from_millis(50), write).await.is_err(), "the row was not locked");
+    }
+    let load = tokio::time::timeout(Duration::from_secs(2), store.load(&ID)).await;
+    assert!(load.unwrap().unwrap().is_some(), "a read waits for a connection that a dropped write has");
+    run(&mut holder, "ROLLBACK").await;
+    assert!(store.touch(&ID, entry(1).revision, HOUR).await.unwrap());
+    assert!(store.delete(&ID, entry(1).revision).await.unwrap());
+    assert_eq!(store.load(&ID).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_row_that_is_locked_for_too_long_times_out_and_is_not_written_later() {
+    let _fresh = open("locked").await;
+    let builder = MysqlStore::builder().with_table("locked").unwrap().with_timeout(Duration::from_millis(200));
+    let store = builder.connect(url()).await.unwrap();
+    store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
+    let mut holder = connect().await;
+    run(&mut holder, "BEGIN").await;
+    run(&mut holder, "SELECT id FROM locked FOR UPDATE").await;
+    let error = store.delete(&ID, entry(1).revision).await.unwrap_err();
+    let StoreError::TimedOut { backend: "mysql", source } = &error else { panic!("{error:?}") };
+    assert!(source.is::<sqlx::Error>(), "the server's word comes before the store's patience ends: {source:?}");
+    run(&mut holder, "ROLLBACK").await;
+    assert!(store.load(&ID).await.unwrap().is_some(), "the server has gone on without us");
+}
+
+/// The server gives up on a lock after a second, the store does not yet.
+#[tokio::test]
+async fn a_lock_wait_that_the_server_ends_early_is_begun_again() {
+    let _fresh = open("waited").await;
+    let pool = MySqlPool::connect(url()).await.unwrap();
+    sqlx::raw_sql("SET SESSION innodb_lock_wait_timeout = 1").execute(&pool).await.unwrap();
+    let builder = MysqlStore::builder().with_table("waited").unwrap().with_timeout(PATIENCE);
+    let store = builder.with_pool(pool);
+    store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
+    let mut holder = connect().await;
+    run(&mut holder, "BEGIN").await;
+    run(&mut holder, "SELECT id FROM waited FOR UPDATE").await;
+    let waiting = store.clone();
+    let touch = tokio::spawn(async move { waiting.touch(&ID, entry(1).revision, HOUR).await });
+    // It waits, is sent back, and waits again.
+    until_they_wait("waited", 1).await;
+    let ended = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%`waited`%' AND time_ms > 200";
+    while number(&mut holder, ended).await == 1 {}
+    until_they_wait("waited", 1).await;
+    run(&mut holder, "ROLLBACK").await;
+    assert!(touch.await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn purge_passes_by_what_was_touched() {
+    let store = open("swept").await;
+    let mut other = connect().await;
+    // Touched ones, more than a window takes up, in front of five that have expired.
+    let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
+    let insert = |from: u32, to: u32, hours: i64, sweep: i64| {
+        format!(
+            "INSERT INTO swept SELECT UNHEX(LPAD(HEX(seq), 32, '0')), seq, '', NULL, {now} + {hours} * 3600000000, \
+             {now} + {hours} * 3600000000, {now} - {sweep} * 3600000000 FROM seq_{from}_to_{to}"
+        )
+    };
+    run(&mut other, &insert(1, 1200, 1, 3)).await;
+    run(&mut other, &insert(1201, 1205, -1, 2)).await;
+    run(&mut other, &insert(1206, 1210, 1, 1)).await;
+    assert_eq!(store.purge(0).await.unwrap(), 0);
+    assert_eq!(store.purge(3).await.unwrap(), 3);
+    assert_eq!(store.purge(10).await.unwrap(), 2);
+    assert_eq!(store.purge(10).await.unwrap(), 0);
+    let left = format!("SELECT COUNT(*) FROM swept WHERE sweep_at = expires_at AND expires_at > {now}");
+    assert_eq!(number(&mut other, &left).await, 1205, "the touched ones are swept when they expire now");
+}
+
+#[tokio::test]
+async fn the_purge_task_survives_an_error_and_stops_when_it_is_told_to() {
+    let store = open("purged").await;
+    let mut other = connect().await;
+    run(&mut other, "RENAME TABLE purged TO purged_away").await;
+    let purge = store.purge_every(Duration::from_millis(5));
+    // Until it has met the error, more than once.
+    let start = Instant::now();
+    while store.purge(1).await.is_ok() || start.elapsed() < Duration::from_millis(300) {
+        assert!(start.elapsed() < PATIENCE, "the table is there");
+    }
+    run(&mut other, "RENAME TABLE purged_away TO purged").await;
+    store.create(&ID, entry(1), Duration::from_millis(1), HOUR).await.unwrap();
+    let start = Instant::now();
+    while number(&mut other, "SELECT COUNT(*) FROM purged").await > 0 {
+        assert!(start.elapsed() < PATIENCE, "nothing was purged after an error");
+    }
+    purge.stop().await;
+    store.create(&ID, entry(1), Duration::from_millis(1), HOUR).await.unwrap();
+    run(&mut other, "DO SLEEP(0.1)").await;
+    assert_eq!(number(&mut other, "SELECT COUNT(*) FROM purged").await, 1, "the task has not stopped");
+}
+
+/// The application's own pool, which is busy.
+#[tokio::test]
+async fn a_pool_without_a_free_connection_times_out_before_its_own_patience_ends() {
+    let _fresh = open("busy").await;
+    let pool: MySqlPool = MySqlPoolOptions::new().max_connections(1).connect(url()).await.unwrap();
+    let builder = MysqlStore::builder().with_table("busy").unwrap().with_timeout(Duration::from_millis(200));
+    let store = builder.with_pool(pool.clone());
+    let taken = pool.acquire().await.unwrap();
+    let start = Instant::now();
+    let error = store.load(&ID).await.unwrap_err();
+    assert!(matches!(error, StoreError::TimedOut { backend: "mysql", .. }), "{error:?}");
+    assert!(start.elapsed() < Duration::from_secs(10), "the pool waits 30 seconds");
+    drop(taken);
+    assert_eq!(store.load(&ID).await.unwrap(), None);
+}

@@ -1,0 +1,151 @@
+//! What is in the table: who made it, who has written it, and how it is found.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use session_conformance::servers;
+use session_core::{Entry, Owner, Revision, SessionId, Store, StoreError};
+use session_mysql::{
+    InvalidTable, MysqlStore, SCHEMA,
+    sqlx::{self, AssertSqlSafe, MySqlPool, Row},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const ID: SessionId = SessionId::from_bytes(*b"session-forty-42");
+
+fn entry() -> Entry<'static> {
+    Entry::new(Revision::from_bytes(*b"revision"), b"payload")
+}
+
+async fn pool() -> MySqlPool {
+    MySqlPool::connect(servers::mysql().url()).await.unwrap()
+}
+
+async fn run(pool: &MySqlPool, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(pool).await.unwrap();
+}
+
+fn store(pool: &MySqlPool, table: &str) -> MysqlStore {
+    MysqlStore::builder().with_table(table).unwrap().with_pool(pool.clone())
+}
+
+/// The table without its checks, as somebody might have made it, and rows that this store has not written.
+#[tokio::test]
+async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
+    let pool = pool().await;
+    let (table, user) = ("foreign_rows", Owner::from(42));
+    let columns =
+        "id BLOB, revision BIGINT, payload BLOB, owner BLOB, expires_at BIGINT, ends_at BIGINT, sweep_at BIGINT";
+    run(&pool, &format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} ({columns})")).await;
+    let hour = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + 3600000000)";
+    let rows = [
+        format!("NULL, '', {hour}, {hour}"),
+        format!("12, NULL, {hour}, {hour}"),
+        format!("12, '', {hour}, NULL"),
+        format!("12, '', {hour}, 0"),
+        format!("12, '', {hour}, -9223372036854775808"),
+        format!("12, '', {hour} + 1, {hour}"),
+        format!("12, '', {hour} + 3600000000, {hour}"),
+    ];
+    for row in rows {
+        let insert =
+            format!("INSERT INTO {table} (revision, payload, expires_at, ends_at, id, owner) VALUES ({row}, ?, ?)");
+        let insert = sqlx::query(AssertSqlSafe(insert)).bind(&ID.as_bytes()[..]).bind(&b"42"[..]);
+        insert.execute(&pool).await.unwrap();
+        let content = async || -> String {
+            let sql = "SELECT CONCAT_WS(',', HEX(id), COALESCE(revision, 'null'), HEX(payload), expires_at, ends_at) FROM foreign_rows";
+            sqlx::query(sql).fetch_one(&pool).await.unwrap().get(0)
+        };
+        let before = content().await;
+        let store = store(&pool, table);
+        let error = store.load(&ID).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { backend: "mysql", .. }), "{row}: {error:?}");
+        let error = store.list(&user).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { backend: "mysql", .. }), "{row}: {error:?}");
+        assert_eq!(store.purge(10).await.unwrap(), 0, "{row}");
+        assert_eq!(content().await, before, "{row}");
+        run(&pool, &format!("TRUNCATE {table}")).await;
+    }
+    let row = format!("12, '', {hour}, {hour}, 'twelve', '42'");
+    run(&pool, &format!("INSERT INTO {table} (revision, payload, expires_at, ends_at, id, owner) VALUES ({row})"))
+        .await;
+    let error = store(&pool, table).list(&user).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { backend: "mysql", .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_table_of_other_types_is_corrupt() {
+    let pool = pool().await;
+    run(
+        &pool,
+        "DROP TABLE IF EXISTS foreign_types; CREATE TABLE foreign_types AS SELECT 'session-forty-42' AS id, 'one' AS revision, \
+        12 AS payload, 9e18 AS expires_at, 9e18 AS ends_at",
+    )
+    .await;
+    let error = store(&pool, "foreign_types").load(&ID).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { backend: "mysql", .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_server_refuses_rows_that_no_store_writes() {
+    let pool = pool().await;
+    run(&pool, "DROP TABLE IF EXISTS checked").await;
+    store(&pool, "checked").migrate().await.unwrap();
+    for times in ["3, 2, 1", "1, 3, 2", "2, 2, 3"] {
+        let (expires, ends, sweep) = match times {
+            "3, 2, 1" => (3, 2, 1),
+            "1, 3, 2" => (1, 3, 2),
+            _ => (2, 2, 3),
+        };
+        let sql = format!("INSERT INTO checked VALUES ('{times}', 1, '', NULL, {expires}, {ends}, {sweep})");
+        assert!(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.is_err(), "{times}");
+    }
+}
+
+#[tokio::test]
+async fn without_its_table_the_store_answers_an_error() {
+    let pool = pool().await;
+    run(&pool, "DROP TABLE IF EXISTS not_there").await;
+    let store = store(&pool, "not_there");
+    for error in [store.load(&ID).await.unwrap_err(), store.purge(1).await.unwrap_err()] {
+        assert!(matches!(error, StoreError::Backend { backend: "mysql", .. }), "{error:?}");
+    }
+    store.migrate().await.unwrap();
+    assert_eq!(store.load(&ID).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_schema_may_live_in_the_applications_migrations() {
+    let pool = pool().await;
+    run(&pool, "DROP TABLE IF EXISTS sessions").await;
+    run(&pool, SCHEMA).await;
+    let store = MysqlStore::new(pool.clone());
+    store.create(&ID, entry(), HOUR, HOUR).await.unwrap();
+    store.migrate().await.unwrap();
+    run(&pool, SCHEMA).await;
+    assert!(store.load(&ID).await.unwrap().is_some(), "`migrate` again must change nothing");
+}
+
+#[test]
+fn the_name_of_a_table_cannot_smuggle_anything_in() {
+    for name in ["sessions", "_", "a", "s_42", &"a".repeat(48)] {
+        assert!(MysqlStore::builder().with_table(name).is_ok(), "{name}");
+    }
+    for name in ["", "Sessions", "4two", "a b", "a`", "a'", "a;", "é", "a.b", "a-b", "a\0", "a\\", &"a".repeat(49)] {
+        assert_eq!(MysqlStore::builder().with_table(name).unwrap_err(), InvalidTable, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_longest_name_and_a_reserved_word_are_names_of_tables() {
+    let pool = pool().await;
+    for name in ["select", &"z".repeat(48)] {
+        run(&pool, &format!("DROP TABLE IF EXISTS `{name}`")).await;
+        let store = store(&pool, name);
+        store.migrate().await.unwrap();
+        store.create(&ID, entry(), HOUR, HOUR).await.unwrap();
+        assert!(store.load(&ID).await.unwrap().is_some());
+        store.migrate().await.unwrap();
+    }
+}
