@@ -26,7 +26,7 @@ pub(crate) struct Flags {
     pub(crate) addr: SocketAddr,
 
     /// Where the sessions are: `memory`, `sqlite:PATH`, `postgres://HOST/DATABASE`, or `postgres+pooled://…` through
-    /// PgBouncer in transaction mode, `redis://HOST:PORT`, or some nodes of a cluster as
+    /// PgBouncer in transaction mode, `mysql://HOST/DATABASE`, `redis://HOST:PORT`, or some nodes of a cluster as
     /// `redis+cluster://HOST:PORT,HOST:PORT`
     #[arg(long, default_value_t)]
     pub(crate) store: StoreFlag,
@@ -84,6 +84,8 @@ pub(crate) enum StoreFlag {
     Sqlite(PathBuf),
     /// The URL of a server, or of a pooler in front of it.
     Postgres(String),
+    /// The URL of a MySQL or MariaDB server.
+    Mysql(String),
     /// The URL of a node or a cluster.
     Redis(String),
 }
@@ -102,9 +104,11 @@ impl FromStr for StoreFlag {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             Some(("postgres" | "postgresql" | "postgres+pooled", _)) => Ok(Self::Postgres(text.into())),
+            Some(("mysql" | "mariadb", _)) => Ok(Self::Mysql(text.into())),
             Some(("redis" | "redis+cluster", _)) => Ok(Self::Redis(text.into())),
             _ => Err(
-                "a store is `memory`, `sqlite:PATH`, `postgres://…`, `postgres+pooled://…`, `redis://…` or `redis+cluster://…`",
+                "a store is `memory`, `sqlite:PATH`, `postgres://…`, `postgres+pooled://…`, `mysql://…`, `redis://…` or \
+                 `redis+cluster://…`",
             ),
         }
     }
@@ -117,6 +121,7 @@ impl std::fmt::Display for StoreFlag {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             // The rest may have a password in it.
             Self::Postgres(_) => f.write_str("postgres"),
+            Self::Mysql(_) => f.write_str("mysql"),
             Self::Redis(url) => f.write_str(url),
         }
     }

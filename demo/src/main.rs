@@ -23,6 +23,7 @@ use std::{
 use clap::Parser;
 use session_core::{Keyring, SessionManager, Store};
 use session_memory::MemoryStore;
+use session_mysql::MysqlStore;
 use session_postgres::PostgresStore;
 use session_redis::RedisStore;
 use session_sqlite::SqliteStore;
@@ -87,6 +88,11 @@ async fn open_store(flag: &StoreFlag) -> Result<Arc<dyn Store>, Box<dyn Error>> 
         }
         StoreFlag::Postgres(url) => {
             let store = PostgresStore::connect(url).await?;
+            store.migrate().await?;
+            Arc::new(store)
+        }
+        StoreFlag::Mysql(url) => {
+            let store = MysqlStore::connect(url).await?;
             store.migrate().await?;
             Arc::new(store)
         }
