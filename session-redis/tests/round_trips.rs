@@ -35,6 +35,8 @@ async fn each_operation_costs_one_round_trip_and_an_owner_one_more() {
     store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap();
     store.touch(&ID, NEW, HOUR).await.unwrap();
     store.delete(&ID, NEW).await.unwrap();
+    // The end of the connection that `connect` has tried is read, too.
+    while ask::<InfoDict>(&mut admin, &["INFO", "clients"]).await.get("connected_clients") != Some(2_u64) {}
 
     macro_rules! costs {
         ($trips:literal, $operation:expr) => {
