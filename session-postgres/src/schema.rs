@@ -287,6 +287,7 @@ mod tests {
         let sql = Statements::of("devices", false);
         let plan = plans(&[(&sql.purge, "bigint, bigint")]).await.remove(0);
         assert!(plan.contains("Index Scan using devices_sweep_at"), "{plan}");
+        assert!(plan.contains("Index Cond: (sweep_at <= "), "{plan}");
         assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");
     }
 

@@ -8,10 +8,7 @@ use session_conformance::servers;
 use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
 use session_postgres::{
     InvalidTable, PostgresStore, SCHEMA,
-    sqlx::{
-        self, AssertSqlSafe, PgPool, Row,
-        postgres::{PgConnectOptions, PgPoolOptions},
-    },
+    sqlx::{self, AssertSqlSafe, PgPool, Row, postgres::PgPoolOptions},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -22,9 +19,14 @@ fn entry() -> Entry<'static> {
     Entry::new(Revision::from_bytes(*b"revision"), b"payload")
 }
 
+/// The settings are made afterwards: the driver asks for some of its own, such as the zone, when it connects.
 async fn pool(settings: &[(&str, &str)]) -> PgPool {
-    let options: PgConnectOptions = servers::postgres().url().parse().unwrap();
-    PgPoolOptions::new().max_connections(4).connect_with(options.options(settings.iter().copied())).await.unwrap()
+    let set: String = settings.iter().map(|(name, value)| format!("SET {name} = '{value}'; ")).collect();
+    let pool = PgPoolOptions::new().max_connections(4).after_connect(move |connection, _| {
+        let set = AssertSqlSafe(set.clone());
+        Box::pin(async move { sqlx::raw_sql(set).execute(connection).await.map(drop) })
+    });
+    pool.connect(servers::postgres().url()).await.unwrap()
 }
 
 async fn run(pool: &PgPool, sql: &str) {
