@@ -8,7 +8,6 @@ const BACKEND: &str = "mysql";
 /// The numbers of the servers' errors: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
 /// <https://mariadb.com/kb/en/mariadb-error-code-reference/>. Below 1900 they are the same in both.
 mod number {
-    pub(super) const RECORD_CHANGED: u16 = 1020;
     pub(super) const SHUTDOWN: u16 = 1053;
     pub(super) const LOCK_WAIT: u16 = 1205;
     pub(super) const DEADLOCK: u16 = 1213;
@@ -32,7 +31,6 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
             // The statement's or the lock's time was over, or others were in the way until the store's was.
             number::LOCK_WAIT
             | number::DEADLOCK
-            | number::RECORD_CHANGED
             | number::STATEMENT_TIME_MARIADB
             | number::STATEMENT_TIME_MYSQL => StoreError::timed_out(BACKEND, error),
             // A server that stops, or somebody who ended the connection or the statement.
@@ -51,9 +49,9 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
 
 /// Whether the server says that it has applied nothing and that the statement may be sent again.
 ///
-/// A deadlock's victim is rolled back as a whole. After the other two only the statement is, and that is all there is.
+/// A deadlock's victim is rolled back as a whole. After a wait for a lock only the statement is, and that is all there is.
 pub(crate) fn is_undone(error: &Error) -> bool {
-    matches!(answered(error), number::DEADLOCK | number::LOCK_WAIT | number::RECORD_CHANGED)
+    matches!(answered(error), number::DEADLOCK | number::LOCK_WAIT)
 }
 
 /// Whether the connection is of no more use: cut, or ended by the server's last word on it.

@@ -186,8 +186,8 @@ async fn the_victim_of_a_deadlock_is_sent_again_and_counts_right() {
     assert!(store.list(&user).await.unwrap().is_empty());
 }
 
-/// Under each way of isolation that an application's pool may have, and where the server refuses to judge a row again
-/// that has changed since the statement's snapshot.
+/// Under each way of isolation that an application's pool may have, and where the server may refuse to judge a row again
+/// that has changed since the transaction's snapshot: one statement alone has none, and is never refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn deadlocks_and_conflicts_under_load_never_reach_the_caller() {
     for (table, setting) in [
