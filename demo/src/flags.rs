@@ -26,8 +26,8 @@ pub(crate) struct Flags {
     pub(crate) addr: SocketAddr,
 
     /// Where the sessions are: `memory`, `sqlite:PATH`, `postgres://HOST/DATABASE`, or `postgres+pooled://…` through
-    /// PgBouncer in transaction mode, `mysql://HOST/DATABASE`, `redis://HOST:PORT`, or some nodes of a cluster as
-    /// `redis+cluster://HOST:PORT,HOST:PORT`
+    /// PgBouncer in transaction mode, `mysql://HOST/DATABASE`, `mongodb://HOST/DATABASE`, `redis://HOST:PORT`, or
+    /// some nodes of a cluster as `redis+cluster://HOST:PORT,HOST:PORT`
     #[arg(long, default_value_t)]
     pub(crate) store: StoreFlag,
 
@@ -86,6 +86,8 @@ pub(crate) enum StoreFlag {
     Postgres(String),
     /// The URL of a MySQL or MariaDB server.
     Mysql(String),
+    /// The URL of a MongoDB.
+    Mongo(String),
     /// The URL of a node or a cluster.
     Redis(String),
 }
@@ -105,10 +107,11 @@ impl FromStr for StoreFlag {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             Some(("postgres" | "postgresql" | "postgres+pooled", _)) => Ok(Self::Postgres(text.into())),
             Some(("mysql" | "mariadb", _)) => Ok(Self::Mysql(text.into())),
+            Some(("mongodb", _)) => Ok(Self::Mongo(text.into())),
             Some(("redis" | "redis+cluster", _)) => Ok(Self::Redis(text.into())),
             _ => Err(
-                "a store is `memory`, `sqlite:PATH`, `postgres://…`, `postgres+pooled://…`, `mysql://…`, `redis://…` or \
-                 `redis+cluster://…`",
+                "a store is `memory`, `sqlite:PATH`, `postgres://…`, `postgres+pooled://…`, `mysql://…`, `mongodb://…`, \
+                 `redis://…` or `redis+cluster://…`",
             ),
         }
     }
@@ -122,6 +125,7 @@ impl std::fmt::Display for StoreFlag {
             // The rest may have a password in it.
             Self::Postgres(_) => f.write_str("postgres"),
             Self::Mysql(_) => f.write_str("mysql"),
+            Self::Mongo(_) => f.write_str("mongodb"),
             Self::Redis(url) => f.write_str(url),
         }
     }

@@ -23,6 +23,7 @@ use std::{
 use clap::Parser;
 use session_core::{Keyring, SessionManager, Store};
 use session_memory::MemoryStore;
+use session_mongo::MongoStore;
 use session_mysql::MysqlStore;
 use session_postgres::PostgresStore;
 use session_redis::RedisStore;
@@ -93,6 +94,11 @@ async fn open_store(flag: &StoreFlag) -> Result<Arc<dyn Store>, Box<dyn Error>> 
         }
         StoreFlag::Mysql(url) => {
             let store = MysqlStore::connect(url).await?;
+            store.migrate().await?;
+            Arc::new(store)
+        }
+        StoreFlag::Mongo(url) => {
+            let store = MongoStore::connect(url).await?;
             store.migrate().await?;
             Arc::new(store)
         }

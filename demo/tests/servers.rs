@@ -31,6 +31,11 @@ fn two_demos_over_one_mariadb_are_one_site() {
 }
 
 #[test]
+fn two_demos_over_one_mongodb_are_one_site() {
+    two_demos_are_one_site(servers::own_mongodb(&[]).url());
+}
+
+#[test]
 fn two_demos_behind_one_pgbouncer_are_one_site() {
     two_demos_are_one_site(servers::pgbouncer().url());
 }

@@ -9,18 +9,23 @@ use std::{
 use crate::step;
 
 /// Each program, and Debian's package of it.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("redis-server", "redis-server"),
     ("postgres", "postgresql"),
     ("pgbouncer", "pgbouncer"),
     ("mariadbd", "mariadb-server"),
+    // Debian has no MongoDB. These fetch and start a stand-in for it, and are not needed where there is `mongod`.
+    ("javac", "default-jdk-headless"),
+    ("mvn", "maven"),
 ];
 
 /// Installs what is missing, where that is ours to do: as root on Debian. Else says what to install.
 pub(crate) fn provide() -> Result<(), String> {
-    let missing: Vec<_> = PACKAGES.into_iter().filter(|(program, _)| !is_installed(program)).collect();
+    let is_needed =
+        |program| !is_installed(program) && !(["javac", "mvn"].contains(&program) && is_installed("mongod"));
+    let missing: Vec<_> = PACKAGES.into_iter().filter(|(program, _)| is_needed(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -1,0 +1,97 @@
+//! How a store is set up.
+
+use std::time::Duration;
+
+use mongodb::{Client, Database, options::ClientOptions};
+use session_core::StoreError;
+
+use crate::{MongoStore, error::from_driver};
+
+/// Where the sessions are if the URL names no database.
+const DEFAULT_DATABASE: &str = "sessions";
+
+/// The settings of a [`MongoStore`].
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use session_mongo::MongoStore;
+///
+/// let store = MongoStore::builder()
+///     .with_collection("admin_sessions")?
+///     .with_timeout(Duration::from_secs(1))
+///     .connect("mongodb://db.example/shop")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(crate) collection: String,
+    pub(crate) timeout: Duration,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self { collection: "sessions".into(), timeout: Duration::from_secs(2) }
+    }
+
+    /// Keeps the sessions in the collection of this name, `sessions` by default. Two stores with two collections never
+    /// meet.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCollection`] unless the name consists of at most 48 of the characters `a` to `z`, `0` to `9` and `_`, and
+    /// does not begin with a digit.
+    pub fn with_collection(mut self, name: &str) -> Result<Self, InvalidCollection> {
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let begins_well = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+        if name.len() > 48 || !begins_well || !name.bytes().all(known) {
+            return Err(InvalidCollection);
+        }
+        self.collection = name.into();
+        Ok(self)
+    }
+
+    /// How long an operation waits for a server that takes it, and for its answer: 2 seconds by default. Half a second
+    /// later it fails with [`TimedOut`](StoreError::TimedOut), whatever the server and the driver do.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Connects to the server: `mongodb://user:password@host:27017/database?replicaSet=name&tls=true`. Without a database
+    /// it is `sessions`.
+    ///
+    /// The time-out holds for finding a server and for connecting to it, too, unless the URL says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] if the server cannot be reached or lets nobody in,
+    /// [`StoreError::Backend`] if the URL is none.
+    pub async fn connect(self, url: &str) -> Result<MongoStore, StoreError> {
+        let mut options = ClientOptions::parse(url).await.map_err(from_driver)?;
+        // The driver would look for a server for half a minute.
+        options.server_selection_timeout.get_or_insert(self.timeout);
+        options.connect_timeout.get_or_insert(self.timeout);
+        let client = Client::with_options(options).map_err(from_driver)?;
+        let database = client.default_database().unwrap_or_else(|| client.database(DEFAULT_DATABASE));
+        let store = self.with_database(database);
+        store.meet().await?;
+        Ok(store)
+    }
+
+    /// Uses this database of the application's own client. The indexes should be there: see [`MongoStore::migrate`].
+    #[must_use]
+    pub fn with_database(self, database: Database) -> MongoStore {
+        MongoStore::from_database(self, database)
+    }
+}
+
+/// A collection's name is of at most 48 lower-case letters, digits and `_`, and does not begin with a digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a collection's name is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
+pub struct InvalidCollection;

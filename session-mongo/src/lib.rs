@@ -1,0 +1,44 @@
+//! Sessions in MongoDB 4.4 or later.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! use session_core::{Entry, Revision, SessionId, Store};
+//! use session_mongo::MongoStore;
+//!
+//! let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+//! let id = SessionId::from_bytes([7; 16]);
+//! let entry = Entry::new(Revision::from_bytes([1; 8]), b"what core has encoded");
+//!
+//! let store = MongoStore::connect("mongodb://db.example/shop").await?;
+//! store.migrate().await?;
+//! store.create(&id, entry, minute, hour).await?;
+//! assert_eq!(store.load(&id).await?.ok_or("gone")?.payload, "what core has encoded");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`MongoStore`] is the store: [`connect`](MongoStore::connect) makes a client of its own,
+//!   [`new`](MongoStore::new) takes the application's.
+//! - [`Builder`] sets the collection's name and the time-out.
+//! - [`MongoStore::migrate`] makes the indexes, by one of which MongoDB deletes expired sessions by itself.
+//!
+//! Each operation is one command on one document, decided on the server's clock. It does **not** need a replica set,
+//! transactions or change streams. It was tried on a stand-in for MongoDB only: the
+//! [README](https://crates.io/crates/session-mongo) says on which, and has the operator's page: settings, backup, and what a
+//! crash or a failover can lose.
+
+mod builder;
+mod client;
+mod clock;
+mod document;
+mod error;
+mod store;
+
+pub use mongodb;
+
+pub use crate::{
+    builder::{Builder, InvalidCollection},
+    store::MongoStore,
+};

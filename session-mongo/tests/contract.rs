@@ -1,0 +1,57 @@
+//! The contract of a session store, on MongoDB or the stand-in for it: over a client of its own, and an application's.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use session_conformance::{Subject, async_trait, servers};
+use session_mongo::{MongoStore, mongodb};
+
+/// One database for all namespaces, each of which is a collection.
+struct Mongo {
+    url: &'static str,
+    in_the_applications_client: bool,
+}
+
+impl Mongo {
+    fn at(url: &'static str) -> Self {
+        Self { url, in_the_applications_client: false }
+    }
+}
+
+#[async_trait]
+impl Subject for Mongo {
+    type Store = MongoStore;
+
+    async fn open(&self, namespace: &str) -> MongoStore {
+        let builder = MongoStore::builder().with_collection(namespace).unwrap().with_timeout(Duration::from_secs(10));
+        let store = if self.in_the_applications_client {
+            let client = mongodb::Client::with_uri_str(self.url).await.unwrap();
+            builder.with_database(client.database("application"))
+        } else {
+            builder.connect(self.url).await.unwrap()
+        };
+        store.migrate().await.unwrap();
+        store
+    }
+
+    /// The server's clock is the system's: it cannot be moved.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+mod over_a_client_of_its_own {
+    use super::*;
+
+    session_conformance::store_tests!(Mongo::at(servers::mongodb().url()));
+}
+
+mod over_the_applications_client {
+    use super::*;
+
+    session_conformance::store_tests!(Mongo {
+        in_the_applications_client: true,
+        ..Mongo::at(servers::mongodb().url())
+    });
+}
