@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod programs;
+mod servers;
 mod step;
 mod test;
 
@@ -16,6 +17,7 @@ Usage: cargo xtask <TASK>
 Tasks:
   test     Find or install what the tests need, then run all of them
   bench    Run the benchmarks and print one table of ratios; arguments after `--` go to criterion
+  servers  Start every server that the stores are tested on, print its URL, and serve until interrupted
   check    What no cargo command checks: how many crates ours bring along, how long the files are
 ";
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["bench"] => bench::run(&[]),
         ["bench", "--", criterion @ ..] => bench::run(criterion),
+        ["servers"] => servers::run(),
         ["check"] => check::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
