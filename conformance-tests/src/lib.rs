@@ -34,8 +34,9 @@
 //! cannot be reached fails. The feature `servers`, for Unix, finds or starts database servers for the tests of a store.
 //!
 //! It proves what can be seen through the eight methods. It does **not** prove what a database does when it is killed or
-//! cut off, nor that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt): a store tests these
-//! itself.
+//! cut off, nor that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt). It opens each namespace
+//! once: so it does not prove either that sessions survive a restart, nor that two processes on one database keep the
+//! contract. A store tests these itself.
 //!
 //! # Write a store in an hour
 //!
@@ -46,7 +47,8 @@
 //! 3. `create` writes where there is no row, or an expired one. Every other write names the expected revision in its
 //!    condition, and answers `false` where nothing matched. Nothing is retried.
 //! 4. `Keep` leaves expiry, end and owner alone; `Extend` moves the expiry, never past the end; `Restart` sets all three.
-//! 5. Mount it on the kit by one line, and make the tests pass one by one.
+//! 5. Mount it on the kit by one line, and make the tests pass one by one, in the order of [`cases`]: those that race
+//!    calls or drop them come late, and often fail for the reason of an earlier one.
 //!
 //! This is all of it, for a store that is one sorted map behind one lock: `tests/stranger.rs` of this crate, and its
 //! tests run.

@@ -78,7 +78,13 @@ pub(crate) fn third() -> Entry<'static> {
 
 /// The answer of a store that has no reason to fail.
 pub(crate) fn answer<T>(method: &str, answer: Result<T, StoreError>) -> T {
-    answer.unwrap_or_else(|error| panic!("`{method}` answered with an error where it has no reason to: {error:?}"))
+    answer.unwrap_or_else(|error| {
+        let hint = match error {
+            StoreError::AlreadyExists => ". The namespace is new: does `Subject::open` keep apart what it opens?",
+            _ => "",
+        };
+        panic!("`{method}` answered with an error where it has no reason to: {error:?}{hint}")
+    })
 }
 
 impl<S: Subject> Trial<S> {

@@ -52,6 +52,9 @@ pub enum Error {
     /// A stored value is not of the type that was asked for.
     #[error("the stored value is of another type")]
     Decode(#[source] ValueError),
+    /// A user id is empty or too long.
+    #[error(transparent)]
+    Owner(#[from] crate::InvalidOwner),
     /// The operating system has no randomness.
     #[error(transparent)]
     Randomness(#[from] Randomness),
@@ -62,7 +65,7 @@ pub type ValueError = Arc<dyn std::error::Error + Send + Sync>;
 
 impl Error {
     /// The HTTP status that an adapter answers, with an opaque body: 503 for what may work later, 409 for a request
-    /// that lost against another, 500 for the rest.
+    /// that lost against another, 400 for a user id that cannot be one, 500 for the rest.
     #[must_use]
     pub fn status(&self) -> http::StatusCode {
         use http::StatusCode as Status;
@@ -70,6 +73,7 @@ impl Error {
             Self::Store(StoreError::Corrupt { .. }) => Status::INTERNAL_SERVER_ERROR,
             Self::Store(_) | Self::OutcomeUnknown | Self::Contended => Status::SERVICE_UNAVAILABLE,
             Self::Gone | Self::Superseded | Self::LoginRevoked | Self::LoginExpired => Status::CONFLICT,
+            Self::Owner(_) => Status::BAD_REQUEST,
             Self::ResponseSent | Self::TooLarge { .. } | Self::Encode(_) | Self::Decode(_) | Self::Randomness(_) => {
                 Status::INTERNAL_SERVER_ERROR
             }

@@ -67,8 +67,10 @@ enum Deleted {
 impl Session {
     /// Logs the user in: a fresh token, a new lifetime. The old token is dead at once.
     ///
-    /// The values of an anonymous session, or of the same user's, are kept; another user's are dropped, and so is what was
-    /// changed in this request before.
+    /// A number goes in as it is; a name or a UUID as [`Owner::try_from(name)?`](Owner), which takes 1 to 255 bytes.
+    ///
+    /// The values of an anonymous session, or of the same user's, are kept, with what this request has changed. Another
+    /// user's are dropped, also what this request has changed of them.
     ///
     /// # Errors
     ///

@@ -20,9 +20,11 @@ use crate::{
 /// use session_core::{Key, Keyring, SessionManager};
 /// use session_memory::MemoryStore;
 ///
-/// let keys = Keyring::new(Key::generate()?);
+/// # let from_environment = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+/// // 32 random bytes in base64, from where your secrets are: `openssl rand -base64 32`.
+/// let keys = Keyring::new(Key::from_base64(from_environment)?);
 /// let manager = SessionManager::new(MemoryStore::default(), keys);
-/// # Ok::<(), session_core::Randomness>(())
+/// # Ok::<(), session_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SessionManager(Arc<Site>);

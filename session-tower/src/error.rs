@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, fmt};
 
 use http::{HeaderValue, Response, StatusCode, header};
-use session_core::Error;
+use session_core::{Error, InvalidOwner};
 
 /// Why a handler has no session, or could not change it.
 ///
@@ -88,6 +88,12 @@ impl SessionError {
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
         Self(Reason::Session(error))
+    }
+}
+
+impl From<InvalidOwner> for SessionError {
+    fn from(error: InvalidOwner) -> Self {
+        Error::from(error).into()
     }
 }
 

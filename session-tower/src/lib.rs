@@ -30,7 +30,8 @@
 //!
 //! - `axum`: extractors for axum 0.8 ([`Session`], `Option<Session>`, `Result<Session, SessionError>`, `CurrentOwner`)
 //!   and `IntoResponse` for [`SessionError`]. Without it the crate serves any tower service over the `http` types, and
-//!   [`Session::of`] takes the extractor's place.
+//!   [`Session::of`] takes the extractor's place. If axum says that `Handler` is not implemented for your function, this
+//!   feature is missing.
 //!
 //! # What it does not do
 //!

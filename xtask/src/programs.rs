@@ -23,9 +23,9 @@ const PACKAGES: [(&str, &str); 8] = [
 
 /// Installs what is missing, where that is ours to do: as root on Debian. Else says what to install.
 pub(crate) fn provide() -> Result<(), String> {
-    let is_needed =
-        |program| !is_installed(program) && !(["javac", "mvn"].contains(&program) && is_installed("mongod"));
-    let missing: Vec<_> = PACKAGES.into_iter().filter(|(program, _)| is_needed(program)).collect();
+    let is_provided =
+        |program| is_installed(program) || (["javac", "mvn"].contains(&program) && is_installed("mongod"));
+    let missing: Vec<_> = PACKAGES.into_iter().filter(|(program, _)| !is_provided(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
