@@ -21,20 +21,27 @@ pub(super) fn start(arguments: &[&str]) -> Server {
         panic!("MariaDB is missing: apt-get install mariadb-server, or set SESSION_TEST_MYSQL_URL")
     };
     let (process, port) = start_on_a_free_port("mysql", |folder, port| {
-        let data = folder.join("data");
-        fs::create_dir(&data).unwrap();
+        let (data, temporary) = (folder.join("data"), folder.join("temporary"));
+        for folder in [&data, &temporary] {
+            fs::create_dir(folder).unwrap();
+        }
         let at = |option: &str| format!("--{option}={}", data.display());
+        // A server that starts clears away what looks like its own in this folder: two must not share it.
+        let temporary_at = format!("--tmpdir={}", temporary.display());
         // It refuses to run as root.
+        unprivileged(&temporary);
         let mut command = unprivileged(&data);
         let before = command.len();
         command.push(install.clone().into());
         command.extend(["--no-defaults", "--auth-root-authentication-method=normal", &at("datadir")].map(Into::into));
+        command.push(temporary_at.clone().into());
         run(Command::new(&command[0]).args(&command[1..]).current_dir(folder));
         command.truncate(before);
         command.push(program.clone().into());
         command.extend(SETTINGS.map(Into::into));
         let socket = format!("{}/socket", at("socket"));
         command.extend([at("datadir"), socket, format!("--port={port}")].map(Into::into));
+        command.push(temporary_at.into());
         command.extend(arguments.iter().map(Into::into));
         Plan { command, ready: "ready for connections", end: "KILL" }
     });
