@@ -79,7 +79,9 @@ async fn a_new_file_may_be_opened_and_migrated_by_many_at_once() {
             .map(|_| {
                 let path = path.clone();
                 tokio::spawn(async move {
-                    let store = SqliteStore::open(&path).await?;
+                    // However slow the disk is.
+                    let patient = SqliteStore::builder().with_timeout(Duration::from_secs(30));
+                    let store = patient.open(&path).await?;
                     store.migrate().await?;
                     store.load(&ID).await
                 })
