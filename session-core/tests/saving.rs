@@ -1,11 +1,11 @@
-//! Merging, unknown outcomes, and what a request costs.
+//! Merging, losing, and what a request costs.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod support;
 
 use std::time::Duration;
 
-use session_core::{Error, Outcome, Owner, Store, StoreError};
+use session_core::{Error, Outcome, Owner, Store};
 use support::*;
 
 // What a request costs.
@@ -357,169 +357,6 @@ async fn an_update_runs_again_if_another_task_of_the_request_was_quicker() {
     assert_eq!(browser.get::<i64>("n").await, Some(11));
 }
 
-// Unknown outcomes.
-
-#[tokio::test(start_paused = true)]
-async fn a_write_whose_reply_is_lost_is_applied_once() {
-    let site = Site::new();
-    let mut browser = site.visitor().await;
-    site.lab.next(Call::Replace, Fault::LosesReply);
-    browser
-        .visit(async |session| {
-            add_one(session);
-        })
-        .await;
-    assert_eq!(site.lab.calls(), [Call::Load, Call::Replace, Call::Load]);
-    assert_eq!(browser.get::<i64>("n").await, Some(1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_late_packet_is_not_applied_twice() {
-    let site = Site::new();
-    let mut browser = site.visitor().await;
-    site.lab.next(Call::Replace, Fault::ArrivesLate);
-    browser
-        .visit(async |session| {
-            add_one(session);
-        })
-        .await;
-    assert_eq!(site.lab.deliver_late().await, [false]);
-    assert_eq!(browser.get::<i64>("n").await, Some(1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_late_packet_that_arrives_before_the_second_sending_counts_as_the_first() {
-    let site = Site::new();
-    let browser = site.visitor().await;
-    let (exchange, session) = browser.start().await;
-    add_one(&session);
-    site.lab.next(Call::Replace, Fault::ArrivesLate);
-    let lab = site.lab.clone();
-    site.lab.before_next(Call::Replace, move || {
-        let lab = lab.clone();
-        async move { assert_eq!(lab.deliver_late().await, [true]) }
-    });
-    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
-    site.lab.assert_all_met();
-    assert_eq!(browser.get::<i64>("n").await, Some(1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_own_revision_is_found_under_later_writes_and_logins() {
-    let site = Site::new();
-    let browser = site.visitor().await;
-    let (exchange, session) = browser.start().await;
-    add_one(&session);
-    site.lab.next(Call::Replace, Fault::LosesReply);
-    let other = browser.clone();
-    site.lab.before_next(Call::Load, move || {
-        let mut other = other.clone();
-        async move {
-            for _ in 0..6 {
-                other
-                    .visit(async |session| {
-                        add_one(session);
-                    })
-                    .await;
-            }
-        }
-    });
-    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
-    assert_eq!(browser.get::<i64>("n").await, Some(7));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_outcome_that_can_no_longer_be_told_is_an_error_and_nothing_is_applied_twice() {
-    let site = Site::new();
-    let browser = site.visitor().await;
-    let (exchange, session) = browser.start().await;
-    add_one(&session);
-    site.lab.next(Call::Replace, Fault::LosesReply);
-    let other = browser.clone();
-    site.lab.before_next(Call::Load, move || {
-        let mut other = other.clone();
-        async move {
-            for _ in 0..9 {
-                other
-                    .visit(async |session| {
-                        add_one(session);
-                    })
-                    .await;
-            }
-        }
-    });
-    assert!(matches!(exchange.commit().await, Err(Error::OutcomeUnknown)));
-    assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
-    assert_eq!(browser.get::<i64>("n").await, Some(10));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_write_that_failed_stays_in_the_exchange_and_is_settled_before_the_next() {
-    for first in [Fault::LosesReply, Fault::ArrivesLate, Fault::Fails] {
-        let site = Site::new();
-        let browser = site.visitor().await;
-        let (exchange, session) = browser.start().await;
-        add_one(&session);
-        site.lab.next(Call::Replace, first);
-        site.lab.next(Call::Load, Fault::Fails);
-        assert!(matches!(session.save().await, Err(Error::Store(StoreError::TimedOut { .. }))));
-        add_one(&session);
-        assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
-        site.lab.deliver_late().await;
-        site.lab.assert_all_met();
-        assert_eq!(browser.get::<i64>("n").await, Some(2));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_write_whose_future_was_dropped_is_settled_before_the_next() {
-    for reply in [false, true] {
-        let site = Site::new();
-        let browser = site.visitor().await;
-        let (exchange, session) = browser.start().await;
-        add_one(&session);
-        let gate = if reply { site.lab.hold_reply(Call::Replace) } else { site.lab.hold(Call::Replace) };
-        tokio::select! {
-            _ = session.save() => panic!("the save was held"),
-            () = gate.reached() => {}
-        }
-        assert_eq!(session.get::<i64>("n").unwrap(), Some(1), "what is on its way is seen");
-        add_one(&session);
-        assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
-        assert_eq!(browser.get::<i64>("n").await, Some(2), "with the answer held: {reply}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_create_of_unknown_outcome_is_tried_again_under_a_fresh_id() {
-    for fault in [Fault::LosesReply, Fault::ArrivesLate, Fault::Fails] {
-        let site = Site::new();
-        let mut browser = site.browser();
-        site.lab.next(Call::Create, fault);
-        browser.visit(async |session| session.insert("n", &7).unwrap()).await;
-        assert_eq!(site.lab.calls(), [Call::Create, Call::Create]);
-        site.lab.deliver_late().await;
-        assert_eq!(browser.get::<i64>("n").await, Some(7));
-    }
-}
-
-#[tokio::test]
-async fn a_create_whose_future_was_dropped_is_made_at_commit() {
-    let site = Site::new();
-    let mut browser = site.browser();
-    let gate = site.lab.hold_reply(Call::Create);
-    browser
-        .visit(async |session| {
-            session.insert("n", &7).unwrap();
-            tokio::select! {
-                _ = session.save() => panic!("the save was held"),
-                () = gate.reached() => {}
-            }
-        })
-        .await;
-    assert_eq!(browser.get::<i64>("n").await, Some(7));
-}
-
 // Losing.
 
 #[tokio::test]
@@ -576,68 +413,6 @@ async fn after_gone_nothing_is_sent_whatever_succeeded_before() {
     assert!(!sets_cookie(&exchange));
     assert_eq!(exchange.commit().await.unwrap(), Outcome::Gone);
     assert!(!sets_cookie(&exchange));
-}
-
-// Outages.
-
-#[tokio::test]
-async fn an_outage_is_an_error_and_never_an_empty_session() {
-    let site = Site::new();
-    let browser = site.visitor().await;
-    site.lab.set_down(true);
-    let exchange = browser.open();
-    for _ in 0..2 {
-        let error = exchange.session().await.unwrap_err();
-        assert!(matches!(error, Error::Store(StoreError::Unavailable { .. })));
-        assert_eq!(error.status(), 503);
-    }
-    assert_eq!(site.lab.calls(), [Call::Load], "one load, also where it fails");
-    site.lab.set_down(false);
-    assert!(exchange.loaded().is_none());
-    assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
-    assert!(!sets_cookie(&exchange));
-    assert_eq!(browser.get::<i64>("n").await, Some(0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failed_save_is_an_error_and_the_login_before_it_still_leaves() {
-    let site = Site::new();
-    let mut browser = site.visitor().await;
-    let (exchange, session) = browser.start().await;
-    session.login(42).await.unwrap();
-    add_one(&session);
-    site.lab.set_down(true);
-    assert!(matches!(exchange.commit().await, Err(Error::Store(_))));
-    site.lab.set_down(false);
-    browser.receive(&exchange.headers());
-    assert_eq!(browser.owner().await, Some(Owner::from(42)));
-}
-
-#[tokio::test]
-async fn an_unreadable_payload_is_corrupt_and_stays_as_it_is_until_forgotten() {
-    let site = Site::new();
-    let mut browser = site.visitor().await;
-    let id = browser.start().await.1.id().unwrap();
-    let loaded = site.lab.memory.load(&id).await.unwrap().unwrap();
-    for cut in [0, 1, 40, loaded.payload.len() - 1] {
-        let revision = site.lab.memory.load(&id).await.unwrap().unwrap().revision;
-        let entry = session_core::Entry::new(revision, &loaded.payload[..cut]);
-        assert!(site.lab.memory.replace(&id, revision, entry, session_core::Expiry::Keep).await.unwrap());
-        let exchange = browser.open();
-        let error = exchange.session().await.unwrap_err();
-        assert!(matches!(error, Error::Store(StoreError::Corrupt { .. })), "{error}");
-        assert_eq!(error.status(), 500);
-        assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
-        assert_eq!(site.lab.payload(&id).await.unwrap(), loaded.payload[..cut]);
-    }
-    let exchange = browser.open();
-    exchange.session().await.unwrap_err();
-    exchange.forget();
-    exchange.session().await.unwrap().insert("n", &5).unwrap();
-    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
-    browser.receive(&exchange.headers());
-    assert_eq!(browser.get::<i64>("n").await, Some(5));
-    assert!(site.lab.payload(&id).await.is_some(), "the row stays");
 }
 
 // The response, and what comes after it.

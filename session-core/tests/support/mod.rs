@@ -319,6 +319,13 @@ pub const SECOND: Duration = Duration::from_secs(1);
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3600);
 
+/// The user of most tests.
+pub const USER: u64 = 42;
+
+pub fn user() -> Owner {
+    Owner::from(USER)
+}
+
 /// A site over a lab.
 #[derive(Clone)]
 pub struct Site {
