@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::{
-    EndReason, Error, EventKind, SessionId, Store, StoreError, format,
+    EndReason, Error, EventKind, Loaded, Revision, SessionId, Store, StoreError, format,
     incoming::Resource,
     merge::{MERGES, pause, read},
-    record::{Age, Data, Found},
+    record::{Data, Found},
     site::Site,
 };
 
@@ -214,22 +214,10 @@ pub(crate) async fn evict(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     for attempt in 0..MERGES {
         let asked = Instant::now();
-        let mut listed: Vec<_> = site
-            .store
-            .list(owner)
-            .await?
-            .into_iter()
-            .map(|(id, loaded)| {
-                let revision = loaded.revision;
-                // What cannot be read counts as the oldest.
-                let age = Found::decode(id, loaded, asked).map_or(Age::MAX, |found| found.age_when_asked());
-                (Reverse(age), id, revision)
-            })
-            .collect();
-        listed.sort_unstable_by_key(|(age, id, _)| (*age, *id));
+        let mut listed = oldest_first(site.store.list(owner).await?, asked);
         let surplus = listed.len().saturating_sub(limit);
         let mut has_moved = false;
-        for (_, id, revision) in listed.drain(..surplus) {
+        for (id, revision) in listed.drain(..surplus) {
             if !site.store.delete(&id, revision).await? {
                 has_moved = true;
                 break;
@@ -246,3 +234,19 @@ pub(crate) async fn evict(
     }
     Err(Error::Contended)
 }
+
+/// All readers put the same sessions in the same order, whenever each of them asked.
+fn oldest_first(listed: Vec<(SessionId, Loaded)>, asked: Instant) -> Vec<(SessionId, Revision)> {
+    let age = |(id, loaded): (SessionId, Loaded)| {
+        let revision = loaded.revision;
+        // What cannot be read counts as the oldest.
+        let age = Found::decode(id, loaded, asked).map_or(i128::MAX, |found| found.exact_age_when_asked());
+        (Reverse(age), id, revision)
+    };
+    let mut aged: Vec<_> = listed.into_iter().map(age).collect();
+    aged.sort_unstable_by_key(|(age, id, _)| (*age, *id));
+    aged.into_iter().map(|(_, id, revision)| (id, revision)).collect()
+}
+
+#[cfg(test)]
+mod tests;
