@@ -3,11 +3,12 @@
 use std::{
     net::IpAddr,
     sync::{Arc, Once},
+    time::Duration,
 };
 
 use crate::{
-    CookieConfig, Device, Error, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy, SessionId, Store,
-    epoch, event::TracingObserver, incoming::Resource, owner, site::Site,
+    CookieConfig, Device, Error, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy, PurgeTask,
+    SessionId, Store, epoch, event::TracingObserver, incoming::Resource, owner, site::Site,
 };
 
 /// The sessions of a site: a store, keys, a cookie and a policy. Cheap to clone.
@@ -146,6 +147,17 @@ impl SessionManager {
     /// [`Error::Store`]; the next call goes on.
     pub async fn purge(&self, limit: u32) -> Result<u64, Error> {
         Ok(self.0.store.purge(limit).await?)
+    }
+
+    /// Starts a task that purges now, and then each time so much time has passed: for a store that does not expire
+    /// sessions by itself.
+    ///
+    /// # Panics
+    ///
+    /// If it is not called within a tokio runtime.
+    #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
+    pub fn purge_every(&self, interval: Duration) -> PurgeTask {
+        PurgeTask::start(Arc::clone(&self.0.store), interval)
     }
 }
 

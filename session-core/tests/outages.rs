@@ -230,3 +230,21 @@ async fn an_unreadable_payload_is_corrupt_and_stays_as_it_is_until_forgotten() {
     assert_eq!(browser.get::<i64>("n").await, Some(5));
     assert!(site.lab.payload(&id).await.is_some(), "the row stays");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_purge_task_survives_an_error_and_stops_when_it_is_told_to() {
+    let site = Site::new();
+    site.visitor().await;
+    site.lab.advance(5 * HOUR);
+    site.lab.set_down(true);
+    let purge = site.manager.purge_every(MINUTE);
+    tokio::time::sleep(MINUTE / 2).await;
+    assert_eq!(site.lab.calls(), [Call::Purge]);
+    site.lab.set_down(false);
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(site.lab.calls(), [Call::Purge, Call::Purge], "until none is left");
+    assert_eq!(site.lab.memory.purge(1).await.unwrap(), 0, "nothing was purged after an error");
+    purge.stop().await;
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(site.lab.calls(), [], "the task has not stopped");
+}

@@ -23,7 +23,7 @@
 //!   the application's.
 //! - [`Builder`] sets the table's name, the time-out and the number of connections.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`MysqlStore::migrate`] makes it.
-//! - [`PurgeTask`] deletes expired sessions now and then.
+//! - [`PurgeTask`](session_core::PurgeTask) deletes expired sessions now and then.
 //!
 //! Each operation is one statement, one round trip, and decided on the server's clock. The store is tried on MariaDB
 //! 10.11; its statements are valid for MySQL 8, too, which has **not** been run. The
@@ -33,7 +33,6 @@
 mod builder;
 mod client;
 mod error;
-mod purge;
 mod schema;
 mod store;
 
@@ -41,7 +40,6 @@ pub use sqlx;
 
 pub use crate::{
     builder::{Builder, InvalidTable},
-    purge::PurgeTask,
     schema::SCHEMA,
     store::MysqlStore,
 };

@@ -3,15 +3,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
+use session_core::{Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SessionId, Store, StoreError, async_trait};
 use sqlx::{Decode, MySql, MySqlPool, Row, SqlStr, Type, mysql::MySqlRow};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    Builder, PurgeTask,
+    Builder,
     client::{Client, Value},
     error::{foreign_answer, foreign_row, from_driver, from_wait},
-    purge,
     schema::{FOUND, LOCK, MADE, PATIENCE, Statements},
 };
 
@@ -113,7 +112,7 @@ impl MysqlStore {
     /// If it is not called within a tokio runtime.
     #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
     pub fn purge_every(&self, interval: Duration) -> PurgeTask {
-        purge::start(self.clone(), interval)
+        PurgeTask::start(self.clone(), interval)
     }
 
     /// Whether the statement has found its row, and has written it.

@@ -326,29 +326,6 @@ async fn purge_passes_by_what_was_touched() {
     assert_eq!(number(&mut other, &left).await, 1205, "the touched ones are swept when they expire now");
 }
 
-#[tokio::test]
-async fn the_purge_task_survives_an_error_and_stops_when_it_is_told_to() {
-    let store = open("purged").await;
-    let mut other = connect().await;
-    run(&mut other, "RENAME TABLE purged TO purged_away").await;
-    let purge = store.purge_every(Duration::from_millis(5));
-    // Until it has met the error, more than once.
-    let start = Instant::now();
-    while store.purge(1).await.is_ok() || start.elapsed() < Duration::from_millis(300) {
-        assert!(start.elapsed() < PATIENCE, "the table is there");
-    }
-    run(&mut other, "RENAME TABLE purged_away TO purged").await;
-    store.create(&ID, entry(1), Duration::from_millis(1), HOUR).await.unwrap();
-    let start = Instant::now();
-    while number(&mut other, "SELECT COUNT(*) FROM purged").await > 0 {
-        assert!(start.elapsed() < PATIENCE, "nothing was purged after an error");
-    }
-    purge.stop().await;
-    store.create(&ID, entry(1), Duration::from_millis(1), HOUR).await.unwrap();
-    run(&mut other, "DO SLEEP(0.1)").await;
-    assert_eq!(number(&mut other, "SELECT COUNT(*) FROM purged").await, 1, "the task has not stopped");
-}
-
 /// The application's own pool, which is busy.
 #[tokio::test]
 async fn a_pool_without_a_free_connection_times_out_before_its_own_patience_ends() {

@@ -24,7 +24,7 @@
 //! - [`Builder`] sets the table's name, the time-out, the number of connections, and the
 //!   [pooled mode](Builder::with_pooled) for PgBouncer.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`PostgresStore::migrate`] makes it.
-//! - [`PurgeTask`] deletes expired sessions now and then.
+//! - [`PurgeTask`](session_core::PurgeTask) deletes expired sessions now and then.
 //! - [`ForeignAnswer`] is the error of a pooler that nobody has told the store of.
 //!
 //! Each operation is one statement, one round trip, and decided on the server's clock. It does **not** need `LISTEN`, an
@@ -35,7 +35,6 @@ mod builder;
 mod client;
 mod error;
 mod pooled;
-mod purge;
 mod schema;
 mod store;
 
@@ -44,7 +43,6 @@ pub use sqlx;
 pub use crate::{
     builder::{Builder, InvalidTable},
     error::ForeignAnswer,
-    purge::PurgeTask,
     schema::SCHEMA,
     store::PostgresStore,
 };

@@ -3,15 +3,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
+use session_core::{Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SessionId, Store, StoreError, async_trait};
 use sqlx::{Decode, PgPool, Postgres, Row, Type, postgres::PgRow};
 
 use crate::{
-    Builder, PurgeTask,
+    Builder,
     client::{Client, Kind, Value},
     error::{foreign_row, from_driver},
     pooled::from_hex,
-    purge,
     schema::{Statement, Statements},
 };
 
@@ -103,7 +102,7 @@ impl PostgresStore {
     /// If it is not called within a tokio runtime.
     #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
     pub fn purge_every(&self, interval: Duration) -> PurgeTask {
-        purge::start(self.clone(), interval)
+        PurgeTask::start(self.clone(), interval)
     }
 
     /// How many rows the statement has written.

@@ -230,30 +230,6 @@ async fn purge_passes_by_what_is_locked_and_what_was_touched() {
     }
 }
 
-#[tokio::test]
-async fn the_purge_task_survives_an_error_and_stops_when_it_is_told_to() {
-    let store = open("purged", false).await;
-    let mut other = connect().await;
-    run(&mut other, "DROP TABLE purged").await;
-    let purge = store.purge_every(Duration::from_millis(5));
-    // Until it has met the error.
-    let failed = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()";
-    let (before, start) = (number(&mut other, failed).await, Instant::now());
-    while number(&mut other, failed).await == before {
-        assert!(start.elapsed() < Duration::from_secs(20), "nobody purges");
-    }
-    store.migrate().await.unwrap();
-    store.create(&ID, entry(1), Duration::from_millis(1), HOUR).await.unwrap();
-    let start = Instant::now();
-    while number(&mut other, "SELECT count(*) FROM purged").await > 0 {
-        assert!(start.elapsed() < Duration::from_secs(20), "nothing was purged after an error");
-    }
-    purge.stop().await;
-    store.create(&ID, entry(1), Duration::from_millis(1), HOUR).await.unwrap();
-    run(&mut other, "SELECT pg_sleep(0.1)").await;
-    assert_eq!(number(&mut other, "SELECT count(*) FROM purged").await, 1, "the task has not stopped");
-}
-
 /// The application's own pool, which is busy.
 #[tokio::test]
 async fn a_pool_without_a_free_connection_times_out_before_its_own_patience_ends() {

@@ -27,7 +27,7 @@
 //!   application's pool.
 //! - [`Builder`] sets the table's name, the time-out and the number of readers.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`SqliteStore::migrate`] makes it.
-//! - [`PurgeTask`] deletes expired sessions now and then.
+//! - [`PurgeTask`](session_core::PurgeTask) deletes expired sessions now and then.
 //!
 //! Several processes on one machine may share a file; several machines may **not** (SQLite's locks do not hold on network
 //! file systems). The [README](https://crates.io/crates/session-sqlite) has the operator's page: settings, backup, and
@@ -35,7 +35,6 @@
 
 mod builder;
 mod error;
-mod purge;
 mod schema;
 mod store;
 
@@ -43,7 +42,6 @@ pub use sqlx;
 
 pub use crate::{
     builder::{Builder, InvalidTable},
-    purge::PurgeTask,
     schema::SCHEMA,
     store::SqliteStore,
 };

@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
+use session_core::{Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SessionId, Store, StoreError, async_trait};
 use sqlx::{
     Decode, Row, Sqlite, SqlitePool, Type,
     query::Query,
@@ -12,9 +12,8 @@ use sqlx::{
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
-    Builder, PurgeTask,
+    Builder,
     error::{foreign_row, from_driver, from_wait},
-    purge,
     schema::Statements,
 };
 
@@ -106,7 +105,7 @@ impl SqliteStore {
     /// If it is not called within a tokio runtime.
     #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
     pub fn purge_every(&self, interval: Duration) -> PurgeTask {
-        purge::start(self.clone(), interval)
+        PurgeTask::start(self.clone(), interval)
     }
 
     /// Waits for the turn to write.

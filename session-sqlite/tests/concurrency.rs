@@ -10,7 +10,7 @@ use std::{
 use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
 use session_sqlite::{
     SqliteStore,
-    sqlx::{self, Connection, Row, SqliteConnection, SqlitePool, sqlite::SqliteConnectOptions},
+    sqlx::{self, Connection, SqliteConnection, sqlite::SqliteConnectOptions},
 };
 use tempfile::TempDir;
 
@@ -151,29 +151,4 @@ async fn a_future_that_is_dropped_while_it_waits_leaves_a_connection_that_works(
     assert!(store.touch(&ID, entry().revision, HOUR).await.unwrap());
     assert!(store.delete(&ID, entry().revision).await.unwrap());
     assert_eq!(store.load(&ID).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn the_purge_task_survives_an_error_and_stops_when_it_is_told_to() {
-    let (_folder, path) = folder();
-    let store = SqliteStore::open(&path).await.unwrap();
-    let purge = store.purge_every(Duration::from_millis(10));
-    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path)).await.unwrap();
-    sqlx::query("DROP TABLE sessions").execute(&pool).await.unwrap();
-    pass(Duration::from_millis(100)).await;
-    store.migrate().await.unwrap();
-    store.create(&ID, entry(), Duration::from_millis(1), HOUR).await.unwrap();
-    let start = Instant::now();
-    while rows(&pool).await > 0 {
-        assert!(start.elapsed() < Duration::from_secs(20), "nothing was purged after an error");
-        pass(Duration::from_millis(10)).await;
-    }
-    purge.stop().await;
-    store.create(&ID, entry(), Duration::from_millis(1), HOUR).await.unwrap();
-    pass(Duration::from_millis(100)).await;
-    assert_eq!(rows(&pool).await, 1, "the task has not stopped");
-}
-
-async fn rows(pool: &SqlitePool) -> i64 {
-    sqlx::query("SELECT count(*) FROM sessions").fetch_one(pool).await.unwrap().get(0)
 }

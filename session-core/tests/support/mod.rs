@@ -32,6 +32,7 @@ pub enum Call {
     Delete,
     List,
     Revoke,
+    Purge,
 }
 
 /// What happens to one call.
@@ -287,7 +288,7 @@ impl Store for Lab {
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        self.memory.purge(limit).await
+        self.wire(Call::Purge, never_late, || self.memory.purge(limit)).await
     }
 }
 

@@ -1,0 +1,73 @@
+//! The task that purges now and then.
+
+use std::time::Duration;
+
+use tokio::{
+    task::{JoinHandle, yield_now},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{Store, StoreError};
+
+/// So many are deleted at once: few enough that no other write waits long for one of them.
+const AT_ONCE: u32 = 500;
+
+/// A task that deletes expired sessions now and then, for a store that does not expire them by itself.
+///
+/// Dropping this handle lets the task run on. Any number of them may run beside one another, on one node or many.
+///
+/// # Examples
+///
+/// ```
+/// # async fn example(store: impl session_core::Store + Clone) {
+/// use std::time::Duration;
+///
+/// use session_core::PurgeTask;
+///
+/// let purge = PurgeTask::start(store.clone(), Duration::from_secs(60));
+/// // … at shutdown:
+/// purge.stop().await;
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct PurgeTask(JoinHandle<()>);
+
+impl PurgeTask {
+    /// Purges the store now, and then each time so much time has passed. The task tells the log of an error and goes on.
+    ///
+    /// # Panics
+    ///
+    /// If it is not called within a tokio runtime.
+    #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
+    pub fn start(store: impl Store, every: Duration) -> Self {
+        Self(tokio::spawn(async move {
+            // An interval of nothing at all would panic.
+            let mut ticks = interval(every.max(Duration::from_millis(1)));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = purge_all(&store).await {
+                    tracing::warn!(
+                        target: "session",
+                        error = &error as &dyn std::error::Error,
+                        "expired sessions could not be purged"
+                    );
+                }
+            }
+        }))
+    }
+
+    /// Stops the task and waits until it has stopped.
+    pub async fn stop(self) {
+        // Wherever it is: each purge happens wholly or not at all when its future is dropped.
+        self.0.abort();
+        let _cancelled = self.0.await;
+    }
+}
+
+async fn purge_all(store: &dyn Store) -> Result<(), StoreError> {
+    while store.purge(AT_ONCE).await? > 0 {
+        yield_now().await;
+    }
+    Ok(())
+}
