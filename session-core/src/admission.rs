@@ -1,6 +1,6 @@
 //! Whether a login that has been written stands: against revocations since it began, and the limit of sessions.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     Error, EventKind, Login,
@@ -49,7 +49,7 @@ impl Inner {
     /// The login is written; now it has to stand against revocations and the limit of sessions.
     pub(crate) async fn admit(
         &self,
-        found: Found,
+        found: Arc<Found>,
         secret: SessionSecret,
         login: &Login,
         replaced: Option<Kept>,

@@ -35,6 +35,29 @@ impl Inner {
     /// Saves, and sends a successor that is stored and not yet proven. After that the response counts as sent.
     pub(crate) async fn commit(&self) -> Result<Outcome, Error> {
         let _in_order = self.writing.lock().await;
+        // What most requests do needs none of the room that saving takes.
+        if self.leaves_all_as_it_is() { Ok(Outcome::Unchanged) } else { Box::pin(self.commit_in_order()).await }
+    }
+
+    /// Whether there is nothing to save and nothing is due: then the response counts as sent.
+    fn leaves_all_as_it_is(&self) -> bool {
+        let mut state = self.state();
+        let is_untouched = state.in_flight.is_none() && state.pending.is_empty() && state.answer.is_nothing();
+        let leaves = is_untouched
+            && match &state.standing {
+                Standing::Absent | Standing::Barred(_) => true,
+                Standing::Lost(_) => false,
+                Standing::Live(Live { found, .. }) => {
+                    found.header().pending.is_none()
+                        && !self.is_rotation_due(found)
+                        && (state.skip_touch || !is_touch_due(found))
+                }
+            };
+        state.sent |= leaves;
+        leaves
+    }
+
+    async fn commit_in_order(&self) -> Result<Outcome, Error> {
         let outcome = self.save_in_order(Occasion::Commit).await;
         if outcome.is_ok() {
             self.send_successor();
@@ -132,16 +155,16 @@ impl Inner {
                 };
             }
         };
-        let Found { record, left, .. } = &*live.found;
+        let record = &live.found.record;
         let data = if pending.is_empty() { None } else { Some(pending.apply(&record.data)?) };
         let data = data.filter(|data| *data != record.data);
         let is_changed = data.is_some();
-        let is_due = || rotation::is_due(&record.header, || live.found.age(), self.site().policy.rotation);
         let rotates = match occasion {
-            Occasion::Commit if is_due() && self.may_send_successor(&live) => live.current_secret(),
+            Occasion::Commit if self.is_rotation_due(&live.found) && self.may_send_successor(&live) => {
+                live.current_secret()
+            }
             _ => None,
         };
-        let idle = record.header.lifetime.idle;
         if is_changed || rotates.is_some() {
             let mut next = Record { header: record.header.clone(), data: data.unwrap_or_else(|| record.data.clone()) };
             self.judge_size(&next.data, &record.data)?;
@@ -151,10 +174,12 @@ impl Inner {
             let write = Write::new(&live.found, next, self.use_of(&live.found))?;
             return Ok(Step::Replace { write: Box::new(write), is_changed, rotates: rotates.is_some(), version });
         }
-        let left = left.now();
-        let used = idle.min(left.ends_in).saturating_sub(left.expires_in);
-        let is_due = used > (idle / 10).min(Duration::from_secs(60));
-        Ok(if is_due && !self.state().skip_touch { Step::Touch(live) } else { Step::Done(Outcome::Unchanged) })
+        let touches = is_touch_due(&live.found) && !self.state().skip_touch;
+        Ok(if touches { Step::Touch(live) } else { Step::Done(Outcome::Unchanged) })
+    }
+
+    fn is_rotation_due(&self, found: &Found) -> bool {
+        rotation::is_due(found.header(), || found.age(), self.site().policy.rotation)
     }
 
     /// Moves the expiry; `false` if the session has moved on, and what it is now has been adopted.
@@ -259,7 +284,7 @@ impl Inner {
         &self,
         data: Data,
         header: impl Fn(SecretHash) -> Header,
-    ) -> Result<(Found, SessionSecret), Error> {
+    ) -> Result<(Arc<Found>, SessionSecret), Error> {
         self.judge_size(&data, &Data::new())?;
         let mut failure = None;
         for _ in 0..2 {
@@ -272,7 +297,7 @@ impl Inner {
             match self.site().store.create(&id, entry, expires_in, ends_in).await {
                 Ok(()) => {
                     let left = TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in };
-                    return Ok((Found { id, record, revision: own, left }, secret));
+                    return Ok((Arc::new(Found { id, record, revision: own, left }), secret));
                 }
                 Err(error) => failure = Some(error),
             }
@@ -291,4 +316,11 @@ impl Inner {
         let (size, limit) = (length(data.iter()), self.site().policy.size_limit);
         if size > limit && size > length(before.iter()) { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
+}
+
+/// Whether so much of the idle time-out is used up that the session should be touched.
+fn is_touch_due(found: &Found) -> bool {
+    let (left, idle) = (found.left.now(), found.header().lifetime.idle);
+    let used = idle.min(left.ends_in).saturating_sub(left.expires_in);
+    used > (idle / 10).min(Duration::from_secs(60))
 }

@@ -143,8 +143,8 @@ impl CookieConfig {
 /// The values of the cookies of this name in one `Cookie` header (RFC 6265, section 5.4).
 fn values<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
     header.split(|byte| *byte == b';').filter_map(move |pair| {
-        let at = pair.iter().position(|byte| *byte == b'=')?;
-        (pair[..at].trim_ascii() == name.as_bytes()).then(|| pair[at + 1..].trim_ascii())
+        let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
+        Some(rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii())
     })
 }
 

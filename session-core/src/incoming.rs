@@ -5,6 +5,9 @@ use std::{fmt, net::IpAddr};
 use http::{HeaderMap, HeaderName, header};
 use zeroize::Zeroizing;
 
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// What a request tells about itself.
 ///
 /// It is made of a request of the `http` crate, or of bytes where a framework has types of its own.
@@ -120,13 +123,13 @@ impl fmt::Debug for Incoming {
 
 impl From<&HeaderMap> for Incoming {
     fn from(headers: &HeaderMap) -> Self {
-        let lines = |name: &'static str| -> Vec<String> {
-            let values = headers.get_all(HeaderName::from_static(name)).into_iter();
+        let lines = |name: &HeaderName| -> Vec<String> {
+            let values = headers.get_all(name).into_iter();
             values.map(|value| value.to_str().unwrap_or_default().to_owned()).collect()
         };
         Self {
-            forwarded_for: lines("x-forwarded-for"),
-            forwarded_proto: lines("x-forwarded-proto").pop(),
+            forwarded_for: lines(&FORWARDED_FOR),
+            forwarded_proto: lines(&FORWARDED_PROTO).pop(),
             ..Self::new(headers.get_all(header::COOKIE).into_iter().map(http::HeaderValue::as_bytes))
         }
     }

@@ -58,9 +58,9 @@ impl Inner {
                     let mut record = found.record.clone();
                     rotation::promote(&mut record.header, found.age());
                     // One that loses its race is judged again, and so never applied to another generation.
-                    let write = Write::new(&found, record, Expiry::Keep)?;
+                    let write = Box::new(Write::new(&found, record, Expiry::Keep)?);
                     promotion = Some(write.own);
-                    let promoted = write.send(store).await;
+                    let promoted = Box::pin(write.send(store)).await;
                     if let Ok(Some(promoted)) = promoted {
                         self.tell(EventKind::Rotated, Some(&promoted));
                         self.take_up(promoted, token.secret.clone());
@@ -98,9 +98,9 @@ impl Inner {
         self.site().tell(&self.resource, EventKind::StaleCookie, Some(token.id), None);
     }
 
-    fn take_up(&self, found: Found, secret: SessionSecret) {
+    fn take_up(&self, found: Arc<Found>, secret: SessionSecret) {
         let judged = found.left.asked;
-        self.state().standing = Standing::Live(Live { found: Arc::new(found), secret, judged, is_new: false });
+        self.state().standing = Standing::Live(Live { found, secret, judged, is_new: false });
     }
 
     fn bar(&self, lost: Lost, answer: Answer) {
@@ -114,7 +114,7 @@ impl Inner {
 /// may have been ended.
 struct Alarm<'a> {
     exchange: &'a Inner,
-    stolen: Option<Found>,
+    stolen: Option<Arc<Found>>,
 }
 
 impl Drop for Alarm<'_> {

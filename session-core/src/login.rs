@@ -1,5 +1,7 @@
 //! What moves the generation: login, renewal, logout; and a login over several requests.
 
+use std::sync::Arc;
+
 use crate::{
     EndReason, Error, EventKind, Expiry, Owner, Session,
     admission::Began,
@@ -187,7 +189,7 @@ impl Inner {
     }
 
     /// Writes the next generation, until the outcome is known. `None`: not applied, merge again.
-    async fn move_generation(&self, write: Write, version: u64, attempt: u32) -> Result<Option<Found>, Error> {
+    async fn move_generation(&self, write: Write, version: u64, attempt: u32) -> Result<Option<Arc<Found>>, Error> {
         let generation = write.record.header.generation;
         if !self.carry(version, None) {
             return Ok(None);

@@ -151,9 +151,9 @@ pub(crate) struct Write {
 #[derive(Debug)]
 pub(crate) enum Settled {
     /// It was applied; the state is now this one, perhaps with later writes on top.
-    Applied(Found),
+    Applied(Arc<Found>),
     /// It was not applied and never will be; the state is now this one.
-    Conflict(Found),
+    Conflict(Arc<Found>),
     /// There is no such session any more.
     Gone,
 }
@@ -212,14 +212,14 @@ impl Write {
     }
 
     /// Sends the write once: the session as it then is, or nothing if `expected` is no longer its revision.
-    pub(crate) async fn send(&self, store: &dyn Store) -> Result<Option<Found>, StoreError> {
+    pub(crate) async fn send(&self, store: &dyn Store) -> Result<Option<Arc<Found>>, StoreError> {
         let payload = self.record.encode();
         let entry = Entry::new(self.own, &payload).with_owner(self.record.header.owner.as_ref());
         let is_applied = store.replace(&self.id, self.expected, entry, self.expiry).await?;
         Ok(is_applied.then(|| self.applied()))
     }
 
-    fn applied(&self) -> Found {
+    fn applied(&self) -> Arc<Found> {
         let asked = Instant::now();
         let left = match self.expiry {
             Expiry::Keep => self.left,
@@ -229,14 +229,15 @@ impl Write {
             }
             Expiry::Restart { expires_in, ends_in } => TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in },
         };
-        Found { id: self.id, record: self.record.clone(), revision: self.own, left }
+        Arc::new(Found { id: self.id, record: self.record.clone(), revision: self.own, left })
     }
 }
 
 /// Loads and decodes a session.
-pub(crate) async fn read(store: &dyn Store, id: &SessionId) -> Result<Option<Found>, Error> {
+pub(crate) async fn read(store: &dyn Store, id: &SessionId) -> Result<Option<Arc<Found>>, Error> {
     let asked = Instant::now();
-    Ok(store.load(id).await?.map(|loaded| Found::decode(*id, loaded, asked)).transpose()?)
+    let Some(loaded) = store.load(id).await? else { return Ok(None) };
+    Ok(Some(Arc::new(Found::decode(*id, loaded, asked)?)))
 }
 
 /// How often a change is merged into what others saved before it gives up.

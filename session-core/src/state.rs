@@ -130,6 +130,12 @@ pub(crate) enum Answer {
     Silence,
 }
 
+impl Answer {
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+}
+
 impl State {
     /// Looks at the values that are stored, as this exchange knows them.
     pub(crate) fn with_stored<T>(&self, look: impl FnOnce(&Data) -> T) -> T {
@@ -203,13 +209,13 @@ impl Inner {
 
     /// Takes over a state of the session that the store has now; `None`: it has none. It is lost unless it is of the
     /// generation that this exchange loaded.
-    pub(crate) fn adopt(&self, found: Option<Found>) -> Result<(), Lost> {
+    pub(crate) fn adopt(&self, found: Option<Arc<Found>>) -> Result<(), Lost> {
         let Some(found) = found else { return Err(self.lose(Lost::Gone)) };
         let mut state = self.state();
         if let Standing::Live(live) = &mut state.standing
             && live.found.header().generation == found.header().generation
         {
-            live.found = Arc::new(found);
+            live.found = found;
             state.version += 1;
             return Ok(());
         }
@@ -218,13 +224,13 @@ impl Inner {
     }
 
     /// Takes over a session that this exchange has just created, logged in or renewed, and sends its token.
-    pub(crate) fn begin(&self, found: Found, secret: SessionSecret, is_new: bool) {
+    pub(crate) fn begin(&self, found: Arc<Found>, secret: SessionSecret, is_new: bool) {
         let token = SessionToken { id: found.id, generation: found.header().generation, secret: secret.clone() };
         let max_age = max_age(&found);
         let judged = found.left.asked;
         self.drop_in_flight();
         let mut state = self.state();
-        state.standing = Standing::Live(Live { found: Arc::new(found), secret, judged, is_new });
+        state.standing = Standing::Live(Live { found, secret, judged, is_new });
         state.answer = Answer::Token { token, max_age };
         state.version += 1;
     }
@@ -245,7 +251,7 @@ impl Inner {
     /// is longer ago than a rotation interval, for the browser may have moved on.
     pub(crate) fn may_send_successor(&self, live: &Live) -> bool {
         let state = self.state();
-        !state.sent && matches!(state.answer, Answer::Nothing) && live.judged.elapsed() < self.site().policy.rotation
+        !state.sent && state.answer.is_nothing() && live.judged.elapsed() < self.site().policy.rotation
     }
 
     /// Sends the successor to whom the session's token is still the old one.
