@@ -37,9 +37,14 @@ fn folders(process: u32) -> Vec<String> {
 
 #[test]
 fn each_server_is_ready_when_it_is_handed_out() {
-    for server in
-        [servers::redis(), servers::redis_cluster(), servers::postgres(), servers::mysql(), servers::mongodb()]
-    {
+    for server in [
+        servers::redis(),
+        servers::redis_cluster(),
+        servers::redis_sentinel(),
+        servers::postgres(),
+        servers::mysql(),
+        servers::mongodb(),
+    ] {
         println!("{:?} {:?} at {}", server.origin(), server.version(), server.url());
         connect(server);
     }
@@ -80,6 +85,59 @@ fn the_other_servers_survive_being_killed_too() {
         server.start();
         connect(&server);
     }
+}
+
+/// The ports that the URL names.
+fn ports(server: &Server) -> Vec<u16> {
+    let hosts = server.url().split('/').nth(2).unwrap().split(',');
+    hosts.map(|host| host.rsplit(':').next().unwrap().parse().unwrap()).collect()
+}
+
+/// What a Redis says to this.
+fn ask(port: u16, command: &str) -> String {
+    let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(connection, "{command}\r\n").unwrap();
+    // It answers what it has read, and closes.
+    connection.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn each_master_of_a_cluster_has_a_replica_that_follows() {
+    let server = servers::own_redis_cluster();
+    let ports = ports(&server);
+    assert_eq!(ports.len(), 3);
+    for port in ports {
+        let info = ask(port, "INFO replication");
+        assert!(["role:master", "connected_slaves:1", "state=online"].iter().all(|it| info.contains(it)), "{info}");
+        // One dies, the others are still there.
+        server.node(port).kill();
+        assert!(refuses(&format!("127.0.0.1:{port}")));
+        server.node(port).start();
+        assert!(ask(port, "PING").contains("PONG"));
+    }
+}
+
+#[test]
+fn three_sentinels_watch_a_master_with_two_replicas_that_follow() {
+    let server = servers::own_redis_sentinel();
+    let (ports, name) = (ports(&server), server.url().rsplit('/').next().unwrap());
+    assert_eq!(ports.len(), 3);
+    let mut masters = ports.iter().map(|&port| {
+        let quorum = ask(port, &format!("SENTINEL CKQUORUM {name}"));
+        assert!(quorum.starts_with("+OK 3 usable"), "{quorum}");
+        let master = ask(port, &format!("SENTINEL GET-MASTER-ADDR-BY-NAME {name}"));
+        master.lines().nth(4).unwrap().parse().unwrap()
+    });
+    let master: u16 = masters.next().unwrap();
+    assert!(masters.all(|other| other == master));
+    let info = ask(master, "INFO replication");
+    assert!(["role:master", "connected_slaves:2"].iter().all(|it| info.contains(it)), "{info}");
+    assert_eq!(info.matches("state=online").count(), 2, "{info}");
+    server.node(master).kill();
+    assert!(refuses(&format!("127.0.0.1:{master}")));
 }
 
 #[test]

@@ -18,13 +18,16 @@
 mod cluster;
 mod mongodb;
 mod mysql;
+mod node;
 mod pgbouncer;
 mod postgres;
 mod process;
 mod redis;
+mod sentinel;
 
 use std::{env, sync::OnceLock};
 
+pub use self::node::Node;
 use self::process::Process;
 
 /// A server that answers.
@@ -129,6 +132,17 @@ impl Server {
         self.ours().iter().for_each(|process| process.signal("CONT"));
     }
 
+    /// The one of its programs that listens on this port.
+    ///
+    /// # Panics
+    ///
+    /// If none of the programs that these tests have started does.
+    #[must_use]
+    pub fn node(&self, port: u16) -> Node<'_> {
+        let process = self.ours().iter().find(|process| process.port == port);
+        Node(process.unwrap_or_else(|| panic!("no program of {} listens on {port}", self.url)))
+    }
+
     fn ours(&self) -> &[Process] {
         assert!(!self.processes.is_empty(), "the server at {} was not started by these tests", self.url);
         &self.processes
@@ -157,7 +171,8 @@ pub fn own_redis(arguments: &[&str]) -> Server {
     redis::start(arguments)
 }
 
-/// A Redis Cluster of three masters: `SESSION_TEST_REDIS_CLUSTER_URL`, as `redis+cluster://host:port,host:port`.
+/// A Redis Cluster of three masters, each with a replica: `SESSION_TEST_REDIS_CLUSTER_URL`, as
+/// `redis+cluster://host:port,host:port`. Of one that is started here, it names the masters.
 ///
 /// # Panics
 ///
@@ -165,19 +180,46 @@ pub fn own_redis(arguments: &[&str]) -> Server {
 #[must_use]
 pub fn redis_cluster() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_CLUSTER_URL", cluster::start))
+    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_CLUSTER_URL", || cluster::start(NO_FAILOVER)))
 }
 
 /// A Redis Cluster of one's own, which the test may kill or take apart. It is of programs of this machine, whatever the
-/// environment says.
+/// environment says. After five seconds of silence of a master, its replica takes over.
 ///
 /// # Panics
 ///
 /// If there is none, with the sentence that says how to get one.
 #[must_use]
 pub fn own_redis_cluster() -> Server {
-    cluster::start()
+    cluster::start(5000)
 }
+
+/// A Redis master with two replicas and three sentinels: `SESSION_TEST_REDIS_SENTINEL_URL`, as
+/// `redis+sentinel://host:port,host:port/name-of-the-master`, where the hosts are sentinels.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn redis_sentinel() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_SENTINEL_URL", || sentinel::start(NO_FAILOVER)))
+}
+
+/// Such a master, replicas and sentinels of one's own, which the test may kill one by one: see [`node`](Server::node). They
+/// are programs of this machine, whatever the environment says. After two seconds of silence of the master, the sentinels
+/// make a replica the master.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn own_redis_sentinel() -> Server {
+    sentinel::start(2000)
+}
+
+/// Milliseconds: no test is so slow that a server which all tests share is held for dead.
+const NO_FAILOVER: u32 = 60_000;
 
 /// PostgreSQL 14 or later: `SESSION_TEST_POSTGRES_URL`.
 ///

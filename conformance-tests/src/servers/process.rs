@@ -64,6 +64,7 @@ pub(super) struct Plan {
 /// A server that runs under its supervisor.
 #[derive(Debug)]
 pub(super) struct Process {
+    pub(super) port: u16,
     folder: PathBuf,
     ready: &'static str,
     supervisor: Mutex<Supervisor>,
@@ -78,7 +79,7 @@ struct Supervisor {
 
 impl Process {
     /// Starts the server in this folder, which goes with it. The error is the server's log.
-    pub(super) fn start(folder: PathBuf, plan: &Plan) -> Result<Self, String> {
+    fn start(folder: PathBuf, port: u16, plan: &Plan) -> Result<Self, String> {
         let mut child = Command::new("sh")
             .args(["-c", SUPERVISOR, "sh"])
             .arg(&folder)
@@ -92,7 +93,7 @@ impl Process {
             .unwrap();
         let (orders, answers) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let supervisor = Mutex::new(Supervisor { child, orders, answers });
-        let process = Self { folder, ready: plan.ready, supervisor };
+        let process = Self { port, folder, ready: plan.ready, supervisor };
         process.order("start");
         process.wait_until_ready()?;
         Ok(process)
@@ -150,7 +151,7 @@ pub(super) fn start_on_a_free_port(name: &str, plan: impl Fn(&Path, u16) -> Plan
     let mut log = String::new();
     for _ in 0..5 {
         let (folder, port) = (make_folder(name), free_port());
-        match Process::start(folder.clone(), &plan(&folder, port)) {
+        match Process::start(folder.clone(), port, &plan(&folder, port)) {
             Ok(process) => return (process, port),
             Err(said) => log = said,
         }

@@ -4,6 +4,8 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::PathBuf,
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -46,4 +48,20 @@ pub(super) fn ask(port: u16, command: &str) -> String {
     let mut text = vec![0; length.parse().unwrap()];
     reader.read_exact(&mut text).unwrap();
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Asks again and again. What the error says is what is there instead.
+pub(super) fn wait_until(what: &str, is_so: impl Fn() -> Result<(), String>) {
+    let start = Instant::now();
+    while let Err(instead) = is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "not in time: {what}\n{instead}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether the replica on this port has all that its master had when it was asked.
+pub(super) fn has_caught_up(port: u16) -> Result<(), String> {
+    let info = ask(port, "INFO replication");
+    let up = ["role:slave", "master_link_status:up", "master_sync_in_progress:0"];
+    if up.iter().all(|it| info.contains(it)) { Ok(()) } else { Err(info) }
 }

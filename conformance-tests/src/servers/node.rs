@@ -1,0 +1,44 @@
+//! One of a server's programs.
+
+use super::process::Process;
+
+/// One of the programs that a [`Server`](super::Server) consists of, such as a master of a cluster.
+///
+/// # Examples
+///
+/// ```no_run
+/// use session_conformance::servers;
+///
+/// let server = servers::own_redis_cluster();
+/// let port: u16 = server.url().rsplit(':').next().unwrap().parse()?;
+/// server.node(port).kill();
+/// # Ok::<(), std::num::ParseIntError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'a>(pub(super) &'a Process);
+
+impl Node<'_> {
+    /// Ends it without a word to anybody, and waits until it has ended.
+    pub fn kill(&self) {
+        self.0.kill();
+    }
+
+    /// Starts it again after [`kill`](Self::kill), on the same port and files, and waits until it is ready.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start(&self) {
+        self.0.restart();
+    }
+
+    /// Stops it where it is: it answers nobody, and its connections stay open.
+    pub fn pause(&self) {
+        self.0.signal("STOP");
+    }
+
+    /// Lets it go on after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.0.signal("CONT");
+    }
+}
