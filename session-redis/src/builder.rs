@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, InfoDict, IntoConnectionInfo, ProtocolVersion,
-    aio::{ConnectionManager, ConnectionManagerConfig},
+    aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+#[cfg(feature = "sentinel")]
+use redis::{
+    ErrorKind, RedisError, TlsMode,
+    sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
 };
 #[cfg(feature = "cluster")]
 use redis::{cluster::ClusterClientBuilder, cluster_async::ClusterConnection};
@@ -14,6 +19,8 @@ use tokio::time::timeout;
 
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
+#[cfg(feature = "sentinel")]
+use crate::sentinel::Sentinel;
 use crate::{
     RedisStore,
     connection::{Connection, Server},
@@ -92,8 +99,10 @@ impl Builder {
     }
 
     /// Connects to the server: `redis://user:password@host:port/database`. With the feature `cluster` also to a cluster,
-    /// of which some nodes are named, `redis+cluster://user:password@host:port,host:port`; with a TLS feature also
-    /// `rediss://` and `rediss+cluster://`.
+    /// of which some nodes are named, `redis+cluster://user:password@host:port,host:port`. With the feature `sentinel` also
+    /// to the master that sentinels name, `redis+sentinel://user:password@host:port,host:port/name/database`: the hosts are
+    /// the sentinels, the user and the database are the master's (sentinels with a password of their own:
+    /// `with_sentinel`). With a TLS feature also `rediss://`, `rediss+cluster://` and `rediss+sentinel://`.
     ///
     /// Logs a warning if the server would evict sessions when its memory is full.
     ///
@@ -106,6 +115,11 @@ impl Builder {
         #[cfg(feature = "cluster")]
         if let Some((scheme, nodes)) = url.split_once("+cluster://") {
             return self.connect_cluster(scheme, nodes).await;
+        }
+        #[cfg(feature = "sentinel")]
+        if let Some((scheme, rest)) = url.split_once("+sentinel://") {
+            let clients = self.sentinels(scheme, rest)?;
+            return self.connect_sentinel(clients).await;
         }
         let client = Client::open(self.info(url)?).map_err(from_driver)?;
         self.probe(&client).await?;
@@ -135,6 +149,42 @@ impl Builder {
         self.with_server(Server::Cluster(Cluster::new(connection)))
     }
 
+    /// Connects to the master by the application's own client for its sentinels, which may have passwords and certificates
+    /// that a URL cannot tell. It must be built for the master, and its connections to it should use RESP3 and
+    /// `TCP_NODELAY`:
+    ///
+    /// ```no_run
+    /// # async fn connect() -> Result<session_redis::RedisStore, Box<dyn std::error::Error>> {
+    /// use session_redis::{
+    ///     RedisStore,
+    ///     redis::{
+    ///         ConnectionAddr, ProtocolVersion,
+    ///         io::tcp::TcpSettings,
+    ///         sentinel::{SentinelClientBuilder, SentinelServerType},
+    ///     },
+    /// };
+    ///
+    /// let sentinels = ["one.internal", "two.internal", "three.internal"];
+    /// let sentinels = sentinels.map(|host| ConnectionAddr::Tcp(host.into(), 26379));
+    /// let client = SentinelClientBuilder::new(sentinels, "sessions", SentinelServerType::Master)?
+    ///     .set_client_to_sentinel_password("the sentinels'")
+    ///     .set_client_to_redis_password("the master's")
+    ///     .set_client_to_redis_protocol(ProtocolVersion::RESP3)
+    ///     .set_client_to_redis_tcp_settings(TcpSettings::default().set_nodelay(true))
+    ///     .build()?;
+    /// let store = RedisStore::builder().with_sentinel(client).await?;
+    /// # Ok(store)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As of [`connect`](Self::connect), and [`StoreError::Backend`] if the connections would not use RESP3.
+    #[cfg(feature = "sentinel")]
+    pub async fn with_sentinel(self, client: SentinelClient) -> Result<RedisStore, StoreError> {
+        self.connect_sentinel(vec![client]).await
+    }
+
     fn with_server(self, server: Server) -> RedisStore {
         RedisStore::from_connection(self.prefix, Connection { server, timeout: self.timeout })
     }
@@ -159,6 +209,43 @@ impl Builder {
         Ok(self.with_cluster(connection.map_err(from_driver)?))
     }
 
+    #[cfg(feature = "sentinel")]
+    async fn connect_sentinel(self, clients: Vec<SentinelClient>) -> Result<RedisStore, StoreError> {
+        // An operation has its own time-out. One of the connection's would hide that it was the server who kept silent.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(None)
+            .set_concurrency_limit(IN_FLIGHT);
+        let sentinel = Sentinel::new(clients, config, self.connect_timeout, self.timeout);
+        let mut connection = sentinel.connection().await.map_err(from_driver)?;
+        timeout(self.connect_timeout, warn_of_eviction(&mut connection)).await.map_err(from_wait)??;
+        Ok(self.with_server(Server::Sentinel(sentinel)))
+    }
+
+    /// A client for each sentinel: they can then be asked at once, and one that is dead holds nobody up.
+    #[cfg(feature = "sentinel")]
+    fn sentinels(&self, scheme: &str, rest: &str) -> Result<Vec<SentinelClient>, StoreError> {
+        let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
+        let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (name, database) = path.split_once('/').unwrap_or((path, ""));
+        if name.is_empty() {
+            let why = "the URL does not name the master: redis+sentinel://host:port,host:port/name";
+            return Err(from_driver(RedisError::from((ErrorKind::InvalidClientConfig, why))));
+        }
+        let at = if user.is_empty() { "" } else { "@" };
+        let clients = hosts.split(',').map(|host| {
+            let master = self.info(&format!("{scheme}://{user}{at}{host}/{database}"))?;
+            let node = SentinelNodeConnectionInfo::default()
+                .set_redis_connection_info(master.redis_settings().clone())
+                .set_tcp_settings(master.tcp_settings().clone());
+            let node = if scheme == "rediss" { node.set_tls_mode(TlsMode::Secure) } else { node };
+            let sentinel = self.info(&format!("{scheme}://{host}"))?;
+            SentinelClient::build(vec![sentinel], String::from(name), Some(node), SentinelServerType::Master)
+                .map_err(from_driver)
+        });
+        clients.collect()
+    }
+
     fn info(&self, url: &str) -> Result<ConnectionInfo, StoreError> {
         let info = url.into_connection_info().map_err(from_driver)?;
         let tcp = TcpSettings::default()
@@ -180,17 +267,21 @@ impl Builder {
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
         let mut connection =
             timeout(self.connect_timeout, connecting).await.map_err(from_wait)?.map_err(from_driver)?;
-        let memory: InfoDict = match redis::cmd("INFO").arg("memory").query_async(&mut connection).await {
-            Ok(memory) => memory,
-            // It may not be this user's to ask.
-            Err(error) if error.code() == Some("NOPERM") => return Ok(()),
-            Err(error) => return Err(from_driver(error)),
-        };
-        if let Some(policy) = memory.get::<String>("maxmemory_policy").filter(|policy| policy != "noeviction") {
-            tracing::warn!(policy, "this Redis may evict sessions: set maxmemory-policy to noeviction");
-        }
-        Ok(())
+        warn_of_eviction(&mut connection).await
     }
+}
+
+async fn warn_of_eviction(connection: &mut MultiplexedConnection) -> Result<(), StoreError> {
+    let memory: InfoDict = match redis::cmd("INFO").arg("memory").query_async(connection).await {
+        Ok(memory) => memory,
+        // It may not be this user's to ask.
+        Err(error) if error.code() == Some("NOPERM") => return Ok(()),
+        Err(error) => return Err(from_driver(error)),
+    };
+    if let Some(policy) = memory.get::<String>("maxmemory_policy").filter(|policy| policy != "noeviction") {
+        tracing::warn!(policy, "this Redis may evict sessions: set maxmemory-policy to noeviction");
+    }
+    Ok(())
 }
 
 /// The driver panics at the first `rediss://` unless one implementation is the process's.

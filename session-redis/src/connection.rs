@@ -1,24 +1,28 @@
 //! The connection: what is sent, and how often.
 //!
-//! A write is sent once. It is sent again where the server has said that it did nothing: it does not know the script, or
-//! the key is another node's. What only reads is sent again, once, after the connection was lost.
+//! A write is sent once. It is sent again where the server has said that it did nothing: it does not know the script, the
+//! key is another node's, or it is a master no more. What only reads is sent again, once, after the connection was lost.
 
 use std::time::Duration;
 
 #[cfg(feature = "cluster")]
 use futures_util::future::try_join_all;
+#[cfg(feature = "sentinel")]
+use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisResult, ServerErrorKind, Value, aio::ConnectionManager};
 use session_core::StoreError;
 use tokio::time::timeout;
 
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
+#[cfg(feature = "sentinel")]
+use crate::sentinel::Sentinel;
 use crate::{
     error::{foreign_answer, from_driver, from_wait},
     script::Lua,
 };
 
-/// A handle on one node or a cluster, and how long each round trip may take.
+/// A handle on one node, a cluster or a watched master, and how long each round trip may take.
 pub(crate) struct Connection {
     pub(crate) server: Server,
     pub(crate) timeout: Duration,
@@ -28,6 +32,8 @@ pub(crate) enum Server {
     Node(ConnectionManager),
     #[cfg(feature = "cluster")]
     Cluster(Cluster),
+    #[cfg(feature = "sentinel")]
+    Sentinel(Sentinel),
 }
 
 /// What is at some keys, and the server's clock after that, in milliseconds since 1970.
@@ -48,8 +54,7 @@ pub(crate) struct Row {
 impl Connection {
     /// Runs a script on this key.
     pub(crate) async fn run(&self, script: &Lua, key: &[u8], arguments: &[&[u8]]) -> Result<Value, StoreError> {
-        let run = self.evaluate(script, key, arguments);
-        timeout(self.timeout, run).await.map_err(from_wait)?.map_err(from_driver)
+        self.in_time(self.evaluate(script, key, arguments)).await
     }
 
     /// Sends a command that only reads.
@@ -59,45 +64,51 @@ impl Connection {
 
     /// Sends a command once.
     pub(crate) async fn write(&self, command: &Cmd) -> Result<Value, StoreError> {
-        timeout(self.timeout, self.send(command)).await.map_err(from_wait)?.map_err(from_driver)
+        self.in_time(self.send(command)).await
     }
 
     /// Reads what is at these keys, in their order.
     pub(crate) async fn fetch(&self, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
-        match &self.server {
+        let count = 2 * keys.len() + 1;
+        let mut pipeline = Pipeline::with_capacity(count);
+        for key in keys {
+            pipeline.cmd("GET").arg(key).cmd("PEXPIRETIME").arg(key);
+        }
+        let pipeline = pipeline.cmd("TIME");
+        let mut answers = match &self.server {
             Server::Node(manager) => {
-                let mut pipeline = Pipeline::with_capacity(2 * keys.len() + 1);
-                for key in keys {
-                    pipeline.cmd("GET").arg(key).cmd("PEXPIRETIME").arg(key);
-                }
-                pipeline.cmd("TIME");
-                let count = 2 * keys.len() + 1;
-                let fetch = || {
-                    let (mut manager, pipeline) = (manager.clone(), &pipeline);
-                    async move { manager.send_packed_commands(pipeline, 0, count).await }
-                };
-                let mut answers = self.reading(fetch).await?;
-                let now = instant(answers.pop())?;
-                let mut answers = answers.into_iter();
-                let mut rows = Vec::with_capacity(keys.len());
-                while let (Some(value), Some(expires_at)) = (answers.next(), answers.next()) {
-                    rows.push(row(value, expires_at)?);
-                }
-                if rows.len() == keys.len() { Ok(Reading { rows, now }) } else { Err(foreign_answer()) }
+                let fetch = async || manager.clone().send_packed_commands(pipeline, 0, count).await;
+                self.reading(fetch).await?
+            }
+            #[cfg(feature = "sentinel")]
+            Server::Sentinel(sentinel) => {
+                let fetch =
+                    async |mut master: MultiplexedConnection| master.send_packed_commands(pipeline, 0, count).await;
+                self.reading(|| sentinel.send(fetch)).await?
             }
             #[cfg(feature = "cluster")]
-            Server::Cluster(cluster) => {
-                let parts = keys.iter().map(async |key| {
-                    let parts = self.reading(|| self.evaluate(&cluster.load, key, &[])).await?;
-                    let Value::Array(parts) = parts else { return Err(foreign_answer()) };
-                    let [value, expires_at, time] = parts.try_into().map_err(|_| foreign_answer())?;
-                    Ok((row(value, expires_at)?, instant(Some(time))?))
-                });
-                let parts = try_join_all(parts).await?;
-                let now = parts.iter().map(|(_, now)| *now).max().unwrap_or_default();
-                Ok(Reading { rows: parts.into_iter().map(|(row, _)| row).collect(), now })
-            }
+            Server::Cluster(cluster) => return self.fetch_each(cluster, keys).await,
+        };
+        let now = instant(answers.pop())?;
+        let mut answers = answers.into_iter();
+        let mut rows = Vec::with_capacity(keys.len());
+        while let (Some(value), Some(expires_at)) = (answers.next(), answers.next()) {
+            rows.push(row(value, expires_at)?);
         }
+        if rows.len() == keys.len() { Ok(Reading { rows, now }) } else { Err(foreign_answer()) }
+    }
+
+    #[cfg(feature = "cluster")]
+    async fn fetch_each(&self, cluster: &Cluster, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
+        let parts = keys.iter().map(async |key| {
+            let parts = self.reading(|| self.evaluate(&cluster.load, key, &[])).await?;
+            let Value::Array(parts) = parts else { return Err(foreign_answer()) };
+            let [value, expires_at, time] = parts.try_into().map_err(|_| foreign_answer())?;
+            Ok((row(value, expires_at)?, instant(Some(time))?))
+        });
+        let parts = try_join_all(parts).await?;
+        let now = parts.iter().map(|(_, now)| *now).max().unwrap_or_default();
+        Ok(Reading { rows: parts.into_iter().map(|(row, _)| row).collect(), now })
     }
 
     async fn evaluate(&self, script: &Lua, key: &[u8], arguments: &[&[u8]]) -> RedisResult<Value> {
@@ -120,6 +131,10 @@ impl Connection {
             Server::Node(manager) => command.query_async(&mut manager.clone()).await,
             #[cfg(feature = "cluster")]
             Server::Cluster(cluster) => cluster.send(command).await,
+            #[cfg(feature = "sentinel")]
+            Server::Sentinel(sentinel) => {
+                sentinel.send(async |mut master: MultiplexedConnection| command.query_async(&mut master).await).await
+            }
         }
     }
 
@@ -130,7 +145,16 @@ impl Connection {
                 done => done,
             }
         };
-        timeout(self.timeout, reading).await.map_err(from_wait)?.map_err(from_driver)
+        self.in_time(reading).await
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
+        let answer = timeout(self.timeout, answer).await;
+        #[cfg(feature = "sentinel")]
+        if let (Err(_), Server::Sentinel(sentinel)) = (&answer, &self.server) {
+            sentinel.doubt();
+        }
+        answer.map_err(from_wait)?.map_err(from_driver)
     }
 }
 

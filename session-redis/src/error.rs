@@ -9,9 +9,10 @@ const BACKEND: &str = "redis";
 pub(crate) fn from_driver(error: RedisError) -> StoreError {
     match error.kind() {
         ErrorKind::Io if error.is_timeout() => StoreError::timed_out(BACKEND, error),
-        ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => {
-            StoreError::unavailable(BACKEND, error)
-        }
+        ErrorKind::Io
+        | ErrorKind::Parse
+        | ErrorKind::ClusterConnectionNotFound
+        | ErrorKind::MasterNameNotFoundBySentinel => StoreError::unavailable(BACKEND, error),
         ErrorKind::Server(
             ServerErrorKind::BusyLoading
             | ServerErrorKind::ReadOnly

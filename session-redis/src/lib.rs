@@ -1,4 +1,4 @@
-//! Sessions in Redis or Valkey: one node or a cluster, one round trip an operation.
+//! Sessions in Redis or Valkey: one node, a cluster or a master that sentinels watch, one round trip an operation.
 //!
 //! ```no_run
 //! # #[tokio::main(flavor = "current_thread")]
@@ -32,6 +32,7 @@
 //! None is on by default, and none changes what is there without it.
 //!
 //! - `cluster`: Redis Cluster, as `redis+cluster://host:port,host:port`.
+//! - `sentinel`: a master that Redis Sentinel watches, as `redis+sentinel://host:port,host:port/name-of-the-master`.
 //! - `tls-ring`, `tls-aws-lc`: `rediss://`, with the cryptography of `ring` or of `aws-lc-rs`.
 
 mod builder;
@@ -41,6 +42,8 @@ mod connection;
 mod error;
 mod frame;
 mod script;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod store;
 
 pub use redis;

@@ -11,10 +11,10 @@ use session_conformance::servers;
 use session_core::{Expiry, Owner, SessionId, Store, StoreError};
 use session_redis::{
     RedisStore,
-    redis::{self, InfoDict, aio::MultiplexedConnection},
+    redis::{self, aio::MultiplexedConnection},
 };
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry, key};
+use crate::support::{HOUR, ID, NEW, OLD, admin, ask, caught_up, entry, key, wait_for_blocked};
 
 async fn nodes(url: &str) -> Vec<MultiplexedConnection> {
     let mut nodes = Vec::new();
@@ -51,10 +51,7 @@ async fn a_write_is_sent_once_also_when_its_connection_is_cut() {
     ask::<()>(node, &["CLIENT", "PAUSE", "60000", "WRITE"]).await;
     let writing = store.clone();
     let writing = tokio::spawn(async move { writing.replace(&ID, OLD, entry(NEW), Expiry::Keep).await });
-    let start = Instant::now();
-    while ask::<InfoDict>(node, &["INFO", "clients"]).await.get("blocked_clients") != Some(1_u64) {
-        assert!(start.elapsed() < Duration::from_secs(20), "the write did not arrive");
-    }
+    wait_for_blocked(node).await;
     ask::<()>(node, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
     ask::<()>(node, &["CLIENT", "UNPAUSE"]).await;
     let error = writing.await.unwrap().unwrap_err();
@@ -80,6 +77,24 @@ async fn a_cluster_that_was_killed_and_started_again_needs_no_restart_of_ours() 
         assert!(start.elapsed() < Duration::from_secs(30), "still, after {:?}: {error:?}", start.elapsed());
     }
     assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, OLD);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_was_killed_is_replaced_by_its_replica_and_the_store_needs_no_restart() {
+    let server = servers::own_redis_cluster();
+    let store = support::store(&server, Duration::from_secs(1)).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let mut nodes = nodes(server.url()).await;
+    let home = home(&mut nodes).await;
+    caught_up(&mut nodes[home]).await;
+    let port = server.url().rsplit('/').next().unwrap().split(',').nth(home).unwrap().rsplit(':').next().unwrap();
+    server.node(port.parse().unwrap()).kill();
+    works_again(&store).await;
+    // The others have learnt of it, too.
+    let again = support::store(&server, Duration::from_secs(5)).await;
+    works_again(&again).await;
+    server.node(port.parse().unwrap()).start();
+    works_again(&store).await;
 }
 
 /// While a slot moves, and after it has moved, behind the back of a store that knows where it was.
@@ -110,6 +125,20 @@ async fn sessions_are_found_and_written_while_their_slot_moves() {
         ask::<()>(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &names[1]]).await;
     }
     works(&store, "after the slot has moved").await;
+}
+
+/// Once the cluster is up again. Until then operations fail with a word on why, and find no session missing.
+async fn works_again(store: &RedisStore) {
+    let start = Instant::now();
+    let attempt = async || {
+        let loaded = store.load(&ID).await?.unwrap_or_else(|| panic!("a session that is there was not found"));
+        assert!(store.replace(&ID, loaded.revision, entry(OLD), Expiry::Extend(HOUR)).await?);
+        store.touch(&ID, OLD, HOUR).await
+    };
+    while let Err(error) = attempt().await {
+        assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{error:?}");
+        assert!(start.elapsed() < Duration::from_secs(120), "still, after {:?}: {error:?}", start.elapsed());
+    }
 }
 
 async fn works(store: &RedisStore, when: &str) {

@@ -1,4 +1,5 @@
-//! The contract of a session store, on real servers: a connection of the store's, an application's, and a cluster.
+//! The contract of a session store, on real servers: a connection of the store's, an application's, a cluster,
+//! and a master that sentinels watch.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -57,4 +58,11 @@ mod on_a_cluster {
     use super::*;
 
     session_conformance::store_tests!(Redis::at(servers::redis_cluster()));
+}
+
+#[cfg(feature = "sentinel")]
+mod on_a_watched_master {
+    use super::*;
+
+    session_conformance::store_tests!(Redis::at(servers::redis_sentinel()));
 }

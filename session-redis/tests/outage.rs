@@ -23,7 +23,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry, failures};
+use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry, failures, wait_for_blocked};
 
 /// How long the stores of these tests wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -186,14 +186,6 @@ async fn evaluated(admin: &mut redis::aio::MultiplexedConnection) -> u64 {
     let stats: redis::InfoDict = ask(admin, &["INFO", "commandstats"]).await;
     let line: String = stats.get("cmdstat_evalsha").unwrap();
     line.split(['=', ',']).nth(1).unwrap().parse().unwrap()
-}
-
-/// Until a client's command waits for the end of a pause.
-async fn wait_for_blocked(admin: &mut redis::aio::MultiplexedConnection) {
-    let start = Instant::now();
-    while ask::<redis::InfoDict>(admin, &["INFO", "clients"]).await.get("blocked_clients") != Some(1_u64) {
-        assert!(start.elapsed() < Duration::from_secs(20), "the write did not arrive");
-    }
 }
 
 #[tokio::test]

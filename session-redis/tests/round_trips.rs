@@ -8,19 +8,11 @@ use session_conformance::servers;
 use session_core::{Expiry, Owner, SessionId, Store};
 use session_redis::redis::{InfoDict, aio::MultiplexedConnection};
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry};
+use crate::support::{HOUR, ID, NEW, OLD, admin, ask, calls, entry};
 
 /// How often the server has read from a connection. A pipeline that is sent at once is read at once.
 async fn reads(admin: &mut MultiplexedConnection) -> u64 {
     ask::<InfoDict>(admin, &["INFO", "stats"]).await.get("total_reads_processed").unwrap()
-}
-
-/// How often each command was called, also from within scripts.
-async fn calls(admin: &mut MultiplexedConnection, command: &str) -> u64 {
-    let stats: InfoDict = ask(admin, &["INFO", "commandstats"]).await;
-    let line: String = stats.get(&format!("cmdstat_{command}")).unwrap_or_default();
-    let calls = line.split(',').find_map(|field| field.strip_prefix("calls="));
-    calls.map_or(0, |calls| calls.parse().unwrap())
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! What the tests have in common.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use session_conformance::servers::Server;
 use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
 use session_redis::{
     RedisStore,
-    redis::{self, Cmd, FromRedisValue, aio::MultiplexedConnection},
+    redis::{self, Cmd, FromRedisValue, InfoDict, aio::MultiplexedConnection},
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -33,6 +33,44 @@ pub(crate) async fn ask<T: FromRedisValue>(connection: &mut MultiplexedConnectio
     let mut words = Cmd::new();
     words.arg(command);
     words.query_async(connection).await.unwrap()
+}
+
+/// How often each command was called, also from within scripts.
+#[allow(dead_code, reason = "not every file of tests counts")]
+pub(crate) async fn calls(admin: &mut MultiplexedConnection, command: &str) -> u64 {
+    let stats: InfoDict = ask(admin, &["INFO", "commandstats"]).await;
+    let line: String = stats.get(&format!("cmdstat_{command}")).unwrap_or_default();
+    let calls = line.split(',').find_map(|field| field.strip_prefix("calls="));
+    calls.map_or(0, |calls| calls.parse().unwrap())
+}
+
+/// Until a client's command waits for the end of a pause.
+#[allow(dead_code, reason = "not every file of tests pauses")]
+pub(crate) async fn wait_for_blocked(admin: &mut MultiplexedConnection) {
+    let start = Instant::now();
+    while ask::<InfoDict>(admin, &["INFO", "clients"]).await.get("blocked_clients") != Some(1_u64) {
+        assert!(start.elapsed() < Duration::from_secs(20), "the write did not arrive");
+    }
+}
+
+/// Until each replica of this master has what it has now.
+#[allow(dead_code, reason = "not every file of tests has replicas")]
+pub(crate) async fn caught_up(master: &mut MultiplexedConnection) {
+    let info: InfoDict = ask(master, &["INFO", "replication"]).await;
+    let (offset, replicas): (u64, u64) =
+        (info.get("master_repl_offset").unwrap(), info.get("connected_slaves").unwrap());
+    let start = Instant::now();
+    for replica in 0..replicas {
+        loop {
+            let info: InfoDict = ask(master, &["INFO", "replication"]).await;
+            let replica: String = info.get(&format!("slave{replica}")).unwrap();
+            let has = replica.split(',').find_map(|field| field.strip_prefix("offset=")).unwrap();
+            if has.parse::<u64>().unwrap() >= offset {
+                break;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "a replica lags behind {offset}: {replica}");
+        }
+    }
 }
 
 /// A store that waits so long for an answer.

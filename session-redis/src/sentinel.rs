@@ -1,0 +1,199 @@
+//! A master that sentinels watch, and replace when it dies: feature `sentinel`.
+//!
+//! The driver finds the master and connects to it. It is asked again when the connection is lost, when the server has
+//! become a replica, and when it has stopped to answer: by one search at a time, which all operations wait for.
+
+use std::{
+    future::Future,
+    io,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Either, Shared, select, select_ok},
+};
+use redis::{
+    AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisError, RedisResult, Role, ServerErrorKind,
+    aio::MultiplexedConnection, sentinel::SentinelClient,
+};
+use tokio::time::{Instant, sleep};
+
+/// How long it is waited before the sentinels are asked again after they have named no master: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+
+/// The master of the moment.
+pub(crate) struct Sentinel {
+    finder: Arc<Finder>,
+    /// How long an operation waits for an answer.
+    timeout: Duration,
+    search: Mutex<Search>,
+}
+
+/// A search for the master, and later its result. It goes on while any operation waits for it.
+#[derive(Clone)]
+struct Search {
+    found: Shared<BoxFuture<'static, RedisResult<Master>>>,
+    /// How many searches in a row have failed before it.
+    failures: u32,
+}
+
+#[derive(Clone)]
+struct Master {
+    connection: MultiplexedConnection,
+    since: Instant,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Sentinel {
+    /// Begins to search, at the latest when the first operation waits. Each client is asked at once, and one that names a
+    /// master is enough.
+    pub(crate) fn new(
+        clients: Vec<SentinelClient>,
+        config: AsyncConnectionConfig,
+        connect_timeout: Duration,
+        timeout: Duration,
+    ) -> Self {
+        let clients = clients.into_iter().map(tokio::sync::Mutex::new).collect();
+        let finder = Arc::new(Finder { clients, config, connect_timeout });
+        let search = Mutex::new(Search::begin(&finder, 0));
+        Self { finder, timeout, search }
+    }
+
+    /// The result of the search that goes on, or of the last one.
+    pub(crate) async fn connection(&self) -> RedisResult<MultiplexedConnection> {
+        let search = self.search().clone();
+        search.found.await.map(|master| master.connection)
+    }
+
+    /// Sends this to the master. What a server has refused because it is no master any more has done nothing, and is sent
+    /// to its successor.
+    pub(crate) async fn send<T, F>(&self, message: impl Fn(MultiplexedConnection) -> F) -> RedisResult<T>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let (search, connection) = self.master().await;
+        let error = match message(connection).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+                self.search_again(&search);
+                let (_, connection) = self.master().await;
+                message(connection).await
+            }
+            ErrorKind::Io | ErrorKind::Parse => {
+                self.search_again(&search);
+                Err(error)
+            }
+            _ => {
+                // What an old master says that has been cut off from the others.
+                if error.code() == Some("NOREPLICAS") {
+                    self.doubt();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The server has not answered in time, or only half-heartedly: another may have taken its place.
+    ///
+    /// Time-outs of operations that have waited for the search must not start another one.
+    pub(crate) fn doubt(&self) {
+        let search = self.search().clone();
+        if let Some(Ok(master)) = search.found.peek()
+            && master.since.elapsed() >= self.timeout
+        {
+            self.search_again(&search);
+        }
+    }
+
+    /// Waits for a master as long as it takes.
+    async fn master(&self) -> (Search, MultiplexedConnection) {
+        loop {
+            let search = self.search().clone();
+            match search.found.clone().await {
+                Ok(master) if !master.is_cut.load(Ordering::Relaxed) => return (search, master.connection),
+                _ => self.search_again(&search),
+            }
+        }
+    }
+
+    /// Begins another search in the place of this one, unless somebody else has done so.
+    fn search_again(&self, ended: &Search) {
+        let mut search = self.search();
+        if !search.found.ptr_eq(&ended.found) {
+            return;
+        }
+        let failures = match ended.found.peek() {
+            Some(Err(error)) => {
+                if ended.failures == 0 {
+                    let error: &dyn std::error::Error = error;
+                    tracing::warn!(error, "the sentinels have no master");
+                }
+                ended.failures.saturating_add(1)
+            }
+            _ => 0,
+        };
+        *search = Search::begin(&self.finder, failures);
+    }
+
+    fn search(&self) -> MutexGuard<'_, Search> {
+        self.search.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Search {
+    fn begin(finder: &Arc<Finder>, failures: u32) -> Self {
+        let finder = Arc::clone(finder);
+        let found = async move {
+            if let Some(doublings) = failures.checked_sub(1) {
+                let (first, longest) = PAUSES;
+                sleep(first.saturating_mul(1 << doublings.min(8)).min(longest)).await;
+            }
+            // The time is looked at first: what was found out before nobody waited any more may not be true any more.
+            match select(pin!(sleep(finder.connect_timeout)), pin!(finder.find())).await {
+                Either::Left(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+                Either::Right((found, _)) => found,
+            }
+        };
+        Self { found: found.boxed().shared(), failures }
+    }
+}
+
+/// Who knows the master, and how it is connected to.
+struct Finder {
+    clients: Vec<tokio::sync::Mutex<SentinelClient>>,
+    config: AsyncConnectionConfig,
+    connect_timeout: Duration,
+}
+
+impl Finder {
+    async fn find(&self) -> RedisResult<Master> {
+        let asked = self.clients.iter().map(|client| self.ask(client).boxed());
+        select_ok(asked).await.map(|(master, _others)| master)
+    }
+
+    async fn ask(&self, client: &tokio::sync::Mutex<SentinelClient>) -> RedisResult<Master> {
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let noticing = Arc::clone(&is_cut);
+        let config = self.config.clone().set_push_sender(move |push: PushInfo| {
+            if push.kind == PushKind::Disconnection {
+                noticing.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, redis::aio::SendError>(())
+        });
+        let mut connection = client.lock().await.get_async_connection_with_config(&config).await?;
+        // The driver has asked so too, but on a connection of its own, and before this one.
+        match redis::cmd("ROLE").query_async(&mut connection).await? {
+            Role::Primary { .. } => Ok(Master { connection, since: Instant::now(), is_cut }),
+            _ => Err(RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "the server is no master any more"))),
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! What a master that sentinels watch does that one node does not: it dies, and another takes its place.
+
+#![cfg(feature = "sentinel")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use session_conformance::servers::{self, Server};
+use session_core::{Expiry, SessionId, Store, StoreError};
+use session_redis::{
+    RedisStore,
+    redis::{
+        self, ConnectionAddr, InfoDict, ProtocolVersion,
+        aio::MultiplexedConnection,
+        sentinel::{SentinelClientBuilder, SentinelServerType},
+    },
+};
+
+use crate::support::{HOUR, ID, NEW, OLD, admin, ask, calls, caught_up, entry, wait_for_blocked};
+
+/// How long the stores of these tests wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long sentinels may take to agree on a new master, on a machine that has other things to do.
+const FAILOVER: Duration = Duration::from_secs(90);
+
+/// The addresses of the sentinels, and their name for the master.
+fn watch(server: &Server) -> (Vec<&str>, &str) {
+    let (hosts, name) = server.url().rsplit_once("//").unwrap().1.split_once('/').unwrap();
+    (hosts.split(',').collect(), name)
+}
+
+async fn sentinels(server: &Server) -> Vec<MultiplexedConnection> {
+    let mut sentinels = Vec::new();
+    for host in watch(server).0 {
+        sentinels.push(admin(&format!("redis://{host}")).await);
+    }
+    sentinels
+}
+
+/// The port of the master, of which the first of the sentinels knows.
+async fn master(server: &Server) -> u16 {
+    let (hosts, name) = watch(server);
+    let mut sentinel = admin(&format!("redis://{}", hosts[0])).await;
+    let (_, port): (String, u16) = ask(&mut sentinel, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).await;
+    port
+}
+
+async fn node(port: u16) -> MultiplexedConnection {
+    admin(&format!("redis://127.0.0.1:{port}")).await
+}
+
+/// Connections to a server that becomes one are cut.
+async fn is_replica(port: u16) -> bool {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+    let Ok(mut node) = client.get_multiplexed_async_connection().await else { return false };
+    let role = redis::cmd("ROLE").query_async(&mut node).await;
+    matches!(role, Ok(redis::Role::Replica { .. }))
+}
+
+/// The session, once the store finds it again. It fails meanwhile, each time in time and with a word on why.
+async fn found_again(store: &RedisStore) -> session_core::Loaded {
+    let start = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let answer = store.load(&ID).await;
+        assert!(asked.elapsed() < 5 * TIMEOUT, "it took {:?}: {answer:?}", asked.elapsed());
+        match answer {
+            Ok(session) => return session.unwrap_or_else(|| panic!("a session that is there was not found")),
+            Err(StoreError::Unavailable { .. } | StoreError::TimedOut { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+        assert!(start.elapsed() < FAILOVER, "no other has become the master");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_was_killed_is_replaced_and_the_store_needs_no_restart() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let old = master(&server).await;
+    caught_up(&mut node(old).await).await;
+    server.node(old).kill();
+    let error = store.touch(&ID, OLD, HOUR).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{error:?}");
+    // Many wait for the new one at once.
+    let finding = (0..16).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { found_again(&store).await })
+    });
+    for found in finding.collect::<Vec<_>>() {
+        assert_eq!(found.await.unwrap().revision, OLD);
+    }
+    assert!(store.replace(&ID, OLD, entry(NEW), Expiry::Extend(HOUR)).await.unwrap());
+    assert!(store.delete(&ID, NEW).await.unwrap());
+
+    // The old one comes back, and is made a replica. It is not written to, before or after.
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    server.node(old).start();
+    let (start, mut revisions) = (Instant::now(), [OLD, NEW]);
+    while !is_replica(old).await {
+        assert!(store.replace(&ID, revisions[0], entry(revisions[1]), Expiry::Keep).await.unwrap());
+        revisions.reverse();
+        assert!(start.elapsed() < FAILOVER, "the old master was not made a replica");
+    }
+    let again = support::store(&server, TIMEOUT).await;
+    assert!(again.touch(&ID, revisions[0], HOUR).await.unwrap());
+    let mut old = node(old).await;
+    assert_eq!(calls(&mut old, "evalsha").await + calls(&mut old, "eval").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_servers_that_were_killed_and_started_again_need_no_restart_of_ours() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    caught_up(&mut node(master(&server).await).await).await;
+    server.kill();
+    let start = Instant::now();
+    for (name, error) in support::failures(&store).await {
+        assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{name}: {error:?}");
+    }
+    // No operation is of more than three round trips.
+    assert!(start.elapsed() < 8 * 3 * TIMEOUT, "they took {:?}", start.elapsed());
+    server.start();
+    assert_eq!(found_again(&store).await.revision, OLD);
+}
+
+/// As a machine does that is cut off from the net: no connection is closed. It comes back and still takes itself for the
+/// master.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_falls_silent_is_left_and_not_written_to_when_it_wakes() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let port = master(&server).await;
+    let mut old = node(port).await;
+    caught_up(&mut old).await;
+    server.node(port).pause();
+    let error = store.load(&ID).await.unwrap_err();
+    assert!(matches!(error, StoreError::TimedOut { .. }), "{error:?}");
+    assert_eq!(found_again(&store).await.revision, OLD);
+    server.node(port).resume();
+    assert!(store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap());
+    // The script was new to it, when the session was made.
+    assert_eq!(calls(&mut old, "evalsha").await + calls(&mut old, "eval").await, 2);
+}
+
+/// The sentinels of this test are told who is the master, and nobody cuts the store's connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_demoted_master_refuses_is_sent_to_its_successor() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, 20 * TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let (name, mut sentinels, port) = (watch(&server).1, sentinels(&server).await, master(&server).await);
+    let mut old = node(port).await;
+    caught_up(&mut old).await;
+    let replica: String = ask::<InfoDict>(&mut old, &["INFO", "replication"]).await.get("slave0").unwrap();
+    let successor = replica.split(',').find_map(|field| field.strip_prefix("port=")).unwrap();
+    let mut new = node(successor.parse().unwrap()).await;
+    for sentinel in &mut sentinels {
+        ask::<()>(sentinel, &["SENTINEL", "REMOVE", name]).await;
+    }
+    ask::<()>(&mut new, &["REPLICAOF", "NO", "ONE"]).await;
+    ask::<()>(&mut old, &["REPLICAOF", "127.0.0.1", successor]).await;
+    for sentinel in &mut sentinels {
+        ask::<()>(sentinel, &["SENTINEL", "MONITOR", name, "127.0.0.1", successor, "2"]).await;
+    }
+    assert!(store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap());
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, NEW);
+    assert!(calls(&mut new, "get").await > 0, "the replica was read");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_is_sent_once_also_when_its_connection_is_cut() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, HOUR).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let mut master = node(master(&server).await).await;
+    ask::<()>(&mut master, &["CLIENT", "PAUSE", "60000", "WRITE"]).await;
+    let writing = store.clone();
+    let writing = tokio::spawn(async move { writing.replace(&ID, OLD, entry(NEW), Expiry::Keep).await });
+    wait_for_blocked(&mut master).await;
+    ask::<()>(&mut master, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    ask::<()>(&mut master, &["CLIENT", "UNPAUSE"]).await;
+    let error = writing.await.unwrap().unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, OLD, "the write was sent again");
+    assert!(store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_operations_that_lose_their_connection_search_once() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, HOUR).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let mut master = node(master(&server).await).await;
+    ask::<()>(&mut master, &["CLIENT", "PAUSE", "60000", "WRITE"]).await;
+    let mut writes: Vec<_> = (0..64).map(|_| Box::pin(store.touch(&ID, OLD, HOUR))).collect();
+    for write in &mut writes {
+        let polled = std::future::poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
+        assert!(polled.is_pending(), "a server that stands still has answered");
+    }
+    wait_for_blocked(&mut master).await;
+    let before = calls(&mut master, "role").await;
+    ask::<()>(&mut master, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    ask::<()>(&mut master, &["CLIENT", "UNPAUSE"]).await;
+    let afterwards = writes.into_iter().map(|write| {
+        let store = store.clone();
+        async move {
+            write.await.unwrap_err();
+            store.load(&ID).await.unwrap().unwrap()
+        }
+    });
+    for loaded in futures_util::future::join_all(afterwards).await {
+        assert_eq!(loaded.revision, OLD);
+    }
+    // The driver asks once for each sentinel, and so do we.
+    let asked = calls(&mut master, "role").await - before;
+    assert!((2..=6).contains(&asked), "{asked} times");
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_was_cut_is_made_again_before_the_next_write() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, 20 * TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let mut master = node(master(&server).await).await;
+    let me = format!("id={} ", ask::<u64>(&mut master, &["CLIENT", "ID"]).await);
+    for _ in 0..5 {
+        ask::<()>(&mut master, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+        // The sentinels' connections have names.
+        let is_the_stores = |client: &str| client.contains(" name= ") && !client.starts_with(&me);
+        while ask::<String>(&mut master, &["CLIENT", "LIST", "TYPE", "normal"]).await.lines().any(is_the_stores) {}
+        // The end of the connection is here before the answer to this is.
+        ask::<()>(&mut master, &["PING"]).await;
+        assert!(store.touch(&ID, OLD, HOUR).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn two_of_three_sentinels_may_be_gone() {
+    let server = servers::own_redis_sentinel();
+    let ports: Vec<u16> =
+        watch(&server).0.iter().map(|host| host.rsplit(':').next().unwrap().parse().unwrap()).collect();
+    server.node(ports[0]).kill();
+    server.node(ports[1]).pause();
+    let store = support::store(&server, 20 * TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_user_and_the_database_of_the_url_are_the_masters() {
+    let server = servers::own_redis_sentinel();
+    let mut master = node(master(&server).await).await;
+    let rights = "+get +getrange +set +setrange +del +pexpireat +pexpiretime +time +zadd +zrange +zrem +zremrangebyscore \
+                  +eval +evalsha +role +select";
+    let mut words = vec!["ACL", "SETUSER", "application", "on", ">p@ss/word", "~sessions:*"];
+    words.extend(rights.split_whitespace());
+    ask::<()>(&mut master, &words).await;
+    let url = server.url().replace("//", "//application:p%40ss%2Fword@");
+    let store = RedisStore::connect(&format!("{url}/3")).await.unwrap();
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    assert_eq!(ask::<u64>(&mut master, &["DBSIZE"]).await, 0);
+    ask::<()>(&mut master, &["SELECT", "3"]).await;
+    assert_eq!(ask::<u64>(&mut master, &["DBSIZE"]).await, 1);
+    let error = RedisStore::connect(&url.replace("word", "wort")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "a wrong password: {error:?}");
+}
+
+#[tokio::test]
+async fn the_applications_client_finds_the_master_too() {
+    let server = servers::own_redis_sentinel();
+    let (hosts, name) = watch(&server);
+    let client = || {
+        let hosts = hosts.iter().map(|host| {
+            let (host, port) = host.rsplit_once(':').unwrap();
+            ConnectionAddr::Tcp(host.into(), port.parse().unwrap())
+        });
+        SentinelClientBuilder::new(hosts, name, SentinelServerType::Master).unwrap()
+    };
+    let resp3 = client().set_client_to_redis_protocol(ProtocolVersion::RESP3).build().unwrap();
+    let store = RedisStore::builder().with_sentinel(resp3).await.unwrap();
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let resp2 = client().set_client_to_redis_protocol(ProtocolVersion::RESP2).build().unwrap();
+    let error = RedisStore::builder().with_sentinel(resp2).await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn connecting_says_at_once_what_is_wrong() {
+    let server = servers::own_redis_sentinel();
+    let (hosts, _) = watch(&server);
+    let error = RedisStore::connect(&format!("redis+sentinel://{}", hosts.join(","))).await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "no name: {error:?}");
+    let error = RedisStore::connect(&format!("redis+sentinel://{}/other", hosts.join(","))).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "another name: {error:?}");
+    let master = master(&server).await;
+    let error = RedisStore::connect(&format!("redis+sentinel://127.0.0.1:{master}/sessions")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "no sentinel: {error:?}");
+    let url = server.url().to_owned();
+    drop(server);
+    let error = RedisStore::connect(&url).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "nobody there: {error:?}");
+}
+
+#[tokio::test]
+async fn each_operation_is_one_command_and_asks_nobody_else() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, HOUR).await;
+    let mut master = node(master(&server).await).await;
+    let other = SessionId::from_bytes([7; 16]);
+    store.create(&other, entry(OLD), HOUR, HOUR).await.unwrap();
+    store.replace(&other, OLD, entry(NEW), Expiry::Keep).await.unwrap();
+    store.touch(&other, NEW, HOUR).await.unwrap();
+    store.delete(&other, NEW).await.unwrap();
+    macro_rules! costs {
+        ($command:literal, $operation:expr) => {
+            let (sent, roles) = (calls(&mut master, $command).await, calls(&mut master, "role").await);
+            assert!($operation.await.is_ok(), stringify!($operation));
+            assert_eq!(calls(&mut master, $command).await - sent, 1, stringify!($operation));
+            assert_eq!(calls(&mut master, "role").await, roles, stringify!($operation));
+        };
+    }
+    costs!("evalsha", store.create(&ID, entry(OLD), HOUR, HOUR));
+    costs!("get", store.load(&ID));
+    costs!("evalsha", store.replace(&ID, OLD, entry(NEW), Expiry::Keep));
+    costs!("evalsha", store.touch(&ID, NEW, HOUR));
+    costs!("evalsha", store.delete(&ID, NEW));
+    assert_eq!(calls(&mut master, "eval").await, 4);
+}
