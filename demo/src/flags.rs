@@ -26,8 +26,9 @@ pub(crate) struct Flags {
     pub(crate) addr: SocketAddr,
 
     /// Where the sessions are: `memory`, `sqlite:PATH`, `postgres://HOST/DATABASE`, or `postgres+pooled://…` through
-    /// PgBouncer in transaction mode, `mysql://HOST/DATABASE`, `mongodb://HOST/DATABASE`, `redis://HOST:PORT`, or
-    /// some nodes of a cluster as `redis+cluster://HOST:PORT,HOST:PORT`
+    /// PgBouncer in transaction mode, `mysql://HOST/DATABASE`, `mongodb://HOST/DATABASE`, `redis://HOST:PORT`,
+    /// some nodes of a cluster as `redis+cluster://HOST:PORT,HOST:PORT`, or sentinels and their name for the master as
+    /// `redis+sentinel://HOST:PORT,HOST:PORT/NAME`
     #[arg(long, default_value_t)]
     pub(crate) store: StoreFlag,
 
@@ -88,7 +89,7 @@ pub(crate) enum StoreFlag {
     Mysql(String),
     /// The URL of a MongoDB.
     Mongo(String),
-    /// The URL of a node or a cluster.
+    /// The URL of a node, a cluster or sentinels.
     Redis(String),
 }
 
@@ -108,10 +109,10 @@ impl FromStr for StoreFlag {
             Some(("postgres" | "postgresql" | "postgres+pooled", _)) => Ok(Self::Postgres(text.into())),
             Some(("mysql" | "mariadb", _)) => Ok(Self::Mysql(text.into())),
             Some(("mongodb", _)) => Ok(Self::Mongo(text.into())),
-            Some(("redis" | "redis+cluster", _)) => Ok(Self::Redis(text.into())),
+            Some(("redis" | "redis+cluster" | "redis+sentinel", _)) => Ok(Self::Redis(text.into())),
             _ => Err(
                 "a store is `memory`, `sqlite:PATH`, `postgres://…`, `postgres+pooled://…`, `mysql://…`, `mongodb://…`, \
-                 `redis://…` or `redis+cluster://…`",
+                 `redis://…`, `redis+cluster://…` or `redis+sentinel://…`",
             ),
         }
     }

@@ -21,6 +21,11 @@ fn two_demos_over_one_redis_cluster_are_one_site() {
 }
 
 #[test]
+fn two_demos_over_one_redis_that_sentinels_watch_are_one_site() {
+    two_demos_are_one_site(servers::own_redis_sentinel().url());
+}
+
+#[test]
 fn two_demos_over_one_postgresql_are_one_site() {
     two_demos_are_one_site(servers::own_postgres(&[]).url());
 }

@@ -11,9 +11,10 @@ use crate::programs;
 
 type Provide = fn() -> &'static Server;
 
-const SERVERS: [(&str, Provide); 6] = [
+const SERVERS: [(&str, Provide); 7] = [
     ("SESSION_TEST_REDIS_URL", servers::redis),
     ("SESSION_TEST_REDIS_CLUSTER_URL", servers::redis_cluster),
+    ("SESSION_TEST_REDIS_SENTINEL_URL", servers::redis_sentinel),
     ("SESSION_TEST_POSTGRES_URL", servers::postgres),
     ("SESSION_TEST_PGBOUNCER_URL", servers::pgbouncer),
     ("SESSION_TEST_MYSQL_URL", servers::mysql),
