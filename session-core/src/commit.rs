@@ -48,9 +48,7 @@ impl Inner {
                 Standing::Absent | Standing::Barred(_) => true,
                 Standing::Lost(_) => false,
                 Standing::Live(Live { found, .. }) => {
-                    found.header().pending.is_none()
-                        && !self.is_rotation_due(found)
-                        && (state.skip_touch || !is_touch_due(found))
+                    found.header().pending.is_none() && !self.is_rotation_due(found) && !is_touch_due(found)
                 }
             };
         state.sent |= leaves;

@@ -256,6 +256,15 @@ async fn believed(trusted: &[&str], incoming: Incoming) -> (Option<IpAddr>, bool
 }
 
 #[tokio::test]
+async fn a_login_over_plain_http_is_told_whose_cookie_browsers_drop() {
+    let site = Site::new();
+    let exchange = site.manager.open(Incoming::new(None).with_https(false));
+    exchange.session().await.unwrap().login(USER).await.unwrap();
+    exchange.commit().await.unwrap();
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::InsecureTransport)), 1);
+}
+
+#[tokio::test]
 async fn forwarded_headers_are_believed_from_trusted_proxies_only() {
     let request = |peer: &str, client: &str, proto: &str| {
         Incoming::new([]).with_peer(address(peer)).with_forwarded(client, proto)

@@ -75,6 +75,9 @@ async fn a_lost_response_harms_nobody_and_the_successor_is_sent_again() {
         again.visit(async |session| assert!(session.owner().is_some())).await;
         assert_eq!(again.cookie, lost.cookie, "a pending successor is never replaced");
     }
+    let mut at_once = browser.clone();
+    at_once.visit(async |_| ()).await;
+    assert_eq!(at_once.cookie, lost.cookie, "the successor leaves also where nothing else is due");
     browser.visit(async |_| ()).await;
     assert_eq!(browser.owner().await, Some(Owner::from(42)));
     assert_eq!(site.events.thefts(), 0);
