@@ -9,13 +9,30 @@
 //! order:
 //!
 //! 1. what `SESSION_TEST_<BACKEND>_URL` names;
-//! 2. a program of this machine, on a free port and in a temporary folder. It ends with the test process, however that
-//!    ends, and leaves nothing behind.
+//! 2. with the feature `containers`, a container, where an engine answers that has the image or can pull it within a
+//!    minute. `SESSION_TEST_<BACKEND>_IMAGE` names another image than the official one;
+//! 3. a program of this machine, on a free port and in a temporary folder.
 //!
-//! `SESSION_TEST_SERVERS=url` or `=local` leaves only that one. Where there is none the test fails, and says how to get
-//! one.
+//! Containers and programs end with the test process, however that ends, and leave nothing behind. A cluster, and what
+//! stands in front of a server, is always put together of programs.
+//!
+//! `SESSION_TEST_SERVERS=url`, `=container` or `=local` leaves only that one. Where there is none the test fails, and says
+//! how to get one.
+//!
+//! | backend | `SESSION_TEST_…_URL` | `SESSION_TEST_…_IMAGE`, and which it is else |
+//! | --- | --- | --- |
+//! | [Redis](redis) | `REDIS` | `REDIS`: `redis:8`, or `valkey/valkey:9` if the engine has only that |
+//! | [Redis Cluster](redis_cluster) | `REDIS_CLUSTER` | |
+//! | [Redis Sentinel](redis_sentinel) | `REDIS_SENTINEL` | |
+//! | [PostgreSQL](postgres) | `POSTGRES` | `POSTGRES`: `postgres:18` |
+//! | [PgBouncer](pgbouncer) | `PGBOUNCER` | |
+//! | [MariaDB or MySQL](mysql) | `MYSQL` | `MYSQL`: `mariadb:11.8`, or `mysql:8.4` if the engine has only that |
+//! | [MongoDB](mongodb) | `MONGODB` | `MONGODB`: `mongo:8` |
 
 mod cluster;
+#[cfg(feature = "containers")]
+mod container;
+mod image;
 mod mongodb;
 mod mysql;
 mod node;
@@ -25,10 +42,14 @@ mod process;
 mod redis;
 mod sentinel;
 
-use std::{env, sync::OnceLock};
+use std::{env, sync::OnceLock, time::Duration};
 
 pub use self::node::Node;
-use self::process::Process;
+use self::{image::Image, process::Process};
+
+/// How long an image may take to be pulled where a program would do, and where it would not.
+const PULLS_WITHIN: Duration = Duration::from_secs(60);
+const PULLS_WITHIN_IF_FORCED: Duration = Duration::from_secs(600);
 
 /// A server that answers.
 ///
@@ -48,7 +69,16 @@ use self::process::Process;
 pub struct Server {
     url: String,
     version: Option<String>,
-    processes: Vec<Process>,
+    backing: Backing,
+}
+
+/// What ends with it.
+#[derive(Debug)]
+enum Backing {
+    Nothing,
+    Processes(Vec<Process>),
+    #[cfg(feature = "containers")]
+    Container(#[expect(dead_code, reason = "it is held until it is dropped")] container::Keeper),
 }
 
 /// Where a [`Server`] comes from.
@@ -65,17 +95,31 @@ pub struct Server {
 pub enum Origin {
     /// A variable of the environment names it.
     Url,
+    /// A container, which was started for these tests.
+    Container,
     /// A program of this machine, which was started for these tests.
     Local,
 }
 
 impl Server {
     fn at(url: String) -> Self {
-        Self { url, version: None, processes: Vec::new() }
+        Self { url, version: None, backing: Backing::Nothing }
     }
 
     fn local(url: String, version: String, processes: Vec<Process>) -> Self {
-        Self { url, version: Some(version), processes }
+        Self { url, version: Some(version), backing: Backing::Processes(processes) }
+    }
+
+    #[cfg(feature = "containers")]
+    fn container(url: String, version: String, keeper: container::Keeper) -> Self {
+        Self { url, version: Some(version), backing: Backing::Container(keeper) }
+    }
+
+    fn into_processes(self) -> Vec<Process> {
+        match self.backing {
+            Backing::Processes(processes) => processes,
+            _ => Vec::new(),
+        }
     }
 
     /// Where it listens, as drivers take it.
@@ -93,7 +137,12 @@ impl Server {
     /// Where it comes from.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        if self.processes.is_empty() { Origin::Url } else { Origin::Local }
+        match self.backing {
+            Backing::Nothing => Origin::Url,
+            Backing::Processes(_) => Origin::Local,
+            #[cfg(feature = "containers")]
+            Backing::Container(_) => Origin::Container,
+        }
     }
 
     /// Ends it without a word to anybody, and waits until it has ended.
@@ -144,8 +193,10 @@ impl Server {
     }
 
     fn ours(&self) -> &[Process] {
-        assert!(!self.processes.is_empty(), "the server at {} was not started by these tests", self.url);
-        &self.processes
+        match &self.backing {
+            Backing::Processes(processes) => processes,
+            _ => panic!("the server at {} is not a program that these tests have started", self.url),
+        }
     }
 }
 
@@ -157,7 +208,7 @@ impl Server {
 #[must_use]
 pub fn redis() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_URL", || redis::start(&[])))
+    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_URL", Some(&redis::IMAGE), || redis::start(&[])))
 }
 
 /// A Redis of one's own with these arguments, which the test may kill. It is a program of this machine, whatever the
@@ -180,7 +231,7 @@ pub fn own_redis(arguments: &[&str]) -> Server {
 #[must_use]
 pub fn redis_cluster() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_CLUSTER_URL", || cluster::start(NO_FAILOVER)))
+    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_CLUSTER_URL", None, || cluster::start(NO_FAILOVER)))
 }
 
 /// A Redis Cluster of one's own, which the test may kill or take apart. It is of programs of this machine, whatever the
@@ -203,7 +254,7 @@ pub fn own_redis_cluster() -> Server {
 #[must_use]
 pub fn redis_sentinel() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_SENTINEL_URL", || sentinel::start(NO_FAILOVER)))
+    SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_SENTINEL_URL", None, || sentinel::start(NO_FAILOVER)))
 }
 
 /// Such a master, replicas and sentinels of one's own, which the test may kill one by one: see [`node`](Server::node). They
@@ -229,7 +280,7 @@ const NO_FAILOVER: u32 = 60_000;
 #[must_use]
 pub fn postgres() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| provide("SESSION_TEST_POSTGRES_URL", || postgres::start(&[])))
+    SERVER.get_or_init(|| provide("SESSION_TEST_POSTGRES_URL", Some(&postgres::IMAGE), || postgres::start(&[])))
 }
 
 /// A PostgreSQL of one's own with these settings (`["fsync=on"]`), which the test may kill. It is a program of this
@@ -252,7 +303,7 @@ pub fn own_postgres(settings: &[&str]) -> Server {
 #[must_use]
 pub fn pgbouncer() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| provide("SESSION_TEST_PGBOUNCER_URL", pgbouncer::start))
+    SERVER.get_or_init(|| provide("SESSION_TEST_PGBOUNCER_URL", None, pgbouncer::start))
 }
 
 /// MariaDB 10.6 or later, or MySQL 8: `SESSION_TEST_MYSQL_URL`.
@@ -263,7 +314,7 @@ pub fn pgbouncer() -> &'static Server {
 #[must_use]
 pub fn mysql() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| provide("SESSION_TEST_MYSQL_URL", || mysql::start(&[])))
+    SERVER.get_or_init(|| provide("SESSION_TEST_MYSQL_URL", Some(&mysql::IMAGE), || mysql::start(&[])))
 }
 
 /// A MariaDB of one's own with these arguments, which the test may kill. It is a program of this machine, whatever the
@@ -286,7 +337,7 @@ pub fn own_mysql(arguments: &[&str]) -> Server {
 #[must_use]
 pub fn mongodb() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| provide("SESSION_TEST_MONGODB_URL", || mongodb::start(&[])))
+    SERVER.get_or_init(|| provide("SESSION_TEST_MONGODB_URL", Some(&mongodb::IMAGE), || mongodb::start(&[])))
 }
 
 /// A MongoDB of one's own with these arguments, which the test may kill. It is a program of this machine, whatever the
@@ -300,13 +351,20 @@ pub fn own_mongodb(arguments: &[&str]) -> Server {
     mongodb::start(arguments)
 }
 
-fn provide(variable: &str, local: impl FnOnce() -> Server) -> Server {
+fn provide(variable: &str, image: Option<&'static Image>, local: impl FnOnce() -> Server) -> Server {
     let forced = env::var("SESSION_TEST_SERVERS").unwrap_or_default();
     let url = env::var(variable).ok().filter(|url| !url.is_empty());
-    match (forced.as_str(), url) {
-        ("" | "url", Some(url)) => Server::at(url),
-        ("" | "local", _) => local(),
-        ("url", None) => panic!("SESSION_TEST_SERVERS is `url`: set {variable}"),
-        (other, _) => panic!("SESSION_TEST_SERVERS is `url` or `local`, not `{other}`"),
+    match (forced.as_str(), url, image) {
+        ("" | "url", Some(url), _) => Server::at(url),
+        ("url", None, _) => panic!("SESSION_TEST_SERVERS is `url`: set {variable}"),
+        ("", None, Some(image)) => image.start(PULLS_WITHIN).unwrap_or_else(|why| {
+            eprintln!("A program of this machine is taken: {why}.");
+            local()
+        }),
+        ("container", _, Some(image)) => image
+            .start(PULLS_WITHIN_IF_FORCED)
+            .unwrap_or_else(|why| panic!("SESSION_TEST_SERVERS is `container`, but {why}")),
+        ("" | "container" | "local", ..) => local(),
+        (other, ..) => panic!("SESSION_TEST_SERVERS is `url`, `container` or `local`, not `{other}`"),
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     Server,
+    image::{Image, Ready},
     process::{Plan, find, first_line, start_on_a_free_port},
 };
 
@@ -20,6 +21,18 @@ const LAUNCHER: &str = include_str!("mongodb/Launcher.java");
 
 /// Named in the pom, too.
 const STAND_IN: &str = "mongo-java-server-1.47.0";
+
+pub(super) const IMAGE: Image = Image {
+    variable: "SESSION_TEST_MONGODB_IMAGE",
+    defaults: &["mongo:8"],
+    port: 27017,
+    arguments: &[],
+    environment: &[],
+    ready: Ready::Says(READY),
+    // An image of the stand-in says what it is.
+    version: "mongod --version || cat /stand-in/version",
+    url: |address| format!("mongodb://{address}"),
+};
 
 pub(super) fn start(arguments: &[&str]) -> Server {
     find(&["mongod"]).map_or_else(start_stand_in, |program| start_mongod(&program, arguments))

@@ -4,6 +4,7 @@ use std::{fs, process::Command};
 
 use super::{
     Server,
+    image::{Image, Ready},
     process::{Plan, find, first_line, run, start_on_a_free_port, unprivileged},
 };
 
@@ -15,6 +16,19 @@ const SETTINGS: [&str; 5] = [
     "--innodb-buffer-pool-size=64M",
     "--max-connections=300",
 ];
+
+pub(super) const IMAGE: Image = Image {
+    variable: "SESSION_TEST_MYSQL_IMAGE",
+    defaults: &["mariadb:11.8", "mysql:8.4"],
+    port: 3306,
+    arguments: &["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M", "--max-connections=300"],
+    // MariaDB takes MySQL's names, too.
+    environment: &[("MYSQL_ALLOW_EMPTY_PASSWORD", "yes"), ("MYSQL_DATABASE", "test")],
+    // The server that fills an empty folder first has no port.
+    ready: Ready::Says("  port: 3306 "),
+    version: "mariadbd --version || mysqld --version",
+    url: |address| format!("mysql://root@{address}/test"),
+};
 
 pub(super) fn start(arguments: &[&str]) -> Server {
     let (Some(program), Some(install)) = (find(&["mariadbd"]), find(&["mariadb-install-db"])) else {

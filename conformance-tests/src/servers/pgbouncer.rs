@@ -29,7 +29,7 @@ pub(super) fn start() -> Server {
         command.extend([program.clone().into(), settings.into()]);
         Plan { command, ready: "process up", end: "KILL" }
     });
-    let Server { mut processes, .. } = behind;
+    let mut processes = behind.into_processes();
     processes.insert(0, process);
     let url = format!("postgres+pooled://postgres@127.0.0.1:{port}/postgres");
     Server::local(url, first_line(&program, "--version"), processes)

@@ -1,9 +1,15 @@
 //! PostgreSQL.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    process::Command,
+};
 
 use super::{
     Server,
+    image::{Image, Ready},
     process::{Plan, find, first_line, run, start_on_a_free_port, unprivileged},
 };
 
@@ -15,6 +21,18 @@ const SETTINGS: [&str; 5] = [
     "max_connections=300",
     "logging_collector=off",
 ];
+
+pub(super) const IMAGE: Image = Image {
+    variable: "SESSION_TEST_POSTGRES_IMAGE",
+    defaults: &["postgres:18"],
+    port: 5432,
+    arguments: &["-c", "fsync=off", "-c", "max_connections=300"],
+    environment: &[("POSTGRES_HOST_AUTH_METHOD", "trust")],
+    // The server that fills an empty folder first says the same as the one that follows, and listens to nobody.
+    ready: Ready::LetsIn(lets_in),
+    version: "postgres --version",
+    url: |address| format!("postgres://postgres@{address}/postgres"),
+};
 
 pub(super) fn start(settings: &[&str]) -> Server {
     let (Some(program), Some(initdb)) = (find(&["postgres"]), find(&["initdb"])) else {
@@ -40,4 +58,16 @@ pub(super) fn start(settings: &[&str]) -> Server {
     });
     let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
     Server::local(url, first_line(&program, "--version"), vec![process])
+}
+
+/// Whether the first thing that it answers to a start-up message is a request for authentication, not an error.
+fn lets_in(address: &str) -> bool {
+    const START: &[u8] = b"\x00\x00\x00\x29\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00";
+    let ask = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(START)?;
+        let mut answer = [0];
+        stream.read_exact(&mut answer).map(|()| answer)
+    };
+    ask().is_ok_and(|answer| answer == *b"R")
 }

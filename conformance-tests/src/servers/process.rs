@@ -18,7 +18,7 @@ use std::{
 };
 
 /// How long a server may take until it is ready.
-const STARTS_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A word a line is an order, and is answered when it is done. When the pipe of the orders is closed, which the end of the
 /// test process does however it ends, the server is ended and the folder removed.

@@ -10,7 +10,19 @@ use std::{
 
 use super::{
     Server,
+    image::{Image, Ready},
     process::{Plan, find, first_line, start_on_a_free_port},
+};
+
+pub(super) const IMAGE: Image = Image {
+    variable: "SESSION_TEST_REDIS_IMAGE",
+    defaults: &["redis:8", "valkey/valkey:9"],
+    port: 6379,
+    arguments: &["--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction"],
+    environment: &[],
+    ready: Ready::Says(READY),
+    version: "redis-server --version || valkey-server --version",
+    url: |address| format!("redis://{address}"),
 };
 
 pub(super) fn start(arguments: &[&str]) -> Server {
