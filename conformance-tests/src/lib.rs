@@ -31,7 +31,12 @@
 //!
 //! [`Subject`] is what a store's author writes, [`store_tests!`] makes one `#[test]` of each case, named by the sentence
 //! that must hold, and [`cases`] gives the same cases to a harness of one's own. The kit never skips a case: a store that
-//! cannot be reached fails. The feature `servers`, for Unix, finds or starts database servers for the tests of a store.
+//! cannot be reached fails. The features `servers` and `containers`, for Unix, find or start database servers for the tests
+//! of a store.
+//!
+//! Where `SESSION_TEST_REPORT` names a file, each test adds a line to it once its case has passed, fields separated by
+//! tabs: package, module, case, start and end in milliseconds since 1970, where the server comes from (`url`, `container`,
+//! `local` or `none`), and what it calls itself. They tell what has run, for whoever has to prove it.
 //!
 //! It proves what can be seen through the eight methods. It does **not** prove what a database does when it is killed or
 //! cut off, nor that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt). It opens each namespace
@@ -62,6 +67,7 @@
 mod case;
 mod cases;
 mod history;
+mod report;
 #[cfg(all(unix, feature = "servers"))]
 pub mod servers;
 mod trial;
@@ -72,6 +78,8 @@ use session_core::Store;
 pub use session_core::async_trait;
 
 pub use crate::case::{Case, cases, check};
+#[doc(hidden)]
+pub use crate::report::run_test;
 
 /// What a store's author writes for the kit: how to open a store, and how time passes for it.
 ///
@@ -121,6 +129,12 @@ pub trait Subject: Send + Sync + 'static {
     fn deadline(&self) -> Duration {
         Duration::from_secs(60)
     }
+
+    /// The server that the store is on, for the report: none, unless overridden.
+    #[cfg(all(unix, feature = "servers"))]
+    fn server(&self) -> Option<&'static servers::Server> {
+        None
+    }
 }
 
 /// Makes one `#[test]` of each case, on a [`Subject`] that the expression builds anew for each.
@@ -156,7 +170,8 @@ macro_rules! name_tests {
         $($(
             #[test]
             fn $name() {
-                $crate::check(stringify!($name), $subject);
+                let package = ::core::option_env!("CARGO_PKG_NAME").unwrap_or_default();
+                $crate::run_test(package, ::core::module_path!(), stringify!($name), $subject);
             }
         )*)*
     };

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use session_conformance::{Subject, async_trait, servers};
+use session_conformance::{
+    Subject, async_trait,
+    servers::{self, Server},
+};
 use session_mysql::{MysqlStore, sqlx::mysql::MySqlPoolOptions};
 
 /// One database for all namespaces, each of which is a table.
@@ -29,6 +32,10 @@ impl Subject for Mysql {
         };
         store.migrate().await.unwrap();
         store
+    }
+
+    fn server(&self) -> Option<&'static Server> {
+        Some(servers::mysql())
     }
 
     /// The server's clock is the system's: it cannot be moved.

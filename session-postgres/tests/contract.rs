@@ -6,12 +6,15 @@
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, Database};
-use session_conformance::{Subject, async_trait, servers};
+use session_conformance::{
+    Subject, async_trait,
+    servers::{self, Server},
+};
 use session_postgres::PostgresStore;
 
 /// One database for all namespaces, each of which is a table.
 struct Postgres {
-    url: &'static str,
+    server: &'static Server,
     pooled: bool,
 }
 
@@ -22,9 +25,14 @@ impl Subject for Postgres {
     async fn open(&self, namespace: &str) -> PostgresStore {
         let builder = PostgresStore::builder().with_table(namespace).unwrap().with_pooled(self.pooled);
         // The tests run at once, and the server has connections for all of them.
-        let store = builder.with_connections(5).with_timeout(Duration::from_secs(10)).connect(self.url).await.unwrap();
+        let store =
+            builder.with_connections(5).with_timeout(Duration::from_secs(10)).connect(self.server.url()).await.unwrap();
         store.migrate().await.unwrap();
         store
+    }
+
+    fn server(&self) -> Option<&'static Server> {
+        Some(self.server)
     }
 
     /// The server's clock is the system's: it cannot be moved.
@@ -36,20 +44,20 @@ impl Subject for Postgres {
 mod over_connections_of_its_own {
     use super::*;
 
-    session_conformance::store_tests!(Postgres { url: servers::postgres().url(), pooled: false });
+    session_conformance::store_tests!(Postgres { server: servers::postgres(), pooled: false });
 }
 
 mod in_the_pooled_mode {
     use super::*;
 
-    session_conformance::store_tests!(Postgres { url: servers::postgres().url(), pooled: true });
+    session_conformance::store_tests!(Postgres { server: servers::postgres(), pooled: true });
 }
 
 /// The URL selects the mode.
 mod behind_pgbouncer_in_transaction_mode {
     use super::*;
 
-    session_conformance::store_tests!(Postgres { url: servers::pgbouncer().url(), pooled: false });
+    session_conformance::store_tests!(Postgres { server: servers::pgbouncer(), pooled: false });
 }
 
 struct SeaOrm;
@@ -66,6 +74,10 @@ impl Subject for SeaOrm {
         let store = builder.with_pool(db.get_postgres_connection_pool().clone());
         store.migrate().await.unwrap();
         store
+    }
+
+    fn server(&self) -> Option<&'static Server> {
+        Some(servers::postgres())
     }
 
     async fn pass(&self, time: Duration) {

@@ -35,6 +35,10 @@ impl Subject for Redis {
         builder.with_manager(client.get_connection_manager().await.unwrap())
     }
 
+    fn server(&self) -> Option<&'static Server> {
+        Some(self.server)
+    }
+
     /// The server's clock is the system's: it cannot be moved.
     async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;

@@ -1,0 +1,50 @@
+//! Tells whoever makes a table of it which cases have passed, and on what.
+
+use std::{
+    env,
+    fmt::Display,
+    fs::OpenOptions,
+    io::Write,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use crate::{Subject, check};
+
+/// What each test that [`store_tests!`](crate::store_tests) makes consists of: the case, and a line about it in the file
+/// that `SESSION_TEST_REPORT` names.
+#[doc(hidden)]
+pub fn run_test<S: Subject>(package: &str, module: &str, name: &str, subject: S) {
+    let Some(path) = env::var_os("SESSION_TEST_REPORT") else { return check(name, subject) };
+    let (origin, version) = server(&subject);
+    let start = milliseconds();
+    check(name, subject);
+    let fields: [&dyn Display; 7] = [&package, &module, &name, &start, &milliseconds(), &origin, &version];
+    let line = fields.map(ToString::to_string).join("\t") + "\n";
+    // Many processes and threads write to it: one call a line, at the end of the file.
+    let report = OpenOptions::new().append(true).create(true).open(&path);
+    let written = report.and_then(|mut report| report.write_all(line.as_bytes()));
+    written.unwrap_or_else(|error| panic!("SESSION_TEST_REPORT={} cannot be written: {error}", path.display()));
+}
+
+/// Where the store's server comes from, and what it calls itself.
+#[cfg(all(unix, feature = "servers"))]
+fn server<S: Subject>(subject: &S) -> (&'static str, String) {
+    use crate::servers::Origin;
+    let Some(server) = subject.server() else { return ("none", String::new()) };
+    let origin = match server.origin() {
+        Origin::Url => "url",
+        Origin::Container => "container",
+        Origin::Local => "local",
+    };
+    (origin, server.version().unwrap_or("unknown").to_owned())
+}
+
+#[cfg(not(all(unix, feature = "servers")))]
+fn server<S: Subject>(_: &S) -> (&'static str, String) {
+    ("none", String::new())
+}
+
+/// Since the start of 1970.
+fn milliseconds() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
+}

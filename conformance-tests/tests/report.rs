@@ -1,0 +1,68 @@
+//! What the tests of a store report, and that they report nothing that has not passed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{env, fs, process::Command, time::Duration};
+
+use session_conformance::{Subject, async_trait, cases};
+use session_core::Store;
+
+#[path = "stranger.rs"]
+mod stranger;
+
+/// Runs these tests in a process of its own: whether they passed, and the report.
+fn report(tests: &str) -> (bool, String) {
+    let path = env::temp_dir().join(format!("session-test-report-{}-{}", std::process::id(), tests.replace(':', "_")));
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.arg(tests).env("SESSION_TEST_REPORT", &path).env(FAILS, "1");
+    let output = command.output().unwrap();
+    let report = fs::read_to_string(&path).unwrap_or_default();
+    // One that was not written is not there.
+    let _ = fs::remove_file(&path);
+    (output.status.success(), report)
+}
+
+#[test]
+fn each_case_that_has_passed_is_reported_once() {
+    let (passed, report) = report("stranger::");
+    assert!(passed);
+    let mut reported = Vec::new();
+    for line in report.lines() {
+        let fields: Vec<_> = line.split('\t').collect();
+        let [package, module, case, start, end, origin, version] = fields[..] else { panic!("{line}") };
+        assert_eq!((package, module), ("session-conformance", "report::stranger"));
+        assert_eq!((origin, version), ("none", ""));
+        assert!(start.parse::<u64>().unwrap() <= end.parse::<u64>().unwrap());
+        reported.push(case);
+    }
+    reported.sort_unstable();
+    let mut all: Vec<_> = cases::<Nowhere>().iter().map(|case| case.name()).collect();
+    all.sort_unstable();
+    assert_eq!(reported, all);
+}
+
+/// Set for a process of tests that are to fail.
+const FAILS: &str = "SESSION_CONFORMANCE_FAILS";
+
+/// A store that cannot be opened.
+struct Nowhere;
+
+#[async_trait]
+impl Subject for Nowhere {
+    type Store = Box<dyn Store>;
+
+    async fn open(&self, _: &str) -> Self::Store {
+        panic!("there is no such store")
+    }
+
+    async fn pass(&self, _: Duration) {}
+}
+
+#[test]
+fn what_has_failed_is_not_reported() {
+    if env::var_os(FAILS).is_some() {
+        session_conformance::run_test("", "", "a_created_session_loads_as_it_was_written", Nowhere);
+    }
+    let (passed, report) = report("what_has_failed_is_not_reported");
+    assert_eq!((passed, report.as_str()), (false, ""));
+}
