@@ -164,20 +164,31 @@ fn a_test_process_that_is_killed_leaves_no_container() {
 }
 
 #[test]
-fn a_container_that_does_not_become_ready_fails_with_its_log() {
-    const TEST: &str = "a_container_that_does_not_become_ready_fails_with_its_log";
+fn a_container_that_ends_early_fails_at_once_and_leaves_nothing() {
+    const TEST: &str = "a_container_that_ends_early_fails_at_once_and_leaves_nothing";
     if serve() {
         return;
     }
-    // It refuses the arguments of a Redis.
-    let image = env::var("SESSION_TEST_POSTGRES_IMAGE").unwrap_or_else(|_| "postgres:18".into());
-    let environment = [("SESSION_TEST_SERVERS", "container"), ("SESSION_TEST_REDIS_IMAGE", &image)];
-    let child = process(TEST, "redis", &environment).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let id = child.id();
-    let output = child.wait_with_output().unwrap();
-    let said = said(&output);
-    assert!(!output.status.success() && said.contains("does not start in a container"), "{said}");
-    assert!(said.contains("--save requires a value"), "{said}");
-    let names = Command::new("docker").args(["ps", "--all", "--format", "{{.Names}}"]).output().unwrap();
-    assert!(!String::from_utf8_lossy(&names.stdout).contains(&format!("-{id}-")), "the container is left behind");
+    // Each refuses the arguments of the other.
+    let image = |variable, default: &str| env::var(variable).unwrap_or_else(|_| default.into());
+    let redis = image("SESSION_TEST_REDIS_IMAGE", "redis:8");
+    let postgres = image("SESSION_TEST_POSTGRES_IMAGE", "postgres:18");
+    for (asked, variable, image, log) in [
+        ("redis", "SESSION_TEST_REDIS_IMAGE", &postgres, "--save requires a value"),
+        ("postgres", "SESSION_TEST_POSTGRES_IMAGE", &redis, ""),
+    ] {
+        let start = Instant::now();
+        let environment = [("SESSION_TEST_SERVERS", "container"), (variable, image.as_str())];
+        let mut process = process(TEST, asked, &environment);
+        let child = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let id = child.id();
+        let output = child.wait_with_output().unwrap();
+        let said = said(&output);
+        assert!(!output.status.success() && said.contains("does not start in a container"), "{said}");
+        assert!(said.contains(log), "{said}");
+        // Not after the minute that a server may take.
+        assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
+        let names = Command::new("docker").args(["ps", "--all", "--format", "{{.Names}}"]).output().unwrap();
+        assert!(!String::from_utf8_lossy(&names.stdout).contains(&format!("-{id}-")), "the container is left behind");
+    }
 }

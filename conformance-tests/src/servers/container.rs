@@ -219,7 +219,7 @@ async fn serve(
         let host = if host == "localhost" { "127.0.0.1" } else { &host };
         let address = format!("{host}:{}", container.get_host_port_ipv4(image.port).await?);
         if let Ready::LetsIn(lets_in) = image.ready {
-            wait_until(lets_in, &address).await?;
+            wait_until(lets_in, &address, &container).await?;
         }
         Ok(((image.url)(&address), version(image, &container).await?))
     };
@@ -231,11 +231,16 @@ async fn serve(
     answers
 }
 
-async fn wait_until(lets_in: fn(&str) -> bool, address: &str) -> Result<(), TestcontainersError> {
+async fn wait_until(
+    lets_in: fn(&str) -> bool,
+    address: &str,
+    container: &ContainerAsync<GenericImage>,
+) -> Result<(), TestcontainersError> {
     let start = Instant::now();
     while !lets_in(address) {
-        if start.elapsed() > STARTS_WITHIN {
-            return Err(TestcontainersError::other(format!("it has let nobody in for {STARTS_WITHIN:?}")));
+        // One that has ended is removed, and not found.
+        if !container.is_running().await? || start.elapsed() > STARTS_WITHIN {
+            return Err(TestcontainersError::other(format!("it lets nobody in")));
         }
         sleep(Duration::from_millis(20)).await;
     }
