@@ -2,7 +2,7 @@
 //!
 //! Times are worth nothing on another machine, or next to another load. So only times of one run are compared.
 
-use std::{env, fs, path::PathBuf};
+use std::fs;
 
 use crate::step;
 
@@ -69,8 +69,7 @@ fn median(benchmark: &str) -> Result<f64, String> {
     if benchmark == IN_TURN {
         return Ok(1000.0);
     }
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| step::root().join("target"), PathBuf::from);
-    let path = target.join("criterion").join(benchmark).join("new/estimates.json");
+    let path = step::target().join("criterion").join(benchmark).join("new/estimates.json");
     let text = fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     point_estimate(&text).ok_or_else(|| format!("{} has no median", path.display()))
 }

@@ -2,6 +2,8 @@
 
 mod bench;
 mod check;
+mod engine;
+mod images;
 mod programs;
 mod servers;
 mod step;
@@ -17,6 +19,7 @@ Usage: cargo xtask <TASK>
 Tasks:
   test     Find or install what the tests need, then run all of them
   bench    Run the benchmarks and print one table of ratios; arguments after `--` go to criterion
+  images   Make the images of the servers in containers of Debian's packages, and print the variables that name them
   servers  Start every server that the stores are tested on, print its URL, and serve until interrupted
   check    What no cargo command checks: how many crates ours bring along, how long the files are
 ";
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["bench"] => bench::run(&[]),
         ["bench", "--", criterion @ ..] => bench::run(criterion),
+        ["images"] => images::run(),
         ["servers"] => servers::run(),
         ["check"] => check::run(),
         ["help" | "--help" | "-h"] => {

@@ -1,4 +1,4 @@
-//! The programs that the tests need: Chromium with its driver, and the database servers.
+//! The programs that the tests need: Chromium with its driver, the database servers, and the container engine.
 
 use std::{
     env, fs,
@@ -6,26 +6,31 @@ use std::{
     process::Command,
 };
 
-use crate::step;
+use crate::{engine, step};
 
-/// Each program, and Debian's package of it.
-const PACKAGES: [(&str, &str); 8] = [
-    ("chromium", "chromium"),
-    ("chromedriver", "chromium-driver"),
+/// A program, and Debian's package of it.
+pub(crate) type Program = (&'static str, &'static str);
+
+pub(crate) const BROWSER: [Program; 2] = [("chromium", "chromium"), ("chromedriver", "chromium-driver")];
+
+pub(crate) const SERVERS: [Program; 4] = [
     ("redis-server", "redis-server"),
     ("postgres", "postgresql"),
     ("pgbouncer", "pgbouncer"),
     ("mariadbd", "mariadb-server"),
-    // Debian has no MongoDB. These fetch and start a stand-in for it, and are not needed where there is `mongod`.
-    ("javac", "default-jdk-headless"),
-    ("mvn", "maven"),
 ];
 
-/// Installs what is missing, where that is ours to do: as root on Debian. Else says what to install.
-pub(crate) fn provide() -> Result<(), String> {
-    let is_provided =
-        |program| is_installed(program) || (["javac", "mvn"].contains(&program) && is_installed("mongod"));
-    let missing: Vec<_> = PACKAGES.into_iter().filter(|(program, _)| !is_provided(program)).collect();
+/// Debian has no MongoDB. These fetch and start a stand-in for it.
+pub(crate) const STAND_IN: [Program; 2] = [("javac", "default-jdk-headless"), ("mvn", "maven")];
+
+/// The container engine, and what makes images for it.
+pub(crate) const ENGINE: [Program; 3] =
+    [("docker", "docker.io"), ("dockerd", "docker.io"), ("debootstrap", "debootstrap")];
+
+/// Installs what is missing of these, where that is ours to do: as root on Debian. Else says what to install.
+pub(crate) fn provide(programs: &[Program]) -> Result<(), String> {
+    let is_provided = |program| is_installed(program) || (program == "dockerd" && engine::answers());
+    let missing: Vec<_> = programs.iter().copied().filter(|(program, _)| !is_provided(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -50,7 +55,7 @@ pub(crate) fn provide() -> Result<(), String> {
 }
 
 /// On the PATH, or where Debian keeps servers.
-fn is_installed(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders = env::split_paths(&path)

@@ -24,7 +24,10 @@ const SERVERS: [(&str, Provide); 7] = [
 /// Prints each server's variable as soon as it is ready, and serves until it is interrupted. However it ends, the servers
 /// end with it.
 pub(crate) fn run() -> Result<(), String> {
-    programs::provide()?;
+    programs::provide(&programs::SERVERS)?;
+    if !programs::is_installed("mongod") {
+        programs::provide(&programs::STAND_IN)?;
+    }
     for (variable, provide) in SERVERS {
         let line = format!("{variable}={}\n", provide().url());
         stdout().write_all(line.as_bytes()).and_then(|()| stdout().flush()).map_err(|error| error.to_string())?;

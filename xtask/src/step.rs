@@ -12,6 +12,11 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
+/// Where cargo puts what it builds, and we what we make.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// The cargo that runs this.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -21,9 +26,14 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Prints the command and runs it in the root of the repository. An error is a sentence.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
+    run_in(command, &root())
+}
+
+/// The same in this folder.
+pub(crate) fn run_in(command: &mut Command, folder: &Path) -> Result<(), String> {
     let shown = shown(command);
     println!("\n$ {shown}");
-    let status = command.current_dir(root()).status();
+    let status = command.current_dir(folder).status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("`{shown}` has failed ({status})")),
