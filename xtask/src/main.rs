@@ -7,6 +7,7 @@ mod images;
 mod programs;
 mod servers;
 mod step;
+mod table;
 mod test;
 
 use std::process::ExitCode;
@@ -17,7 +18,8 @@ The tasks of this repository.
 Usage: cargo xtask <TASK>
 
 Tasks:
-  test     Find or install what the tests need, then run all of them
+  test     Find or install what the tests need, then run all of them: on servers that are programs of this machine,
+           then the stores' contracts on servers in containers. Prints one table of what the contract was tested on
   bench    Run the benchmarks and print one table of ratios; arguments after `--` go to criterion
   images   Make the images of the servers in containers of Debian's packages, and print the variables that name them
   servers  Start every server that the stores are tested on, print its URL, and serve until interrupted

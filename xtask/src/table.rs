@@ -1,0 +1,192 @@
+//! What the contract was tested on, as the tests themselves have reported it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+/// A store, or a way to open it, and the servers that it has to be tested on.
+pub(crate) struct Row {
+    pub(crate) package: &'static str,
+    pub(crate) module: &'static str,
+    store: &'static str,
+    origins: &'static [&'static str],
+}
+
+const NO_SERVER: &[&str] = &["none"];
+const LOCAL: &[&str] = &["local"];
+const LOCAL_AND_CONTAINER: &[&str] = &["local", "container"];
+
+const fn row(
+    package: &'static str,
+    module: &'static str,
+    store: &'static str,
+    origins: &'static [&'static str],
+) -> Row {
+    Row { package, module, store, origins }
+}
+
+/// All of them must have run. What else has run is shown below them.
+pub(crate) const ROWS: [Row; 14] = [
+    row("session-memory", "", "memory", NO_SERVER),
+    row("session-sqlite", "in_a_file_of_its_own", "SQLite", NO_SERVER),
+    row("session-sqlite", "in_the_applications_pool", "SQLite, an application's pool", NO_SERVER),
+    row("session-redis", "on_one_node", "Redis", LOCAL_AND_CONTAINER),
+    row("session-redis", "on_the_applications_connection", "Redis, an application's connection", LOCAL_AND_CONTAINER),
+    row("session-redis", "on_a_cluster", "Redis Cluster", LOCAL),
+    row("session-postgres", "over_connections_of_its_own", "PostgreSQL", LOCAL_AND_CONTAINER),
+    row("session-postgres", "in_the_pooled_mode", "PostgreSQL, pooled mode", LOCAL_AND_CONTAINER),
+    row("session-postgres", "in_the_pool_of_a_seaorm_application", "PostgreSQL, SeaORM's pool", LOCAL_AND_CONTAINER),
+    row("session-postgres", "behind_pgbouncer_in_transaction_mode", "PostgreSQL behind PgBouncer", LOCAL),
+    row("session-mysql", "over_connections_of_its_own", "MariaDB", LOCAL_AND_CONTAINER),
+    row("session-mysql", "in_the_applications_pool", "MariaDB, an application's pool", LOCAL_AND_CONTAINER),
+    row("session-mongo", "over_a_client_of_its_own", "MongoDB", LOCAL_AND_CONTAINER),
+    row("session-mongo", "over_the_applications_client", "MongoDB, an application's client", LOCAL_AND_CONTAINER),
+];
+
+impl Row {
+    pub(crate) fn is_local_only(&self) -> bool {
+        self.origins == LOCAL
+    }
+
+    pub(crate) fn has_containers(&self) -> bool {
+        self.origins == LOCAL_AND_CONTAINER
+    }
+}
+
+/// What is reported of one store on servers of one origin.
+#[derive(Default)]
+struct Ran<'a> {
+    cases: BTreeSet<&'a str>,
+    versions: BTreeSet<&'a str>,
+    /// In milliseconds since 1970, the start of the first case and the end of the last one.
+    from: u64,
+    to: u64,
+}
+
+/// Package, module and origin.
+type Key<'a> = (&'a str, &'a str, &'a str);
+
+/// Prints the table of a report. It is an error if a row is missing, or misses a case.
+pub(crate) fn print(report: &Path) -> Result<(), String> {
+    let text = fs::read_to_string(report).map_err(|error| format!("{} cannot be read: {error}", report.display()))?;
+    let (table, missing) = judge(&text)?;
+    println!("\n{table}");
+    if missing.is_empty() { Ok(()) } else { Err(format!("the contract was not tested on {}", missing.join("; "))) }
+}
+
+/// The table, and what is missing in it.
+fn judge(report: &str) -> Result<(String, Vec<String>), String> {
+    let mut ran = read(report)?;
+    let all = all_cases();
+    let mut table = format!("{:<36} {:>5} {:>8}  {:<9}  server and version", "store", "cases", "seconds", "from");
+    let mut missing = Vec::new();
+    for row in &ROWS {
+        for origin in row.origins {
+            let Some(ran) = ran.remove(&(row.package, row.module, *origin)) else {
+                missing.push(format!("{} ({origin})", row.store));
+                continue;
+            };
+            let absent = all.difference(&ran.cases).count();
+            if absent > 0 {
+                missing.push(format!("{} ({origin}): {absent} of {} cases", row.store, all.len()));
+            }
+            table += &ran.line(row.store, origin);
+        }
+    }
+    for ((package, module, origin), ran) in ran {
+        table += &ran.line(&format!("{package} {module}"), origin);
+    }
+    Ok((table, missing))
+}
+
+fn read(report: &str) -> Result<BTreeMap<Key<'_>, Ran<'_>>, String> {
+    let mut all: BTreeMap<Key<'_>, Ran<'_>> = BTreeMap::new();
+    for line in report.lines() {
+        let wrong = || format!("the report has a line that is none: {line}");
+        let fields: Vec<_> = line.split('\t').collect();
+        let [package, module, case, from, to, origin, version] = fields[..] else { return Err(wrong()) };
+        let (Ok(from), Ok(to)) = (from.parse(), to.parse()) else { return Err(wrong()) };
+        // The first part is the file of tests.
+        let module = module.split_once("::").map_or("", |(_, module)| module);
+        let ran = all.entry((package, module, origin)).or_insert_with(|| Ran { from, to, ..Ran::default() });
+        ran.cases.insert(case);
+        ran.versions.insert(version);
+        (ran.from, ran.to) = (ran.from.min(from), ran.to.max(to));
+    }
+    Ok(all)
+}
+
+impl Ran<'_> {
+    fn line(&self, store: &str, origin: &str) -> String {
+        let versions = self.versions.iter().copied().collect::<Vec<_>>().join(" and ");
+        // Its store is the same; what it was tested on is not.
+        let store = if versions.contains("a stand-in for MongoDB") {
+            store.replacen("MongoDB", "MongoDB's stand-in", 1)
+        } else {
+            store.to_owned()
+        };
+        let seconds = std::time::Duration::from_millis(self.to.saturating_sub(self.from)).as_secs_f64();
+        let origin = if origin == "none" { "-" } else { origin };
+        let cases = self.cases.len();
+        format!("\n{store:<36} {cases:>5} {seconds:>8.1}  {origin:<9}  {versions}").trim_end().to_owned()
+    }
+}
+
+/// The cases of the kit, by name.
+fn all_cases() -> BTreeSet<&'static str> {
+    macro_rules! names {
+        ([] $($module:ident: $($name:ident)*;)*) => { [$($(stringify!($name)),*),*] };
+    }
+    session_conformance::each_case!({ names } []).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::{ROWS, all_cases, judge};
+
+    fn whole() -> String {
+        let mut report = String::new();
+        for row in &ROWS {
+            for (number, origin) in row.origins.iter().enumerate() {
+                for case in all_cases() {
+                    let module = if row.module.is_empty() { String::new() } else { format!("::{}", row.module) };
+                    let version = if row.package == "session-mongo" { "0, a stand-in for MongoDB 4.4" } else { "1.0" };
+                    let times = format!("{}\t{}", number * 1000, number * 1000 + 2500);
+                    writeln!(report, "{}\tcontract{module}\t{case}\t{times}\t{origin}\t{version}", row.package)
+                        .unwrap_or_default();
+                }
+            }
+        }
+        report
+    }
+
+    #[test]
+    fn a_whole_report_misses_nothing_and_calls_a_stand_in_a_stand_in() {
+        let (table, missing) = judge(&whole()).unwrap_or_default();
+        assert!(missing.is_empty(), "{missing:?}");
+        let cases = all_cases().len();
+        let line = |start: &str| table.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
+        assert_eq!(line("PostgreSQL  "), format!("{:<36} {cases:>5} {:>8}  local      1.0", "PostgreSQL", "2.5"));
+        assert!(line("MongoDB's stand-in  ").ends_with("0, a stand-in for MongoDB 4.4"), "{table}");
+        assert!(!table.contains("MongoDB  "), "{table}");
+    }
+
+    #[test]
+    fn a_store_or_a_case_that_has_not_run_is_missing() {
+        let report = whole();
+        let without = |what: &[&str]| {
+            let lines = report.lines().filter(|line| !what.iter().all(|what| line.contains(what)));
+            judge(&lines.collect::<Vec<_>>().join("\n")).unwrap_or_default().1
+        };
+        assert_eq!(without(&["on_a_cluster"]), ["Redis Cluster (local)"]);
+        assert_eq!(without(&["::on_one_node", "\tcontainer\t"]), ["Redis (container)"]);
+        let case = all_cases().into_iter().next().unwrap_or_default();
+        let all = all_cases().len();
+        assert_eq!(without(&["session-memory", case]), [format!("memory (none): 1 of {all} cases")]);
+        assert!(judge("nothing").is_err());
+    }
+}
