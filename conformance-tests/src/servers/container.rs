@@ -186,8 +186,7 @@ async fn serve(
     host: &str,
     log: &Arc<Mutex<Vec<u8>>>,
 ) -> Result<(String, String), TestcontainersError> {
-    // Nobody else is to reach a server without a password. Elsewhere the engine's loopback is not ours.
-    let is_here = host.starts_with("unix:") && !Path::new("/.dockerenv").exists();
+    let is_here = is_here(host);
     let says = match image.ready {
         Ready::Says(words) => WaitFor::message_on_either_std(words),
         Ready::LetsIn(_) => WaitFor::Nothing,
@@ -198,6 +197,7 @@ async fn serve(
     };
     let configure = move |config: &mut HostConfig| {
         config.auto_remove = Some(true);
+        // Nobody else is to reach a server without a password.
         if is_here {
             let loopback = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None };
             config.publish_all_ports = None;
@@ -215,7 +215,8 @@ async fn serve(
     let request = image.environment.iter().fold(request, |request, (name, value)| request.with_env_var(*name, *value));
     let container = request.start().await?;
     let answers = async {
-        let host = container.get_host().await?.to_string();
+        let host = if is_here { "127.0.0.1".into() } else { container.get_host().await?.to_string() };
+        // The port is that of IPv4.
         let host = if host == "localhost" { "127.0.0.1" } else { &host };
         let address = format!("{host}:{}", container.get_host_port_ipv4(image.port).await?);
         if let Ready::LetsIn(lets_in) = image.ready {
@@ -229,6 +230,13 @@ async fn serve(
         mem::forget(container);
     }
     answers
+}
+
+/// Whether the engine's loopback is ours: not if it is on another machine, or if we are in a container. The file is also on
+/// a machine that was made of an image; but in a container nobody sees the engine's bridge.
+fn is_here(host: &str) -> bool {
+    let [in_container, bridge] = ["/.dockerenv", "/sys/class/net/docker0"].map(|path| Path::new(path).exists());
+    host.starts_with("unix:") && (bridge || !in_container)
 }
 
 async fn wait_until(
