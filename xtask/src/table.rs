@@ -35,6 +35,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("session-redis", "on_one_node", "Redis", LOCAL_AND_CONTAINER),
     row("session-redis", "on_the_applications_connection", "Redis, an application's connection", LOCAL_AND_CONTAINER),
     row("session-redis", "on_a_cluster", "Redis Cluster", LOCAL),
+    row("session-redis", "on_a_watched_master", "Redis, watched by Sentinel", LOCAL),
     row("session-postgres", "over_connections_of_its_own", "PostgreSQL", LOCAL_AND_CONTAINER),
     row("session-postgres", "in_the_pooled_mode", "PostgreSQL, pooled mode", LOCAL_AND_CONTAINER),
     row("session-postgres", "in_the_pool_of_a_seaorm_application", "PostgreSQL, SeaORM's pool", LOCAL_AND_CONTAINER),

@@ -248,7 +248,7 @@ async fn wait_until(
     while !lets_in(address) {
         // One that has ended is removed, and not found.
         if !container.is_running().await? || start.elapsed() > STARTS_WITHIN {
-            return Err(TestcontainersError::other(format!("it lets nobody in")));
+            return Err(TestcontainersError::other("it lets nobody in"));
         }
         sleep(Duration::from_millis(20)).await;
     }
