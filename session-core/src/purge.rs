@@ -12,6 +12,9 @@ use crate::{Store, StoreError};
 /// So many are deleted at once: few enough that no other write waits long for one of them.
 const AT_ONCE: u32 = 500;
 
+/// A year.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// A task that deletes expired sessions now and then, for a store that does not expire them by itself.
 ///
 /// Dropping this handle lets the task run on. Any number of them may run beside one another, on one node or many.
@@ -41,8 +44,8 @@ impl PurgeTask {
     #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
     pub fn start(store: impl Store, every: Duration) -> Self {
         Self(tokio::spawn(async move {
-            // An interval of nothing at all would panic.
-            let mut ticks = interval(every.max(Duration::from_millis(1)));
+            // An interval of nothing at all would panic, and so would one that ends after all time.
+            let mut ticks = interval(every.clamp(Duration::from_millis(1), LONGEST));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;

@@ -97,6 +97,7 @@ macro_rules! each_case {
                 nothing_revives_when_revoke_races_replace_touch_and_list
                 a_revoke_that_races_a_login_takes_the_session_or_leaves_it
                 a_late_touch_never_moves_the_expiry_of_the_login_that_overtook_it
+                a_session_that_is_made_anew_while_it_is_deleted_is_listed
                 list_is_exact_once_concurrent_changes_are_over
                 list_misses_no_session_that_stands_and_shows_no_strangers;
             linear:

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use session_core::{
     Entry,
     Expiry::{Extend, Keep, Restart},
-    Owner, SessionId, Store,
+    Owner, SessionId, Store, StoreError,
 };
 use tokio::task::yield_now;
 
@@ -112,6 +112,37 @@ pub(crate) async fn a_late_touch_never_moves_the_expiry_of_the_login_that_overto
         });
         assert!(answers.await[1], "a `replace` under the right revision was refused, because a `touch` raced it");
         trial.assert_left("the expiry that a login set", trial.loaded(id).await.expires_in, 2 * HOUR, mark);
+    }
+}
+
+/// A `delete` that takes the session out of an index afterwards must not take the new one out.
+pub(crate) async fn a_session_that_is_made_anew_while_it_is_deleted_is_listed<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    for round in 0..ROUNDS / 2 {
+        let id = id(round);
+        trial.create(id, first().with_owner(Some(&user)), HOUR, DAY).await;
+        let answers = trial.together(round, 2, move |number, store| async move {
+            if number == 0 {
+                return answer("delete", store.delete(&id, revision(1)).await);
+            }
+            let user = owner("user 42");
+            loop {
+                match store.create(&id, second().with_owner(Some(&user)), HOUR, DAY).await {
+                    Err(StoreError::AlreadyExists) => yield_now().await,
+                    created => {
+                        answer("create", created);
+                        return true;
+                    }
+                }
+            }
+        });
+        assert!(answers.await[0], "a `delete` under the right revision was refused");
+        assert_eq!(trial.loaded(id).await.revision, revision(2), "a `delete` took what was created after it");
+        assert!(
+            trial.listed(&user).await.contains(&id),
+            "a `delete` took the session that came after it out of the list"
+        );
+        assert!(trial.delete(id, 2).await);
     }
 }
 

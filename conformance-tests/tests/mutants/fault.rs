@@ -109,6 +109,7 @@ faults! {
     RevokeMissesWhatIsReplacedMeanwhile => nothing_revives_when_revoke_races_replace_touch_and_list,
     RevokeSelectsThenDeletes => a_revoke_that_races_a_login_takes_the_session_or_leaves_it,
     TouchChecksThenWrites => a_late_touch_never_moves_the_expiry_of_the_login_that_overtook_it,
+    DeleteTakesTheListEntryLater => a_session_that_is_made_anew_while_it_is_deleted_is_listed,
     TheIndexLosesUpdates => list_is_exact_once_concurrent_changes_are_over,
     ListReadsTheRowsLater => list_misses_no_session_that_stands_and_shows_no_strangers,
     ListReadsByOffset => list_misses_no_session_that_stands_and_shows_no_strangers,

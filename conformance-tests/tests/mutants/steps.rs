@@ -160,6 +160,14 @@ impl Small {
                 self.lock().0.live.remove(&self.key(id));
                 found
             }
+            DeleteTakesTheListEntryLater => {
+                let deleted = self.delete_now(id, expected);
+                yield_now().await;
+                if let Some(row) = self.lock().0.live.get_mut(&self.key(id)).filter(|_| deleted) {
+                    row.listed = None;
+                }
+                deleted
+            }
             DeleteEmptiesTheRowFirst => {
                 if let Some(row) = self.lock().0.live.get_mut(&self.key(id)) {
                     row.payload.clear();
