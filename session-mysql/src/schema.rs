@@ -101,11 +101,13 @@ const CREATE: &str = concat!(
     over!("expires_at", "expires_at"),
 );
 
-/// What a load answers for each row.
+/// What a load answers for each row. The server describes each column anew in every answer: there is none too many.
 macro_rules! loaded {
-    ($wanted:literal) => {
+    ($columns:literal, $wanted:literal) => {
         concat!(
-            "SELECT id, revision, payload, expires_at - ",
+            "SELECT ",
+            $columns,
+            "revision, payload, expires_at - ",
             start!(),
             " AS expires_in, ends_at - ",
             start!(),
@@ -117,9 +119,9 @@ macro_rules! loaded {
     };
 }
 
-const LOAD: &str = loaded!("id = ?");
+const LOAD: &str = loaded!("", "id = ?");
 
-const LIST: &str = loaded!("owner = ?");
+const LIST: &str = loaded!("id, ", "owner = ?");
 
 /// What each replace writes, and tells.
 macro_rules! replaced {

@@ -69,13 +69,13 @@ const CREATE: &str = concat!(
     written!(),
 );
 
-/// What a load answers for each row. A time is never rounded up.
+/// What a load answers for each row: instants as the server has them, since its arithmetic would take as long as finding
+/// the row.
 macro_rules! loaded {
     ($wanted:literal) => {
         concat!(
-            "SELECT a.nonce, s.id IS NOT NULL AS found, s.id AS id, s.revision AS revision, s.payload AS payload, ",
-            "floor(extract(epoch FROM s.expires_at - statement_timestamp()) * 1000000)::bigint AS expires_in, ",
-            "floor(extract(epoch FROM s.ends_at - statement_timestamp()) * 1000000)::bigint AS ends_in ",
+            "SELECT a.nonce, s.id AS id, s.revision AS revision, s.payload AS payload, ",
+            "s.expires_at AS expires_at, s.ends_at AS ends_at, statement_timestamp() AS now ",
             r#"FROM (SELECT $1::bigint AS nonce) AS a LEFT JOIN "sessions" AS s ON "#,
             $wanted,
             " AND s.expires_at > statement_timestamp()",
@@ -203,6 +203,13 @@ impl Statements {
                 // As text, whatever the server's `bytea_output` is.
                 text = text.replace("s.payload AS", "encode(s.payload, 'hex') AS");
                 text = text.replace("s.id AS", "encode(s.id, 'hex') AS");
+                // Exact, and whole microseconds since 2000, as the server keeps them.
+                for (instant, name) in
+                    [("s.expires_at", "expires_at"), ("s.ends_at", "ends_at"), ("statement_timestamp()", "now")]
+                {
+                    let since = format!("(extract(epoch FROM {instant}) * 1000000)::bigint AS {name}");
+                    text = text.replace(&format!("{instant} AS {name}"), &since);
+                }
             }
             Statement::new(&text)
         };

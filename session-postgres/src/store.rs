@@ -4,7 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use session_core::{Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SessionId, Store, StoreError, async_trait};
-use sqlx::{Decode, PgPool, Postgres, Row, Type, postgres::PgRow};
+use sqlx::{
+    Decode, PgPool, Postgres, Row, Type, ValueRef,
+    error::BoxDynError,
+    postgres::{PgRow, PgTypeInfo, PgValueRef},
+};
 
 use crate::{
     Builder,
@@ -113,8 +117,10 @@ impl PostgresStore {
 
     /// What the row holds.
     fn loaded(&self, row: &PgRow) -> Result<Loaded, StoreError> {
-        let (expires_in, ends_in): (i64, i64) = (column(row, "expires_in")?, column(row, "ends_in")?);
-        let (Ok(live), Ok(lives)) = (u64::try_from(expires_in), u64::try_from(ends_in)) else {
+        let now = self.instant(row, "now")?;
+        let left = |at: i64| at.checked_sub(now).and_then(|left| u64::try_from(left).ok());
+        let (live, lives) = (left(self.instant(row, "expires_at")?), left(self.instant(row, "ends_at")?));
+        let (Some(live), Some(lives)) = (live, lives) else {
             return Err(foreign_row("the session has ended before its expiry"));
         };
         if live > lives {
@@ -126,6 +132,11 @@ impl PostgresStore {
             expires_in: Duration::from_micros(live),
             ends_in: Duration::from_micros(lives),
         })
+    }
+
+    /// In microseconds since a day that is the same in all columns of a row.
+    fn instant(&self, row: &PgRow, name: &'static str) -> Result<i64, StoreError> {
+        if self.0.client.pooled { column(row, name) } else { column(row, name).map(|Instant(at)| at) }
     }
 
     fn bytes(&self, row: &PgRow, name: &'static str) -> Result<Vec<u8>, StoreError> {
@@ -165,7 +176,7 @@ impl Store for PostgresStore {
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
         let rows = self.0.client.ask(Kind::Read, &self.0.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
         let row = first(&rows)?;
-        if column(row, "found")? { self.loaded(row).map(Some) } else { Ok(None) }
+        if is_there(row)? { self.loaded(row).map(Some) } else { Ok(None) }
     }
 
     async fn replace(
@@ -205,8 +216,7 @@ impl Store for PostgresStore {
         let rows = self.0.client.ask(Kind::Read, &self.0.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
         let mut sessions = Vec::with_capacity(rows.len());
         for row in &rows {
-            // A single row that has none says that there is none.
-            if column(row, "found")? {
+            if is_there(row)? {
                 let id = self.bytes(row, "id")?.try_into().map_err(|_| foreign_row("an id is not of 16 bytes"))?;
                 sessions.push((SessionId::from_bytes(id), self.loaded(row)?));
             }
@@ -238,6 +248,11 @@ fn first(rows: &[PgRow]) -> Result<&PgRow, StoreError> {
     rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))
 }
 
+/// Whether the row has a session in it: one without says that there is none.
+fn is_there(row: &PgRow) -> Result<bool, StoreError> {
+    row.try_get_raw("id").map(|id| !id.is_null()).map_err(from_driver)
+}
+
 /// The driver reads NULL as an error of its own; here it is a row of somebody else's.
 fn column<'r, T>(row: &'r PgRow, name: &'static str) -> Result<T, StoreError>
 where
@@ -249,6 +264,21 @@ where
 /// A `count(*)`, which is never below nought.
 fn count(row: &PgRow, name: &'static str) -> Result<u64, StoreError> {
     column::<i64>(row, name).map(i64::unsigned_abs)
+}
+
+/// What the server keeps of an instant: microseconds.
+struct Instant(i64);
+
+impl Type<Postgres> for Instant {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("TIMESTAMPTZ")
+    }
+}
+
+impl Decode<'_, Postgres> for Instant {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        Ok(Self(i64::from_be_bytes(value.as_bytes()?.try_into()?)))
+    }
 }
 
 fn number(revision: Revision) -> Value<'static> {

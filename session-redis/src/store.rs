@@ -18,6 +18,9 @@ use crate::{
 /// write of the index and the session's, may need.
 const BEYOND_THE_END: Duration = Duration::from_secs(3600);
 
+/// Frames that are shorter are joined by the server from what is new and what stays; longer ones are too slow to join.
+const SHORT: usize = 2048;
+
 /// So many of an owner's sessions are read, or deleted, at once.
 const AT_ONCE: usize = 128;
 
@@ -176,6 +179,11 @@ impl Store for RedisStore {
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
         let frame = Frame::encode(entry);
+        let scripts = &self.0.scripts;
+        let script = match expiry {
+            Expiry::Extend(expires_in) if milliseconds(expires_in) > 0 && frame.len() < SHORT => &scripts.extend,
+            _ => &scripts.replace,
+        };
         let times = match expiry {
             Expiry::Keep => vec![],
             Expiry::Extend(expires_in) => vec![text(expires_in)],
@@ -186,7 +194,7 @@ impl Store for RedisStore {
         };
         let mut arguments: Vec<&[u8]> = vec![expected.as_bytes(), &frame];
         arguments.extend(times.iter().map(Vec::as_slice));
-        yes_or_no(&self.0.connection.run(&self.0.scripts.replace, &self.session_key(id), &arguments).await?)
+        yes_or_no(&self.0.connection.run(script, &self.session_key(id), &arguments).await?)
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {

@@ -25,8 +25,9 @@ async fn each_operation_costs_one_round_trip_and_an_owner_one_more() {
     // The scripts are with the server from now on.
     store.create(&ID, owned(OLD), HOUR, HOUR).await.unwrap();
     store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap();
-    store.touch(&ID, NEW, HOUR).await.unwrap();
-    store.delete(&ID, NEW).await.unwrap();
+    store.replace(&ID, NEW, entry(OLD), Expiry::Extend(HOUR)).await.unwrap();
+    store.touch(&ID, OLD, HOUR).await.unwrap();
+    store.delete(&ID, OLD).await.unwrap();
     // The end of the connection that `connect` has tried is read, too.
     while ask::<InfoDict>(&mut admin, &["INFO", "clients"]).await.get("connected_clients") != Some(2_u64) {}
 
