@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use benchmarks::in_turn;
 use criterion::{Bencher, Criterion, Throughput};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderValue, Request, header};
@@ -87,6 +88,15 @@ fn request(cookie: &str) -> Request<()> {
 /// So many requests are timed together: short enough that a busy machine interrupts few of them.
 const WINDOW: u64 = 50;
 
+/// How long a window takes.
+async fn window<F: Future>(mut request: impl FnMut() -> F) -> Duration {
+    let start = Instant::now();
+    for _ in 0..WINDOW {
+        request().await;
+    }
+    start.elapsed()
+}
+
 /// Measures a future without the cost of entering the runtime for each, and by the median of short windows: what
 /// interrupts some of them lengthens the mean of all, and never by the same for two benchmarks.
 fn each<F: Future<Output = ()>>(bencher: &mut Bencher<'_>, runtime: &Runtime, mut request: impl FnMut() -> F) {
@@ -94,42 +104,10 @@ fn each<F: Future<Output = ()>>(bencher: &mut Bencher<'_>, runtime: &Runtime, mu
         runtime.block_on(async {
             let mut windows = Vec::new();
             for _ in 0..times.div_ceil(WINDOW) {
-                let start = Instant::now();
-                for _ in 0..WINDOW {
-                    request().await;
-                }
-                windows.push(start.elapsed());
+                windows.push(window(&mut request).await);
             }
             windows.sort_unstable();
             windows[windows.len() / 2].mul_f64(times as f64 / WINDOW as f64)
-        })
-    });
-}
-
-/// Measures how many times as long the first takes as the second: window by window in turn, so that whatever else the
-/// machine does meets both. Criterion knows times only: a microsecond of its report is 1.
-fn in_turn<F: Future<Output = ()>, G: Future<Output = ()>>(
-    bencher: &mut Bencher<'_>,
-    runtime: &Runtime,
-    mut first: impl FnMut() -> F,
-    mut second: impl FnMut() -> G,
-) {
-    bencher.iter_custom(|times| {
-        runtime.block_on(async {
-            let mut ratios = Vec::new();
-            for _ in 0..times {
-                let start = Instant::now();
-                for _ in 0..WINDOW {
-                    first().await;
-                }
-                let between = Instant::now();
-                for _ in 0..WINDOW {
-                    second().await;
-                }
-                ratios.push((between - start).div_duration_f64(between.elapsed()));
-            }
-            ratios.sort_unstable_by(f64::total_cmp);
-            Duration::from_micros(times).mul_f64(ratios[ratios.len() / 2])
         })
     });
 }
@@ -151,7 +129,9 @@ fn requests(criterion: &mut Criterion) {
 
     let site = Site::new();
     let request = runtime.block_on(site.visitor(0, 0));
-    group.bench_function("unchanged to floor", |bencher| in_turn(bencher, &runtime, || site.read(&request), floor));
+    group.bench_function("unchanged to floor", |bencher| {
+        in_turn(bencher, &runtime, async || window(|| site.read(&request)).await, async || window(floor).await);
+    });
     let ignored = runtime.block_on(site.visitor(0, 0));
     group.bench_function("not asked for", |bencher| {
         each(bencher, &runtime, async || {
@@ -214,8 +194,9 @@ fn stored(criterion: &mut Criterion) {
     let among_many = LazyCell::new(|| runtime.block_on(many.browsers(999)));
     group.bench_function("100000 to 1000", |bencher| {
         let (mut among_few, mut among_many) = (among_few.iter().cycle(), among_many.iter().cycle());
-        let read_many = || many.read(among_many.next().unwrap());
-        in_turn(bencher, &runtime, read_many, || few.read(among_few.next().unwrap()));
+        let mut read_many = || many.read(among_many.next().unwrap());
+        let mut read_few = || few.read(among_few.next().unwrap());
+        in_turn(bencher, &runtime, async || window(&mut read_many).await, async || window(&mut read_few).await);
     });
 }
 

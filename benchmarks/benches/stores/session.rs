@@ -1,0 +1,99 @@
+//! The sessions that are measured.
+
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store};
+
+use crate::table::{Plain, Table};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// A session of a few values.
+pub(crate) const PAYLOAD: usize = 300;
+
+/// Whose all measured sessions are.
+pub(crate) static OWNER: LazyLock<Owner> = LazyLock::new(|| Owner::from(42));
+
+/// A session, and what the store knows of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    writes: u64,
+}
+
+impl Session {
+    pub(crate) fn new(number: usize) -> Self {
+        let number = number as u64;
+        // Spread as random ids are.
+        let half = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).to_be_bytes();
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&half(number));
+        id[8..].copy_from_slice(&half(!number));
+        Self { id: SessionId::from_bytes(id), writes: 0 }
+    }
+
+    /// The same for who writes past the store, so that no two write the same.
+    pub(crate) fn beside(self) -> Self {
+        Self { writes: 1 << 63, ..self }
+    }
+
+    fn revision(self) -> Revision {
+        Revision::from_bytes(self.writes.to_be_bytes())
+    }
+
+    /// Never the same twice: a server that sees no change writes nothing.
+    fn payload(self) -> [u8; PAYLOAD] {
+        let mut payload = [b'x'; PAYLOAD];
+        payload[..8].copy_from_slice(&self.writes.to_be_bytes());
+        payload
+    }
+
+    fn written(self) -> Self {
+        Self { writes: self.writes + 1, ..self }
+    }
+
+    /// Makes it in the store.
+    pub(crate) async fn create(self, store: &impl Store) {
+        let payload = self.payload();
+        let entry = Entry::new(self.revision(), &payload).with_owner(Some(&OWNER));
+        store.create(&self.id, entry, HOUR, HOUR).await.unwrap();
+    }
+
+    pub(crate) async fn load<T: Table>(self, table: T) -> Self {
+        let loaded = table.reading().load(&self.id).await.unwrap().unwrap();
+        assert_eq!(loaded.payload.len(), PAYLOAD);
+        self
+    }
+
+    pub(crate) async fn read<T: Plain>(self, table: T) -> Self {
+        assert_eq!(table.read(&self.id).await.len(), PAYLOAD);
+        self
+    }
+
+    pub(crate) async fn replace<T: Table>(self, table: T) -> Self {
+        let next = self.written();
+        let payload = next.payload();
+        let entry = Entry::new(next.revision(), &payload).with_owner(Some(&OWNER));
+        let expected = self.revision();
+        assert!(table.store().replace(&self.id, expected, entry, Expiry::Extend(HOUR)).await.unwrap());
+        next
+    }
+
+    pub(crate) async fn write<T: Plain>(self, table: T) -> Self {
+        let next = self.written();
+        table.write(&self.id, &next.payload()).await;
+        next
+    }
+}
+
+/// Times a few calls, one after the other.
+pub(crate) async fn time(times: u32, mut call: impl AsyncFnMut()) -> Duration {
+    let start = Instant::now();
+    for _ in 0..times {
+        call().await;
+    }
+    start.elapsed()
+}

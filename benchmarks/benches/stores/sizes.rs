@@ -1,0 +1,128 @@
+//! What a store's purge and list cost as the number of its sessions grows.
+
+use std::{
+    cell::{Cell, LazyCell},
+    ops::Deref,
+    time::Duration,
+};
+
+use benchmarks::in_turn;
+use criterion::{Criterion, SamplingMode};
+use session_core::Store;
+use tokio::runtime::Runtime;
+
+use crate::{
+    session::{OWNER, Session, time},
+    table::{Backend, Life, Table},
+};
+
+const FEW: u32 = 1_000;
+const MANY: u32 = 100_000;
+
+/// So many devices has the owner whose sessions are listed.
+const DEVICES: usize = 5;
+
+/// So many sessions have expired where few have.
+const EXPIRED: u32 = 10;
+
+/// So many at most does one call purge: what the stores' own tasks ask for.
+const AT_ONCE: u32 = 500;
+
+/// So many of the many are purged in a window: an eleventh.
+const PART: u32 = 9_000;
+
+/// How many times as long it takes with many sessions as with few.
+pub(crate) fn measure<B: Backend>(criterion: &mut Criterion, runtime: &Runtime, backend: &impl Deref<Target = B>) {
+    let live = LazyCell::new(|| runtime.block_on(Live::on(&**backend)));
+    let mut group = criterion.benchmark_group(B::NAME);
+    group.measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(300)).sample_size(10);
+    group.bench_function("list among 100000 to 1000", |bencher| {
+        let live = &*live;
+        in_turn(bencher, runtime, async || list(&live.many).await, async || list(&live.few).await);
+    });
+    if B::PURGES {
+        group.bench_function("purge of few among 100000 to 1000", |bencher| {
+            let live = &*live;
+            in_turn(bencher, runtime, async || purge_few(&live.many).await, async || purge_few(&live.few).await);
+        });
+        group.finish();
+        measure_purge_of_many(criterion, runtime, backend);
+    }
+}
+
+/// How many times as long a purged session takes where many have expired as where few have. Each of criterion's windows,
+/// one to warm up and ten samples, purges a part of the many: together, all but the last of them.
+fn measure_purge_of_many<B: Backend>(criterion: &mut Criterion, runtime: &Runtime, backend: &impl Deref<Target = B>) {
+    let tables = LazyCell::new(|| {
+        let backend = &**backend;
+        runtime.block_on(async {
+            let (many, few) = (backend.table("expired").await, backend.table("fresh").await);
+            for (table, sessions) in [(&many, MANY), (&few, FEW)] {
+                table.fill(sessions, Life::Expired).await;
+                table.settle().await;
+            }
+            purge(&few, FEW).await;
+            (many, few, Cell::new(MANY))
+        })
+    });
+    let mut group = criterion.benchmark_group(B::NAME);
+    let once = Duration::from_nanos(1);
+    group.sampling_mode(SamplingMode::Flat).measurement_time(once).warm_up_time(once).sample_size(10);
+    group.bench_function("purge of 100000 to 1000", |bencher| {
+        let (many, few, left) = &*tables;
+        let of_many = async || {
+            if left.get() < PART {
+                many.fill(MANY - left.get(), Life::Expired).await;
+                left.set(MANY);
+            }
+            left.set(left.get() - PART);
+            purge(many, PART).await
+        };
+        let of_few = async || {
+            let mut took = Duration::ZERO;
+            for _ in 0..PART / FEW {
+                few.fill(FEW, Life::Expired).await;
+                took += purge(few, FEW).await;
+            }
+            took
+        };
+        in_turn(bencher, runtime, of_many, of_few);
+    });
+}
+
+/// Live sessions, many and few, and among each those of one owner.
+struct Live<T> {
+    many: T,
+    few: T,
+}
+
+impl<T: Table> Live<T> {
+    async fn on<B: Backend<Table = T>>(backend: &B) -> Self {
+        let (many, few) = (backend.table("many").await, backend.table("few").await);
+        for (table, sessions) in [(&many, MANY), (&few, FEW)] {
+            table.fill(sessions, Life::Live).await;
+            table.settle().await;
+            for device in 0..DEVICES {
+                Session::new(device).create(table.store()).await;
+            }
+        }
+        Self { many, few }
+    }
+}
+
+async fn list(table: &impl Table) -> Duration {
+    let list = async || assert_eq!(table.reading().list(&OWNER).await.unwrap().len(), DEVICES);
+    time(20, list).await
+}
+
+async fn purge_few(table: &impl Table) -> Duration {
+    table.fill(EXPIRED, Life::Expired).await;
+    let purge = async || assert_eq!(table.store().purge(AT_ONCE).await.unwrap(), u64::from(EXPIRED));
+    time(1, purge).await
+}
+
+/// How long it takes to purge so many.
+async fn purge(table: &impl Table, sessions: u32) -> Duration {
+    let purge = async || assert_eq!(table.store().purge(AT_ONCE).await.unwrap(), u64::from(AT_ONCE));
+    time(sessions / AT_ONCE, purge).await
+}

@@ -1,0 +1,123 @@
+//! Load and replace, against the plain statements of the driver.
+
+use std::{
+    cell::{LazyCell, RefCell},
+    ops::Deref,
+    time::{Duration, Instant},
+};
+
+use benchmarks::in_turn;
+use criterion::{Bencher, BenchmarkGroup, Criterion, measurement::WallTime};
+use tokio::runtime::Runtime;
+
+use crate::{
+    session::Session,
+    table::{Backend, Plain},
+};
+
+/// As many clients at once as a small server sees.
+const CLIENTS: usize = 16;
+
+/// So many sessions are each client's own, and it uses each once in a window.
+const SESSIONS: usize = 8;
+
+/// What is left of the driver's throughput, for one client and for many at once.
+pub(crate) fn measure<B: Backend<Table: Plain>>(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    backend: &impl Deref<Target = B>,
+) {
+    let site = LazyCell::new(|| runtime.block_on(Site::on(&**backend)));
+    let mut group = group::<B>(criterion);
+    for (name, clients) in [("", 1), (" at once", CLIENTS)] {
+        group.bench_function(format!("load{name}"), |bencher| {
+            site.compare(bencher, runtime, clients, Session::read, Session::load);
+        });
+        group.bench_function(format!("replace{name}"), |bencher| {
+            site.compare(bencher, runtime, clients, Session::write, Session::replace);
+        });
+    }
+}
+
+/// What is left of the driver's writes for many clients on a server that does not wait for the disk.
+pub(crate) fn measure_without_disk<B: Backend<Table: Plain>>(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    backend: &impl Deref<Target = B>,
+) {
+    let site = LazyCell::new(|| runtime.block_on(Site::on(&**backend)));
+    group::<B>(criterion).bench_function("replace at once without disk", |bencher| {
+        site.compare(bencher, runtime, CLIENTS, Session::write, Session::replace);
+    });
+}
+
+fn group<B: Backend>(criterion: &mut Criterion) -> BenchmarkGroup<'_, WallTime> {
+    let mut group = criterion.benchmark_group(B::NAME);
+    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(300)).sample_size(10);
+    group
+}
+
+/// A table with the sessions of all clients.
+struct Site<T> {
+    table: T,
+    /// Each client's, as it knows them by the driver and by the store.
+    sessions: RefCell<[Vec<Vec<Session>>; 2]>,
+}
+
+impl<T: Plain> Site<T> {
+    async fn on<B: Backend<Table = T>>(backend: &B) -> Self {
+        let table = backend.table("throughput").await;
+        let stored: Vec<_> = (0..CLIENTS * SESSIONS).map(Session::new).collect();
+        let plain: Vec<_> = stored.iter().map(|session| session.beside()).collect();
+        for (stored, plain) in stored.iter().zip(&plain) {
+            stored.create(table.store()).await;
+            plain.write(table.clone()).await;
+        }
+        let of_clients = |sessions: Vec<Session>| sessions.chunks(SESSIONS).map(<[Session]>::to_vec).collect();
+        Self { table, sessions: RefCell::new([plain, stored].map(of_clients)) }
+    }
+
+    /// How many times as long so many clients at once take by the driver as by the store.
+    fn compare<F, G>(
+        &self,
+        bencher: &mut Bencher<'_>,
+        runtime: &Runtime,
+        clients: usize,
+        by_driver: impl Fn(Session, T) -> F + Copy + Send + 'static,
+        by_store: impl Fn(Session, T) -> G + Copy + Send + 'static,
+    ) where
+        F: Future<Output = Session> + Send,
+        G: Future<Output = Session> + Send,
+    {
+        let [mut plain, mut stored] = self.sessions.take();
+        let driver = async || at_once(&mut plain[..clients], &self.table, by_driver).await;
+        let store = async || at_once(&mut stored[..clients], &self.table, by_store).await;
+        in_turn(bencher, runtime, driver, store);
+        self.sessions.replace([plain, stored]);
+    }
+}
+
+/// How long the clients take at once, each of which does this to each of its sessions in turn.
+async fn at_once<T: Plain, F: Future<Output = Session> + Send>(
+    clients: &mut [Vec<Session>],
+    table: &T,
+    operation: impl Fn(Session, T) -> F + Copy + Send + 'static,
+) -> Duration {
+    let start = Instant::now();
+    let tasks: Vec<_> = clients
+        .iter_mut()
+        .map(|client| {
+            let (mut sessions, table) = (std::mem::take(client), table.clone());
+            tokio::spawn(async move {
+                for session in &mut sessions {
+                    *session = operation(*session, table.clone()).await;
+                }
+                sessions
+            })
+        })
+        .collect();
+    for (client, task) in clients.iter_mut().zip(tasks) {
+        *client = task.await.unwrap();
+    }
+    start.elapsed()
+}
