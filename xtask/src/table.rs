@@ -81,7 +81,7 @@ pub(crate) fn print(report: &Path) -> Result<(), String> {
 fn judge(report: &str) -> Result<(String, Vec<String>), String> {
     let mut ran = read(report)?;
     let all = all_cases();
-    let mut table = format!("{:<36} {:>5} {:>8}  {:<9}  server and version", "store", "cases", "seconds", "from");
+    let mut table = format!("{:<44} {:>5} {:>8}  {:<9}  server and version", "store", "cases", "seconds", "from");
     let mut missing = Vec::new();
     for row in ROWS {
         for origin in row.origins {
@@ -131,7 +131,7 @@ impl Ran<'_> {
         let seconds = std::time::Duration::from_millis(self.to.saturating_sub(self.from)).as_secs_f64();
         let origin = if origin == "none" { "-" } else { origin };
         let cases = self.cases.len();
-        format!("\n{store:<36} {cases:>5} {seconds:>8.1}  {origin:<9}  {versions}").trim_end().to_owned()
+        format!("\n{store:<44} {cases:>5} {seconds:>8.1}  {origin:<9}  {versions}").trim_end().to_owned()
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
         assert!(missing.is_empty(), "{missing:?}");
         let cases = all_cases().len();
         let line = |start: &str| table.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
-        assert_eq!(line("PostgreSQL  "), format!("{:<36} {cases:>5} {:>8}  local      1.0", "PostgreSQL", "2.5"));
+        assert_eq!(line("PostgreSQL  "), format!("{:<44} {cases:>5} {:>8}  local      1.0", "PostgreSQL", "2.5"));
         assert!(line("MongoDB's stand-in  ").ends_with("0, a stand-in for MongoDB 4.4"), "{table}");
         assert!(!table.contains("MongoDB  "), "{table}");
     }
