@@ -7,8 +7,6 @@ use std::time::Duration;
 
 #[cfg(feature = "cluster")]
 use futures_util::future::try_join_all;
-#[cfg(feature = "sentinel")]
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisResult, ServerErrorKind, Value, aio::ConnectionManager};
 use session_core::StoreError;
 use tokio::time::timeout;
@@ -16,7 +14,7 @@ use tokio::time::timeout;
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 #[cfg(feature = "sentinel")]
-use crate::sentinel::Sentinel;
+use crate::sentinel::{Master, Sentinel};
 use crate::{
     error::{foreign_answer, from_driver, from_wait},
     script::Lua,
@@ -36,6 +34,14 @@ pub(crate) enum Server {
     Sentinel(Sentinel),
 }
 
+/// A script, its key and its arguments.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) script: &'a Lua,
+    pub(crate) key: &'a [u8],
+    pub(crate) arguments: &'a [&'a [u8]],
+}
+
 /// What is at some keys, and the server's clock after that, in milliseconds since 1970.
 #[derive(Debug)]
 pub(crate) struct Reading {
@@ -52,9 +58,24 @@ pub(crate) struct Row {
 }
 
 impl Connection {
-    /// Runs a script on this key.
-    pub(crate) async fn run(&self, script: &Lua, key: &[u8], arguments: &[&[u8]]) -> Result<Value, StoreError> {
-        self.in_time(self.evaluate(script, key, arguments)).await
+    pub(crate) async fn run(&self, call: Call<'_>) -> Result<Value, StoreError> {
+        self.in_time(self.evaluate(call)).await
+    }
+
+    /// Runs the first script and then the second, and answers as the second does.
+    ///
+    /// Where a master may have a successor that lacks what the first has written, both run on the same one.
+    pub(crate) async fn run_both(&self, first: Call<'_>, second: Call<'_>) -> Result<Value, StoreError> {
+        #[cfg(feature = "sentinel")]
+        if let Server::Sentinel(sentinel) = &self.server {
+            let both = sentinel.send(async |master: Master| {
+                first.evaluate(|command| query(master.clone(), command)).await?;
+                second.evaluate(|command| query(master.clone(), command)).await
+            });
+            return timeout(2 * self.timeout, both).await.map_err(from_wait)?.map_err(from_driver);
+        }
+        self.run(first).await?;
+        self.run(second).await
     }
 
     /// Sends a command that only reads.
@@ -82,8 +103,7 @@ impl Connection {
             }
             #[cfg(feature = "sentinel")]
             Server::Sentinel(sentinel) => {
-                let fetch =
-                    async |mut master: MultiplexedConnection| master.send_packed_commands(pipeline, 0, count).await;
+                let fetch = async |master: Master| master.query_all(pipeline, count).await;
                 self.reading(|| sentinel.send(fetch)).await?
             }
             #[cfg(feature = "cluster")]
@@ -101,7 +121,7 @@ impl Connection {
     #[cfg(feature = "cluster")]
     async fn fetch_each(&self, cluster: &Cluster, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
         let parts = keys.iter().map(async |key| {
-            let parts = self.reading(|| self.evaluate(&cluster.load, key, &[])).await?;
+            let parts = self.reading(|| self.evaluate(Call { script: &cluster.load, key, arguments: &[] })).await?;
             let Value::Array(parts) = parts else { return Err(foreign_answer()) };
             let [value, expires_at, time] = parts.try_into().map_err(|_| foreign_answer())?;
             Ok((row(value, expires_at)?, instant(Some(time))?))
@@ -111,19 +131,8 @@ impl Connection {
         Ok(Reading { rows: parts.into_iter().map(|(row, _)| row).collect(), now })
     }
 
-    async fn evaluate(&self, script: &Lua, key: &[u8], arguments: &[&[u8]]) -> RedisResult<Value> {
-        let command = |name, script: &str| {
-            let mut command = redis::cmd(name);
-            command.arg(script).arg(1).arg(key).arg(arguments);
-            command
-        };
-        match self.send(&command("EVALSHA", &script.hash)).await {
-            // It has done nothing then, and knows the script from now on.
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.send(&command("EVAL", script.text)).await
-            }
-            done => done,
-        }
+    async fn evaluate(&self, call: Call<'_>) -> RedisResult<Value> {
+        call.evaluate(async |command: Cmd| self.send(&command).await).await
     }
 
     async fn send(&self, command: &Cmd) -> RedisResult<Value> {
@@ -132,9 +141,7 @@ impl Connection {
             #[cfg(feature = "cluster")]
             Server::Cluster(cluster) => cluster.send(command).await,
             #[cfg(feature = "sentinel")]
-            Server::Sentinel(sentinel) => {
-                sentinel.send(async |mut master: MultiplexedConnection| command.query_async(&mut master).await).await
-            }
+            Server::Sentinel(sentinel) => sentinel.send(async |master: Master| master.query(command).await).await,
         }
     }
 
@@ -149,13 +156,30 @@ impl Connection {
     }
 
     async fn in_time<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
-        let answer = timeout(self.timeout, answer).await;
-        #[cfg(feature = "sentinel")]
-        if let (Err(_), Server::Sentinel(sentinel)) = (&answer, &self.server) {
-            sentinel.doubt();
-        }
-        answer.map_err(from_wait)?.map_err(from_driver)
+        timeout(self.timeout, answer).await.map_err(from_wait)?.map_err(from_driver)
     }
+}
+
+impl Call<'_> {
+    async fn evaluate<F: Future<Output = RedisResult<Value>>>(&self, send: impl Fn(Cmd) -> F) -> RedisResult<Value> {
+        let command = |name, script: &str| {
+            let mut command = redis::cmd(name);
+            command.arg(script).arg(1).arg(self.key).arg(self.arguments);
+            command
+        };
+        match send(command("EVALSHA", &self.script.hash)).await {
+            // It has done nothing then, and knows the script from now on.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                send(command("EVAL", self.script.text)).await
+            }
+            done => done,
+        }
+    }
+}
+
+#[cfg(feature = "sentinel")]
+async fn query(master: Master, command: Cmd) -> RedisResult<Value> {
+    master.query(&command).await
 }
 
 fn row(value: Value, expires_at: Value) -> Result<Row, StoreError> {

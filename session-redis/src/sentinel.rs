@@ -19,8 +19,8 @@ use futures_util::{
     future::{BoxFuture, Either, Shared, select, select_ok},
 };
 use redis::{
-    AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisError, RedisResult, Role, ServerErrorKind,
-    aio::MultiplexedConnection, sentinel::SentinelClient,
+    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Role,
+    ServerErrorKind, Value, aio::MultiplexedConnection, sentinel::SentinelClient,
 };
 use tokio::time::{Instant, sleep};
 
@@ -30,7 +30,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 /// The master of the moment.
 pub(crate) struct Sentinel {
     finder: Arc<Finder>,
-    /// How long an operation waits for an answer.
+    /// How long a master may keep silent.
     timeout: Duration,
     search: Mutex<Search>,
 }
@@ -44,10 +44,18 @@ struct Search {
 }
 
 #[derive(Clone)]
-struct Master {
+pub(crate) struct Master {
     connection: MultiplexedConnection,
     since: Instant,
     is_cut: Arc<AtomicBool>,
+    waits: Arc<Mutex<Waits>>,
+}
+
+/// How long a master has owed an answer, whoever still waits for it.
+#[derive(Default)]
+struct Waits {
+    unanswered_since: Option<Instant>,
+    last_sent: Option<Instant>,
 }
 
 impl Sentinel {
@@ -71,55 +79,43 @@ impl Sentinel {
         search.found.await.map(|master| master.connection)
     }
 
-    /// Sends this to the master. What a server has refused because it is no master any more has done nothing, and is sent
-    /// to its successor.
-    pub(crate) async fn send<T, F>(&self, message: impl Fn(MultiplexedConnection) -> F) -> RedisResult<T>
+    /// Sends this to the master: all of it to the same one. What a server has refused because it is no master any more has
+    /// done nothing, and is sent to its successor, from the beginning.
+    pub(crate) async fn send<T, F>(&self, message: impl Fn(Master) -> F) -> RedisResult<T>
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let (search, connection) = self.master().await;
-        let error = match message(connection).await {
+        let (search, master) = self.master().await;
+        let since = master.since;
+        let error = match message(master).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         match error.kind() {
             ErrorKind::Server(ServerErrorKind::ReadOnly) => {
                 self.search_again(&search);
-                let (_, connection) = self.master().await;
-                message(connection).await
+                message(self.master().await.1).await
             }
             ErrorKind::Io | ErrorKind::Parse => {
                 self.search_again(&search);
                 Err(error)
             }
             _ => {
-                // What an old master says that has been cut off from the others.
-                if error.code() == Some("NOREPLICAS") {
-                    self.doubt();
+                // What an old master says that has been cut off from the others. It may be the only one, too.
+                if error.code() == Some("NOREPLICAS") && since.elapsed() >= self.timeout {
+                    self.search_again(&search);
                 }
                 Err(error)
             }
         }
     }
 
-    /// The server has not answered in time, or only half-heartedly: another may have taken its place.
-    ///
-    /// Time-outs of operations that have waited for the search must not start another one.
-    pub(crate) fn doubt(&self) {
-        let search = self.search().clone();
-        if let Some(Ok(master)) = search.found.peek()
-            && master.since.elapsed() >= self.timeout
-        {
-            self.search_again(&search);
-        }
-    }
-
-    /// Waits for a master as long as it takes.
-    async fn master(&self) -> (Search, MultiplexedConnection) {
+    /// Waits for a master as long as it takes. One that has kept silent for too long may have a successor.
+    async fn master(&self) -> (Search, Master) {
         loop {
             let search = self.search().clone();
             match search.found.clone().await {
-                Ok(master) if !master.is_cut.load(Ordering::Relaxed) => return (search, master.connection),
+                Ok(master) if master.is_usable(self.timeout) => return (search, master),
                 _ => self.search_again(&search),
             }
         }
@@ -167,6 +163,45 @@ impl Search {
     }
 }
 
+impl Master {
+    pub(crate) async fn query(mut self, command: &Cmd) -> RedisResult<Value> {
+        let sent = self.waits().sent();
+        let answer = command.query_async(&mut self.connection).await;
+        self.waits().answered(sent);
+        answer
+    }
+
+    pub(crate) async fn query_all(mut self, pipeline: &Pipeline, count: usize) -> RedisResult<Vec<Value>> {
+        let sent = self.waits().sent();
+        let answers = self.connection.send_packed_commands(pipeline, 0, count).await;
+        self.waits().answered(sent);
+        answers
+    }
+
+    fn is_usable(&self, patience: Duration) -> bool {
+        let is_silent = self.waits().unanswered_since.is_some_and(|since| since.elapsed() >= patience);
+        !is_silent && !self.is_cut.load(Ordering::Relaxed)
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waits {
+    fn sent(&mut self) -> Instant {
+        let now = Instant::now();
+        self.unanswered_since.get_or_insert(now);
+        self.last_sent = Some(now);
+        now
+    }
+
+    /// Answers come in the order of what was sent: one clears all before it.
+    fn answered(&mut self, sent: Instant) {
+        self.unanswered_since = self.last_sent.filter(|last| *last > sent).map(|_| Instant::now());
+    }
+}
+
 /// Who knows the master, and how it is connected to.
 struct Finder {
     clients: Vec<tokio::sync::Mutex<SentinelClient>>,
@@ -192,7 +227,7 @@ impl Finder {
         let mut connection = client.lock().await.get_async_connection_with_config(&config).await?;
         // The driver has asked so too, but on a connection of its own, and before this one.
         match redis::cmd("ROLE").query_async(&mut connection).await? {
-            Role::Primary { .. } => Ok(Master { connection, since: Instant::now(), is_cut }),
+            Role::Primary { .. } => Ok(Master { connection, since: Instant::now(), is_cut, waits: Arc::default() }),
             _ => Err(RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "the server is no master any more"))),
         }
     }

@@ -8,7 +8,7 @@ use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, Sto
 
 use crate::{
     Builder,
-    connection::{Connection, Row},
+    connection::{Call, Connection, Row},
     error::{foreign_answer, foreign_value},
     frame::{Frame, milliseconds},
     script::Scripts,
@@ -83,14 +83,20 @@ impl RedisStore {
         [self.0.prefix.as_bytes(), b":o:", owner.as_bytes()].concat()
     }
 
-    /// Adds the session to its owner's, before it is written as such. Another slot of a cluster has the index: it cannot
-    /// be the same command.
-    async fn index(&self, id: &SessionId, entry: Entry<'_>, ends_in: Duration) -> Result<(), StoreError> {
-        let Some(owner) = entry.owner else { return Ok(()) };
+    /// Writes the session, and adds it to its owner's before that. Another slot of a cluster has the index: it cannot be
+    /// the same command.
+    async fn indexed_write(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        ends_in: Duration,
+        write: Call<'_>,
+    ) -> Result<Value, StoreError> {
+        let Some(owner) = entry.owner else { return self.0.connection.run(write).await };
         let member = member(id, entry.revision.as_bytes());
-        let kept = text(ends_in.saturating_add(BEYOND_THE_END));
-        let arguments: [&[u8]; 2] = [&member, &kept];
-        self.0.connection.run(&self.0.scripts.index, &self.owner_key(owner), &arguments).await.map(drop)
+        let (key, kept) = (self.owner_key(owner), text(ends_in.saturating_add(BEYOND_THE_END)));
+        let index = Call { script: &self.0.scripts.index, key: &key, arguments: &[&member, &kept] };
+        self.0.connection.run_both(index, write).await
     }
 
     /// The ids that the index has for this owner, each once. Some may be of sessions that are gone, or another's by now.
@@ -120,8 +126,8 @@ impl RedisStore {
     ) -> Result<Option<Indexed>, StoreError> {
         let expected = expected.as_ref().map_or(&[][..], |expected| expected.as_bytes());
         let arguments = [expected, owner.map_or(&[][..], Owner::as_bytes)];
-        let delete = &self.0.scripts.delete;
-        match self.0.connection.run(delete, &self.session_key(id), &arguments).await? {
+        let delete = Call { script: &self.0.scripts.delete, key: &self.session_key(id), arguments: &arguments };
+        match self.0.connection.run(delete).await? {
             Value::BulkString(deleted) => {
                 let (bound, owner) = deleted.split_first_chunk::<8>().ok_or_else(foreign_answer)?;
                 Ok(Some(Indexed { member: member(id, bound), owner: owner.to_vec() }))
@@ -158,10 +164,10 @@ impl Store for RedisStore {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
-        self.index(id, entry, ends_in).await?;
         let (frame, expires, ends) = (Frame::encode(entry), text(expires_in), text(ends_in));
         let arguments: [&[u8]; 3] = [&frame, &expires, &ends];
-        let answer = self.0.connection.run(&self.0.scripts.create, &self.session_key(id), &arguments).await?;
+        let create = Call { script: &self.0.scripts.create, key: &self.session_key(id), arguments: &arguments };
+        let answer = self.indexed_write(id, entry, ends_in, create).await?;
         if yes_or_no(&answer)? { Ok(()) } else { Err(StoreError::AlreadyExists) }
     }
 
@@ -187,19 +193,22 @@ impl Store for RedisStore {
         let times = match expiry {
             Expiry::Keep => vec![],
             Expiry::Extend(expires_in) => vec![text(expires_in)],
-            Expiry::Restart { expires_in, ends_in } => {
-                self.index(id, entry, ends_in).await?;
-                vec![text(expires_in), text(ends_in)]
-            }
+            Expiry::Restart { expires_in, ends_in } => vec![text(expires_in), text(ends_in)],
         };
         let mut arguments: Vec<&[u8]> = vec![expected.as_bytes(), &frame];
         arguments.extend(times.iter().map(Vec::as_slice));
-        yes_or_no(&self.0.connection.run(script, &self.session_key(id), &arguments).await?)
+        let replace = Call { script, key: &self.session_key(id), arguments: &arguments };
+        let answer = match expiry {
+            Expiry::Restart { ends_in, .. } => self.indexed_write(id, entry, ends_in, replace).await?,
+            Expiry::Keep | Expiry::Extend(_) => self.0.connection.run(replace).await?,
+        };
+        yes_or_no(&answer)
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
         let arguments: [&[u8]; 2] = [expected.as_bytes(), &text(expires_in)];
-        yes_or_no(&self.0.connection.run(&self.0.scripts.touch, &self.session_key(id), &arguments).await?)
+        let touch = Call { script: &self.0.scripts.touch, key: &self.session_key(id), arguments: &arguments };
+        yes_or_no(&self.0.connection.run(touch).await?)
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use session_conformance::servers::{self, Server};
-use session_core::{Expiry, SessionId, Store, StoreError};
+use session_core::{Expiry, Owner, SessionId, Store, StoreError};
 use session_redis::{
     RedisStore,
     redis::{
@@ -53,6 +53,50 @@ async fn master(server: &Server) -> u16 {
 
 async fn node(port: u16) -> MultiplexedConnection {
     admin(&format!("redis://127.0.0.1:{port}")).await
+}
+
+/// The sentinels are told who is the master, and cut no connection: each step is the test's own.
+struct Succession<'a> {
+    name: &'a str,
+    sentinels: Vec<MultiplexedConnection>,
+    old: MultiplexedConnection,
+    old_port: u16,
+    /// Those of the replicas. The first of them is the successor.
+    ports: [u16; 2],
+    new: MultiplexedConnection,
+}
+
+impl<'a> Succession<'a> {
+    /// The successor is a master, too, and the old one does not know.
+    async fn begin(server: &'a Server) -> Self {
+        let (name, mut sentinels, old_port) = (watch(server).1, sentinels(server).await, master(server).await);
+        let mut old = node(old_port).await;
+        caught_up(&mut old).await;
+        let info: InfoDict = ask(&mut old, &["INFO", "replication"]).await;
+        let ports = ["slave0", "slave1"].map(|replica| {
+            let replica: String = info.get(replica).unwrap();
+            replica.split(',').find_map(|field| field.strip_prefix("port=")).unwrap().parse().unwrap()
+        });
+        for sentinel in &mut sentinels {
+            ask::<()>(sentinel, &["SENTINEL", "REMOVE", name]).await;
+        }
+        let mut new = node(ports[0]).await;
+        ask::<()>(&mut new, &["REPLICAOF", "NO", "ONE"]).await;
+        Self { name, sentinels, old, old_port, ports, new }
+    }
+
+    /// Which master each sentinel takes for the right one.
+    async fn watch(&mut self, ports: [u16; 3]) {
+        for (sentinel, port) in self.sentinels.iter_mut().zip(ports) {
+            ask::<()>(sentinel, &["SENTINEL", "MONITOR", self.name, "127.0.0.1", &port.to_string(), "2"]).await;
+        }
+    }
+
+    async fn complete(&mut self) {
+        let successor = self.ports[0];
+        ask::<()>(&mut self.old, &["REPLICAOF", "127.0.0.1", &successor.to_string()]).await;
+        self.watch([successor; 3]).await;
+    }
 }
 
 /// Connections to a server that becomes one are cut.
@@ -152,29 +196,66 @@ async fn a_master_that_falls_silent_is_left_and_not_written_to_when_it_wakes() {
     assert_eq!(calls(&mut old, "evalsha").await + calls(&mut old, "eval").await, 2);
 }
 
-/// The sentinels of this test are told who is the master, and nobody cuts the store's connection.
+/// As clients do that hang up, and middleware with a deadline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_master_is_left_also_if_nobody_waits_for_the_time_out() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, 2 * TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let port = master(&server).await;
+    caught_up(&mut node(port).await).await;
+    server.node(port).pause();
+    let start = Instant::now();
+    loop {
+        match tokio::time::timeout(TIMEOUT, store.load(&ID)).await {
+            Ok(Ok(session)) => break assert_eq!(session.unwrap().revision, OLD),
+            _ => assert!(start.elapsed() < FAILOVER, "the store waits for the silent master"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_demoted_master_refuses_is_sent_to_its_successor() {
     let server = servers::own_redis_sentinel();
     let store = support::store(&server, 20 * TIMEOUT).await;
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
-    let (name, mut sentinels, port) = (watch(&server).1, sentinels(&server).await, master(&server).await);
-    let mut old = node(port).await;
-    caught_up(&mut old).await;
-    let replica: String = ask::<InfoDict>(&mut old, &["INFO", "replication"]).await.get("slave0").unwrap();
-    let successor = replica.split(',').find_map(|field| field.strip_prefix("port=")).unwrap();
-    let mut new = node(successor.parse().unwrap()).await;
-    for sentinel in &mut sentinels {
-        ask::<()>(sentinel, &["SENTINEL", "REMOVE", name]).await;
-    }
-    ask::<()>(&mut new, &["REPLICAOF", "NO", "ONE"]).await;
-    ask::<()>(&mut old, &["REPLICAOF", "127.0.0.1", successor]).await;
-    for sentinel in &mut sentinels {
-        ask::<()>(sentinel, &["SENTINEL", "MONITOR", name, "127.0.0.1", successor, "2"]).await;
-    }
+    let mut succession = Succession::begin(&server).await;
+    succession.complete().await;
     assert!(store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap());
     assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, NEW);
-    assert!(calls(&mut new, "get").await > 0, "the replica was read");
+    assert!(calls(&mut succession.new, "get").await > 0, "the replica was read");
+}
+
+/// The master is replaced between the two. A session that its owner's index lacks would survive "log out everywhere".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_and_its_entry_in_the_index_are_written_to_the_same_master() {
+    for is_cut in [false, true] {
+        let server = servers::own_redis_sentinel();
+        let store = support::store(&server, 20 * TIMEOUT).await;
+        // The server knows the scripts from now on.
+        let (owner, other) = (Owner::from(42), SessionId::from_bytes([9; 16]));
+        store.create(&other, entry(OLD).with_owner(Some(&Owner::from(1))), HOUR, HOUR).await.unwrap();
+        let mut succession = Succession::begin(&server).await;
+        let before = calls(&mut succession.old, "zadd").await;
+        let mut create = Box::pin(store.create(&ID, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR));
+        // It sends the index, and nothing else before it is polled again.
+        let polled = std::future::poll_fn(|context| Poll::Ready(create.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+        let start = Instant::now();
+        while calls(&mut succession.old, "zadd").await == before {
+            assert!(start.elapsed() < 20 * TIMEOUT, "the index did not arrive");
+        }
+        succession.complete().await;
+        if is_cut {
+            ask::<()>(&mut succession.old, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+            ask::<()>(&mut succession.old, &["PING"]).await;
+        }
+        let created = create.await;
+        assert_eq!(created.is_err(), is_cut, "{created:?}");
+        let live = store.load(&ID).await.unwrap().map_or(0, |_| 1);
+        assert_eq!(store.revoke(&owner, None).await.unwrap(), live, "cut: {is_cut}");
+        assert!(store.load(&ID).await.unwrap().is_none(), "cut: {is_cut}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
