@@ -15,8 +15,9 @@ use std::{
 };
 
 use futures_util::{
-    FutureExt,
-    future::{BoxFuture, Either, Shared, select, select_ok},
+    FutureExt, StreamExt,
+    future::{BoxFuture, Either, Shared, select},
+    stream::FuturesUnordered,
 };
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Role,
@@ -46,6 +47,7 @@ struct Search {
 #[derive(Clone)]
 pub(crate) struct Master {
     connection: MultiplexedConnection,
+    has_replicas: bool,
     since: Instant,
     is_cut: Arc<AtomicBool>,
     waits: Arc<Mutex<Waits>>,
@@ -210,9 +212,27 @@ struct Finder {
 }
 
 impl Finder {
+    /// A master without replicas may be an old one that has come back, together with a sentinel that has not heard of its
+    /// successor yet: the other sentinels may know better, if they answer in half of the time.
     async fn find(&self) -> RedisResult<Master> {
-        let asked = self.clients.iter().map(|client| self.ask(client).boxed());
-        select_ok(asked).await.map(|(master, _others)| master)
+        let mut asked: FuturesUnordered<_> = self.clients.iter().map(|client| self.ask(client)).collect();
+        let mut patience = pin!(sleep(self.connect_timeout / 2));
+        let mut best = Err(RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "there is no sentinel")));
+        loop {
+            let answer = match &best {
+                Ok(_) => match select(asked.next(), patience.as_mut()).await {
+                    Either::Left((answer, _)) => answer,
+                    Either::Right(_) => None,
+                },
+                Err(_) => asked.next().await,
+            };
+            match answer {
+                Some(Ok(master)) if master.has_replicas => return Ok(master),
+                Some(answer) if best.is_err() => best = answer,
+                Some(_) => {}
+                None => return best,
+            }
+        }
     }
 
     async fn ask(&self, client: &tokio::sync::Mutex<SentinelClient>) -> RedisResult<Master> {
@@ -227,7 +247,10 @@ impl Finder {
         let mut connection = client.lock().await.get_async_connection_with_config(&config).await?;
         // The driver has asked so too, but on a connection of its own, and before this one.
         match redis::cmd("ROLE").query_async(&mut connection).await? {
-            Role::Primary { .. } => Ok(Master { connection, since: Instant::now(), is_cut, waits: Arc::default() }),
+            Role::Primary { replicas, .. } => {
+                let has_replicas = !replicas.is_empty();
+                Ok(Master { connection, has_replicas, since: Instant::now(), is_cut, waits: Arc::default() })
+            }
             _ => Err(RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "the server is no master any more"))),
         }
     }

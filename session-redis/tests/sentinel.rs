@@ -258,6 +258,47 @@ async fn a_session_and_its_entry_in_the_index_are_written_to_the_same_master() {
     }
 }
 
+/// As one that was on the same machine as the old master, and comes back together with it.
+#[tokio::test]
+async fn a_sentinel_that_does_not_know_the_successor_is_not_believed() {
+    let server = servers::own_redis_sentinel();
+    let mut succession = Succession::begin(&server).await;
+    let [new_port, replica] = succession.ports;
+    ask::<()>(&mut node(replica).await, &["REPLICAOF", "127.0.0.1", &new_port.to_string()]).await;
+    let start = Instant::now();
+    loop {
+        let old: redis::Role = ask(&mut succession.old, &["ROLE"]).await;
+        let new: redis::Role = ask(&mut succession.new, &["ROLE"]).await;
+        match (old, new) {
+            (redis::Role::Primary { replicas: left, .. }, redis::Role::Primary { replicas, .. })
+                if left.is_empty() && !replicas.is_empty() =>
+            {
+                break;
+            }
+            roles => assert!(start.elapsed() < FAILOVER, "{roles:?}"),
+        }
+    }
+    succession.watch([succession.old_port, new_port, new_port]).await;
+    let before = calls(&mut succession.old, "get").await;
+    for _ in 0..8 {
+        let store = RedisStore::builder().with_connect_timeout(20 * TIMEOUT).connect(server.url()).await.unwrap();
+        store.load(&ID).await.unwrap();
+    }
+    assert_eq!(calls(&mut succession.old, "get").await, before);
+}
+
+#[tokio::test]
+async fn a_master_without_replicas_is_found_though_a_sentinel_keeps_silent() {
+    let server = servers::own_redis_sentinel();
+    let mut succession = Succession::begin(&server).await;
+    succession.watch([succession.ports[0]; 3]).await;
+    server.node(watch(&server).0[2].rsplit(':').next().unwrap().parse().unwrap()).pause();
+    let store = RedisStore::builder().with_timeout(20 * TIMEOUT).with_connect_timeout(TIMEOUT);
+    let store = store.connect(server.url()).await.unwrap();
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    assert_eq!(calls(&mut succession.new, "set").await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_is_sent_once_also_when_its_connection_is_cut() {
     let server = servers::own_redis_sentinel();
