@@ -6,6 +6,7 @@
 use std::{
     future::Future,
     io,
+    panic::AssertUnwindSafe,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -161,6 +162,9 @@ impl Search {
                 Either::Right((found, _)) => found,
             }
         };
+        // Else all that ever wait for it would panic, too.
+        let found = AssertUnwindSafe(found).catch_unwind();
+        let found = found.map(|found| found.unwrap_or_else(|_| Err(io::Error::other("the search panicked").into())));
         Self { found: found.boxed().shared(), failures }
     }
 }
