@@ -177,6 +177,10 @@ impl Builder {
     /// # }
     /// ```
     ///
+    /// The driver asks the sentinels of a client one after another, and waits up to a second for each that is dead: the
+    /// time to connect ([`with_connect_timeout`](Self::with_connect_timeout)) must be longer than all but one of them may
+    /// take, or the master is never found. `connect` asks all sentinels at once.
+    ///
     /// # Errors
     ///
     /// As of [`connect`](Self::connect), and [`StoreError::Backend`] if the connections would not use RESP3.
