@@ -69,8 +69,8 @@ const CREATE: &str = concat!(
     written!(),
 );
 
-/// What a load answers for each row: instants as the server has them, since its arithmetic would take as long as finding
-/// the row.
+/// What a load answers for each row: instants as the server has them, since to reckon with them there would take it as long
+/// as to find the row.
 macro_rules! loaded {
     ($wanted:literal) => {
         concat!(
@@ -203,13 +203,13 @@ impl Statements {
                 // As text, whatever the server's `bytea_output` is.
                 text = text.replace("s.payload AS", "encode(s.payload, 'hex') AS");
                 text = text.replace("s.id AS", "encode(s.id, 'hex') AS");
-                // Exact, and whole microseconds since 2000, as the server keeps them.
-                for (instant, name) in
-                    [("s.expires_at", "expires_at"), ("s.ends_at", "ends_at"), ("statement_timestamp()", "now")]
-                {
-                    let since = format!("(extract(epoch FROM {instant}) * 1000000)::bigint AS {name}");
-                    text = text.replace(&format!("{instant} AS {name}"), &since);
+                // Whole microseconds from now, never rounded up.
+                for column in ["expires_at", "ends_at"] {
+                    let left = format!("extract(epoch FROM s.{column} - statement_timestamp()) * 1000000");
+                    text =
+                        text.replace(&format!("s.{column} AS {column}"), &format!("floor({left})::bigint AS {column}"));
                 }
+                text = text.replace("statement_timestamp() AS now", "0::bigint AS now");
             }
             Statement::new(&text)
         };

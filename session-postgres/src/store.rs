@@ -277,7 +277,10 @@ impl Type<Postgres> for Instant {
 
 impl Decode<'_, Postgres> for Instant {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
-        Ok(Self(i64::from_be_bytes(value.as_bytes()?.try_into()?)))
+        match i64::from_be_bytes(value.as_bytes()?.try_into()?) {
+            i64::MIN | i64::MAX => Err("the instant is infinite".into()),
+            at => Ok(Self(at)),
+        }
     }
 }
 

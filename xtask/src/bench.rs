@@ -108,8 +108,6 @@ const SIZES: &[Ratio] = &[
     in_turn("sqlite: purge 10 expired, among 100000 live / 1000", "sqlite/purge of few among 100000 to 1000"),
     in_turn("sqlite: purge, for each of 100000 expired / of 1000", "sqlite/purge of 100000 to 1000"),
     in_turn("mongo: list an owner's 5, among 100000 / 1000", "mongo/list among 100000 to 1000"),
-    in_turn("mongo: purge 10 expired, among 100000 live / 1000", "mongo/purge of few among 100000 to 1000"),
-    in_turn("mongo: purge, for each of 100000 expired / of 1000", "mongo/purge of 100000 to 1000"),
 ];
 
 pub(crate) fn run(criterion: &[&str]) -> Result<(), String> {

@@ -1,7 +1,5 @@
 //! MongoDB, a server of its own, or the stand-in for it.
 
-use std::time::Duration;
-
 use mongodb::{
     Client, Collection, Database,
     bson::{Binary, DateTime, Document, doc, spec::BinarySubtype},
@@ -31,6 +29,9 @@ pub(crate) struct MongoTable {
 impl Backend for Mongo {
     const NAME: &'static str = "mongo";
 
+    /// The server sweeps by itself. The store's purge is for who cannot wait, and reads the whole collection.
+    const PURGES: bool = false;
+
     type Table = MongoTable;
 
     async fn start(_: Disk) -> Self {
@@ -41,9 +42,7 @@ impl Backend for Mongo {
     }
 
     async fn table(&self, name: &str) -> MongoTable {
-        // A purge reads the whole collection.
-        let builder = MongoStore::builder().with_timeout(Duration::from_secs(30));
-        let store = builder.with_collection(name).unwrap().with_database(self.database.clone());
+        let store = MongoStore::builder().with_collection(name).unwrap().with_database(self.database.clone());
         store.migrate().await.unwrap();
         let options = CollectionOptions::builder()
             .read_concern(ReadConcern::local())
@@ -61,20 +60,19 @@ impl Table for MongoTable {
     }
 
     async fn fill(&self, sessions: u32, life: Life) {
-        let now = DateTime::now().timestamp_millis();
-        let hour = Life::Live.milliseconds();
-        let began_at = DateTime::from_millis(now + life.milliseconds() - hour);
+        assert_eq!(life, Life::Live, "there is no purge to measure");
+        let (now, hour) = (DateTime::now(), Life::Live.milliseconds());
         let session = |number: u32| {
             doc! {
                 "_id": id().to_string(),
                 "revision": binary(&[0; 8]),
                 "payload": binary(&[0; PAYLOAD]),
                 "owner": binary(format!("owner {}", number / 10).as_bytes()),
-                "touched_at": began_at,
+                "touched_at": now,
                 "idle_ms": hour,
-                "began_at": began_at,
+                "began_at": now,
                 "life_ms": hour,
-                "sweep_at": DateTime::from_millis(now + hour),
+                "sweep_at": DateTime::from_millis(now.timestamp_millis() + 2 * hour),
             }
         };
         let numbers: Vec<_> = (0..sessions).collect();

@@ -15,7 +15,7 @@ pub(crate) trait Backend {
     /// What its benchmarks are called.
     const NAME: &'static str;
 
-    /// Whether the store has expired sessions to purge.
+    /// Whether expired sessions are there until the store purges them.
     const PURGES: bool = true;
 
     type Table: Table;
