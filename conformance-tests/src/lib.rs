@@ -48,12 +48,14 @@
 //! 1. Begin with a type and the eight methods. Decide how the database takes one atomic step for one id: a lock, a
 //!    conditional statement, a script. Never read first and write then.
 //! 2. Let the database's clock decide. Turn the durations into instants there, keep them as whole milliseconds, and
-//!    compare `expiry > now` in every read and every write, whatever sweeps the rows later.
+//!    compare `expiry > now` in every read and every write, whatever sweeps the rows later. Cap a duration before you add
+//!    it to anything: it may be [`Duration::MAX`].
 //! 3. `create` writes where there is no row, or an expired one. Every other write names the expected revision in its
 //!    condition, and answers `false` where nothing matched. Nothing is retried.
 //! 4. `Keep` leaves expiry, end and owner alone; `Extend` moves the expiry, never past the end; `Restart` sets all three.
-//! 5. Mount it on the kit by one line, and make the tests pass one by one, in the order of [`cases`]: those that race
-//!    calls or drop them come late, and often fail for the reason of an earlier one.
+//! 5. Mount it on the kit by one line. Where several tests fail, mend them in the order of [`cases`], which is not that of
+//!    the alphabet: those that race calls or drop them come late, and often fail for the reason of an earlier one. The
+//!    example of [`Case`] is a loop that stops at the first.
 //!
 //! This is all of it, for a store that is one sorted map behind one lock: `tests/stranger.rs` of this crate, and its
 //! tests run.
@@ -118,7 +120,8 @@ pub trait Subject: Send + Sync + 'static {
 
     /// Opens the store with this prefix, table or collection, and makes what it needs there.
     ///
-    /// Two namespaces never meet. Each is opened once, is new in each run, and matches `[a-z_][a-z0-9_]{0,47}`.
+    /// Two namespaces never meet. Each is opened once, is new in each run, and matches `[a-z_][a-z0-9_]{0,47}`. Nothing
+    /// closes or removes one: a temporary folder or database is kept in the `Subject`, which is dropped after each case.
     async fn open(&self, namespace: &str) -> Self::Store;
 
     /// Lets time pass for all stores that were opened: by waiting, or by moving their clock. At least so much; the cases

@@ -37,6 +37,7 @@ impl MapStore {
 }
 
 fn milliseconds(time: Duration) -> u64 {
+    // At most 279 years, so that adding them to now does not overflow.
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(1 << 43)
 }
 

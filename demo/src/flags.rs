@@ -19,6 +19,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Users and the signing key are kept in ./demo-data, whichever store holds the sessions: two of these started in one
 /// folder are two nodes of one site. The key is made at the first start, or taken from SESSION_KEY (32 bytes or more,
 /// base64url).
+///
+/// What a page does, a command line does too: POST /register, /login (user=…&password=…) and /logout, GET /api/me,
+/// /api/data and /api/sessions, POST /api/counter.
 #[derive(Debug, Parser)]
 pub(crate) struct Flags {
     /// Where to listen

@@ -37,8 +37,8 @@ use crate::{
     users::Users,
 };
 
-/// How often expired sessions are deleted, and how many at once.
-const PURGE: (Duration, u32) = (Duration::from_secs(60), 1000);
+/// How often expired sessions are deleted.
+const PURGE: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -69,13 +69,14 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     };
     let app = site::router(&site, manager.clone());
 
-    let purging = tokio::spawn(purge(manager));
-    let listener = TcpListener::bind(flags.addr).await?;
+    let purging = manager.purge_every(PURGE);
+    let listener = TcpListener::bind(flags.addr).await;
+    let listener = listener.map_err(|error| format!("{} of --addr cannot be listened on: {error}", flags.addr))?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(told_to_stop())
         .await?;
-    purging.abort();
+    purging.stop().await;
     Ok(())
 }
 
@@ -104,18 +105,6 @@ async fn open_store(flag: &StoreFlag) -> Result<Arc<dyn Store>, Box<dyn Error>> 
         }
         StoreFlag::Redis(url) => Arc::new(RedisStore::connect(url).await?),
     })
-}
-
-/// Deletes what has expired, now and then. A store that fails is asked again the next time.
-async fn purge(manager: SessionManager) {
-    let (period, limit) = PURGE;
-    loop {
-        tokio::time::sleep(period).await;
-        if let Err(error) = manager.purge(limit).await {
-            let error: &dyn Error = &error;
-            tracing::warn!(error, "expired sessions were not deleted");
-        }
-    }
 }
 
 async fn told_to_stop() {

@@ -20,7 +20,8 @@ use crate::{
 /// One request with its response. Cloning it is cheap and gives the same exchange.
 ///
 /// An adapter opens it, hands it to the handler, commits it before the response head leaves, and adds its headers to the
-/// response, whatever the commit answered.
+/// response, whatever the commit answered. A handler's error that becomes a response is committed like any other answer;
+/// only where no response follows is nothing committed.
 ///
 /// # Examples
 ///
@@ -150,7 +151,9 @@ impl Exchange {
 
     /// The headers for the response: to be asked for after the commit, whatever it answered.
     ///
-    /// At most one `Set-Cookie`; with one, `Cache-Control: no-store`; if the session was read, `Vary: Cookie`.
+    /// At most one `Set-Cookie`; with one, `Cache-Control: no-store`; if the session was read, `Vary: Cookie`. Where a
+    /// framework has a type of its own for headers: `Cache-Control` takes the place of the handler's, `Set-Cookie` and
+    /// `Vary` are added to what is there.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();

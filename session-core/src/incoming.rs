@@ -77,12 +77,12 @@ impl Incoming {
         self
     }
 
-    /// The values of `X-Forwarded-For` and `X-Forwarded-Proto`. They are believed only if the peer is a proxy that the
-    /// manager trusts.
+    /// The values of `X-Forwarded-For` and `X-Forwarded-Proto`: `""` for one that is not there, several lines of one joined
+    /// by a comma. They are believed only if the peer is a proxy that the manager trusts.
     #[must_use]
     pub fn with_forwarded(mut self, forwarded_for: &str, proto: &str) -> Self {
         self.forwarded_for = vec![forwarded_for.to_owned()];
-        self.forwarded_proto = Some(proto.to_owned());
+        self.forwarded_proto = (!proto.is_empty()).then(|| proto.to_owned());
         self
     }
 

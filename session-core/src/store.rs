@@ -27,6 +27,8 @@ use crate::{Owner, Randomness, SessionId};
 /// - The owner changes only with [`Expiry::Restart`].
 /// - A method sends its write once. Neither the store nor its driver repeats it, unless the server itself recognises
 ///   the repetition or says that nothing was applied (a deadlock's victim, a serialization failure).
+/// - Durations run from nothing to [`Duration::MAX`]. Nothing leaves no time: the write succeeds, and the session is over.
+///   What is longer than 400 days may be cut to that, and must not overflow.
 /// - Payloads are binary safe, from 0 bytes to 1 MiB. Two ids or owners that differ in one bit differ.
 ///
 /// # Cancellation
@@ -35,7 +37,35 @@ use crate::{Owner, Randomness, SessionId};
 ///
 /// # Examples
 ///
-/// `session-memory` is the file to copy, and `session-conformance` proves the copy.
+/// A store is written with plain `async fn`s under [`#[async_trait]`](crate::async_trait); without the attribute the
+/// compiler refuses each method with E0195.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
+///
+/// #[derive(Debug)]
+/// struct Mine;
+///
+/// #[async_trait]
+/// impl Store for Mine {
+///     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+///         # let _ = id;
+///         todo!("the live session, never an expired one")
+///     }
+///     // … and seven more
+///     # async fn create(&self, _: &SessionId, _: Entry<'_>, _: Duration, _: Duration) -> Result<(), StoreError> { todo!() }
+///     # async fn replace(&self, _: &SessionId, _: Revision, _: Entry<'_>, _: Expiry) -> Result<bool, StoreError> { todo!() }
+///     # async fn touch(&self, _: &SessionId, _: Revision, _: Duration) -> Result<bool, StoreError> { todo!() }
+///     # async fn delete(&self, _: &SessionId, _: Revision) -> Result<bool, StoreError> { todo!() }
+///     # async fn list(&self, _: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> { todo!() }
+///     # async fn revoke(&self, _: &Owner, _: Option<&SessionId>) -> Result<u64, StoreError> { todo!() }
+///     # async fn purge(&self, _: u32) -> Result<u64, StoreError> { todo!() }
+/// }
+/// ```
+///
+/// A whole one in one file is `tests/stranger.rs` of `session-conformance`, the kit that proves yours.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Makes the session, unless a live one has this id.

@@ -278,6 +278,8 @@ async fn forwarded_headers_are_believed_from_trusted_proxies_only() {
         (request("::ffff:10.0.0.1", "192.0.2.7", "https"), "192.0.2.7", false),
         (request("10.0.0.1", "nonsense", "https"), "10.0.0.1", false),
         (request("10.0.0.9", "192.0.2.7", "http"), "10.0.0.9", false),
+        // A proxy that says nothing of it.
+        (request("10.0.0.1", "192.0.2.7", ""), "192.0.2.7", false),
     ] {
         assert_eq!(believed(&trusted, incoming).await, (Some(address(client)), is_insecure));
     }

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! [`MemoryStore`] is the only type to know; [`CapacityReached`] is what it says when it is full. It is also the
-//! reference: a new store begins as a copy of this file. It does **not** write to disk, and two processes never share
+//! reference for how a store behaves. It does **not** write to disk, and two processes never share
 //! one.
 //!
 //! # Testing your application
