@@ -62,20 +62,6 @@ if ARGV[3] then redis.call('PEXPIREAT',KEYS[1],math.min(now+ARGV[3],e)) end
 return 1"
 );
 
-/// Expected revision, frame, expires in, which is not 0: the replacement that is made most. The same outcomes.
-///
-/// It writes once, and the server works out the instant of the expiry: for a small session half of the time goes into
-/// calls, not into joining strings.
-const EXTEND: &str = "local h=redis.call('GETRANGE',KEYS[1],0,279)
-if h=='' then return 0 end
-if #h<25 or #h<25+h:byte(25) then return -1 end
-if h:sub(1,8)~=ARGV[1] then return 0 end
-local f=ARGV[2]
-redis.call('SET',KEYS[1],f:sub(1,8)..h:sub(9,25+h:byte(25))..f:sub(26+f:byte(25)),'PX',ARGV[3])
-local e=struct.unpack('>I8',h,9)
-if redis.call('PEXPIRETIME',KEYS[1])>e then redis.call('PEXPIREAT',KEYS[1],e) end
-return 1";
-
 /// Expected revision, expires in. 1: moved; 0: not live, or of another revision; -1: no frame of ours.
 const TOUCH: &str = timed!(
     "local h=redis.call('GETRANGE',KEYS[1],0,24)
@@ -121,7 +107,6 @@ pub(crate) struct Scripts {
     pub(crate) index: Lua,
     pub(crate) create: Lua,
     pub(crate) replace: Lua,
-    pub(crate) extend: Lua,
     pub(crate) touch: Lua,
     pub(crate) delete: Lua,
 }
@@ -132,7 +117,6 @@ impl Scripts {
             index: Lua::new(INDEX),
             create: Lua::new(CREATE),
             replace: Lua::new(REPLACE),
-            extend: Lua::new(EXTEND),
             touch: Lua::new(TOUCH),
             delete: Lua::new(DELETE),
         }

@@ -18,9 +18,6 @@ use crate::{
 /// write of the index and the session's, may need.
 const BEYOND_THE_END: Duration = Duration::from_secs(3600);
 
-/// Frames that are shorter are joined by the server from what is new and what stays; longer ones are too slow to join.
-const SHORT: usize = 2048;
-
 /// So many of an owner's sessions are read, or deleted, at once.
 const AT_ONCE: usize = 128;
 
@@ -185,11 +182,6 @@ impl Store for RedisStore {
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
         let frame = Frame::encode(entry);
-        let scripts = &self.0.scripts;
-        let script = match expiry {
-            Expiry::Extend(expires_in) if milliseconds(expires_in) > 0 && frame.len() < SHORT => &scripts.extend,
-            _ => &scripts.replace,
-        };
         let times = match expiry {
             Expiry::Keep => vec![],
             Expiry::Extend(expires_in) => vec![text(expires_in)],
@@ -197,7 +189,7 @@ impl Store for RedisStore {
         };
         let mut arguments: Vec<&[u8]> = vec![expected.as_bytes(), &frame];
         arguments.extend(times.iter().map(Vec::as_slice));
-        let replace = Call { script, key: &self.session_key(id), arguments: &arguments };
+        let replace = Call { script: &self.0.scripts.replace, key: &self.session_key(id), arguments: &arguments };
         let answer = match expiry {
             Expiry::Restart { ends_in, .. } => self.indexed_write(id, entry, ends_in, replace).await?,
             Expiry::Keep | Expiry::Extend(_) => self.0.connection.run(replace).await?,
