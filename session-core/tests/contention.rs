@@ -1,0 +1,120 @@
+//! Many writers of one session: each change arrives, and nobody waits for ever.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use session_core::{Error, EventKind, Key, Keyring, Outcome, Policy, SessionManager, Store};
+use support::*;
+use tokio::time::Instant;
+
+/// So many races one request loses in a row, where others write without a pause on a fast store.
+const LOST: usize = 200;
+
+/// Before each of the next calls of this kind, so many of them, another node writes for the same browser.
+fn beat(site: &Site, browser: &Browser, call: Call, times: usize) {
+    let keys = Keyring::new(Key::from_bytes(&[7; 32]).unwrap());
+    // It rotates nothing, so that it does not do what the request has to do.
+    let policy = Policy::builder().rotation(HOUR).build().unwrap();
+    let manager = SessionManager::new(site.lab.memory.clone(), keys).with_policy(policy);
+    let other = Browser { manager, cookie: browser.cookie.clone() };
+    for _ in 0..times {
+        let other = other.clone();
+        site.lab.before_next(call, move || {
+            let other = other.clone();
+            async move {
+                let (exchange, session) = other.start().await;
+                session.skip_touch();
+                add_one(&session);
+                exchange.commit().await.unwrap();
+            }
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_loses_its_race_hundreds_of_times_is_saved() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    beat(&site, &browser, Call::Replace, LOST);
+    let (exchange, session) = browser.start().await;
+    add_one(&session);
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+    site.lab.assert_all_met();
+    assert_eq!(browser.get::<usize>("n").await, Some(LOST + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_and_the_end_of_a_device_win_against_hundreds_of_writes() {
+    for ends_elsewhere in [false, true] {
+        let site = Site::new();
+        let browser = site.logged_in(USER).await;
+        let (_exchange, session) = browser.start().await;
+        let id = session.id().unwrap();
+        beat(&site, &browser, Call::Delete, LOST);
+        if ends_elsewhere {
+            assert!(site.manager.end(&user(), &id).await.unwrap());
+        } else {
+            session.logout().await.unwrap();
+        }
+        site.lab.assert_all_met();
+        assert_eq!(site.lab.memory.load(&id).await.unwrap(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_always_loses_is_an_error_and_nothing_of_it_is_saved() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    beat(&site, &browser, Call::Replace, 10 * LOST);
+    let (exchange, session) = browser.start().await;
+    session.insert("mine", &1).unwrap();
+    let begun = Instant::now();
+    assert!(matches!(exchange.commit().await, Err(Error::Contended)));
+    assert!(begun.elapsed() < 10 * SECOND, "gave up after {:?}", begun.elapsed());
+    assert!(!sets_cookie(&exchange));
+    let stored = site.lab.memory.load(&session.id().unwrap()).await.unwrap().unwrap();
+    assert!(!stored.payload.windows(4).any(|key| key == b"mine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_merged_while_others_never_stop_writing() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let mut other = browser.clone();
+    let writing = tokio::spawn(async move {
+        loop {
+            other
+                .visit(async |session| {
+                    add_one(session);
+                })
+                .await;
+            tokio::time::sleep(SECOND / 10_000).await;
+        }
+    });
+    for _ in 0..20 {
+        let (exchange, session) = browser.start().await;
+        session.update("mine", |n: &mut i64| *n += 1).unwrap();
+        tokio::time::sleep(SECOND / 1000).await;
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+    }
+    writing.abort();
+    assert_eq!(browser.get::<i64>("mine").await, Some(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_touch_or_a_successor_that_always_loses_does_not_hold_up_a_request_that_only_reads() {
+    for (call, is_meant) in [
+        (Call::Touch, (|kind| matches!(kind, EventKind::TouchFailed(Error::Contended))) as fn(&EventKind) -> bool),
+        (Call::Replace, |kind| matches!(kind, EventKind::SuccessorFailed(Error::Contended))),
+    ] {
+        let site = Site::new();
+        let browser = site.logged_in(USER).await;
+        site.lab.advance(if call == Call::Touch { 10 * MINUTE } else { 16 * MINUTE });
+        beat(&site, &browser, call, LOST);
+        let begun = Instant::now();
+        let (exchange, _) = browser.start().await;
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged, "nothing was lost");
+        assert!(begun.elapsed() < SECOND / 4, "waited {:?} for a {call:?}", begun.elapsed());
+        assert_eq!(site.events.count(is_meant), 1);
+    }
+}
