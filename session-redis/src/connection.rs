@@ -45,16 +45,8 @@ pub(crate) struct Call<'a> {
 /// What is at some keys, and the server's clock after that, in milliseconds since 1970.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    pub(crate) rows: Vec<Row>,
+    pub(crate) values: Vec<Value>,
     pub(crate) now: u64,
-}
-
-/// What is at a key.
-#[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) value: Value,
-    /// As `PEXPIRETIME` tells it: negative if there is none.
-    pub(crate) expires_at: i64,
 }
 
 impl Connection {
@@ -90,10 +82,10 @@ impl Connection {
 
     /// Reads what is at these keys, in their order.
     pub(crate) async fn fetch(&self, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
-        let count = 2 * keys.len() + 1;
+        let count = keys.len() + 1;
         let mut pipeline = Pipeline::with_capacity(count);
         for key in keys {
-            pipeline.cmd("GET").arg(key).cmd("PEXPIRETIME").arg(key);
+            pipeline.cmd("GET").arg(key);
         }
         let pipeline = pipeline.cmd("TIME");
         let mut answers = match &self.server {
@@ -110,12 +102,7 @@ impl Connection {
             Server::Cluster(cluster) => return self.fetch_each(cluster, keys).await,
         };
         let now = instant(answers.pop())?;
-        let mut answers = answers.into_iter();
-        let mut rows = Vec::with_capacity(keys.len());
-        while let (Some(value), Some(expires_at)) = (answers.next(), answers.next()) {
-            rows.push(row(value, expires_at)?);
-        }
-        if rows.len() == keys.len() { Ok(Reading { rows, now }) } else { Err(foreign_answer()) }
+        if answers.len() == keys.len() { Ok(Reading { values: answers, now }) } else { Err(foreign_answer()) }
     }
 
     #[cfg(feature = "cluster")]
@@ -123,12 +110,12 @@ impl Connection {
         let parts = keys.iter().map(async |key| {
             let parts = self.reading(|| self.evaluate(Call { script: &cluster.load, key, arguments: &[] })).await?;
             let Value::Array(parts) = parts else { return Err(foreign_answer()) };
-            let [value, expires_at, time] = parts.try_into().map_err(|_| foreign_answer())?;
-            Ok((row(value, expires_at)?, instant(Some(time))?))
+            let [value, time] = parts.try_into().map_err(|_| foreign_answer())?;
+            Ok((value, instant(Some(time))?))
         });
         let parts = try_join_all(parts).await?;
         let now = parts.iter().map(|(_, now)| *now).max().unwrap_or_default();
-        Ok(Reading { rows: parts.into_iter().map(|(row, _)| row).collect(), now })
+        Ok(Reading { values: parts.into_iter().map(|(value, _)| value).collect(), now })
     }
 
     async fn evaluate(&self, call: Call<'_>) -> RedisResult<Value> {
@@ -180,14 +167,6 @@ impl Call<'_> {
 #[cfg(feature = "sentinel")]
 async fn query(master: Master, command: Cmd) -> RedisResult<Value> {
     master.query(&command).await
-}
-
-fn row(value: Value, expires_at: Value) -> Result<Row, StoreError> {
-    let value = value.extract_error().map_err(from_driver)?;
-    match expires_at.extract_error().map_err(from_driver)? {
-        Value::Int(expires_at) => Ok(Row { value, expires_at }),
-        _ => Err(foreign_answer()),
-    }
 }
 
 /// The answer to `TIME`: seconds and microseconds.

@@ -1,7 +1,8 @@
-//! A session as a string: `revision(8) ‖ end(8) ‖ bound(8) ‖ length of the owner(1) ‖ owner ‖ payload`.
+//! A session as a string: `revision(8) ‖ expiry(8) ‖ end(8) ‖ bound(8) ‖ length of the owner(1) ‖ owner ‖ payload`.
 //!
-//! The end is in milliseconds since 1970, on the server's clock. The bound is the revision of the write that bound the
-//! session to its owner. Both are filled in by the server. The expiry is the key's own.
+//! Expiry and end are in milliseconds since 1970, on the server's clock. The bound is the revision of the write that bound
+//! the session to its owner. All three are filled in by the server. The expiry is the key's, too: so that the server takes
+//! the key away, while a load needs no second command whose answer may be of a later state.
 
 use std::time::Duration;
 
@@ -11,13 +12,14 @@ use session_core::{Entry, Owner, Revision, StoreError};
 use crate::error::foreign_value;
 
 /// What is in front of the owner.
-const FIXED: usize = 25;
+const FIXED: usize = 33;
 
 /// A session as the server holds it.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) revision: Revision,
-    /// In milliseconds since 1970.
+    /// In milliseconds since 1970, as the end is.
+    pub(crate) expires_at: u64,
     pub(crate) ends_at: u64,
     pub(crate) owner: Bytes,
     pub(crate) payload: Bytes,
@@ -29,7 +31,7 @@ impl Frame {
         let owner = entry.owner.map_or(&[][..], Owner::as_bytes);
         let mut frame = Vec::with_capacity(FIXED + owner.len() + entry.payload.len());
         frame.extend(entry.revision.as_bytes());
-        frame.extend([0; 8]);
+        frame.extend([0; 16]);
         frame.extend(entry.revision.as_bytes());
         // An owner is never longer, and never empty.
         frame.push(u8::try_from(owner.len()).unwrap_or(u8::MAX));
@@ -42,6 +44,7 @@ impl Frame {
         let too_short = || foreign_value("a value is shorter than a session");
         let value = Bytes::from(value);
         let (revision, rest) = value.split_first_chunk::<8>().ok_or_else(too_short)?;
+        let (expires_at, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (ends_at, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (_bound, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (&length, rest) = rest.split_first().ok_or_else(too_short)?;
@@ -51,6 +54,7 @@ impl Frame {
         }
         Ok(Self {
             revision: Revision::from_bytes(*revision),
+            expires_at: u64::from_be_bytes(*expires_at),
             ends_at: u64::from_be_bytes(*ends_at),
             owner: value.slice(FIXED..payload),
             payload: value.slice(payload..),
@@ -75,7 +79,7 @@ mod tests {
             let entry = Entry::new(Revision::from_bytes([1; 8]), b"\0payload").with_owner(owner);
             let frame = Frame::decode(Frame::encode(entry)).unwrap();
             assert_eq!(frame.revision, entry.revision);
-            assert_eq!(frame.ends_at, 0);
+            assert_eq!((frame.expires_at, frame.ends_at), (0, 0));
             assert_eq!(&frame.owner[..], owner.map_or(&[][..], Owner::as_bytes));
             assert_eq!(&frame.payload[..], entry.payload);
         }

@@ -28,8 +28,9 @@ return 1"
 const CREATE: &str = timed!(
     "if not redis.call('SET',KEYS[1],ARGV[1],'NX') then return 0 end
 local e=now+ARGV[3]
-redis.call('SETRANGE',KEYS[1],8,struct.pack('>I8',e))
-redis.call('PEXPIREAT',KEYS[1],math.min(now+ARGV[2],e))
+local x=math.min(now+ARGV[2],e)
+redis.call('SETRANGE',KEYS[1],8,struct.pack('>I8I8',x,e))
+redis.call('PEXPIREAT',KEYS[1],x)
 return 1"
 );
 
@@ -37,56 +38,67 @@ return 1"
 /// live, or of another revision; -1: no frame of ours.
 ///
 /// Without a new end the owner stays, too. It is the same in almost every write, so the frame that came is written as it
-/// is, and only its end and bound are filled in: strings are slow to join here.
+/// is, and only what is the server's to know is filled in: strings are slow to join here.
 const REPLACE: &str = timed!(
-    "local h=redis.call('GETRANGE',KEYS[1],0,279)
+    "local h=redis.call('GETRANGE',KEYS[1],0,287)
 if h=='' then return 0 end
-if #h<25 or #h<25+h:byte(25) then return -1 end
+if #h<33 or #h<33+h:byte(33) then return -1 end
 if h:sub(1,8)~=ARGV[1] then return 0 end
-local f,e,b=ARGV[2],struct.unpack('>I8',h,9),h:sub(17,24)
+local x,e=struct.unpack('>I8I8',h,9)
+if x<=now then return 0 end
+local f,b=ARGV[2],h:sub(25,32)
 if ARGV[4] then
   e=now+ARGV[4]
   b=f:sub(1,8)
 else
-  local owner=h:sub(25,25+h:byte(25))
-  local n=f:byte(25)
-  if f:sub(25,25+n)~=owner then f=f:sub(1,24)..owner..f:sub(26+n) end
+  local owner=h:sub(33,33+h:byte(33))
+  local n=f:byte(33)
+  if f:sub(33,33+n)~=owner then f=f:sub(1,32)..owner..f:sub(34+n) end
 end
 if ARGV[3] then
+  x=math.min(now+ARGV[3],e)
   redis.call('SET',KEYS[1],f)
 else
   redis.call('SET',KEYS[1],f,'KEEPTTL')
 end
-redis.call('SETRANGE',KEYS[1],8,struct.pack('>I8',e)..b)
-if ARGV[3] then redis.call('PEXPIREAT',KEYS[1],math.min(now+ARGV[3],e)) end
+redis.call('SETRANGE',KEYS[1],8,struct.pack('>I8I8',x,e)..b)
+if ARGV[3] then redis.call('PEXPIREAT',KEYS[1],x) end
 return 1"
 );
 
 /// Expected revision, expires in. 1: moved; 0: not live, or of another revision; -1: no frame of ours.
+///
+/// In this order of the writes, since a full server refuses a `SETRANGE` unless something was written before it.
 const TOUCH: &str = timed!(
-    "local h=redis.call('GETRANGE',KEYS[1],0,24)
+    "local h=redis.call('GETRANGE',KEYS[1],0,32)
 if h=='' then return 0 end
-if #h<25 then return -1 end
+if #h<33 then return -1 end
 if h:sub(1,8)~=ARGV[1] then return 0 end
-local e=struct.unpack('>I8',h,9)
-redis.call('PEXPIREAT',KEYS[1],math.min(now+ARGV[2],e))
+local x,e=struct.unpack('>I8I8',h,9)
+if x<=now then return 0 end
+x=math.min(now+ARGV[2],e)
+redis.call('PEXPIREAT',KEYS[1],x)
+if x>now then redis.call('SETRANGE',KEYS[1],8,struct.pack('>I8',x)) end
 return 1"
 );
 
 /// Expected revision or nothing, owner or nothing. The bound and the owner of what was deleted; 0: not live, or another's;
 /// -1: no frame of ours.
-const DELETE: &str = "local h=redis.call('GETRANGE',KEYS[1],0,279)
+const DELETE: &str = timed!(
+    "local h=redis.call('GETRANGE',KEYS[1],0,287)
 if h=='' then return 0 end
-if #h<25 or #h<25+h:byte(25) then return -1 end
+if #h<33 or #h<33+h:byte(33) then return -1 end
 if ARGV[1]~='' and h:sub(1,8)~=ARGV[1] then return 0 end
-local o=h:sub(26,25+h:byte(25))
+local o=h:sub(34,33+h:byte(33))
 if ARGV[2]~='' and o~=ARGV[2] then return 0 end
+if struct.unpack('>I8',h,9)<=now then return 0 end
 redis.call('DEL',KEYS[1])
-return h:sub(17,24)..o";
+return h:sub(25,32)..o"
+);
 
 /// For a cluster, which a plain pipeline loses its way in while slots are moved.
 #[cfg(feature = "cluster")]
-pub(crate) const LOAD: &str = "return {redis.call('GET',KEYS[1]),redis.call('PEXPIRETIME',KEYS[1]),redis.call('TIME')}";
+pub(crate) const LOAD: &str = "return {redis.call('GET',KEYS[1]),redis.call('TIME')}";
 
 /// A script by its hash, and as it is sent to a server that does not know it.
 #[derive(Debug)]

@@ -2,14 +2,15 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use redis::{Value, aio::ConnectionManager};
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
 
 use crate::{
     Builder,
-    connection::{Call, Connection, Row},
-    error::{foreign_answer, foreign_value},
+    connection::{Call, Connection},
+    error::{foreign_answer, foreign_value, from_driver},
     frame::{Frame, milliseconds},
     script::Scripts,
 };
@@ -170,8 +171,8 @@ impl Store for RedisStore {
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
         let mut reading = self.0.connection.fetch(&[self.session_key(id)]).await?;
-        let row = reading.rows.pop().ok_or_else(foreign_answer)?;
-        Ok(live(row, reading.now)?.map(|(_, loaded)| loaded))
+        let value = reading.values.pop().ok_or_else(foreign_answer)?;
+        Ok(live(value, reading.now)?.map(|(_, loaded)| loaded))
     }
 
     async fn replace(
@@ -211,16 +212,16 @@ impl Store for RedisStore {
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
         let ids = self.indexed(owner).await?;
-        let (mut rows, mut now) = (Vec::with_capacity(ids.len()), 0);
+        let (mut values, mut now) = (Vec::with_capacity(ids.len()), 0);
         for ids in ids.chunks(AT_ONCE) {
             let keys: Vec<_> = ids.iter().map(|id| self.session_key(id)).collect();
             let reading = self.0.connection.fetch(&keys).await?;
-            rows.extend(ids.iter().copied().zip(reading.rows));
+            values.extend(ids.iter().copied().zip(reading.values));
             now = now.max(reading.now);
         }
-        let mut sessions = Vec::with_capacity(rows.len());
-        for (id, row) in rows {
-            let session = live(row, now)?.filter(|(of, _)| of == owner.as_bytes());
+        let mut sessions = Vec::with_capacity(values.len());
+        for (id, value) in values {
+            let session = live(value, now)?.filter(|(of, _)| of == owner.as_bytes());
             sessions.extend(session.map(|(_, loaded)| (id, loaded)));
         }
         Ok(sessions)
@@ -261,22 +262,21 @@ fn member(id: &SessionId, bound: &[u8; 8]) -> [u8; 24] {
     member
 }
 
-/// The owner and what the row holds, if it is live at this instant.
-fn live(row: Row, now: u64) -> Result<Option<(bytes::Bytes, Loaded)>, StoreError> {
-    // It may have come or gone between the two commands that have read it.
-    let value = match (row.value, row.expires_at) {
-        (Value::Nil, _) | (_, -2) => return Ok(None),
-        (Value::BulkString(value), _) => value,
+/// The owner and what the value holds, if it is live at this instant.
+fn live(value: Value, now: u64) -> Result<Option<(Bytes, Loaded)>, StoreError> {
+    let value = match value.extract_error().map_err(from_driver)? {
+        Value::Nil => return Ok(None),
+        Value::BulkString(value) => value,
         _ => return Err(foreign_answer()),
     };
-    let Frame { revision, ends_at, owner, payload } = Frame::decode(value)?;
-    let expires_at = u64::try_from(row.expires_at).map_err(|_| foreign_value("a session that never expires"))?;
-    // A new lifetime may have begun between the two commands: the old end is then the earlier.
-    let expires_in = expires_at.min(ends_at).saturating_sub(now);
-    if expires_in == 0 {
+    let Frame { revision, expires_at, ends_at, owner, payload } = Frame::decode(value)?;
+    if expires_at > ends_at {
+        return Err(foreign_value("the expiry is past the end"));
+    }
+    if expires_at <= now {
         return Ok(None);
     }
-    let (expires_in, ends_in) = (Duration::from_millis(expires_in), Duration::from_millis(ends_at - now));
+    let (expires_in, ends_in) = (Duration::from_millis(expires_at - now), Duration::from_millis(ends_at - now));
     Ok(Some((owner, Loaded { revision, payload, expires_in, ends_in })))
 }
 

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use session_conformance::servers;
 use session_core::{Expiry, Owner, Store, StoreError};
 
@@ -18,7 +20,7 @@ async fn a_value_of_another_kind_or_too_short_is_corrupt_and_stays() {
     let server = servers::own_redis(&[]);
     let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
     let (key, owner) = (key(&ID), Owner::from(42));
-    let owner_cut_short = [&[1; 24][..], &[9], b"42"].concat();
+    let owner_cut_short = [&[1; 32][..], &[9], b"42"].concat();
     let owner_cut_short = String::from_utf8(owner_cut_short).unwrap();
     let foreign: [&[&str]; 5] = [
         &["RPUSH", &key, "one"],
@@ -53,13 +55,19 @@ async fn a_value_of_another_kind_or_too_short_is_corrupt_and_stays() {
 }
 
 #[tokio::test]
-async fn a_value_that_never_expires_is_corrupt() {
+async fn a_session_whose_key_was_told_not_to_expire_is_over_when_it_has_expired() {
     let server = servers::own_redis(&[]);
     let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
-    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let owner = Owner::from(42);
+    store.create(&ID, entry(OLD).with_owner(Some(&owner)), Duration::from_millis(200), HOUR).await.unwrap();
     ask::<()>(&mut admin, &["PERSIST", &key(&ID)]).await;
-    let answer = store.load(&ID).await;
-    assert!(is_corrupt(&answer), "{answer:?}");
+    while store.load(&ID).await.unwrap().is_some() {}
+    assert_eq!(store.list(&owner).await.unwrap(), []);
+    assert!(!store.touch(&ID, OLD, HOUR).await.unwrap());
+    assert!(!store.replace(&ID, OLD, entry(NEW), Expiry::Extend(HOUR)).await.unwrap());
+    assert!(!store.delete(&ID, OLD).await.unwrap());
+    assert_eq!(store.revoke(&owner, None).await.unwrap(), 0);
+    assert_eq!(store.load(&ID).await.unwrap(), None);
 }
 
 #[tokio::test]
