@@ -30,9 +30,10 @@ CREATE INDEX IF NOT EXISTS "sessions_sweep_at" ON "sessions" (sweep_at);
 pub(crate) const DEFAULT_TABLE: &str = "sessions";
 
 // The statements share some habits. `$1` is the nonce, and each answers at least one row that begins with it: also "not
-// done" and "not there" prove that they belong to this message. See `Statement` for the other half of the proof. A write locks its row first and then reads the clock,
-// in a step of its own: a clock that is read before the wait for a lock would let a write through that waited until after
-// the expiry. Durations are microseconds, and adding them is exact also where a day has 23 hours.
+// done" and "not there" prove that they belong to this message. See `Statement` for the other half of the proof. A write
+// locks its row first and then reads the clock, in a step of its own: a clock that is read before the wait for a lock would
+// let a write through that waited until after the expiry. Durations are microseconds, and adding them is exact also where
+// a day has 23 hours.
 
 /// What a write of one session begins with: the locked row `l`, and `n`, its id with the instant after the wait.
 macro_rules! locked {
