@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     Entry, Error, EventKind, Expiry, Outcome, Revision, SessionId,
-    merge::{MERGES, Settled, Write, pause, read},
+    merge::{Settled, Write, attempts, pause, read},
     moment::TimeLeft,
     record::{Data, Found, Header, Record, length},
     rotation,
@@ -85,7 +85,7 @@ impl Inner {
     /// Saves the changes, or touches the session if that is due; the caller holds the lock that puts the writes in order.
     pub(crate) async fn save_in_order(&self, occasion: Occasion) -> Result<Outcome, Error> {
         self.resolve().await?;
-        for attempt in 0..MERGES {
+        for attempt in attempts() {
             match self.next_step(occasion)? {
                 Step::Touch(_) | Step::Replace { is_changed: false, .. } if attempt >= RIDES => break,
                 Step::Done(outcome) => return Ok(outcome),

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Entry, Error, EventKind, Expiry, Owner, Revision, SessionId, Store, StoreError,
     incoming::Resource,
-    merge::{MERGES, pause},
+    merge::{attempts, pause},
     record::Unreadable,
     site::Site,
 };
@@ -55,7 +55,7 @@ pub(crate) async fn advance(
     let payload = encode(kept);
     let mut seen = seen.map(|epoch| epoch.revision);
     let mut failures = 0;
-    for attempt in 0..MERGES {
+    for attempt in attempts() {
         let entry = Entry::new(Revision::random()?, &payload);
         let moved = match seen {
             None => match store.create(&id, entry, LIFETIME, LIFETIME).await {

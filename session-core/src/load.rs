@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use crate::{
-    Error, EventKind, Expiry, Revision,
-    merge::{Write, pause, read},
+    Error, EventKind, Expiry, Revision, epoch,
+    merge::{Write, attempts, pause, read},
     record::Found,
     rotation::{self, Verdict},
     state::{Answer, Inner, Live, Lost, Standing},
     token::{SessionSecret, SessionToken},
 };
 
-/// How often a promotion or a theft's deletion that lost its race is judged again.
-const JUDGEMENTS: u32 = 16;
+/// How often a promotion is tried: the next request can do it, too.
+const PROMOTIONS: u32 = 16;
 
 /// How often one of them is sent after an error.
 const SENDINGS: u32 = 3;
@@ -25,7 +25,8 @@ impl Inner {
         let mut failures = 0;
         let mut alarm = Alarm { exchange: self, stolen: None };
         let mut promotion: Option<Revision> = None;
-        for attempt in 0..JUDGEMENTS {
+        let mut in_two_hands = None;
+        for attempt in attempts() {
             let Some(found) = read(store, &token.id).await? else {
                 // If a deletion's answer was lost, it was ours.
                 match alarm.stolen {
@@ -35,7 +36,8 @@ impl Inner {
                 return Ok(());
             };
             let verdict = rotation::judge(found.header(), token, found.age_when_asked(), self.site().policy.grace);
-            if verdict != Verdict::Theft {
+            in_two_hands = (verdict == Verdict::Theft).then(|| found.clone());
+            if in_two_hands.is_none() {
                 alarm.stolen = None;
             }
             let attempted = match verdict {
@@ -52,6 +54,11 @@ impl Inner {
                 }
                 Verdict::Late => {
                     self.bar(Lost::Superseded, Answer::Nothing);
+                    return Ok(());
+                }
+                // Others write without a pause. The session is this client's, and the old token is good a little longer.
+                Verdict::Pending if attempt >= PROMOTIONS => {
+                    self.take_up(found, token.secret.clone());
                     return Ok(());
                 }
                 Verdict::Pending => {
@@ -91,7 +98,13 @@ impl Inner {
             }
             pause(attempt).await;
         }
-        Err(Error::Contended)
+        let Some(found) = in_two_hands else { return Err(Error::Contended) };
+        let Some(owner) = found.header().owner.clone() else { return Err(Error::Contended) };
+        // Somebody writes without a pause, so that no deletion of just one revision comes in time. This asks for none.
+        alarm.stolen = Some(found);
+        epoch::revoke(self.site(), &self.resource, &owner, None).await?;
+        self.bar(Lost::Gone, Answer::Removal);
+        Ok(())
     }
 
     fn tell_stale(&self, token: &SessionToken) {

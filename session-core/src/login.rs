@@ -6,7 +6,7 @@ use crate::{
     EndReason, Error, EventKind, Expiry, Owner, Session,
     admission::Began,
     commit::Occasion,
-    merge::{MERGES, Settled, Write, pause, read},
+    merge::{Settled, Write, attempts, pause, read},
     record::{Data, Found, Header, Record, millis},
     state::{Answer, Inner, Live, Lost, Standing},
 };
@@ -124,7 +124,7 @@ impl Inner {
     async fn login(&self, login: Login) -> Result<(), Error> {
         let _in_order = self.writing.lock().await;
         self.before_new_token().await?;
-        for attempt in 0..MERGES {
+        for attempt in attempts() {
             let (standing, pending, version) = self.snapshot();
             let live = match standing {
                 Standing::Lost(lost) => return Err(lost.into()),
@@ -215,16 +215,27 @@ impl Inner {
             self.state().noted = began.noted;
             return self.end_login(found, EndReason::LoginExpired).await;
         }
-        let header = Header { login_note: None, ..found.header().clone() };
-        let record = Record { header, data: found.record.data.clone() };
-        Write::new(found, record, Expiry::Keep)?.send(&*self.site().store).await?;
+        let store = &*self.site().store;
+        let (generation, mut found) = (found.header().generation, found.clone());
+        for attempt in attempts() {
+            let header = Header { login_note: None, ..found.header().clone() };
+            let record = Record { header, data: found.record.data.clone() };
+            if Write::new(&found, record, Expiry::Keep)?.send(store).await?.is_some() {
+                break;
+            }
+            pause(attempt).await;
+            found = match read(store, &found.id).await? {
+                Some(found) if found.header().generation == generation => found,
+                _ => break,
+            };
+        }
         Ok(())
     }
 
     async fn begin_login(&self) -> Result<(), Error> {
         let _in_order = self.writing.lock().await;
         self.resolve().await?;
-        for attempt in 0..MERGES {
+        for attempt in attempts() {
             let (standing, pending, version) = self.snapshot();
             let live = match standing {
                 Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
@@ -263,7 +274,7 @@ impl Inner {
     async fn renew(&self) -> Result<(), Error> {
         let _in_order = self.writing.lock().await;
         self.before_new_token().await?;
-        for attempt in 0..MERGES {
+        for attempt in attempts() {
             let (standing, pending, version) = self.snapshot();
             let live = match standing {
                 Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
@@ -317,7 +328,7 @@ impl Inner {
         let store = &*self.site().store;
         let mut revision = loaded.revision;
         let mut failures = 0;
-        for attempt in 0..MERGES {
+        for attempt in attempts() {
             match store.delete(&loaded.id, revision).await {
                 Ok(true) => return Ok(Deleted::ByUs),
                 Ok(false) => {}

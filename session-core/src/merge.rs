@@ -240,9 +240,21 @@ pub(crate) async fn read(store: &dyn Store, id: &SessionId) -> Result<Option<Arc
     Ok(Some(Arc::new(Found::decode(*id, loaded, asked)?)))
 }
 
-/// How often a change is merged into what others saved before it gives up: on a store in memory, others that write without
-/// a pause win sixty times in a row.
+/// How often a change is worked out anew because another was quicker: on a store in memory, others that write without a
+/// pause win sixty times in a row.
 pub(crate) const MERGES: u32 = 512;
+
+/// So often it is tried however long that takes.
+const AT_LEAST: u32 = 8;
+
+/// So long it is tried again, where that is more often.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The numbers of the attempts at what others may be quicker at.
+pub(crate) fn attempts() -> impl Iterator<Item = u32> {
+    let begun = Instant::now();
+    (0..MERGES).take_while(move |&attempt| attempt < AT_LEAST || begun.elapsed() < PATIENCE)
+}
 
 /// Waits a random while between contended writes: up to 1 ms first, twice that each time, at most 32 ms. Every other time
 /// it goes on at once: who has just slept is slower than who has not, and would be beaten again.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     EndReason, Error, EventKind, Loaded, Revision, SessionId, Store, StoreError, format,
     incoming::Resource,
-    merge::{MERGES, pause, read},
+    merge::{attempts, pause, read},
     record::{Data, Found},
     site::Site,
 };
@@ -184,7 +184,7 @@ pub(crate) async fn end(site: &Site, resource: &Resource, owner: &Owner, id: &Se
 
 async fn delete(store: &dyn Store, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
     let mut failures = 0;
-    for attempt in 0..MERGES {
+    for attempt in attempts() {
         let revision = match read(store, id).await? {
             Some(found) if found.header().owner.as_ref() == Some(owner) => found.revision,
             Some(_) => return Ok(false),
@@ -212,7 +212,7 @@ pub(crate) async fn evict(
     own: SessionId,
 ) -> Result<bool, Error> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    for attempt in 0..MERGES {
+    for attempt in attempts() {
         let asked = Instant::now();
         let mut listed = oldest_first(site.store.list(owner).await?, asked);
         let surplus = listed.len().saturating_sub(limit);

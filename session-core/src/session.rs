@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Device, Error, Exchange, Owner, SessionId, format,
-    merge::{MERGES, Overlay, Update, Write, read},
+    merge::{MERGES, Overlay, Update, Write, attempts, read},
     record::{Data, Record},
     state::{Inner, Live, Standing, State},
 };
@@ -241,7 +241,7 @@ impl Session {
         let _in_order = inner.writing.lock().await;
         inner.resolve().await?;
         let key = Bytes::copy_from_slice(key.as_bytes());
-        for attempt in 0..MERGES {
+        for attempt in attempts() {
             let (standing, pending, version) = inner.snapshot();
             let base = match &standing {
                 Standing::Live(live) => Some(&live.found),

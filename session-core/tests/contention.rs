@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use session_core::{Error, EventKind, Key, Keyring, Outcome, Policy, SessionManager, Store};
 use support::*;
 use tokio::time::Instant;
@@ -12,6 +14,11 @@ const LOST: usize = 200;
 
 /// Before each of the next calls of this kind, so many of them, another node writes for the same browser.
 fn beat(site: &Site, browser: &Browser, call: Call, times: usize) {
+    beat_slowly(site, browser, call, times, Duration::ZERO);
+}
+
+/// The same, where each call takes so long.
+fn beat_slowly(site: &Site, browser: &Browser, call: Call, times: usize, way: Duration) {
     let keys = Keyring::new(Key::from_bytes(&[7; 32]).unwrap());
     // It rotates nothing, so that it does not do what the request has to do.
     let policy = Policy::builder().rotation(HOUR).build().unwrap();
@@ -22,6 +29,7 @@ fn beat(site: &Site, browser: &Browser, call: Call, times: usize) {
         site.lab.before_next(call, move || {
             let other = other.clone();
             async move {
+                tokio::time::sleep(way).await;
                 let (exchange, session) = other.start().await;
                 session.skip_touch();
                 add_one(&session);
@@ -62,18 +70,91 @@ async fn a_logout_and_the_end_of_a_device_win_against_hundreds_of_writes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_that_always_loses_is_an_error_and_nothing_of_it_is_saved() {
+async fn a_change_that_always_loses_is_an_error_in_time_and_nothing_of_it_is_saved() {
+    for way in [Duration::ZERO, SECOND / 10] {
+        let site = Site::new();
+        let browser = site.visitor().await;
+        beat_slowly(&site, &browser, Call::Replace, 10 * LOST, way);
+        let (exchange, session) = browser.start().await;
+        session.insert("mine", &1).unwrap();
+        let begun = Instant::now();
+        assert!(matches!(exchange.commit().await, Err(Error::Contended)));
+        assert!(begun.elapsed() < 6 * SECOND, "gave up after {:?}", begun.elapsed());
+        assert!(!sets_cookie(&exchange));
+        let stored = site.lab.memory.load(&session.id().unwrap()).await.unwrap().unwrap();
+        assert!(!stored.payload.windows(4).any(|key| key == b"mine"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_on_a_very_slow_store_is_merged_all_the_same() {
     let site = Site::new();
     let browser = site.visitor().await;
-    beat(&site, &browser, Call::Replace, 10 * LOST);
+    beat_slowly(&site, &browser, Call::Replace, 5, 10 * SECOND);
     let (exchange, session) = browser.start().await;
-    session.insert("mine", &1).unwrap();
-    let begun = Instant::now();
-    assert!(matches!(exchange.commit().await, Err(Error::Contended)));
-    assert!(begun.elapsed() < 10 * SECOND, "gave up after {:?}", begun.elapsed());
-    assert!(!sets_cookie(&exchange));
-    let stored = site.lab.memory.load(&session.id().unwrap()).await.unwrap().unwrap();
-    assert!(!stored.payload.windows(4).any(|key| key == b"mine"));
+    add_one(&session);
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+    site.lab.assert_all_met();
+}
+
+/// A browser whose token was copied, and the thief, who has proven its successor since; the grace is over.
+async fn stolen(site: &Site) -> (Browser, Browser) {
+    let mut thief = site.logged_in(USER).await;
+    let victim = thief.clone();
+    site.due().await;
+    thief.visit(async |_| {}).await;
+    thief.visit(async |_| {}).await;
+    site.lab.advance(2 * MINUTE);
+    (victim, thief)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_theft_is_told_and_ends_the_session_whatever_the_thief_writes() {
+    for (times, revokes) in [(LOST, false), (10 * LOST, true)] {
+        let site = Site::new();
+        let other_device = site.logged_in(USER).await;
+        let (victim, thief) = stolen(&site).await;
+        beat(&site, &thief, Call::Delete, times);
+        assert_eq!(victim.open().session().await.unwrap().owner(), None);
+        assert_eq!(site.events.thefts(), 1, "of {times} races lost");
+        assert_eq!(thief.owner().await, None);
+        // Where no deletion of the one session gets through, all of the owner's end, and that is told.
+        assert_eq!(other_device.owner().await.is_none(), revokes, "of {times} races lost");
+        assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Revoked { .. })), usize::from(revokes));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_login_clears_the_note_also_if_it_loses_a_race() {
+    let policy = Policy::builder().logged_in(lifetime(8 * HOUR, 8 * HOUR)).build().unwrap();
+    let site = Site::with_policy(policy);
+    let mut browser = site.logged_in(USER).await;
+    browser.visit(async |session| session.begin_login().await.unwrap()).await;
+    site.lab.advance(61 * MINUTE);
+    beat(&site, &browser, Call::Replace, 1);
+    let (_exchange, session) = browser.start().await;
+    assert!(matches!(session.login(7).await, Err(Error::LoginExpired)));
+    browser.visit(async |session| session.login(7).await.unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_is_good_while_another_tab_writes_without_a_pause() {
+    let site = Site::new();
+    let mut browser = site.logged_in(USER).await;
+    let old = browser.clone();
+    site.due().await;
+    browser.visit(async |_| {}).await;
+    beat(&site, &old, Call::Replace, LOST);
+    let (exchange, session) = browser.start().await;
+    assert_eq!(session.owner(), Some(user()));
+    exchange.commit().await.unwrap();
+    assert!(!sets_cookie(&exchange), "it has the successor");
+    // The first request that wins proves it.
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Rotated)), 0);
+    while site.events.count(|kind| matches!(kind, EventKind::Rotated)) == 0 {
+        browser.visit(async |_| {}).await;
+    }
+    assert_eq!(browser.owner().await, Some(user()));
 }
 
 #[tokio::test(start_paused = true)]

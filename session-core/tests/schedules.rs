@@ -269,7 +269,6 @@ async fn a_logout_before_the_login_does_not_date_it_now() {
     assert!(matches!(answer, Err(Error::LoginRevoked)), "{answer:?}");
 }
 
-// WW
 #[tokio::test(start_paused = true)]
 async fn a_slow_request_without_a_note_is_no_expired_login() {
     let site = Site::new();
