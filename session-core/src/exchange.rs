@@ -20,23 +20,50 @@ use crate::{
 /// One request with its response. Cloning it is cheap and gives the same exchange.
 ///
 /// An adapter opens it, hands it to the handler, commits it before the response head leaves, and adds its headers to the
-/// response, whatever the commit answered. A handler's error that becomes a response is committed like any other answer;
-/// only where no response follows is nothing committed.
+/// response, whatever the commit answered: a login that succeeded before an error has a cookie to send.
+///
+/// - A handler's error that becomes a response is committed like any other answer. Where no response follows, after a
+///   panic for one, nothing is committed.
+/// - If the commit fails, the handler's response must not leave: the error's [`status`](Error::status) with an empty body
+///   and `Cache-Control: no-store` takes its place, with the `Set-Cookie` and `Vary` that others have added.
+/// - On [`Outcome::Gone`] and [`Outcome::Superseded`] the handler's response stays: it has usually done something besides.
+///   Pass the outcome on, for whoever wants to know.
+/// - Where a client hangs up, drop the future wherever it is: of the changes that wait for the commit either all are saved
+///   or none.
 ///
 /// # Examples
 ///
 /// ```
-/// use session_core::{Error, SessionManager};
+/// use http::{HeaderValue, Response, header};
+/// use session_core::{Error, Exchange, SessionManager};
 ///
-/// async fn answer(manager: &SessionManager, request: http::Request<()>) -> Result<http::Response<String>, Error> {
+/// async fn answer(manager: &SessionManager, request: http::Request<()>) -> Response<String> {
 ///     let exchange = manager.open(&request);
+///     let mut response = handler(&exchange).await.unwrap_or_else(|error| failed(&error));
+///     if let Err(error) = exchange.commit().await {
+///         response = failed(&error);
+///     }
+///     exchange.apply(response.headers_mut());
+///     response
+/// }
+///
+/// fn failed(error: &Error) -> Response<String> {
+///     eprintln!("{error}"); // with its source, into your log
+///     let mut response = Response::new(String::new());
+///     *response.status_mut() = error.status();
+///     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+///     response
+/// }
+///
+/// async fn handler(exchange: &Exchange) -> Result<Response<String>, Error> {
 ///     let session = exchange.session().await?;
 ///     let visits = session.update("visits", |n: &mut u64| *n += 1)?;
-///     let mut response = http::Response::new(format!("visit {visits}"));
-///     let outcome = exchange.commit().await;
-///     exchange.apply(response.headers_mut());
-///     outcome.map(|_| response)
+///     Ok(Response::new(format!("visit {visits}")))
 /// }
+/// # let manager = SessionManager::development(session_memory::MemoryStore::new());
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+/// # let response = runtime.block_on(answer(&manager, http::Request::new(())));
+/// # assert_eq!((response.body().as_str(), response.headers().len()), ("visit 1", 3));
 /// ```
 #[derive(Clone)]
 pub struct Exchange(Arc<Inner>);
@@ -153,7 +180,7 @@ impl Exchange {
     ///
     /// At most one `Set-Cookie`; with one, `Cache-Control: no-store`; if the session was read, `Vary: Cookie`. Where a
     /// framework has a type of its own for headers: `Cache-Control` takes the place of the handler's, `Set-Cookie` and
-    /// `Vary` are added to what is there.
+    /// `Vary` are added to what is there. The values are visible ASCII.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();

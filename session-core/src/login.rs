@@ -78,8 +78,8 @@ impl Session {
     ///
     /// [`Error::LoginRevoked`] if the user's sessions were revoked after this login began, or it cannot be told.
     /// [`Error::LoginExpired`] if it began with [`begin_login`](Self::begin_login) more than an hour ago.
-    /// [`Error::Gone`] or [`Error::Superseded`] if the session was lost meanwhile. [`Error::ResponseSent`]. The store's:
-    /// then nobody has been logged in.
+    /// [`Error::Gone`] or [`Error::Superseded`] if the session was lost meanwhile. [`Error::ResponseSent`].
+    /// [`Error::Store`], [`Error::OutcomeUnknown`], [`Error::Contended`]: then nobody has been logged in.
     pub async fn login(&self, login: impl Into<Login>) -> Result<(), Error> {
         self.inner().login(login.into()).await
     }
@@ -92,8 +92,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Gone`], [`Error::Superseded`], [`Error::ResponseSent`] if the session would have to be created, and the
-    /// store's.
+    /// [`Error::Gone`], [`Error::Superseded`], [`Error::ResponseSent`] if the session would have to be created. Else as
+    /// [`Exchange::commit`](crate::Exchange::commit).
     pub async fn begin_login(&self) -> Result<(), Error> {
         self.inner().begin_login().await
     }
@@ -103,7 +103,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Gone`], [`Error::Superseded`], [`Error::ResponseSent`], and the store's.
+    /// [`Error::Gone`], [`Error::Superseded`], [`Error::ResponseSent`]. Else as
+    /// [`Exchange::commit`](crate::Exchange::commit).
     pub async fn renew(&self) -> Result<(), Error> {
         self.inner().renew().await
     }
@@ -113,8 +114,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Superseded`] if a later login has overtaken this request: that one goes on, and no cookie is sent. The
-    /// store's: then the session may still be there, and no cookie is sent either.
+    /// [`Error::Superseded`] if a later login has overtaken this request: that one goes on, and no cookie is sent.
+    /// [`Error::Store`], [`Error::Contended`]: then the session may still be there, and no cookie is sent either. Against
+    /// somebody who writes to it without a pause [`revoke_all`](crate::SessionManager::revoke_all) wins.
     pub async fn logout(&self) -> Result<(), Error> {
         self.inner().logout().await
     }

@@ -36,7 +36,8 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct PurgeTask(JoinHandle<()>);
 
 impl PurgeTask {
-    /// Purges the store now, and then each time so much time has passed. The task tells the log of an error and goes on.
+    /// Purges the store now, and then each time so much time has passed. The task tells the log of an error and goes on; it
+    /// ends if the store panics.
     ///
     /// # Panics
     ///

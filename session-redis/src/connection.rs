@@ -42,11 +42,20 @@ pub(crate) struct Call<'a> {
     pub(crate) arguments: &'a [&'a [u8]],
 }
 
-/// What is at some keys, and the server's clock after that, in milliseconds since 1970.
+/// What is at some keys, and the server's clock before that, in milliseconds since 1970.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) values: Vec<Value>,
     pub(crate) now: u64,
+}
+
+impl Reading {
+    /// Both, by the clock that is behind: none that is live on its own node may seem to have expired on another's.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.values.extend(other.values);
+        self.now = self.now.min(other.now);
+        self
+    }
 }
 
 impl Connection {
@@ -80,42 +89,44 @@ impl Connection {
         self.in_time(self.send(command)).await
     }
 
-    /// Reads what is at these keys, in their order.
+    /// Reads what is at these keys, in their order. The clock comes first: a session that is touched in between is live at
+    /// both.
     pub(crate) async fn fetch(&self, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
-        let count = keys.len() + 1;
+        let count = 1 + keys.len();
         let mut pipeline = Pipeline::with_capacity(count);
+        pipeline.cmd("TIME");
         for key in keys {
             pipeline.cmd("GET").arg(key);
         }
-        let pipeline = pipeline.cmd("TIME");
-        let mut answers = match &self.server {
+        let answers = match &self.server {
             Server::Node(manager) => {
-                let fetch = async || manager.clone().send_packed_commands(pipeline, 0, count).await;
+                let fetch = async || manager.clone().send_packed_commands(&pipeline, 0, count).await;
                 self.reading(fetch).await?
             }
             #[cfg(feature = "sentinel")]
             Server::Sentinel(sentinel) => {
-                let fetch = async |master: Master| master.query_all(pipeline, count).await;
+                let fetch = async |master: Master| master.query_all(&pipeline, count).await;
                 self.reading(|| sentinel.send(fetch)).await?
             }
             #[cfg(feature = "cluster")]
             Server::Cluster(cluster) => return self.fetch_each(cluster, keys).await,
         };
-        let now = instant(answers.pop())?;
-        if answers.len() == keys.len() { Ok(Reading { values: answers, now }) } else { Err(foreign_answer()) }
+        let mut answers = answers.into_iter();
+        let now = instant(answers.next())?;
+        let values: Vec<_> = answers.collect();
+        if values.len() == keys.len() { Ok(Reading { values, now }) } else { Err(foreign_answer()) }
     }
 
     #[cfg(feature = "cluster")]
     async fn fetch_each(&self, cluster: &Cluster, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
-        let parts = keys.iter().map(async |key| {
+        let readings = keys.iter().map(async |key| {
             let parts = self.reading(|| self.evaluate(Call { script: &cluster.load, key, arguments: &[] })).await?;
             let Value::Array(parts) = parts else { return Err(foreign_answer()) };
-            let [value, time] = parts.try_into().map_err(|_| foreign_answer())?;
-            Ok((value, instant(Some(time))?))
+            let [time, value] = parts.try_into().map_err(|_| foreign_answer())?;
+            Ok(Reading { values: vec![value], now: instant(Some(time))? })
         });
-        let parts = try_join_all(parts).await?;
-        let now = parts.iter().map(|(_, now)| *now).max().unwrap_or_default();
-        Ok(Reading { values: parts.into_iter().map(|(value, _)| value).collect(), now })
+        let readings = try_join_all(readings).await?;
+        readings.into_iter().reduce(Reading::and).ok_or_else(foreign_answer)
     }
 
     async fn evaluate(&self, call: Call<'_>) -> RedisResult<Value> {
@@ -174,4 +185,18 @@ fn instant(time: Option<Value>) -> Result<u64, StoreError> {
     let time = time.ok_or_else(foreign_answer)?.extract_error().map_err(from_driver)?;
     let (seconds, microseconds): (u64, u64) = redis::from_redis_value(time).map_err(|_| foreign_answer())?;
     Ok(seconds * 1000 + microseconds / 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_nodes_answer_is_judged_by_the_clock_that_is_behind() {
+        let reading = |value, now| Reading { values: vec![Value::Int(value)], now };
+        for (one, other) in [(1000, 2000), (2000, 1000)] {
+            let both = reading(1, one).and(reading(2, other));
+            assert_eq!((both.values, both.now), (vec![Value::Int(1), Value::Int(2)], 1000));
+        }
+    }
 }

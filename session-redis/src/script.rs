@@ -24,9 +24,15 @@ return 1"
 
 /// Frame, expires in, ends in. 1: made; 0: there is one.
 ///
+/// A key that is there may have expired all the same: it was told not to, or was restored without a time to live.
+///
 /// In this order of the writes, since a `SETRANGE` after a `SET` that is expired already would make a key that never is.
 const CREATE: &str = timed!(
-    "if not redis.call('SET',KEYS[1],ARGV[1],'NX') then return 0 end
+    "if not redis.call('SET',KEYS[1],ARGV[1],'NX') then
+  local h=redis.pcall('GETRANGE',KEYS[1],0,32)
+  if type(h)~='string' or #h<33 or struct.unpack('>I8',h,9)>now then return 0 end
+  redis.call('SET',KEYS[1],ARGV[1])
+end
 local e=now+ARGV[3]
 local x=math.min(now+ARGV[2],e)
 redis.call('SETRANGE',KEYS[1],8,struct.pack('>I8I8',x,e))
@@ -98,7 +104,7 @@ return h:sub(25,32)..o"
 
 /// For a cluster, which a plain pipeline loses its way in while slots are moved.
 #[cfg(feature = "cluster")]
-pub(crate) const LOAD: &str = "return {redis.call('GET',KEYS[1]),redis.call('TIME')}";
+pub(crate) const LOAD: &str = "return {redis.call('TIME'),redis.call('GET',KEYS[1])}";
 
 /// A script by its hash, and as it is sent to a server that does not know it.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, Sto
 
 use crate::{
     Builder,
-    connection::{Call, Connection},
+    connection::{Call, Connection, Reading},
     error::{foreign_answer, foreign_value, from_driver},
     frame::{Frame, milliseconds},
     script::Scripts,
@@ -212,16 +212,14 @@ impl Store for RedisStore {
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
         let ids = self.indexed(owner).await?;
-        let (mut values, mut now) = (Vec::with_capacity(ids.len()), 0);
+        let mut all = Reading { values: Vec::with_capacity(ids.len()), now: u64::MAX };
         for ids in ids.chunks(AT_ONCE) {
             let keys: Vec<_> = ids.iter().map(|id| self.session_key(id)).collect();
-            let reading = self.0.connection.fetch(&keys).await?;
-            values.extend(ids.iter().copied().zip(reading.values));
-            now = now.max(reading.now);
+            all = all.and(self.0.connection.fetch(&keys).await?);
         }
-        let mut sessions = Vec::with_capacity(values.len());
-        for (id, value) in values {
-            let session = live(value, now)?.filter(|(of, _)| of == owner.as_bytes());
+        let mut sessions = Vec::with_capacity(ids.len());
+        for (id, value) in ids.into_iter().zip(all.values) {
+            let session = live(value, all.now)?.filter(|(of, _)| of == owner.as_bytes());
             sessions.extend(session.map(|(_, loaded)| (id, loaded)));
         }
         Ok(sessions)

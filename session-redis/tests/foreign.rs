@@ -68,6 +68,9 @@ async fn a_session_whose_key_was_told_not_to_expire_is_over_when_it_has_expired(
     assert!(!store.delete(&ID, OLD).await.unwrap());
     assert_eq!(store.revoke(&owner, None).await.unwrap(), 0);
     assert_eq!(store.load(&ID).await.unwrap(), None);
+    store.create(&ID, entry(NEW), HOUR, HOUR).await.unwrap();
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, NEW);
+    assert!(ask::<i64>(&mut admin, &["PTTL", &key(&ID)]).await > 0);
 }
 
 #[tokio::test]
