@@ -2,7 +2,7 @@
 //!
 //! The search of Wing and Gong, with Lowe's memory of the states that have been tried.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use session_core::Revision;
 
@@ -22,6 +22,56 @@ pub(crate) struct Event {
     pub(crate) call: Call,
     pub(crate) began: u64,
     pub(crate) answered: u64,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  from {} to {}: ", self.began, self.answered)?;
+        match self.call {
+            Call::Create { revision, created } => {
+                write!(
+                    f,
+                    "create of {} {}",
+                    short(revision),
+                    if created { "succeeded" } else { "found a live session" }
+                )
+            }
+            Call::Load { found: Some(revision) } => write!(f, "load found {}", short(revision)),
+            Call::Load { found: None } => write!(f, "load found nothing"),
+            Call::Replace { expected, revision, replaced } => {
+                write!(f, "replace of {} by {} said {replaced}", short(expected), short(revision))
+            }
+            Call::Touch { expected, touched } => write!(f, "touch of {} said {touched}", short(expected)),
+            Call::Delete { expected, deleted } => write!(f, "delete of {} said {deleted}", short(expected)),
+        }
+    }
+}
+
+/// A revision of the cases: they count.
+fn short(revision: Revision) -> u64 {
+    u64::from_be_bytes(*revision.as_bytes())
+}
+
+/// Answers that no order of atomic steps explains, in words.
+#[derive(Debug)]
+pub(crate) struct Unexplained {
+    state: State,
+    /// The earliest first.
+    events: Vec<Event>,
+}
+
+impl fmt::Display for Unexplained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.state {
+            Some(revision) => write!(f, "the session has revision {}", short(revision))?,
+            None => write!(f, "there is no session")?,
+        }
+        writeln!(f, ", and one of these calls, some of which overlap in time, was next, but none can have been:")?;
+        for event in self.events.iter().take(8) {
+            writeln!(f, "{event}")?;
+        }
+        Ok(())
+    }
 }
 
 /// The register: the revision of the session, if there is one.
@@ -47,19 +97,19 @@ impl Call {
     }
 }
 
-/// Whether the history is linearizable; if not, the events that no order explains, the earliest first.
-pub(crate) fn linearizable(mut events: Vec<Event>) -> Result<(), Vec<Event>> {
+/// Whether the history is linearizable; if not, how far it is, and what no order explains.
+pub(crate) fn linearizable(mut events: Vec<Event>) -> Result<(), Unexplained> {
     events.sort_by_key(|event| event.began);
     let mut open = vec![(vec![false; events.len()], State::None)];
     let mut tried = HashSet::new();
-    let mut furthest = vec![false; events.len()];
+    let mut furthest = (vec![false; events.len()], State::None);
     while let Some((done, state)) = open.pop() {
         if done.iter().all(|done| *done) {
             return Ok(());
         }
         let count = |done: &[bool]| done.iter().filter(|done| **done).count();
-        if count(&done) > count(&furthest) {
-            furthest.clone_from(&done);
+        if count(&done) > count(&furthest.0) {
+            furthest = (done.clone(), state);
         }
         let left = || events.iter().enumerate().filter(|(index, _)| !done[*index]);
         // Only what began before the first answer can have been next.
@@ -74,7 +124,9 @@ pub(crate) fn linearizable(mut events: Vec<Event>) -> Result<(), Vec<Event>> {
             }
         }
     }
-    Err(events.into_iter().zip(furthest).filter(|(_, done)| !done).map(|(event, _)| event).collect())
+    let (done, state) = furthest;
+    let events = events.into_iter().zip(done).filter(|(_, done)| !done).map(|(event, _)| event).collect();
+    Err(Unexplained { state, events })
 }
 
 #[cfg(test)]

@@ -80,7 +80,10 @@ pub(crate) fn third() -> Entry<'static> {
 pub(crate) fn answer<T>(method: &str, answer: Result<T, StoreError>) -> T {
     answer.unwrap_or_else(|error| {
         let hint = match error {
-            StoreError::AlreadyExists => ". The namespace is new: does `Subject::open` keep apart what it opens?",
+            StoreError::AlreadyExists => {
+                ". No live session has this id: does `create` take an expired one for a live one, or does `Subject::open` \
+                 not keep apart what it opens?"
+            }
             _ => "",
         };
         panic!("`{method}` answered with an error where it has no reason to: {error:?}{hint}")
@@ -166,13 +169,24 @@ impl<S: Subject> Trial<S> {
     }
 
     /// Checks what is left of a duration that was given after `since`.
+    #[track_caller]
     pub(crate) fn assert_left(&self, what: &str, left: Duration, given: Duration, since: Mark) {
-        let at_least = self.passed.waits().asked - since.asked;
-        let at_most = at_least + since.at.elapsed();
-        assert!(
-            left <= given.saturating_sub(at_least) + Duration::from_millis(1) && left + at_most + SLACK >= given,
-            "{what}: {left:?} are left of {given:?}, after {at_least:?} to {at_most:?}"
-        );
+        let passed = self.passed.waits().asked - since.asked;
+        let most = given.saturating_sub(passed) + Duration::from_millis(1);
+        let hint = if passed > SLACK && left + SLACK > given {
+            ". No time seems to have passed: does `Subject::pass` let it?"
+        } else {
+            ""
+        };
+        assert!(left <= most, "{what}: at most {most:?} must be left of {given:?}, these are {left:?}{hint}");
+        self.assert_left_at_least(what, left, given, since);
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_left_at_least(&self, what: &str, left: Duration, given: Duration, since: Mark) {
+        let passed = self.passed.waits().asked - since.asked + since.at.elapsed();
+        let least = given.saturating_sub(passed + SLACK);
+        assert!(left >= least, "{what}: at least {least:?} must be left of {given:?}, these are {left:?}");
     }
 
     /// Checks that nothing makes the session appear any more.

@@ -22,7 +22,12 @@ macro_rules! each_case {
         $($call)+! {
             $argument
             create:
-                a_created_session_loads_as_it_was_written
+                a_created_session_loads_as_it_was_written;
+            time:
+                a_session_is_live_until_its_expiry_exactly;
+            owner:
+                list_shows_every_live_session_of_the_owner_and_no_other;
+            create:
                 only_create_makes_a_session_appear
                 create_over_a_live_session_is_already_exists
                 a_refused_create_leaves_the_live_session_untouched
@@ -58,7 +63,6 @@ macro_rules! each_case {
                 delete_of_an_expired_session_says_so
                 of_40_concurrent_deletes_exactly_one_wins;
             owner:
-                list_shows_every_live_session_of_the_owner_and_no_other
                 list_shows_what_load_shows
                 list_never_shows_an_expired_session
                 list_measures_all_sessions_at_one_instant
@@ -68,9 +72,9 @@ macro_rules! each_case {
                 only_restart_changes_the_owner
                 restart_moves_the_session_between_the_owners_lists
                 revoke_judges_the_owner_that_the_session_has_then
-                owners_that_differ_in_one_byte_differ;
+                owners_that_differ_in_one_byte_differ
+                an_owner_of_a_thousand_sessions_is_listed_and_revoked_whole;
             time:
-                a_session_is_live_until_its_expiry_exactly
                 a_session_that_was_touched_expires_when_the_touch_said
                 a_session_never_outlives_its_end
                 the_expiry_is_never_past_the_end

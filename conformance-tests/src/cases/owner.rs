@@ -9,7 +9,7 @@ use session_core::{
 
 use crate::{
     Subject,
-    trial::{DAY, HOUR, SOON, Trial, first, id, owner, revision, second, third},
+    trial::{DAY, HOUR, SOON, Trial, answer, first, id, owner, revision, second, third},
 };
 
 pub(crate) async fn list_shows_every_live_session_of_the_owner_and_no_other<S: Subject>(trial: &Trial<S>) {
@@ -32,7 +32,10 @@ pub(crate) async fn list_shows_what_load_shows<S: Subject>(trial: &Trial<S>) {
     let mark = trial.mark();
     trial.create(id(1), first().with_owner(Some(&user)), HOUR, DAY).await;
     trial.create(id(2), first().with_owner(Some(&user)), HOUR, DAY).await;
-    assert!(trial.replace(id(2), 1, second().with_owner(Some(&user)), Extend(2 * HOUR)).await);
+    assert!(
+        trial.replace(id(2), 1, second().with_owner(Some(&user)), Extend(2 * HOUR)).await,
+        "a live session was not replaced under its revision"
+    );
     let list: BTreeMap<_, _> = trial.list(&user).await.into_iter().collect();
     assert_eq!(list.len(), 2, "`list` must show the owner's two sessions, it showed {list:?}");
     for (id, listed) in list {
@@ -79,8 +82,9 @@ pub(crate) async fn revoke_keeps_exactly_the_session_that_it_was_told_to<S: Subj
     }
     trial.create(id(5), first().with_owner(Some(&theirs)), HOUR, DAY).await;
     trial.create(id(6), first(), HOUR, DAY).await;
-    assert_eq!(trial.revoke(&ours, Some(id(3))).await, 4, "`revoke` must count the sessions that it deleted");
+    let count = trial.revoke(&ours, Some(id(3))).await;
     assert!(trial.load(id(3)).await.is_some(), "`revoke` deleted the session that it was told to keep");
+    assert_eq!(count, 4, "`revoke` must count the sessions that it deleted");
     assert_eq!(trial.listed(&ours).await, ids([3]), "`revoke` must keep exactly the session that it was told to");
     for number in [0, 1, 2, 4] {
         trial.assert_gone(id(number), &ours, "after `revoke`").await;
@@ -139,12 +143,18 @@ pub(crate) async fn restart_moves_the_session_between_the_owners_lists<S: Subjec
     let (ours, theirs) = (owner("user 42"), owner("user 43"));
     let restart = Restart { expires_in: HOUR, ends_in: DAY };
     trial.create(id(1), first(), HOUR, DAY).await;
-    assert!(trial.replace(id(1), 1, second().with_owner(Some(&ours)), restart).await);
+    assert!(
+        trial.replace(id(1), 1, second().with_owner(Some(&ours)), restart).await,
+        "a live session was not replaced under its revision"
+    );
     assert_eq!(trial.listed(&ours).await, ids([1]), "a login did not put the session into its owner's list");
-    assert!(trial.replace(id(1), 2, third().with_owner(Some(&theirs)), restart).await);
+    assert!(
+        trial.replace(id(1), 2, third().with_owner(Some(&theirs)), restart).await,
+        "a live session was not replaced under its revision"
+    );
     assert!(trial.listed(&ours).await.is_empty(), "another user's login left the session in the old owner's list");
     assert_eq!(trial.listed(&theirs).await, ids([1]), "another user's login did not move the session to their list");
-    assert!(trial.replace(id(1), 3, first(), restart).await);
+    assert!(trial.replace(id(1), 3, first(), restart).await, "a live session was not replaced under its revision");
     assert!(trial.listed(&theirs).await.is_empty(), "a `Restart` without an owner left the session in a list");
     assert!(trial.load(id(1)).await.is_some(), "a `Restart` without an owner lost the session");
 }
@@ -153,7 +163,10 @@ pub(crate) async fn revoke_judges_the_owner_that_the_session_has_then<S: Subject
     let (ours, theirs) = (owner("user 42"), owner("user 43"));
     trial.create(id(1), first().with_owner(Some(&ours)), HOUR, DAY).await;
     let restart = Restart { expires_in: HOUR, ends_in: DAY };
-    assert!(trial.replace(id(1), 1, second().with_owner(Some(&theirs)), restart).await);
+    assert!(
+        trial.replace(id(1), 1, second().with_owner(Some(&theirs)), restart).await,
+        "a live session was not replaced under its revision"
+    );
     assert_eq!(trial.revoke(&ours, None).await, 0, "`revoke` counted a session that has become another owner's");
     assert!(trial.load(id(1)).await.is_some(), "`revoke` deleted a session that has become another owner's");
     assert_eq!(trial.revoke(&theirs, None).await, 1, "`revoke` missed a session that has become the owner's");
@@ -203,6 +216,25 @@ pub(crate) async fn owners_that_differ_in_one_byte_differ<S: Subject>(trial: &Tr
         assert_eq!(trial.revoke(owner, None).await, 1, "`revoke` of {owner:?} ended other sessions than its own");
         assert!(trial.load(id(number)).await.is_none(), "`revoke` of {owner:?} missed its session");
     }
+}
+
+/// More than a page of any database's answers.
+pub(crate) async fn an_owner_of_a_thousand_sessions_is_listed_and_revoked_whole<S: Subject>(trial: &Trial<S>) {
+    const TASKS: u64 = 8;
+    const SESSIONS: u64 = 1100;
+    let user = owner("user 42");
+    let create = trial.together(0, TASKS, move |task, store| async move {
+        let user = owner("user 42");
+        for number in (task..SESSIONS).step_by(TASKS as usize) {
+            let entry = first().with_owner(Some(&user));
+            answer("create", store.create(&id(number.into()), entry, HOUR, DAY).await);
+        }
+    });
+    create.await;
+    let listed = trial.listed(&user).await.len();
+    assert_eq!(listed as u64, SESSIONS, "`list` must show all sessions of the owner, however many there are");
+    assert_eq!(trial.revoke(&user, Some(id(0))).await, SESSIONS - 1, "`revoke` must end all of them, and count them");
+    assert_eq!(trial.listed(&user).await, ids([0]), "after `revoke` exactly the session to keep must be left");
 }
 
 pub(crate) fn ids(numbers: impl IntoIterator<Item = u128>) -> BTreeSet<SessionId> {

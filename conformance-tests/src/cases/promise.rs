@@ -254,15 +254,18 @@ pub(crate) async fn revoke_others_keeps_exactly_the_caller<S: Subject>(trial: &T
     let (mut one, mut two, mut stranger) =
         (site.logged_in(&user).await, site.logged_in(&user).await, site.logged_in(&other).await);
     let revoked = session(&one.open()).await.revoke_others().await;
-    assert_eq!(saved("revocation", revoked), 1);
-    assert_eq!((one.visit().await, two.visit().await), (Some(user.clone()), None));
+    let count = saved("revocation", revoked);
+    assert_eq!(one.visit().await, Some(user.clone()), "`revoke_others` ended the session that asked for it");
+    assert_eq!(two.visit().await, None, "`revoke_others` left another session of the owner");
+    assert_eq!(count, 1, "`revoke_others` must count the sessions that it ended");
     // A login that may have begun before the revocation is refused.
     trial.pass(Duration::from_millis(200)).await;
     let mut third = site.browser();
     let exchange = third.open();
     saved("login", session(&exchange).await.login(Login::new(user.clone()).ending_others()).await);
     third.close(&exchange).await;
-    assert_eq!((one.visit().await, third.visit().await), (None, Some(user)));
+    assert_eq!(one.visit().await, None, "a login that ends the others left one");
+    assert_eq!(third.visit().await, Some(user), "a login that ends the others ended itself");
     assert_eq!(stranger.visit().await, Some(other), "another owner's session was revoked");
 }
 

@@ -35,12 +35,13 @@ pub(crate) async fn nothing_revives_when_delete_races_replace_touch_and_list<S: 
         let answers = answers.await;
         let (deleted, replaced, half) = (answers[0], answers[1], answers[3]);
         assert!(!half, "`list` showed a session that is neither the old one nor the new one");
-        assert!(deleted != replaced, "of `delete` and `replace` under one revision exactly one wins: {answers:?}");
+        assert!(!(deleted && replaced), "`delete` and `replace` under one revision both say that they won");
+        assert!(deleted || replaced, "`delete` and `replace` under one revision both say that they lost");
         if deleted {
             trial.assert_gone(id, &user, "a `delete` raced `replace` and `touch`, and won").await;
         } else {
             assert_eq!(trial.loaded(id).await.revision, revision(2), "a `replace` won against `delete`, and is lost");
-            assert!(trial.delete(id, 2).await);
+            assert!(trial.delete(id, 2).await, "a live session was not deleted under its revision");
         }
     }
 }
@@ -85,7 +86,8 @@ pub(crate) async fn a_revoke_that_races_a_login_takes_the_session_or_leaves_it<S
         });
         let answers = answers.await;
         let (revoked, moved) = (answers[0], answers[1]);
-        assert!(revoked != moved, "of `revoke` and another owner's login exactly one wins: {revoked} and {moved}");
+        assert!(!(revoked && moved), "`revoke` and another owner's login both say that they won");
+        assert!(revoked || moved, "`revoke` and another owner's login both say that they lost");
         assert_eq!(
             trial.load(id).await.is_some(),
             moved,
@@ -142,7 +144,7 @@ pub(crate) async fn a_session_that_is_made_anew_while_it_is_deleted_is_listed<S:
             trial.listed(&user).await.contains(&id),
             "a `delete` took the session that came after it out of the list"
         );
-        assert!(trial.delete(id, 2).await);
+        assert!(trial.delete(id, 2).await, "a live session was not deleted under its revision");
     }
 }
 

@@ -184,7 +184,12 @@ impl Small {
             }
             (row.id, loaded)
         };
-        shown.map(loaded).take(if self.is(ListStopsAtEight) { 8 } else { usize::MAX }).collect()
+        let most = match self.fault {
+            ListStopsAtEight => 8,
+            ListStopsAtAThousand => 1000,
+            _ => usize::MAX,
+        };
+        shown.map(loaded).take(most).collect()
     }
 
     pub(crate) fn revoke_now(&self, owner: &Owner, keep: Option<&SessionId>) -> u64 {
@@ -201,7 +206,8 @@ impl Small {
                 RevokeKeepsWhateverIsNamed if keep.is_some() => false,
                 _ => row.owner == owner,
             };
-            let ends = theirs && (keep != Some(&row.id) || self.is(RevokeTakesTheKept));
+            let is_too_many = self.is(RevokeStopsAtAThousand) && revoked == 1000;
+            let ends = theirs && !is_too_many && (keep != Some(&row.id) || self.is(RevokeTakesTheKept));
             if ends {
                 revoked += u64::from(self.is_live(row, now) || self.is(RevokeCountsExpired));
                 gone.push((key.clone(), row.clone()));
@@ -216,7 +222,11 @@ impl Small {
 
     pub(crate) fn purge_now(&self, limit: u32) -> u64 {
         let (mut rows, now) = self.lock();
-        let limit = if self.is(PurgeIgnoresTheLimit) { u64::MAX } else { limit.into() };
+        let limit = match self.fault {
+            PurgeIgnoresTheLimit => u64::MAX,
+            PurgeTakesTheLimitForSigned => u64::try_from(limit.cast_signed()).unwrap_or(0),
+            _ => limit.into(),
+        };
         let mut purged = 0;
         rows.live.retain(|_, row| {
             let expired = match self.fault {

@@ -188,6 +188,9 @@ impl Small {
         if !self.is(ReplaceWritesThePayloadLater) || !matches!(expiry, Expiry::Restart { .. }) {
             row.payload = self.payload(entry.payload);
         }
+        if self.is(ReplacedPayloadIsText) {
+            row.payload = String::from_utf8_lossy(entry.payload).into_owned().into_bytes();
+        }
         match expiry {
             Expiry::Keep => match fault {
                 KeepExtends => row.expire((now + 3_600_000).min(row.ends_at)),
