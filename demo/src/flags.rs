@@ -20,8 +20,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// folder are two nodes of one site. The key is made at the first start, or taken from SESSION_KEY (32 bytes or more,
 /// base64url).
 ///
-/// What a page does, a command line does too: POST /register, /login (user=…&password=…) and /logout, GET /api/me,
-/// /api/data and /api/sessions, POST /api/counter.
+/// What a page does, a command line does too, with `curl -c jar -b jar`: POST /register, /login (user=…&password=…, of
+/// 8 characters or more) and /logout, GET /api/me, /api/data and /api/sessions, DELETE /api/sessions/ID, POST /api/counter.
 #[derive(Debug, Parser)]
 pub(crate) struct Flags {
     /// Where to listen
@@ -126,11 +126,11 @@ impl std::fmt::Display for StoreFlag {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            // The rest may have a password in it.
+            // The rest of an URL may have a password in it.
             Self::Postgres(_) => f.write_str("postgres"),
             Self::Mysql(_) => f.write_str("mysql"),
             Self::Mongo(_) => f.write_str("mongodb"),
-            Self::Redis(url) => f.write_str(url),
+            Self::Redis(_) => f.write_str("redis"),
         }
     }
 }

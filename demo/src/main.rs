@@ -45,11 +45,21 @@ async fn main() -> ExitCode {
     match run(Flags::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let causes: Vec<_> = successors(Some(&*error), |&error| error.source()).map(ToString::to_string).collect();
-            eprintln!("demo: {}", causes.join(": "));
+            eprintln!("demo: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, without what one of them has said already.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    for cause in successors(error.source(), |&cause| cause.source()).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
@@ -57,10 +67,14 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
 
     data::make_folder()?;
     let keys = Keyring::new(data::key()?);
-    let counting = Counting::new(open_store(&flags.store).await?);
+    let policy =
+        flags.policy().map_err(|error| format!("--idle, --absolute, --rotate or --grace: {}", with_causes(&error)))?;
+    let store = open_store(&flags.store).await;
+    let store = store.map_err(|error| format!("--store {}: {}", flags.store, with_causes(&*error)))?;
+    let counting = Counting::new(store);
     let manager = SessionManager::new(counting.clone(), keys)
         .with_cookie(flags.cookie()?)
-        .with_policy(flags.policy()?)
+        .with_policy(policy)
         .with_trusted_proxies(flags.trusted_proxy.clone());
     let site = Site {
         users: Users::open().await?,

@@ -1,0 +1,67 @@
+//! A login, a page behind it, a logout: `cargo run -p demo --example login`, then open <http://127.0.0.1:3000>.
+
+use std::{env, error::Error, time::Duration};
+
+use axum::{
+    Form, Router,
+    response::{Html, Redirect},
+    routing::{get, post},
+};
+use serde::Deserialize; // serde = { version = "1", features = ["derive"] }
+use session_core::{Key, Keyring, Owner, SessionManager};
+use session_memory::MemoryStore;
+use session_tower::{CurrentOwner, Session, SessionError, SessionLayer};
+use tokio::net::TcpListener;
+
+#[derive(Deserialize)]
+struct Password {
+    user: String,
+    password: String,
+}
+
+/// Yours: a look into your user table, and a library such as argon2 that compares with the hash there.
+fn is_right(form: &Password) -> bool {
+    form.user == "user 42" && form.password == "password"
+}
+
+async fn login(session: Session, Form(form): Form<Password>) -> Result<Redirect, SessionError> {
+    if !is_right(&form) {
+        return Ok(Redirect::to("/"));
+    }
+    // A fresh token; the old one is dead. A number goes in as it is, `login(42)`; a name or UUID like this.
+    session.login(Owner::try_from(form.user)?).await?;
+    Ok(Redirect::to("/account"))
+}
+
+async fn account(owner: Option<CurrentOwner>) -> Result<Html<String>, Redirect> {
+    let CurrentOwner(owner) = owner.ok_or(Redirect::to("/"))?;
+    // This name has been proven. What a user may choose has to be escaped here.
+    Ok(Html(format!("<p>The account of {owner}</p><form method=post action=/logout><button>Log out</button></form>")))
+}
+
+async fn logout(session: Session) -> Result<Redirect, SessionError> {
+    session.logout().await?;
+    Ok(Redirect::to("/"))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let store = MemoryStore::new();
+    let manager = match env::var("SESSION_KEY") {
+        // In production, over https. The key: `openssl rand -base64 32`.
+        Ok(key) => SessionManager::new(store, Keyring::new(Key::from_base64(&key)?)),
+        Err(_) => SessionManager::development(store),
+    };
+    manager.purge_every(Duration::from_secs(60));
+
+    let page = "<form method=post action=/login><input name=user value='user 42'> <input name=password type=password> \
+                <button>Log in</button></form>";
+    let app = Router::new()
+        .route("/", get(Html(page)))
+        .route("/login", post(login))
+        .route("/account", get(account))
+        .route("/logout", post(logout))
+        .layer(SessionLayer::new(manager));
+    axum::serve(TcpListener::bind("127.0.0.1:3000").await?, app).await?;
+    Ok(())
+}
