@@ -87,6 +87,20 @@ async fn a_change_that_always_loses_is_an_error_in_time_and_nothing_of_it_is_sav
 }
 
 #[tokio::test(start_paused = true)]
+async fn log_out_everywhere_wins_where_a_logout_always_loses() {
+    let site = Site::new();
+    let browser = site.logged_in(USER).await;
+    beat(&site, &browser, Call::Delete, 10 * LOST);
+    let (exchange, session) = browser.start().await;
+    assert!(matches!(session.logout().await, Err(Error::Contended)));
+    exchange.commit().await.unwrap();
+    assert!(!sets_cookie(&exchange), "the session is still there");
+    assert_eq!(browser.owner().await, Some(user()));
+    assert_eq!(site.manager.revoke_all(&user()).await.unwrap(), 1);
+    assert_eq!(browser.owner().await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_on_a_very_slow_store_is_merged_all_the_same() {
     let site = Site::new();
     let browser = site.visitor().await;
