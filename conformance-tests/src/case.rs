@@ -74,7 +74,9 @@ impl<S: Subject> Case<S> {
         match outcome.recv_timeout(deadline) {
             Ok(Ok(())) => {}
             Ok(Err(panic)) => resume_unwind(panic),
-            Err(_) => panic!("{name}: the store has not answered within {deadline:?}"),
+            Err(_) => {
+                panic!("{name}: the store has not answered within {deadline:?}, which `Subject::deadline` allows")
+            }
         }
     }
 }

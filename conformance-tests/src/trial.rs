@@ -134,6 +134,20 @@ impl<S: Subject> Trial<S> {
         answer("delete", self.store.delete(&id, revision(expected)).await)
     }
 
+    pub(crate) async fn must_replace(&self, id: SessionId, expected: u64, entry: Entry<'_>, expiry: Expiry) {
+        let replaced = self.replace(id, expected, entry, expiry).await;
+        assert!(replaced, "a live session was not replaced under its revision: {id}, with {expiry:?}");
+    }
+
+    pub(crate) async fn must_touch(&self, id: SessionId, expected: u64, expires_in: Duration) {
+        let touched = self.touch(id, expected, expires_in).await;
+        assert!(touched, "a live session was not touched under its revision: {id}, for {expires_in:?}");
+    }
+
+    pub(crate) async fn must_delete(&self, id: SessionId, expected: u64) {
+        assert!(self.delete(id, expected).await, "a live session was not deleted under its revision: {id}");
+    }
+
     pub(crate) async fn list(&self, owner: &Owner) -> Vec<(SessionId, Loaded)> {
         answer("list", self.store.list(owner).await)
     }
@@ -174,7 +188,7 @@ impl<S: Subject> Trial<S> {
         let passed = self.passed.waits().asked - since.asked;
         let most = given.saturating_sub(passed) + Duration::from_millis(1);
         let hint = if passed > SLACK && left + SLACK > given {
-            ". No time seems to have passed: does `Subject::pass` let it?"
+            ". Either the write began the time anew, or no time has passed: does `Subject::pass` let it?"
         } else {
             ""
         };

@@ -110,5 +110,9 @@ fn it_says_what_it_does_not_understand() {
     assert!(refused(&["--idle", "soon"]).contains("--idle"));
     assert!(refused(&["--addr", "everywhere"]).contains("--addr"));
     assert!(refused(&["--rotate", "1s", "--grace", "2s"]).contains("must be longer than the grace"));
-    assert!(refused(&["--store", "sqlite:/no/such/folder/sessions.db"]).contains("demo: sqlite"));
+    assert!(refused(&["--idle", "0s"]).contains("--idle, --absolute, --rotate or --grace: "));
+    let nowhere = refused(&["--store", "sqlite:/no/such/folder/sessions.db"]);
+    assert!(nowhere.contains("--store sqlite:/no/such/folder/sessions.db: sqlite"), "{nowhere}");
+    let secret = refused(&["--store", "redis://:password@127.0.0.1:1"]);
+    assert!(secret.contains("--store redis: ") && !secret.contains("password"), "{secret}");
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     Entry, Error, EventKind, Expiry, Outcome, Revision, SessionId,
-    merge::{Settled, Write, attempts, pause, read},
+    merge::{RIDES, Settled, Write, attempts, pause, read},
     moment::TimeLeft,
     record::{Data, Found, Header, Record, length},
     rotation,
@@ -22,9 +22,6 @@ pub(crate) enum Occasion {
     /// The handler asked for it.
     Save,
 }
-
-/// How often what only rides along is tried: the next request can do it, too.
-const RIDES: u32 = 8;
 
 /// The one thing to do next, worked out from the version of the state that it names.
 enum Step {

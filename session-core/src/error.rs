@@ -17,7 +17,7 @@ pub enum Error {
     /// The answer to a write was lost, and so many others have followed that it cannot be told whether it was applied.
     #[error("it cannot be told whether the session was saved")]
     OutcomeUnknown,
-    /// Others changed the session each time that this request tried to, for five seconds.
+    /// Others changed the session each time that this request tried to, for some seconds.
     #[error("the session is changed by too many requests at once")]
     Contended,
     /// The session has been ended meanwhile; nothing was changed by this call.

@@ -61,7 +61,8 @@ pub enum EventKind {
         /// How many live ones there were.
         count: u64,
     },
-    /// A token was used that its owner had replaced: it is in two hands. The session was ended.
+    /// A token was used that its owner had replaced: it is in two hands. The session was ended, or was to be; where somebody
+    /// writes to it without a pause, with all of its owner's, which [`Revoked`](Self::Revoked) then tells, too.
     TheftDetected,
     /// The idle time-out could not be extended. Nothing was lost.
     TouchFailed(Error),

@@ -41,7 +41,7 @@ use crate::{
 ///     let exchange = manager.open(&request);
 ///     let mut response = handler(&exchange).await.unwrap_or_else(|error| failed(&error));
 ///     if let Err(error) = exchange.commit().await {
-///         response = failed(&error);
+///         response = failed(&error); // where handlers set cookies of their own, keep these
 ///     }
 ///     exchange.apply(response.headers_mut());
 ///     response
@@ -142,7 +142,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] if the store fails, also each later time.
+    /// [`Error::Store`] if the store fails, or [`Error::Contended`]; also each later time.
     pub async fn session(&self) -> Result<Session, Error> {
         if !self.0.state().forgotten {
             self.0.loaded.get_or_init(|| self.0.load()).await.clone()?;

@@ -70,9 +70,9 @@ impl Incoming {
         self
     }
 
-    /// Whether the connection itself is TLS. A cookie with `Secure` that would leave over one that is not is told as
-    /// [`EventKind::InsecureTransport`](crate::EventKind::InsecureTransport), because browsers drop it; nothing is refused.
-    /// Where it is not said, nothing is told.
+    /// Whether the connection itself is TLS; behind a trusted proxy the proxy's word on it goes first. A cookie with `Secure`
+    /// that leaves over plain http is told as [`EventKind::InsecureTransport`](crate::EventKind::InsecureTransport), because
+    /// browsers drop it; nothing is refused. Where neither is said, nothing is told.
     #[must_use]
     pub fn with_https(mut self, https: bool) -> Self {
         self.https = Some(https);

@@ -34,6 +34,7 @@
 //! - a thief who uses the token only before its successor is proven, or within the grace; who keeps up with each
 //!   rotation, one request each; whose victim never comes back; who logs in or out with it, or passes a step-up himself;
 //!   whom a login or renewal of the victim locks out without an alarm. Device-bound sessions are the answer to these.
+//! - a thief who writes with it without a pause: as long as no promotion gets between, the old token stays good;
 //! - anonymous sessions, which never rotate;
 //! - false alarms: a browser that was restored from a jar older than the grace; a rotation that a database failover lost;
 //! - the user signs in again after the lost answer of a login or renewal, or a crash or failover then; after an older

@@ -4,17 +4,14 @@ use std::sync::Arc;
 
 use crate::{
     Error, EventKind, Expiry, Revision, epoch,
-    merge::{Write, attempts, pause, read},
+    merge::{RIDES, Write, attempts, pause, read},
     record::Found,
     rotation::{self, Verdict},
     state::{Answer, Inner, Live, Lost, Standing},
     token::{SessionSecret, SessionToken},
 };
 
-/// How often a promotion is tried: the next request can do it, too.
-const PROMOTIONS: u32 = 16;
-
-/// How often one of them is sent after an error.
+/// How often a promotion or a theft's deletion is sent after an error.
 const SENDINGS: u32 = 3;
 
 impl Inner {
@@ -25,8 +22,8 @@ impl Inner {
         let mut failures = 0;
         let mut alarm = Alarm { exchange: self, stolen: None };
         let mut promotion: Option<Revision> = None;
-        let mut in_two_hands = None;
-        for attempt in attempts() {
+        // The last time, others have been quicker each time: then nothing is left to a race.
+        for attempt in attempts().map(Some).chain([None]) {
             let Some(found) = read(store, &token.id).await? else {
                 // If a deletion's answer was lost, it was ours.
                 match alarm.stolen {
@@ -36,8 +33,7 @@ impl Inner {
                 return Ok(());
             };
             let verdict = rotation::judge(found.header(), token, found.age_when_asked(), self.site().policy.grace);
-            in_two_hands = (verdict == Verdict::Theft).then(|| found.clone());
-            if in_two_hands.is_none() {
+            if verdict != Verdict::Theft {
                 alarm.stolen = None;
             }
             let attempted = match verdict {
@@ -56,8 +52,8 @@ impl Inner {
                     self.bar(Lost::Superseded, Answer::Nothing);
                     return Ok(());
                 }
-                // Others write without a pause. The session is this client's, and the old token is good a little longer.
-                Verdict::Pending if attempt >= PROMOTIONS => {
+                // The session is this client's, and the old token is good a little longer.
+                Verdict::Pending if attempt.is_none_or(|attempt| attempt >= RIDES) => {
                     self.take_up(found, token.secret.clone());
                     return Ok(());
                 }
@@ -76,9 +72,16 @@ impl Inner {
                     promoted.map(|_| ())
                 }
                 Verdict::Theft => {
-                    let (id, revision) = (found.id, found.revision);
+                    let (id, revision, owner) = (found.id, found.revision, found.header().owner.clone());
                     let is_perhaps_ended = alarm.stolen.replace(found).is_some();
-                    let ended = store.delete(&id, revision).await;
+                    let ended = match owner {
+                        // This asks for no revision. It ends the owner's other sessions, too.
+                        Some(owner) if attempt.is_none() => {
+                            epoch::revoke(self.site(), &self.resource, &owner, None).await?;
+                            Ok(true)
+                        }
+                        _ => store.delete(&id, revision).await,
+                    };
                     if let Ok(true) = ended {
                         self.bar(Lost::Gone, Answer::Removal);
                         return Ok(());
@@ -96,15 +99,9 @@ impl Inner {
                     return Err(error.into());
                 }
             }
-            pause(attempt).await;
+            pause(attempt.unwrap_or_default()).await;
         }
-        let Some(found) = in_two_hands else { return Err(Error::Contended) };
-        let Some(owner) = found.header().owner.clone() else { return Err(Error::Contended) };
-        // Somebody writes without a pause, so that no deletion of just one revision comes in time. This asks for none.
-        alarm.stolen = Some(found);
-        epoch::revoke(self.site(), &self.resource, &owner, None).await?;
-        self.bar(Lost::Gone, Answer::Removal);
-        Ok(())
+        Err(Error::Contended)
     }
 
     fn tell_stale(&self, token: &SessionToken) {

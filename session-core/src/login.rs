@@ -79,7 +79,7 @@ impl Session {
     /// [`Error::LoginRevoked`] if the user's sessions were revoked after this login began, or it cannot be told.
     /// [`Error::LoginExpired`] if it began with [`begin_login`](Self::begin_login) more than an hour ago.
     /// [`Error::Gone`] or [`Error::Superseded`] if the session was lost meanwhile. [`Error::ResponseSent`].
-    /// [`Error::Store`], [`Error::OutcomeUnknown`], [`Error::Contended`]: then nobody has been logged in.
+    /// Else as [`Exchange::commit`](crate::Exchange::commit): then nobody has been logged in.
     pub async fn login(&self, login: impl Into<Login>) -> Result<(), Error> {
         self.inner().login(login.into()).await
     }
@@ -218,7 +218,8 @@ impl Inner {
             return self.end_login(found, EndReason::LoginExpired).await;
         }
         let store = &*self.site().store;
-        let (generation, mut found) = (found.header().generation, found.clone());
+        let note_of = |found: &Found| (found.header().generation, found.header().login_note);
+        let (refused, mut found) = (note_of(found), found.clone());
         for attempt in attempts() {
             let header = Header { login_note: None, ..found.header().clone() };
             let record = Record { header, data: found.record.data.clone() };
@@ -227,7 +228,7 @@ impl Inner {
             }
             pause(attempt).await;
             found = match read(store, &found.id).await? {
-                Some(found) if found.header().generation == generation => found,
+                Some(found) if note_of(&found) == refused => found,
                 _ => break,
             };
         }

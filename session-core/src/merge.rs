@@ -175,7 +175,7 @@ impl Write {
     /// our own first sending's doing: so the record is asked for our revision before the write is sent again, under the
     /// same revision. No write is applied twice, not even by a packet that arrives late.
     ///
-    /// After a conflict it waits, the longer the more merges went before, and looks only then: what it answers is fresh.
+    /// After a conflict it waits as [`pause`] does after so many merges, and looks only then: what it answers is fresh.
     pub(crate) async fn settle(
         &self,
         store: &dyn Store,
@@ -193,7 +193,7 @@ impl Write {
                     let is_beaten = found.record.header.remembers(self.expected);
                     return if is_beaten { Ok(Settled::Conflict(found)) } else { Err(Error::OutcomeUnknown) };
                 }
-                pause(sending).await;
+                pause(2 * sending).await;
             }
             match self.send(store).await {
                 Ok(Some(applied)) => return Ok(Settled::Applied(applied)),
@@ -240,9 +240,12 @@ pub(crate) async fn read(store: &dyn Store, id: &SessionId) -> Result<Option<Arc
     Ok(Some(Arc::new(Found::decode(*id, loaded, asked)?)))
 }
 
-/// How often a change is worked out anew because another was quicker: on a store in memory, others that write without a
+/// How often something is worked out anew because another was quicker: on a store in memory, others that write without a
 /// pause win sixty times in a row.
 pub(crate) const MERGES: u32 = 512;
+
+/// How often what only rides along is tried: the next request can do it, too.
+pub(crate) const RIDES: u32 = AT_LEAST - 1;
 
 /// So often it is tried however long that takes.
 const AT_LEAST: u32 = 8;
@@ -256,8 +259,8 @@ pub(crate) fn attempts() -> impl Iterator<Item = u32> {
     (0..MERGES).take_while(move |&attempt| attempt < AT_LEAST || begun.elapsed() < PATIENCE)
 }
 
-/// Waits a random while between contended writes: up to 1 ms first, twice that each time, at most 32 ms. Every other time
-/// it goes on at once: who has just slept is slower than who has not, and would be beaten again.
+/// Waits a random while between contended writes: up to 1, 4, 16, and then 32 ms. Every other time it goes on at once: who
+/// has just slept is slower than who has not, and would be beaten again.
 pub(crate) async fn pause(attempt: u32) {
     if attempt % 2 == 1 {
         return;

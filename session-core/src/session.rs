@@ -234,9 +234,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`]: the value stays. [`Error::Gone`], [`Error::Superseded`]. [`Error::Store`],
-    /// [`Error::OutcomeUnknown`], [`Error::Contended`]: if it is unknown whether the value was taken out, it is not handed
-    /// out either.
+    /// [`Error::Decode`]: the value stays. [`Error::Gone`], [`Error::Superseded`]. Else as [`Exchange::commit`]: if it is
+    /// unknown whether the value was taken out, it is not handed out either.
     pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let inner = self.inner();
         let _in_order = inner.writing.lock().await;

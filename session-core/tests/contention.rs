@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use session_core::{Error, EventKind, Key, Keyring, Outcome, Policy, SessionManager, Store};
+use session_core::{Error, EventKind, Key, Keyring, Outcome, Owner, Policy, SessionManager, Store};
 use support::*;
 use tokio::time::Instant;
 
@@ -152,23 +152,46 @@ async fn a_refused_login_clears_the_note_also_if_it_loses_a_race() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_successor_is_good_while_another_tab_writes_without_a_pause() {
-    let site = Site::new();
+async fn a_refused_login_leaves_a_note_that_was_made_anew_meanwhile() {
+    let policy = Policy::builder().logged_in(lifetime(8 * HOUR, 8 * HOUR)).build().unwrap();
+    let site = Site::with_policy(policy);
     let mut browser = site.logged_in(USER).await;
-    let old = browser.clone();
-    site.due().await;
-    browser.visit(async |_| {}).await;
-    beat(&site, &old, Call::Replace, LOST);
-    let (exchange, session) = browser.start().await;
-    assert_eq!(session.owner(), Some(user()));
-    exchange.commit().await.unwrap();
-    assert!(!sets_cookie(&exchange), "it has the successor");
-    // The first request that wins proves it.
-    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Rotated)), 0);
-    while site.events.count(|kind| matches!(kind, EventKind::Rotated)) == 0 {
+    browser.visit(async |session| session.begin_login().await.unwrap()).await;
+    site.lab.advance(61 * MINUTE);
+    let other = browser.clone();
+    site.lab.before_next(Call::Replace, move || {
+        let mut other = other.clone();
+        async move { other.visit(async |session| session.begin_login().await.unwrap()).await }
+    });
+    let (_exchange, session) = browser.start().await;
+    assert!(matches!(session.login(7).await, Err(Error::LoginExpired)));
+    site.lab.advance(MINUTE);
+    site.manager.revoke_all(&Owner::from(7)).await.unwrap();
+    site.lab.advance(MINUTE);
+    let (_exchange, session) = browser.start().await;
+    assert!(matches!(session.login(7).await, Err(Error::LoginRevoked)), "it began before the revocation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_is_good_while_another_tab_writes_without_a_pause() {
+    for way in [Duration::ZERO, SECOND] {
+        let site = Site::new();
+        let mut browser = site.logged_in(USER).await;
+        let old = browser.clone();
+        site.due().await;
         browser.visit(async |_| {}).await;
+        beat_slowly(&site, &old, Call::Replace, LOST, way);
+        let (exchange, session) = browser.start().await;
+        assert_eq!(session.owner(), Some(user()));
+        exchange.commit().await.unwrap();
+        assert!(!sets_cookie(&exchange), "it has the successor");
+        // The first request that wins proves it.
+        assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Rotated)), 0);
+        while site.events.count(|kind| matches!(kind, EventKind::Rotated)) == 0 {
+            browser.visit(async |_| {}).await;
+        }
+        assert_eq!(browser.owner().await, Some(user()));
     }
-    assert_eq!(browser.owner().await, Some(user()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,8 @@
 //! A session as a string: `revision(8) ‖ expiry(8) ‖ end(8) ‖ bound(8) ‖ length of the owner(1) ‖ owner ‖ payload`.
 //!
-//! Expiry and end are in milliseconds since 1970, on the server's clock. The bound is the revision of the write that bound
-//! the session to its owner. All three are filled in by the server. The expiry is the key's, too: so that the server takes
-//! the key away, while a load needs no second command whose answer may be of a later state.
+//! Expiry and end are in milliseconds since 1970, on the server's clock, and filled in by the server. The bound is the
+//! revision of the write that bound the session to its owner; other writes keep it. The expiry is the key's, too: so that the
+//! server takes the key away, while a load needs no second command whose answer may be of a later state.
 
 use std::time::Duration;
 

@@ -21,10 +21,7 @@ pub(crate) async fn a_deleted_session_is_neither_loaded_nor_listed<S: Subject>(t
 pub(crate) async fn delete_under_another_revision_does_nothing<S: Subject>(trial: &Trial<S>) {
     trial.create(id(1), first(), HOUR, DAY).await;
     assert!(!trial.delete(id(1), 7).await, "`delete` under another revision said that it was applied");
-    assert!(
-        trial.replace(id(1), 1, second(), Expiry::Keep).await,
-        "a live session was not replaced under its revision"
-    );
+    trial.must_replace(id(1), 1, second(), Expiry::Keep).await;
     assert!(!trial.delete(id(1), 1).await, "`delete` under the revision before said that it was applied");
     assert_eq!(trial.loaded(id(1)).await.revision, revision(2), "a `delete` under another revision was applied");
 }

@@ -18,10 +18,7 @@ pub(crate) async fn payloads_of_any_size_come_back<S: Subject>(trial: &Trial<S>)
             "a created payload of {size} bytes came back changed"
         );
         let payload: Vec<u8> = payload.into_iter().rev().collect();
-        assert!(
-            trial.replace(id(number), 1, Entry::new(revision(2), &payload), Expiry::Keep).await,
-            "a live session was not replaced under its revision"
-        );
+        trial.must_replace(id(number), 1, Entry::new(revision(2), &payload), Expiry::Keep).await;
         assert!(
             trial.loaded(id(number)).await.payload == payload,
             "a replaced payload of {size} bytes came back changed"
@@ -35,10 +32,7 @@ pub(crate) async fn an_empty_payload_is_a_session<S: Subject>(trial: &Trial<S>) 
     assert_eq!(trial.loaded(id(1)).await.payload, "", "an empty payload came back changed");
     assert_eq!(trial.listed(&user).await, [id(1)].into(), "`list` misses a session with an empty payload");
     assert!(trial.replace(id(1), 1, second(), Expiry::Keep).await, "a session with an empty payload was not replaced");
-    assert!(
-        trial.replace(id(1), 2, Entry::new(revision(3), b""), Expiry::Keep).await,
-        "a live session was not replaced under its revision"
-    );
+    trial.must_replace(id(1), 2, Entry::new(revision(3), b""), Expiry::Keep).await;
     assert_eq!(trial.loaded(id(1)).await.payload, "", "an empty payload came back changed");
     assert!(trial.touch(id(1), 3, HOUR).await, "a session with an empty payload was not touched");
     assert!(trial.delete(id(1), 3).await, "a session with an empty payload was not deleted");
@@ -96,7 +90,7 @@ pub(crate) async fn ids_that_differ_in_one_bit_differ<S: Subject>(trial: &Trial<
         let payload = trial.loaded(id(number)).await.payload;
         assert_eq!(payload, number.to_be_bytes()[..], "two ids that differ in one bit are one session");
     }
-    assert!(trial.delete(id(base), 1).await, "a live session was not deleted under its revision");
+    trial.must_delete(id(base), 1).await;
     for number in flips().filter(|number| *number != base) {
         assert!(trial.load(id(number)).await.is_some(), "a session was deleted by an id that differs in one bit");
     }

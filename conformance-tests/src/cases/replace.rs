@@ -57,9 +57,9 @@ pub(crate) async fn of_40_concurrent_replaces_exactly_one_wins<S: Subject>(trial
 
 pub(crate) async fn a_replace_that_is_delivered_twice_applies_once<S: Subject>(trial: &Trial<S>) {
     trial.create(id(1), first(), HOUR, DAY).await;
-    assert!(trial.replace(id(1), 1, second(), Keep).await, "a live session was not replaced under its revision");
+    trial.must_replace(id(1), 1, second(), Keep).await;
     assert!(!trial.replace(id(1), 1, second(), Keep).await, "a `replace` that was delivered twice was applied twice");
-    assert!(trial.replace(id(1), 2, third(), Keep).await, "a live session was not replaced under its revision");
+    trial.must_replace(id(1), 2, third(), Keep).await;
     assert!(!trial.replace(id(1), 1, second(), Keep).await, "a `replace` that came again late was applied twice");
     assert_eq!(trial.loaded(id(1)).await.payload, "the third write", "a late second delivery overwrote a later write");
 
@@ -78,7 +78,7 @@ pub(crate) async fn replace_never_revives_a_deleted_session<S: Subject>(trial: &
     let user = owner("user 42");
     for (number, expiry) in (0..).zip(EACH_EXPIRY) {
         trial.create(id(number), first().with_owner(Some(&user)), HOUR, DAY).await;
-        assert!(trial.delete(id(number), 1).await, "a live session was not deleted under its revision");
+        trial.must_delete(id(number), 1).await;
         never_revives(trial, id(number), expiry, "deleted").await;
     }
 }
@@ -115,7 +115,7 @@ pub(crate) async fn replace_with_keep_leaves_expiry_and_end_alone<S: Subject>(tr
     let mark = trial.mark();
     trial.create(id(1), first(), HOUR, DAY).await;
     trial.pass(SOON).await;
-    assert!(trial.replace(id(1), 1, second(), Keep).await, "a live session was not replaced under its revision");
+    trial.must_replace(id(1), 1, second(), Keep).await;
     let loaded = trial.loaded(id(1)).await;
     trial.assert_left("the expiry, after a `replace` with `Keep`", loaded.expires_in, HOUR, mark);
     trial.assert_left("the end, after a `replace` with `Keep`", loaded.ends_in, DAY, mark);
@@ -124,13 +124,13 @@ pub(crate) async fn replace_with_keep_leaves_expiry_and_end_alone<S: Subject>(tr
 pub(crate) async fn replace_with_keep_leaves_an_expiry_alone_that_a_touch_has_moved<S: Subject>(trial: &Trial<S>) {
     trial.create(id(1), first(), HOUR, DAY).await;
     let mark = trial.mark();
-    assert!(trial.touch(id(1), 1, 3 * HOUR).await, "a live session was not touched under its revision");
-    assert!(trial.replace(id(1), 1, second(), Keep).await, "a live session was not replaced under its revision");
+    trial.must_touch(id(1), 1, 3 * HOUR).await;
+    trial.must_replace(id(1), 1, second(), Keep).await;
     let loaded = trial.loaded(id(1)).await;
     trial.assert_left("the expiry that a touch moved, after `Keep`", loaded.expires_in, 3 * HOUR, mark);
     let mark = trial.mark();
-    assert!(trial.touch(id(1), 2, HOUR / 2).await, "a live session was not touched under its revision");
-    assert!(trial.replace(id(1), 2, third(), Keep).await, "a live session was not replaced under its revision");
+    trial.must_touch(id(1), 2, HOUR / 2).await;
+    trial.must_replace(id(1), 2, third(), Keep).await;
     let loaded = trial.loaded(id(1)).await;
     trial.assert_left("the expiry that a touch moved nearer, after `Keep`", loaded.expires_in, HOUR / 2, mark);
 }
@@ -139,10 +139,7 @@ pub(crate) async fn replace_with_extend_moves_the_expiry<S: Subject>(trial: &Tri
     trial.create(id(1), first(), HOUR, DAY).await;
     for (number, given) in [(2, 3 * HOUR), (3, HOUR / 2)] {
         let mark = trial.mark();
-        assert!(
-            trial.replace(id(1), number - 1, Entry::new(revision(number), b""), Extend(given)).await,
-            "a live session was not replaced under its revision"
-        );
+        trial.must_replace(id(1), number - 1, Entry::new(revision(number), b""), Extend(given)).await;
         let loaded = trial.loaded(id(1)).await;
         trial.assert_left("the expiry, after a `replace` with `Extend`", loaded.expires_in, given, mark);
     }
@@ -150,10 +147,7 @@ pub(crate) async fn replace_with_extend_moves_the_expiry<S: Subject>(trial: &Tri
 
 pub(crate) async fn replace_with_extend_never_passes_the_end<S: Subject>(trial: &Trial<S>) {
     trial.create(id(1), first(), SOON / 2, SOON).await;
-    assert!(
-        trial.replace(id(1), 1, second(), Extend(HOUR)).await,
-        "a live session was not replaced under its revision"
-    );
+    trial.must_replace(id(1), 1, second(), Extend(HOUR)).await;
     let loaded = trial.loaded(id(1)).await;
     assert!(loaded.expires_in <= SOON, "`Extend` moved the expiry past the end: {loaded:?}");
     trial.pass(SOON).await;
@@ -165,17 +159,11 @@ pub(crate) async fn replace_with_keep_or_extend_never_moves_the_end<S: Subject>(
     trial.create(id(1), first(), HOUR, DAY).await;
     trial.create(id(2), first(), HOUR, DAY).await;
     trial.pass(SOON).await;
-    assert!(
-        trial.replace(id(1), 1, second(), Extend(2 * HOUR)).await,
-        "a live session was not replaced under its revision"
-    );
-    assert!(trial.replace(id(2), 1, second(), Keep).await, "a live session was not replaced under its revision");
+    trial.must_replace(id(1), 1, second(), Extend(2 * HOUR)).await;
+    trial.must_replace(id(2), 1, second(), Keep).await;
     trial.assert_left("the end, after `Extend`", trial.loaded(id(1)).await.ends_in, DAY, mark);
     trial.assert_left("the end, after `Keep`", trial.loaded(id(2)).await.ends_in, DAY, mark);
-    assert!(
-        trial.replace(id(1), 2, third(), Extend(2 * DAY)).await,
-        "a live session was not replaced under its revision"
-    );
+    trial.must_replace(id(1), 2, third(), Extend(2 * DAY)).await;
     let loaded = trial.loaded(id(1)).await;
     trial.assert_left("the end, after an `Extend` beyond it", loaded.ends_in, DAY, mark);
     assert!(loaded.expires_in <= loaded.ends_in, "`Extend` moved the expiry past the end: {loaded:?}");
@@ -187,10 +175,7 @@ pub(crate) async fn replace_with_restart_moves_expiry_and_end<S: Subject>(trial:
     for (number, (expires_in, ends_in)) in (2..).zip(lifetimes) {
         let mark = trial.mark();
         let entry = Entry::new(revision(number), b"");
-        assert!(
-            trial.replace(id(1), number - 1, entry, Restart { expires_in, ends_in }).await,
-            "a live session was not replaced under its revision"
-        );
+        trial.must_replace(id(1), number - 1, entry, Restart { expires_in, ends_in }).await;
         let loaded = trial.loaded(id(1)).await;
         trial.assert_left("the expiry, after `Restart`", loaded.expires_in, expires_in.min(ends_in), mark);
         trial.assert_left("the end, after `Restart`", loaded.ends_in, ends_in, mark);

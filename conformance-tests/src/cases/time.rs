@@ -28,19 +28,10 @@ pub(crate) async fn a_session_that_was_touched_expires_when_the_touch_said<S: Su
     for number in 0..5 {
         trial.create(id(number), first(), HOUR, DAY).await;
     }
-    assert!(trial.touch(id(0), 1, SOON).await, "a live session was not touched under its revision");
-    assert!(
-        trial.replace(id(1), 1, second(), Extend(SOON)).await,
-        "a live session was not replaced under its revision"
-    );
-    assert!(
-        trial.replace(id(2), 1, second(), Restart { expires_in: SOON, ends_in: DAY }).await,
-        "a live session was not replaced under its revision"
-    );
-    assert!(
-        trial.replace(id(3), 1, second(), Restart { expires_in: HOUR, ends_in: SOON }).await,
-        "a live session was not replaced under its revision"
-    );
+    trial.must_touch(id(0), 1, SOON).await;
+    trial.must_replace(id(1), 1, second(), Extend(SOON)).await;
+    trial.must_replace(id(2), 1, second(), Restart { expires_in: SOON, ends_in: DAY }).await;
+    trial.must_replace(id(3), 1, second(), Restart { expires_in: HOUR, ends_in: SOON }).await;
     for number in 0..5 {
         assert!(trial.load(id(number)).await.is_some(), "a session was not loaded {SOON:?} before its expiry");
     }
@@ -70,7 +61,7 @@ pub(crate) async fn the_expiry_is_never_past_the_end<S: Subject>(trial: &Trial<S
         listed.iter().all(|(_, session)| session.expires_in <= session.ends_in),
         "`list` answered an expiry past the end: {listed:?}"
     );
-    assert!(trial.touch(id(1), 1, 2 * DAY).await, "a live session was not touched under its revision");
+    trial.must_touch(id(1), 1, 2 * DAY).await;
     let touched = trial.loaded(id(1)).await;
     trial.assert_left("the expiry, touched beyond the end", touched.expires_in, HOUR, mark);
     assert!(touched.expires_in <= touched.ends_in, "`touch` moved the expiry past the end: {touched:?}");
@@ -92,15 +83,12 @@ pub(crate) async fn the_longest_durations_are_kept_or_capped<S: Subject>(trial: 
     };
     trial.create(id(2), first(), Duration::MAX, Duration::MAX).await;
     long("`create`", trial.loaded(id(2)).await);
-    assert!(trial.touch(id(2), 1, Duration::MAX).await, "a live session was not touched under its revision");
+    trial.must_touch(id(2), 1, Duration::MAX).await;
     long("`touch`", trial.loaded(id(2)).await);
-    assert!(
-        trial.replace(id(2), 1, second(), Extend(Duration::MAX)).await,
-        "a live session was not replaced under its revision"
-    );
+    trial.must_replace(id(2), 1, second(), Extend(Duration::MAX)).await;
     long("`Extend`", trial.loaded(id(2)).await);
     let restart = Restart { expires_in: Duration::MAX, ends_in: Duration::MAX };
-    assert!(trial.replace(id(2), 2, first(), restart).await, "a live session was not replaced under its revision");
+    trial.must_replace(id(2), 2, first(), restart).await;
     long("`Restart`", trial.loaded(id(2)).await);
 }
 
@@ -112,15 +100,12 @@ pub(crate) async fn no_time_left_ends_the_session_at_once<S: Subject>(trial: &Tr
     for number in 2..6 {
         trial.create(id(number), first(), HOUR, DAY).await;
     }
-    assert!(trial.touch(id(2), 1, Duration::ZERO).await, "a live session was not touched under its revision");
-    assert!(
-        trial.replace(id(3), 1, second(), Extend(Duration::ZERO)).await,
-        "a live session was not replaced under its revision"
-    );
+    trial.must_touch(id(2), 1, Duration::ZERO).await;
+    trial.must_replace(id(3), 1, second(), Extend(Duration::ZERO)).await;
     let restart = Restart { expires_in: Duration::ZERO, ends_in: HOUR };
-    assert!(trial.replace(id(4), 1, second(), restart).await, "a live session was not replaced under its revision");
+    trial.must_replace(id(4), 1, second(), restart).await;
     let restart = Restart { expires_in: HOUR, ends_in: Duration::ZERO };
-    assert!(trial.replace(id(5), 1, second(), restart).await, "a live session was not replaced under its revision");
+    trial.must_replace(id(5), 1, second(), restart).await;
     for number in 2..6 {
         assert!(trial.load(id(number)).await.is_none(), "a write that leaves no time left the session alive");
     }
@@ -131,11 +116,8 @@ pub(crate) async fn a_duration_below_a_millisecond_is_no_error<S: Subject>(trial
     let mark = trial.mark();
     trial.create(id(1), first(), short, short).await;
     trial.create(id(2), first(), HOUR + short, DAY + short).await;
-    assert!(trial.touch(id(2), 1, HOUR + short).await, "a live session was not touched under its revision");
-    assert!(
-        trial.replace(id(2), 1, Entry::new(revision(2), b""), Extend(HOUR + short)).await,
-        "a live session was not replaced under its revision"
-    );
+    trial.must_touch(id(2), 1, HOUR + short).await;
+    trial.must_replace(id(2), 1, Entry::new(revision(2), b""), Extend(HOUR + short)).await;
     let loaded = trial.loaded(id(2)).await;
     trial.assert_left("an expiry with a fraction of a millisecond", loaded.expires_in, HOUR + short, mark);
     trial.pass(Duration::from_millis(1)).await;

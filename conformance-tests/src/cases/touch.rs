@@ -19,7 +19,7 @@ pub(crate) async fn touch_sets_the_time_left_that_it_was_given<S: Subject>(trial
 pub(crate) async fn touch_keeps_payload_owner_and_revision<S: Subject>(trial: &Trial<S>) {
     let user = owner("user 42");
     trial.create(id(1), first().with_owner(Some(&user)), HOUR, DAY).await;
-    assert!(trial.touch(id(1), 1, 2 * HOUR).await, "a live session was not touched under its revision");
+    trial.must_touch(id(1), 1, 2 * HOUR).await;
     let loaded = trial.loaded(id(1)).await;
     assert_eq!(loaded.revision, revision(1), "`touch` changed the revision");
     assert_eq!(loaded.payload, "the first write", "`touch` changed the payload");
@@ -41,7 +41,7 @@ pub(crate) async fn touch_never_moves_the_end<S: Subject>(trial: &Trial<S>) {
     trial.create(id(1), first(), HOUR, DAY).await;
     trial.pass(SOON).await;
     for given in [2 * HOUR, 2 * DAY, HOUR / 2] {
-        assert!(trial.touch(id(1), 1, given).await, "a live session was not touched under its revision");
+        trial.must_touch(id(1), 1, given).await;
         trial.assert_left("the end, after `touch`", trial.loaded(id(1)).await.ends_in, DAY, mark);
     }
 }
@@ -52,10 +52,7 @@ pub(crate) async fn touch_under_another_revision_does_nothing<S: Subject>(trial:
     let touched = trial.touch(id(1), 7, 2 * HOUR).await;
     trial.assert_left("the expiry, after a late `touch`", trial.loaded(id(1)).await.expires_in, HOUR, mark);
     assert!(!touched, "`touch` under another revision said that it was applied");
-    assert!(
-        trial.replace(id(1), 1, second(), Expiry::Keep).await,
-        "a live session was not replaced under its revision"
-    );
+    trial.must_replace(id(1), 1, second(), Expiry::Keep).await;
     assert!(!trial.touch(id(1), 1, 2 * HOUR).await, "`touch` under the revision before said that it was applied");
     trial.assert_left("the expiry, after a late `touch`", trial.loaded(id(1)).await.expires_in, HOUR, mark);
 }
@@ -63,7 +60,7 @@ pub(crate) async fn touch_under_another_revision_does_nothing<S: Subject>(trial:
 pub(crate) async fn touch_never_revives_a_deleted_session<S: Subject>(trial: &Trial<S>) {
     let user = owner("user 42");
     trial.create(id(1), first().with_owner(Some(&user)), HOUR, DAY).await;
-    assert!(trial.delete(id(1), 1).await, "a live session was not deleted under its revision");
+    trial.must_delete(id(1), 1).await;
     never_revives(trial, id(1), "deleted").await;
     trial.create(id(2), first().with_owner(Some(&user)), HOUR, DAY).await;
     assert_eq!(trial.revoke(&user, None).await, 1);
