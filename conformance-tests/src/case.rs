@@ -35,7 +35,7 @@ const ATTEMPTS: u32 = 5;
 /// # #[session_conformance::async_trait]
 /// # impl session_conformance::Subject for Mine {
 /// #     type Store = Box<dyn session_core::Store>;
-/// #     async fn open(&self, _: &str) -> Self::Store { unimplemented!() }
+/// #     async fn open(&self, _: &str) -> Self::Store { Box::new(session_memory::MemoryStore::new()) }
 /// #     async fn pass(&self, _: std::time::Duration) {}
 /// # }
 /// ```

@@ -161,6 +161,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_explained_is_told_from_the_last_state_that_is() {
+        let events = [CREATED, (replace(1, 2, true), 2, 3), (Load { found: Some(revision(1)) }, 4, 5)];
+        let events = events.map(|(call, began, answered)| Event { call, began, answered });
+        let told = linearizable(events.into()).unwrap_err().to_string();
+        assert!(
+            told.starts_with("the session has revision 2, ") && told.ends_with("from 4 to 5: load found 1\n"),
+            "{told}"
+        );
+    }
+
+    #[test]
     fn a_refusal_without_a_reason_is_found() {
         assert!(!history(&[CREATED, (replace(1, 2, false), 2, 3)]));
         assert!(!history(&[(Create { revision: revision(1), created: false }, 0, 1)]));

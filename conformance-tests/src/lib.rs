@@ -8,7 +8,7 @@
 //! use session_conformance::{Subject, async_trait, store_tests};
 //! # use session_core::Store;
 //! # type MyStore = Box<dyn Store>;
-//! # fn my_store(_: &str) -> MyStore { unimplemented!() }
+//! # fn my_store(_: &str) -> MyStore { Box::new(session_memory::MemoryStore::new()) }
 //!
 //! struct Mine;
 //!
@@ -92,19 +92,17 @@ pub use crate::report::run_test;
 /// ```
 /// # use std::{sync::Mutex, time::Duration};
 /// # use session_conformance::{Subject, async_trait};
-/// # #[derive(Clone)] struct Handle(std::sync::Arc<dyn session_core::Store>);
-/// # impl Handle { fn new() -> Self { unimplemented!() } fn advance(&self, _: Duration) {} }
+/// # use session_memory::MemoryStore as Handle;
 /// #[derive(Default)]
 /// struct Mine(Mutex<Vec<Handle>>);
 ///
 /// #[async_trait]
 /// impl Subject for Mine {
-/// #   type Store = std::sync::Arc<dyn session_core::Store>;
+/// #   type Store = Handle;
 ///     // …
 ///     async fn open(&self, _namespace: &str) -> Self::Store {
 ///         let store = Handle::new();
 ///         self.0.lock().unwrap().push(store.clone());
-/// #       let store = store.0;
 ///         store
 ///     }
 ///
@@ -150,7 +148,7 @@ pub trait Subject: Send + Sync + 'static {
 /// # #[async_trait]
 /// # impl Subject for Mine {
 /// #     type Store = Box<dyn session_core::Store>;
-/// #     async fn open(&self, _: &str) -> Self::Store { unimplemented!() }
+/// #     async fn open(&self, _: &str) -> Self::Store { Box::new(session_memory::MemoryStore::new()) }
 /// #     async fn pass(&self, _: std::time::Duration) {}
 /// # }
 /// mod on_a_single_node {

@@ -72,6 +72,11 @@ fn a_store_that_fails_fails_the_case_with_its_error() {
     assert!(sentence.starts_with("`create` answered with an error where it has no reason to: Backend"), "{sentence}");
 }
 
+#[test]
+fn a_store_that_cuts_durations_as_the_contract_allows_passes() {
+    assert_eq!(verdict("the_longest_durations_are_kept_or_capped", Broken::by(Fault::CutsAt400Days)), None);
+}
+
 /// Its `load` never answers, and its `create` holds on to the thread.
 #[derive(Debug)]
 struct Silent;

@@ -113,6 +113,7 @@ fn it_says_what_it_does_not_understand() {
     assert!(refused(&["--idle", "0s"]).contains("--idle, --absolute, --rotate or --grace: "));
     let nowhere = refused(&["--store", "sqlite:/no/such/folder/sessions.db"]);
     assert!(nowhere.contains("--store sqlite:/no/such/folder/sessions.db: sqlite"), "{nowhere}");
+    assert_eq!(nowhere.matches("unable to open").count(), 1, "{nowhere}");
     let secret = refused(&["--store", "redis://:password@127.0.0.1:1"]);
     assert!(secret.contains("--store redis: ") && !secret.contains("password"), "{secret}");
 }

@@ -116,12 +116,7 @@ async fn a_retired_token_is_good_within_the_grace_gets_no_successor_and_is_theft
 async fn parallel_thefts_are_one_event_and_never_none_when_the_answer_is_lost() {
     for lost in [false, true] {
         let site = Site::new();
-        let mut browser = site.logged_in(42).await;
-        let old = browser.clone();
-        site.due().await;
-        browser.visit(async |_| ()).await;
-        browser.visit(async |_| ()).await;
-        site.lab.advance(2 * MINUTE);
+        let (_, old) = stolen(&site).await;
         if lost {
             site.lab.next(Call::Delete, Fault::LosesReply);
         }

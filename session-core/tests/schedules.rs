@@ -3,19 +3,8 @@
 
 mod support;
 
-use session_core::{Error, EventKind, Incoming, Outcome, Owner, Policy};
+use session_core::{Error, EventKind, Incoming, Outcome, Owner};
 use support::*;
-
-/// A login whose old token is theft by now: its successor has been proven, and the grace is over.
-async fn stolen(site: &Site) -> (Browser, Browser) {
-    let mut browser = site.logged_in(42).await;
-    let old = browser.clone();
-    site.due().await;
-    browser.visit(async |_| ()).await;
-    browser.visit(async |_| ()).await;
-    site.lab.advance(2 * MINUTE);
-    (browser, old)
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_theft_whose_first_deletion_arrives_late_is_told() {
@@ -231,51 +220,6 @@ async fn a_value_that_comes_while_another_is_taken_is_not_lost() {
         matches!((taken.as_deref(), left.as_deref()), (Some("1"), Some("2")) | (Some("2"), None)),
         "taken {taken:?}, left {left:?}"
     );
-}
-
-async fn with_old_note(site: &Site) -> Browser {
-    let mut browser = site.browser();
-    browser
-        .visit(async |session| {
-            session.insert("proven", "password").unwrap();
-            session.begin_login().await.unwrap();
-        })
-        .await;
-    browser
-}
-
-#[tokio::test]
-async fn a_login_that_has_expired_is_not_dated_now_by_trying_again() {
-    let policy = Policy::builder().before_login(lifetime(4 * HOUR, 4 * HOUR)).build().unwrap();
-    let site = Site::with_policy(policy);
-    let browser = with_old_note(&site).await;
-    site.lab.advance(61 * MINUTE);
-    let (_, session) = browser.start().await;
-    assert!(matches!(session.login(42).await, Err(Error::LoginExpired)));
-    let again = session.login(42).await;
-    assert!(again.is_err(), "{again:?}");
-}
-
-#[tokio::test]
-async fn a_logout_before_the_login_does_not_date_it_now() {
-    let site = Site::new();
-    let browser = with_old_note(&site).await;
-    site.lab.advance(10 * MINUTE);
-    site.manager.revoke_all(&Owner::from(42)).await.unwrap();
-    site.lab.advance(10 * MINUTE);
-    let (_, session) = browser.start().await;
-    session.logout().await.unwrap();
-    let answer = session.login(42).await;
-    assert!(matches!(answer, Err(Error::LoginRevoked)), "{answer:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_slow_request_without_a_note_is_no_expired_login() {
-    let site = Site::new();
-    let browser = site.visitor().await;
-    let (_, session) = browser.start().await;
-    tokio::time::advance(61 * MINUTE).await;
-    session.login(42).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

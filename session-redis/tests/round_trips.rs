@@ -16,6 +16,22 @@ async fn reads(admin: &mut MultiplexedConnection) -> u64 {
 }
 
 #[tokio::test]
+async fn a_load_and_a_list_read_the_clock_before_the_sessions() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let owner = Owner::from(42);
+    store.create(&ID, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
+    ask::<()>(&mut admin, &["CONFIG", "SET", "slowlog-log-slower-than", "0"]).await;
+    store.load(&ID).await.unwrap();
+    store.list(&owner).await.unwrap();
+    // The latest first, with its words in the fourth place.
+    let log: Vec<(i64, i64, i64, Vec<String>, String, String)> = ask(&mut admin, &["SLOWLOG", "GET", "-1"]).await;
+    let mut words: Vec<_> = log.into_iter().rev().map(|entry| entry.3[0].to_uppercase()).collect();
+    words.retain(|word| word == "TIME" || word == "GET");
+    assert_eq!(words, ["TIME", "GET", "TIME", "GET"]);
+}
+
+#[tokio::test]
 async fn each_operation_costs_one_round_trip_and_an_owner_one_more() {
     let server = servers::own_redis(&[]);
     let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);

@@ -33,6 +33,7 @@ impl Fault {
         let time = match milliseconds(time) {
             0 if self == Self::ZeroIsNoLimit => 1 << 43,
             time if self == Self::LongDurationsWrap => time % (1 << 32),
+            time if self == Self::CutsAt400Days => time.min(400 * 24 * 3_600_000),
             time => time,
         };
         now + time

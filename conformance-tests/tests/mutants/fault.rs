@@ -7,6 +7,7 @@ macro_rules! faults {
         pub(crate) enum Fault {
             Nothing,
             EveryCreateFails,
+            CutsAt400Days,
             $($fault,)*
         }
 
