@@ -3,6 +3,7 @@
 #![cfg(feature = "sentinel")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod succession;
 mod support;
 
 use std::{
@@ -10,102 +11,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use session_conformance::servers::{self, Server};
+use session_conformance::servers;
 use session_core::{Expiry, Owner, SessionId, Store, StoreError};
 use session_redis::{
     RedisStore,
     redis::{
-        self, ConnectionAddr, InfoDict, ProtocolVersion,
-        aio::MultiplexedConnection,
+        self, ConnectionAddr, ProtocolVersion,
         sentinel::{SentinelClientBuilder, SentinelServerType},
     },
 };
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, calls, caught_up, entry, wait_for_blocked};
+use crate::succession::*;
+use crate::support::{HOUR, ID, NEW, OLD, ask, calls, caught_up, entry, wait_for_blocked};
 
 /// How long the stores of these tests wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long sentinels may take to agree on a new master, on a machine that has other things to do.
 const FAILOVER: Duration = Duration::from_secs(90);
-
-/// The addresses of the sentinels, and their name for the master.
-fn watch(server: &Server) -> (Vec<&str>, &str) {
-    let (hosts, name) = server.url().rsplit_once("//").unwrap().1.split_once('/').unwrap();
-    (hosts.split(',').collect(), name)
-}
-
-async fn sentinels(server: &Server) -> Vec<MultiplexedConnection> {
-    let mut sentinels = Vec::new();
-    for host in watch(server).0 {
-        sentinels.push(admin(&format!("redis://{host}")).await);
-    }
-    sentinels
-}
-
-/// The port of the master, of which the first of the sentinels knows.
-async fn master(server: &Server) -> u16 {
-    let (hosts, name) = watch(server);
-    let mut sentinel = admin(&format!("redis://{}", hosts[0])).await;
-    let (_, port): (String, u16) = ask(&mut sentinel, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).await;
-    port
-}
-
-async fn node(port: u16) -> MultiplexedConnection {
-    admin(&format!("redis://127.0.0.1:{port}")).await
-}
-
-/// The sentinels are told who is the master, and cut no connection: each step is the test's own.
-struct Succession<'a> {
-    name: &'a str,
-    sentinels: Vec<MultiplexedConnection>,
-    old: MultiplexedConnection,
-    old_port: u16,
-    /// Those of the replicas. The first of them is the successor.
-    ports: [u16; 2],
-    new: MultiplexedConnection,
-}
-
-impl<'a> Succession<'a> {
-    /// The successor is a master, too, and the old one does not know.
-    async fn begin(server: &'a Server) -> Self {
-        let (name, mut sentinels, old_port) = (watch(server).1, sentinels(server).await, master(server).await);
-        let mut old = node(old_port).await;
-        caught_up(&mut old).await;
-        let info: InfoDict = ask(&mut old, &["INFO", "replication"]).await;
-        let ports = ["slave0", "slave1"].map(|replica| {
-            let replica: String = info.get(replica).unwrap();
-            replica.split(',').find_map(|field| field.strip_prefix("port=")).unwrap().parse().unwrap()
-        });
-        for sentinel in &mut sentinels {
-            ask::<()>(sentinel, &["SENTINEL", "REMOVE", name]).await;
-        }
-        let mut new = node(ports[0]).await;
-        ask::<()>(&mut new, &["REPLICAOF", "NO", "ONE"]).await;
-        Self { name, sentinels, old, old_port, ports, new }
-    }
-
-    /// Which master each sentinel takes for the right one.
-    async fn watch(&mut self, ports: [u16; 3]) {
-        for (sentinel, port) in self.sentinels.iter_mut().zip(ports) {
-            ask::<()>(sentinel, &["SENTINEL", "MONITOR", self.name, "127.0.0.1", &port.to_string(), "2"]).await;
-        }
-    }
-
-    async fn complete(&mut self) {
-        let successor = self.ports[0];
-        ask::<()>(&mut self.old, &["REPLICAOF", "127.0.0.1", &successor.to_string()]).await;
-        self.watch([successor; 3]).await;
-    }
-}
-
-/// Connections to a server that becomes one are cut.
-async fn is_replica(port: u16) -> bool {
-    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
-    let Ok(mut node) = client.get_multiplexed_async_connection().await else { return false };
-    let role = redis::cmd("ROLE").query_async(&mut node).await;
-    matches!(role, Ok(redis::Role::Replica { .. }))
-}
 
 /// The session, once the store finds it again. It fails meanwhile, each time in time and with a word on why.
 async fn found_again(store: &RedisStore) -> session_core::Loaded {

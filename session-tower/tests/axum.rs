@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod faulty;
+mod site;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -20,95 +21,13 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use session_core::{CookieConfig, Error, EventKind, Observer, Outcome, Owner, SessionEvent, SessionManager};
+use session_core::{Error, EventKind, Observer, Outcome, Owner, SessionEvent, SessionManager};
 use session_tower::{CurrentOwner, Exchange, Session, SessionError, SessionLayer};
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::faulty::Faulty;
-
-/// A browser: it keeps the cookies it is given.
-#[derive(Default)]
-struct Browser {
-    cookies: Vec<(String, String)>,
-}
-
-struct Answer {
-    head: http::response::Parts,
-    body: Bytes,
-}
-
-impl Answer {
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    fn set_cookies(&self) -> Vec<&str> {
-        self.head.headers.get_all(header::SET_COOKIE).iter().map(|value| value.to_str().unwrap()).collect()
-    }
-
-    fn cause(&self) -> Option<&Error> {
-        self.head.extensions.get()
-    }
-}
-
-impl Browser {
-    async fn get(&mut self, app: &Router, path: &str) -> Answer {
-        let (head, body) = self.send(app, path).await.into_parts();
-        Answer { head, body: body.collect().await.unwrap().to_bytes() }
-    }
-
-    async fn send(&mut self, app: &Router, path: &str) -> Response {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = Request::get(path).header(header::COOKIE, cookies.join("; ")).body(Body::empty()).unwrap();
-        let response = app.clone().oneshot(request).await.unwrap();
-        for line in response.headers().get_all(header::SET_COOKIE) {
-            let (name, rest) = line.to_str().unwrap().split_once('=').unwrap();
-            let (value, attributes) = rest.split_once(';').unwrap();
-            self.cookies.retain(|(known, _)| known != name);
-            if !attributes.contains("Max-Age=0") {
-                self.cookies.push((name.to_owned(), value.to_owned()));
-            }
-        }
-        response
-    }
-}
-
-async fn count(session: Session) -> Result<String, SessionError> {
-    Ok(session.update("count", |n: &mut u64| *n += 1)?.to_string())
-}
-
-async fn read(session: Session) -> Result<String, SessionError> {
-    Ok(session.get::<u64>("count")?.unwrap_or_default().to_string())
-}
-
-async fn login(session: Session) -> Result<(), SessionError> {
-    Ok(session.login(42).await?)
-}
-
-async fn logout(session: Session) -> Result<(), SessionError> {
-    Ok(session.logout().await?)
-}
-
-async fn owner(CurrentOwner(owner): CurrentOwner) -> String {
-    owner.to_string()
-}
-
-fn routes() -> Router {
-    Router::new()
-        .route("/count", get(count))
-        .route("/read", get(read))
-        .route("/login", get(login))
-        .route("/logout", get(logout))
-        .route("/owner", get(owner))
-        .route("/silent", get(|| async { "nothing asked" }))
-}
-
-fn site(routes: Router) -> (Router, Faulty, SessionManager) {
-    let store = Faulty::default();
-    let manager = SessionManager::development(store.clone());
-    (routes.layer(SessionLayer::new(manager.clone())), store, manager)
-}
+use crate::site::*;
 
 #[tokio::test]
 async fn a_session_goes_from_request_to_request() {
@@ -400,69 +319,6 @@ async fn a_handler_without_the_layer_is_a_500_and_no_panic() {
         assert_eq!(answer.head.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(answer.body.is_empty());
     }
-}
-
-#[tokio::test]
-async fn a_layer_inside_another_of_its_manager_does_nothing() {
-    async fn between(request: Request, next: Next) -> Result<Response, SessionError> {
-        Session::of(request.extensions()).await?;
-        Ok(next.run(request).await)
-    }
-    let store = Faulty::default();
-    let manager = SessionManager::development(store.clone());
-    let inside = routes().layer(SessionLayer::new(manager.clone()));
-    let app = inside.layer(from_fn(between)).layer(SessionLayer::new(manager));
-    let mut browser = Browser::default();
-    let first = browser.get(&app, "/count").await;
-    assert_eq!(first.set_cookies().len(), 1);
-    assert!(first.head.extensions.get::<Exchange>().unwrap().loaded().unwrap().id().is_some());
-    assert_eq!(store.calls(), 1);
-    assert_eq!(browser.get(&app, "/count").await.text(), "2");
-    assert_eq!(store.calls(), 2, "one load and one write");
-}
-
-struct Admin;
-
-/// The site's cookie outside, the administrators' inside.
-fn two_sites(routes: Router) -> (Router, Faulty) {
-    let store = Faulty::default();
-    let cookie = CookieConfig::builder("admin").secure(false).build().unwrap();
-    let admin = SessionManager::development(Faulty::default()).with_cookie(cookie);
-    let site = SessionManager::development(store.clone());
-    (routes.layer(SessionLayer::new(admin).named::<Admin>()).layer(SessionLayer::new(site)), store)
-}
-
-#[tokio::test]
-async fn two_cookies_go_side_by_side() {
-    async fn admin_login(admin: Session<Admin>) -> Result<(), SessionError> {
-        Ok(admin.login(1).await?)
-    }
-    async fn both(site: Session, admin: Session<Admin>) -> Result<String, SessionError> {
-        site.update("count", |n: &mut u64| *n += 1)?;
-        Ok(format!("{:?} {:?}", site.owner(), admin.owner()))
-    }
-    let (app, _) = two_sites(routes().route("/admin", get(admin_login)).route("/both", get(both)));
-    let mut browser = Browser::default();
-    browser.get(&app, "/login").await;
-    browser.get(&app, "/admin").await;
-    assert_eq!(browser.get(&app, "/both").await.text(), "Some(Owner(42)) Some(Owner(1))");
-    browser.get(&app, "/logout").await;
-    assert_eq!(browser.get(&app, "/both").await.text(), "None Some(Owner(1))");
-    assert_eq!(browser.cookies.len(), 2);
-}
-
-#[tokio::test]
-async fn the_login_of_one_cookie_outlives_the_failed_save_of_the_other() {
-    async fn page(site: Session, admin: Session<Admin>) -> Result<(), SessionError> {
-        site.insert("count", &7)?;
-        Ok(admin.login(1).await?)
-    }
-    let (app, site_store) = two_sites(Router::new().route("/page", get(page)));
-    site_store.fail_writes(true);
-    let answer = Browser::default().get(&app, "/page").await;
-    assert_eq!(answer.head.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(matches!(answer.set_cookies()[..], [cookie] if cookie.starts_with("admin=")));
-    assert!(answer.head.extensions.get::<Exchange<Admin>>().is_some());
 }
 
 #[tokio::test]

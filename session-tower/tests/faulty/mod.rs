@@ -41,6 +41,7 @@ impl Faulty {
         self.0.calls.swap(0, Ordering::Relaxed)
     }
 
+    #[allow(dead_code, reason = "not every file of tests cuts the reads")]
     pub(crate) fn fail_reads(&self, fail: bool) {
         self.0.reads_fail.store(fail, Ordering::Relaxed);
     }
