@@ -1,11 +1,14 @@
 //! How a store is set up.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use session_core::StoreError;
 use sqlx::{
     ConnectOptions, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::{SqliteStore, error::from_driver, schema::DEFAULT_TABLE};
@@ -87,7 +90,6 @@ impl Builder {
             .filename(path)
             .create_if_missing(true)
             .busy_timeout(self.timeout)
-            .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT.to_string())
             .disable_statement_logging();
@@ -98,6 +100,7 @@ impl Builder {
             // The database is in this process: a connection does not go away between two calls.
             .test_before_acquire(false);
         let writer = pool.clone().max_connections(1).connect_with(options.clone()).await.map_err(from_driver)?;
+        write_ahead(&writer, self.timeout).await?;
         let readers = pool.max_connections(self.readers).connect_lazy_with(options.pragma("query_only", "ON"));
         let store = SqliteStore::from_pools(self, writer, readers);
         store.migrate().await?;
@@ -108,6 +111,20 @@ impl Builder {
     #[must_use]
     pub fn with_pool(self, pool: SqlitePool) -> SqliteStore {
         SqliteStore::from_pools(self, pool.clone(), pool)
+    }
+}
+
+/// Turns the file's write-ahead log on; it stays on. SQLite does not wait where two connections do so at once: one of them
+/// is told that the file is locked, however long its busy time-out is.
+async fn write_ahead(writer: &SqlitePool, timeout: Duration) -> Result<(), StoreError> {
+    let start = Instant::now();
+    loop {
+        match sqlx::query("PRAGMA journal_mode = WAL").execute(writer).await.map_err(from_driver) {
+            Err(StoreError::TimedOut { .. }) if start.elapsed() < timeout => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            done => return done.map(drop),
+        }
     }
 }
 

@@ -73,7 +73,7 @@ async fn sixteen_tasks_in_two_stores_on_one_file_see_no_locked_database() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_new_file_may_be_opened_and_migrated_by_many_at_once() {
-    for _ in 0..5 {
+    for _ in 0..20 {
         let (_folder, path) = folder();
         let tasks: Vec<_> = (0..16)
             .map(|_| {
