@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Command, Stdio},
@@ -84,6 +84,32 @@ fn the_other_servers_survive_being_killed_too() {
         assert!(refuses(address(&server)), "{}", server.url());
         server.start();
         connect(&server);
+    }
+}
+
+/// How the threads of the program that listens there are, as the kernel says it: one letter each.
+#[cfg(target_os = "linux")]
+fn threads(server: &Server) -> String {
+    let port = ports(server)[0].to_string();
+    let read = |path: String| fs::read_to_string(path).unwrap();
+    let of_port = |pid: &String| read(format!("/proc/{pid}/cmdline")).contains(&port);
+    let pids = folders(std::process::id()).into_iter().map(|folder| env::temp_dir().join(folder).join("pid"));
+    let pids = pids.filter_map(|path| Some(fs::read_to_string(path).ok()?.trim().to_owned()));
+    let pid = pids.into_iter().find(of_port).unwrap();
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let state = |status: String| status.split_once("State:").unwrap().1.trim_start().chars().next().unwrap();
+    threads.map(|thread| state(read(thread.unwrap().path().join("status").display().to_string()))).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_is_paused_when_each_of_its_threads_has_stopped() {
+    for server in [servers::own_mysql(&[]), servers::own_mongodb(&[])] {
+        for _ in 0..10 {
+            server.pause();
+            assert_eq!(threads(&server).trim_matches('T'), "", "{}", server.url());
+            server.resume();
+        }
     }
 }
 

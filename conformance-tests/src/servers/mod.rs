@@ -163,13 +163,13 @@ impl Server {
         self.ours().iter().for_each(Process::restart);
     }
 
-    /// Stops it where it is: it answers nobody, and its connections stay open.
+    /// Stops it where it is, and waits until it has stopped: it answers nobody, and its connections stay open.
     ///
     /// # Panics
     ///
     /// If it is not a program that these tests have started.
     pub fn pause(&self) {
-        self.ours().iter().for_each(|process| process.signal("STOP"));
+        self.ours().iter().for_each(Process::pause);
     }
 
     /// Lets it go on after [`pause`](Self::pause).
@@ -178,7 +178,7 @@ impl Server {
     ///
     /// If it is not a program that these tests have started.
     pub fn resume(&self) {
-        self.ours().iter().for_each(|process| process.signal("CONT"));
+        self.ours().iter().for_each(Process::resume);
     }
 
     /// The one of its programs that listens on this port.

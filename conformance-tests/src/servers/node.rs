@@ -32,13 +32,13 @@ impl Node<'_> {
         self.0.restart();
     }
 
-    /// Stops it where it is: it answers nobody, and its connections stay open.
+    /// Stops it where it is, and waits until it has stopped: it answers nobody, and its connections stay open.
     pub fn pause(&self) {
-        self.0.signal("STOP");
+        self.0.pause();
     }
 
     /// Lets it go on after [`pause`](Self::pause).
     pub fn resume(&self) {
-        self.0.signal("CONT");
+        self.0.resume();
     }
 }

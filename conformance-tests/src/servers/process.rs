@@ -34,12 +34,21 @@ start() {
     running=yes
 }
 signal() { [ -z "$running" ] || kill -s "$1" "$(cat "$folder/pid")" 2>/dev/null; }
+# The signal alone does not wait until each thread has stopped. Where there is no /proc it has to do.
+pause() {
+    [ -n "$running" ] || return
+    signal STOP
+    for thread in "/proc/$(cat "$folder/pid")/task/"*; do
+        until [ ! -e "$thread" ] || grep -q '^State:.T' "$thread/status" 2>/dev/null; do :; done
+    done
+}
 end() { signal "$end"; signal CONT; wait; running=; }
 while read -r order; do
     case $order in
         start) start "$@" ;;
         kill) end ;;
-        *) signal "$order" ;;
+        pause) pause ;;
+        resume) signal CONT ;;
     esac
     echo "$order"
 done
@@ -108,8 +117,12 @@ impl Process {
         self.wait_until_ready().unwrap_or_else(|log| panic!("the server does not start again:\n{log}"));
     }
 
-    pub(super) fn signal(&self, name: &str) {
-        self.order(name);
+    pub(super) fn pause(&self) {
+        self.order("pause");
+    }
+
+    pub(super) fn resume(&self) {
+        self.order("resume");
     }
 
     fn order(&self, word: &str) {
