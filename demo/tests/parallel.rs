@@ -67,7 +67,7 @@ fn meanwhile(demo: &Demo, browser: &Browser, act: impl FnOnce()) -> Answer {
     let before = demo.ops();
     thread::scope(|scope| {
         let mut slow = browser.clone();
-        let slow = scope.spawn(move || slow.post("/api/counter?delay_ms=1000"));
+        let slow = scope.spawn(move || slow.post("/api/counter?delay_ms=3000"));
         until("the slow request has its session", || demo.ops() > before);
         act();
         assert!(!slow.is_finished());

@@ -93,9 +93,8 @@ pub(crate) async fn revoke(site: &Site, resource: &Resource, owner: &Owner, kept
     let moved = moved.await;
     // Also where the epoch cannot be moved: what can be ended is ended, and the caller gets the error.
     let count = store.revoke(owner, kept.as_ref().map(|(id, _)| id)).await?;
-    moved?;
     site.tell(resource, EventKind::Revoked { count }, None, Some(owner));
-    Ok(count)
+    moved.map(|()| count)
 }
 
 fn encode(kept: Option<Kept>) -> Vec<u8> {

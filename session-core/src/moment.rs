@@ -42,3 +42,18 @@ impl TimeLeft {
         Self { asked: now, expires_in: left(self.expires_in), ends_in: left(self.ends_in) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn so_much_has_passed_as_the_clock_says_that_says_more() {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let suspended = Moment { wall: SystemTime::now() - hour, ..Moment::now() };
+        assert!(suspended.elapsed_at_most() >= hour);
+        let set_back = Moment { wall: SystemTime::now() + hour, ..Moment::now() };
+        tokio::time::advance(minute).await;
+        assert_eq!(set_back.elapsed_at_most(), minute);
+    }
+}

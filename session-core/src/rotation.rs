@@ -84,3 +84,20 @@ pub(crate) fn promote(header: &mut Header, age: Age) {
         header.rotated = age;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Lifetime, Owner, SessionId};
+
+    #[test]
+    fn a_secret_that_is_none_of_the_session_s_is_theft_of_a_login_and_a_stranger_s_without_one() {
+        let [own, other] = [1, 2].map(|byte| SessionSecret::from_bytes([byte; 32]));
+        let hour = Duration::from_secs(3600);
+        let anonymous = Header::new(own.hash(), Lifetime::new(hour, hour));
+        let login = Header { owner: Some(Owner::from(42)), ..anonymous.clone() };
+        let token = SessionToken { id: SessionId::from_bytes([7; 16]), generation: 0, secret: other };
+        assert_eq!(judge(&login, &token, 0, hour), Verdict::Theft);
+        assert_eq!(judge(&anonymous, &token, 0, hour), Verdict::Stranger);
+    }
+}

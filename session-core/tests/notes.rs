@@ -92,10 +92,18 @@ async fn in_an_owner_s_session_an_old_note_is_replaced_and_refuses_another_owner
     assert!(matches!(session.login(7).await, Err(Error::LoginExpired)));
     assert_eq!(browser.owner().await, Some(user()));
     browser.visit(async |session| session.login(7).await.unwrap()).await;
+    assert_eq!(browser.owner().await, Some(Owner::from(7)));
 
     browser.visit(async |session| session.begin_login().await.unwrap()).await;
     site.lab.advance(61 * MINUTE);
     browser.visit(async |session| session.begin_login().await.unwrap()).await;
+    browser.visit(async |session| session.login(USER).await.unwrap()).await;
+    assert_eq!(browser.owner().await, Some(user()));
+}
+
+#[tokio::test]
+async fn in_an_owner_s_session_an_old_note_does_not_refuse_the_same_owner() {
+    let (_site, mut browser) = owner_with_expired_note().await;
     browser.visit(async |session| session.login(USER).await.unwrap()).await;
     assert_eq!(browser.owner().await, Some(user()));
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use session_core::{Error, Login, Outcome, Owner, Policy};
+use session_core::{Error, EventKind, Login, Outcome, Owner, Policy};
 use support::*;
 
 // Revocation.
@@ -99,11 +99,41 @@ async fn revoke_others_spares_the_login_that_replaces_the_kept_session() {
     slow.commit().await.unwrap();
     browser.receive(&slow.headers());
     assert_eq!(browser.owner().await, Some(user()));
-    // But of that generation only.
-    let elsewhere = site.browser().open();
-    let elsewhere = elsewhere.session().await.unwrap();
+}
+
+#[tokio::test]
+async fn revoke_others_spares_no_login_that_replaces_a_later_generation_of_the_kept_session() {
+    let site = Site::new();
+    let mut browser = site.logged_in(USER).await;
+    browser.visit(async |session| session.begin_login().await.unwrap()).await;
+    site.lab.advance(SECOND);
+    browser.visit(async |session| assert!(session.revoke_others().await.is_ok())).await;
+    site.lab.advance(SECOND);
+    browser.visit(async |session| session.renew().await.unwrap()).await;
+    let (_, session) = browser.start().await;
+    assert!(matches!(session.login(USER).await, Err(Error::LoginRevoked)));
+}
+
+#[tokio::test]
+async fn revoke_others_spares_no_login_in_flight_of_another_session() {
+    let site = Site::new();
+    let mut browser = site.logged_in(USER).await;
+    let (_, elsewhere) = site.browser().start().await;
     browser.visit(async |session| assert!(session.revoke_others().await.is_ok())).await;
     assert!(matches!(elsewhere.login(USER).await, Err(Error::LoginRevoked)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_whose_epoch_cannot_be_moved_ends_what_it_can_and_says_so() {
+    let site = Site::new();
+    let browser = site.logged_in(USER).await;
+    for _ in 0..3 {
+        site.lab.next(Call::Create, Fault::Fails);
+    }
+    site.manager.revoke_all(&user()).await.unwrap_err();
+    site.lab.assert_all_met();
+    assert_eq!(browser.owner().await, None);
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Revoked { count: 1 })), 1);
 }
 
 #[tokio::test]

@@ -360,3 +360,15 @@ async fn honest_tabs_and_lost_responses_never_look_like_theft() {
     assert_eq!(site.events.thefts(), 0);
     assert!(site.events.count(|kind| matches!(kind, EventKind::Rotated)) > 10);
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_the_response_was_sent_no_successor_is_made() {
+    let site = Site::new();
+    let browser = site.logged_in(USER).await;
+    site.lab.advance(10 * MINUTE);
+    let (exchange, _session) = browser.start().await;
+    exchange.commit().await.unwrap();
+    tokio::time::advance(6 * MINUTE).await;
+    exchange.commit().await.unwrap();
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::SuccessorIssued)), 0);
+}
