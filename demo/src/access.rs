@@ -15,7 +15,8 @@ pub(crate) async fn log(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Req
     let exchange = response.extensions().get::<Exchange>();
     let client = exchange.and_then(|exchange| exchange.peer()).unwrap_or(peer.ip());
     let session = exchange.and_then(|exchange| exchange.loaded());
-    let owner = session.as_ref().and_then(|session| session.owner());
+    // After a logout: who has logged out.
+    let owner = session.as_ref().and_then(|session| session.owner()).or_else(|| exchange?.request_owner());
     let id = session.and_then(|session| session.id()).or_else(|| exchange?.request_cookie());
     tracing::info!(
         target: "access",

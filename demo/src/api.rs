@@ -14,7 +14,11 @@ use serde_json::Value;
 use session_core::{Error, SessionId};
 use session_tower::{CurrentOwner, Session, SessionError};
 
-use crate::{devices, home::COUNTER, site::Site};
+use crate::{
+    devices,
+    home::COUNTER,
+    site::{Failure, Site},
+};
 
 /// Never asks for the session.
 pub(crate) async fn ping() -> &'static str {
@@ -98,7 +102,7 @@ pub(crate) async fn count(
     State(site): State<Site>,
     Query(Delay { delay_ms }): Query<Delay>,
     session: Session,
-) -> Result<Json<u64>, SessionError> {
+) -> Result<Json<u64>, Failure> {
     let count = COUNTER.update(&session, |count| *count = count.saturating_add(1))?;
     if let (Some(_), Some(delay)) = (&site.counting, delay_ms) {
         tokio::time::sleep(Duration::from_millis(delay.min(5000))).await;

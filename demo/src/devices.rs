@@ -2,7 +2,7 @@
 
 use axum::{
     Form,
-    http::{HeaderMap, header},
+    http::{HeaderMap, Method, header},
     response::{IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
@@ -11,7 +11,7 @@ use session_core::{Device, Field, SessionId};
 use session_tower::{Session, SessionError};
 
 use crate::{
-    home::FLASH,
+    home::{FLASH, flash},
     page::{self, in_words, notice},
 };
 
@@ -60,9 +60,9 @@ pub(crate) fn label_of(device: &Device) -> String {
     device.get(LABEL.key()).ok().flatten().unwrap_or_else(|| "Unknown device".to_owned())
 }
 
-pub(crate) async fn page(session: Session) -> Result<Response, SessionError> {
+pub(crate) async fn page(method: Method, session: Session) -> Result<Response, SessionError> {
     let Some(owner) = session.owner() else { return Ok(Redirect::to("/login").into_response()) };
-    let flash = FLASH.take(&session).await?;
+    let flash = flash(&method, &session).await?;
     let devices = session.devices().await?;
     let content = html! {
         (notice(flash.as_deref()))

@@ -22,6 +22,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 ///
 /// What a page does, a command line does too, with `curl -c jar -b jar`: POST /register, /login (user=…&password=…, of
 /// 8 characters or more) and /logout, GET /api/me, /api/data and /api/sessions, DELETE /api/sessions/ID, POST /api/counter.
+///
+/// RUST_LOG says what is logged, `info` by default; `info,session=debug` tells of refused cookies, too.
 #[derive(Debug, Parser)]
 pub(crate) struct Flags {
     /// Where to listen
@@ -35,13 +37,13 @@ pub(crate) struct Flags {
     #[arg(long, default_value_t)]
     pub(crate) store: StoreFlag,
 
-    /// A login ends after so long without use: `15min`, `3s`
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "1h")]
-    idle: Duration,
+    /// A login ends after so long without use: `15min`, `3s` [default: 1h, but no more than --absolute]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    idle: Option<Duration>,
 
-    /// A login ends after so long in any case
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "24h")]
-    absolute: Duration,
+    /// A login ends after so long in any case, 400 days at most [default: 24h, but no less than --idle]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    absolute: Option<Duration>,
 
     /// A login's token is replaced when it is so old
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "15min")]
@@ -64,9 +66,11 @@ pub(crate) struct Flags {
 impl Flags {
     pub(crate) fn policy(&self) -> Result<Policy, ConfigError> {
         let grace = self.grace.unwrap_or_else(|| (self.rotate / 2).min(Duration::from_secs(60)));
+        let absolute = self.absolute.unwrap_or_else(|| self.idle.map_or(24 * HOUR, |idle| idle.max(24 * HOUR)));
+        let idle = self.idle.unwrap_or_else(|| absolute.min(HOUR));
         Policy::builder()
-            .before_login(Lifetime::new(self.idle.min(HOUR), self.absolute.min(4 * HOUR)))
-            .logged_in(Lifetime::new(self.idle, self.absolute))
+            .before_login(Lifetime::new(idle.min(absolute).min(HOUR), absolute.min(4 * HOUR)))
+            .logged_in(Lifetime::new(idle, absolute))
             .rotation(self.rotate)
             .grace(grace)
             .build()

@@ -1,23 +1,30 @@
 //! What a request has to pass before it reaches a handler.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, to_bytes},
     extract::Request,
-    http::{HeaderMap, Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tokio::time::timeout;
 
 /// The largest body that is read.
 const LIMIT: usize = 2 << 20;
+
+/// How long a body may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads the body before anything is decided: who is refused while still sending sees a broken connection in place of
 /// the refusal.
 pub(crate) async fn hear_out(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
-    match to_bytes(body, LIMIT).await {
-        Ok(body) => next.run(Request::from_parts(head, Body::from(body))).await,
-        Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+    match timeout(PATIENCE, to_bytes(body, LIMIT)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Ok(Err(_)) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
 }
 
@@ -30,16 +37,30 @@ pub(crate) async fn refuse_other_sites(request: Request, next: Next) -> Response
     next.run(request).await
 }
 
-/// Browsers send both headers with every such request; what sends neither is no browser and carries nobody's cookie.
+/// Browsers send one of the headers or both with every such request; what sends neither is no browser and carries nobody's
+/// cookie. `Sec-Fetch-Site` (W3C Fetch Metadata) is the browser's own judgement. `Origin` (RFC 6454) has to be compared
+/// with `Host`, which a proxy may have changed, so it counts only without the other.
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    let is_other_site = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
-    let is_other_origin = headers.get(header::ORIGIN).is_some_and(|origin| {
+    let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
+    if sites.peek().is_some() {
+        return sites.any(|site| site != "same-origin" && site != "none");
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    headers.get_all(header::ORIGIN).iter().any(|origin| {
         let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        match (origin.as_ref().and_then(Uri::authority), host) {
-            (Some(origin), Some(host)) => !origin.as_str().eq_ignore_ascii_case(host),
+        match (origin, &host) {
+            (Some(origin), Some(host)) => !is_at(&origin, host),
             _ => true,
         }
-    });
-    is_other_site || is_other_origin
+    })
+}
+
+/// Whether the origin is of this host. Browsers leave out the port that the scheme has by default, proxies add it.
+fn is_at(origin: &Uri, host: &Authority) -> bool {
+    let default = match origin.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    let is_same_port = origin.port_u16().unwrap_or(default) == host.port_u16().unwrap_or(default);
+    is_same_port && origin.host().is_some_and(|of_origin| of_origin.eq_ignore_ascii_case(host.host()))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::{
     Form,
     extract::State,
+    http::Method,
     response::{Html, Redirect},
 };
 use maud::{Markup, html};
@@ -34,11 +35,21 @@ const ARTICLES: [(&str, &str, u32); 4] = [
     ("kettle", "Kettle, steel", 4900),
 ];
 
-pub(crate) async fn page(State(users): State<Users>, session: Session) -> Result<Html<String>, Failure> {
+/// What is to be said, unless only the head of the page was asked for.
+pub(crate) async fn flash(method: &Method, session: &Session) -> Result<Option<String>, SessionError> {
+    if *method == Method::HEAD { Ok(None) } else { Ok(FLASH.take(session).await?) }
+}
+
+pub(crate) async fn page(
+    method: Method,
+    State(users): State<Users>,
+    session: Session,
+) -> Result<Html<String>, Failure> {
     let owner = session.owner();
-    let flash = FLASH.take(&session).await?;
-    let count = COUNTER.get(&session)?.unwrap_or_default();
-    let cart = CART.get(&session)?.unwrap_or_default();
+    let flash = flash(&method, &session).await?;
+    // Through the JSON side anything can be put there.
+    let count = COUNTER.get(&session).ok().flatten().unwrap_or_default();
+    let cart = CART.get(&session).ok().flatten().unwrap_or_default();
     let note = match &owner {
         Some(owner) => Some(users.note(&owner.to_string()).await?),
         None => None,
@@ -71,7 +82,8 @@ pub(crate) async fn page(State(users): State<Users>, session: Session) -> Result
 
 fn cart_card(cart: &BTreeMap<String, u32>) -> Markup {
     let count = |article: &str| cart.get(article).copied().unwrap_or_default();
-    let total: u32 = ARTICLES.iter().map(|(article, _, price)| count(article).saturating_mul(*price)).sum();
+    let prices = ARTICLES.iter().map(|(article, _, price)| count(article).saturating_mul(*price));
+    let total = prices.fold(0, u32::saturating_add);
     html! {
         section.card {
             h2 { "Cart" }
@@ -125,7 +137,7 @@ fn session_card(session: &Session) -> Markup {
     }
 }
 
-pub(crate) async fn count(session: Session) -> Result<Redirect, SessionError> {
+pub(crate) async fn count(session: Session) -> Result<Redirect, Failure> {
     COUNTER.update(&session, |count| *count = count.saturating_add(1))?;
     Ok(Redirect::to("/"))
 }
@@ -143,13 +155,13 @@ enum Direction {
     Less,
 }
 
-pub(crate) async fn put_into_cart(session: Session, Form(form): Form<Step>) -> Result<Redirect, SessionError> {
+pub(crate) async fn put_into_cart(session: Session, Form(form): Form<Step>) -> Result<Redirect, Failure> {
     let Step { article, step } = form;
     if ARTICLES.iter().any(|(known, ..)| *known == article) {
         CART.update(&session, move |cart| {
             let count = cart.entry(article.clone()).or_default();
             *count = match step {
-                Direction::More => (*count + 1).min(99),
+                Direction::More => count.saturating_add(1).min(99),
                 Direction::Less => count.saturating_sub(1),
             };
             cart.retain(|_, count| *count > 0);

@@ -29,6 +29,7 @@ use session_postgres::PostgresStore;
 use session_redis::RedisStore;
 use session_sqlite::SqliteStore;
 use tokio::net::TcpListener;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
     flags::{Flags, StoreFlag},
@@ -39,6 +40,9 @@ use crate::{
 
 /// How often expired sessions are deleted.
 const PURGE: Duration = Duration::from_secs(60);
+
+/// How long requests may take that are under way when the demo is told to stop.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -63,7 +67,8 @@ fn with_causes(error: &dyn Error) -> String {
 }
 
 async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_ansi(std::io::stdout().is_terminal()).init();
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_ansi(std::io::stdout().is_terminal()).with_env_filter(filter).init();
 
     data::make_folder()?;
     let keys = Keyring::new(data::key()?);
@@ -76,20 +81,19 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
         .with_cookie(flags.cookie()?)
         .with_policy(policy)
         .with_trusted_proxies(flags.trusted_proxy.clone());
-    let site = Site {
-        users: Users::open().await?,
-        counting: flags.lab.then_some(counting),
-        is_https: !flags.trusted_proxy.is_empty(),
-    };
+    let site = Site { users: Users::open().await?, counting: flags.lab.then_some(counting) };
     let app = site::router(&site, manager.clone());
 
     let purging = manager.purge_every(PURGE);
     let listener = TcpListener::bind(flags.addr).await;
     let listener = listener.map_err(|error| format!("{} of --addr cannot be listened on: {error}", flags.addr))?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(told_to_stop())
-        .await?;
+    let serving = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(told_to_stop());
+    tokio::select! {
+        served = serving => served?,
+        () = has_waited_long_enough() => tracing::warn!("stopped before each request was answered"),
+    }
     purging.stop().await;
     Ok(())
 }
@@ -119,6 +123,11 @@ async fn open_store(flag: &StoreFlag) -> Result<Arc<dyn Store>, Box<dyn Error>> 
         }
         StoreFlag::Redis(url) => Arc::new(RedisStore::connect(url).await?),
     })
+}
+
+async fn has_waited_long_enough() {
+    told_to_stop().await;
+    tokio::time::sleep(PATIENCE).await;
 }
 
 async fn told_to_stop() {

@@ -1,17 +1,17 @@
 //! The site: its routes, and what is around all of them.
 
-use std::{error::Error, net::SocketAddr};
+use std::net::SocketAddr;
 
 use axum::{
     Router,
     extract::{ConnectInfo, FromRef},
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
-use session_core::SessionManager;
-use session_tower::{SessionError, SessionLayer};
+use session_core::{Error, SessionManager};
+use session_tower::{Exchange, SessionError, SessionLayer};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
@@ -27,8 +27,6 @@ pub(crate) struct Site {
     pub(crate) users: Users,
     /// Only in the lab.
     pub(crate) counting: Option<Counting>,
-    /// A proxy in front speaks https for us.
-    pub(crate) is_https: bool,
 }
 
 impl FromRef<Site> for Users {
@@ -71,13 +69,18 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
         .layer(sessions)
         .layer(from_fn(page::apologise))
         .layer(from_fn(guard::hear_out));
-    // Only who speaks https may demand it.
-    let https = site.is_https.then_some(("strict-transport-security", "max-age=31536000"));
-    for (name, value) in SECURITY_HEADERS.into_iter().chain(https) {
+    for (name, value) in SECURITY_HEADERS {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
         app = app.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }
-    app.layer(from_fn(access::log))
+    app.layer(SetResponseHeaderLayer::if_not_present(header::STRICT_TRANSPORT_SECURITY, demand_https))
+        .layer(from_fn(access::log))
+}
+
+/// Only over https: RFC 6797, section 7.2.
+fn demand_https(response: &Response) -> Option<HeaderValue> {
+    let is_https = response.extensions().get::<Exchange>().and_then(|exchange| exchange.is_https());
+    (is_https == Some(true)).then(|| HeaderValue::from_static("max-age=31536000"))
 }
 
 const SECURITY_HEADERS: [(&str, &str); 7] = [
@@ -99,6 +102,8 @@ const SECURITY_HEADERS: [(&str, &str); 7] = [
 /// Why a handler cannot answer.
 pub(crate) enum Failure {
     Session(SessionError),
+    /// A value that the JSON side has put there is none that the handler can count on.
+    WrongType,
     Users(UsersError),
 }
 
@@ -110,7 +115,7 @@ impl From<SessionError> for Failure {
 
 impl From<session_core::Error> for Failure {
     fn from(error: session_core::Error) -> Self {
-        Self::Session(error.into())
+        if matches!(error, Error::Decode { .. }) { Self::WrongType } else { Self::Session(error.into()) }
     }
 }
 
@@ -124,10 +129,11 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Self::Session(error) => error.into_response(),
+            Self::WrongType => (StatusCode::CONFLICT, "the stored value is of another type\n").into_response(),
             Self::Users(UsersError::Unfit(why)) => (StatusCode::UNPROCESSABLE_ENTITY, why).into_response(),
             Self::Users(UsersError::Taken) => StatusCode::CONFLICT.into_response(),
             Self::Users(UsersError::Failed(error)) => {
-                let error: &dyn Error = &*error;
+                let error: &dyn std::error::Error = &*error;
                 tracing::error!(error, "the users cannot be read");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }

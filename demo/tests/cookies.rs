@@ -54,8 +54,9 @@ fn behind_a_trusted_proxy_it_has_the_production_form() {
 #[test]
 fn a_proxy_that_says_http_gets_a_warning() {
     let demo = Demo::start("memory", &["--trusted-proxy", "127.0.0.1"]);
-    demo.browser().with_header("x-forwarded-proto", "http").post("/api/counter");
+    let answer = demo.browser().with_header("x-forwarded-proto", "http").post("/api/counter");
     demo.logs(&["WARN", "InsecureTransport"]);
+    assert_eq!(answer.header("strict-transport-security"), "", "it may be demanded over https only");
 }
 
 #[test]
@@ -93,6 +94,7 @@ fn a_forged_cookie_is_as_if_absent() {
         browser.cookies.push(("session".to_owned(), bad.to_owned()));
         assert_eq!(demo.calls(|| assert_eq!(browser.owner(), Value::Null)), 0, "{bad}");
     }
+    demo.logs(&["DEBUG session: ", "BadCookie", "wrongly_signed: 1", "path=\"/api/me\""]);
     let mut browser = demo.browser();
     browser.cookies.extend([("session".to_owned(), changed), ("session".to_owned(), good)]);
     assert_eq!(browser.owner(), "anna", "the good one of two is found");
@@ -111,6 +113,8 @@ fn it_says_what_it_does_not_understand() {
     assert!(refused(&["--addr", "everywhere"]).contains("--addr"));
     assert!(refused(&["--rotate", "1s", "--grace", "2s"]).contains("must be longer than the grace"));
     assert!(refused(&["--idle", "0s"]).contains("--idle, --absolute, --rotate or --grace: "));
+    assert!(refused(&["--store", "sqlite::memory:"]).contains("sessions are kept in a file"));
+    assert!(refused(&["--idle", "2h", "--absolute", "1h"]).contains("logged_in is longer than its absolute one"));
     let nowhere = refused(&["--store", "sqlite:/no/such/folder/sessions.db"]);
     assert!(nowhere.contains("--store sqlite:/no/such/folder/sessions.db: sqlite"), "{nowhere}");
     assert_eq!(nowhere.matches("unable to open").count(), 1, "{nowhere}");

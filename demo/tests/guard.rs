@@ -39,6 +39,24 @@ fn a_form_from_another_site_changes_nothing() {
 }
 
 #[test]
+fn forms_of_the_site_pass_also_where_a_proxy_changes_the_host() {
+    let demo = Demo::start("memory", &[]);
+    let send = |headers: &[(&str, &str)]| {
+        let browser = headers.iter().fold(demo.browser(), |browser, (name, value)| browser.with_header(name, value));
+        browser.clone().post("/api/counter").status
+    };
+    let origin = ("origin", "https://site.example");
+    assert_eq!(send(&[origin, ("host", "site.example")]), 200);
+    assert_eq!(send(&[origin, ("host", "SITE.example:443")]), 200, "what is the default is left out, or not");
+    assert_eq!(send(&[origin, ("host", "site.example:80")]), 403);
+    assert_eq!(send(&[origin, ("host", "site.example:8443")]), 403);
+    assert_eq!(send(&[origin, ("host", "other.site.example")]), 403);
+    assert_eq!(send(&[origin, ("sec-fetch-site", "same-origin")]), 200, "the browser knows better");
+    assert_eq!(send(&[origin, ("host", "site.example"), ("sec-fetch-site", "cross-site")]), 403);
+    assert_eq!(send(&[origin, ("origin", "https://evil.example"), ("host", "site.example")]), 403);
+}
+
+#[test]
 fn every_page_has_its_security_headers_and_is_kept_by_no_cache() {
     let demo = Demo::start("memory", &[]);
     let mut browser = demo.browser();
@@ -77,6 +95,16 @@ fn what_users_write_is_escaped() {
 }
 
 #[test]
+fn the_head_of_a_page_alone_takes_nothing_from_it() {
+    let demo = Demo::start("memory", &[]);
+    let mut browser = demo.browser();
+    browser.register("anna");
+    browser.send("POST", "/note", "note=some");
+    assert_eq!((browser.send("HEAD", "/", "").status, browser.send("HEAD", "/devices", "").status), (200, 200));
+    assert!(browser.get("/").body.contains("Your note is saved."));
+}
+
+#[test]
 fn save_and_leave_saves_and_leaves() {
     let demo = Demo::start("memory", &[]);
     let mut browser = demo.browser();
@@ -102,6 +130,23 @@ fn the_data_are_one_object_of_any_json() {
     assert_eq!(browser.get("/api/data").json(), json!({ "list": [1, "zwei", { "drei": null }], "schön/key": "é" }));
     assert_eq!(browser.delete("/api/data/list").status, 204);
     assert_eq!(browser.get("/api/data").json(), json!({ "schön/key": "é" }));
+}
+
+#[test]
+fn pages_bear_with_whatever_the_json_side_has_put_there() {
+    let demo = Demo::start("memory", &[]);
+    let mut browser = demo.browser();
+    assert_eq!(browser.put("/api/data/cart", r#"{"coffee": 4294967295, "mug": 4294967295}"#).status, 204);
+    assert_eq!(browser.get("/").status, 200);
+    assert_eq!(browser.send("POST", "/cart", "article=coffee&step=more").status, 303);
+    for (key, value) in [("cart", "\"abc\""), ("cart", r#"{"coffee": -1}"#), ("counter", "\"abc\"")] {
+        assert_eq!(browser.put(&format!("/api/data/{key}"), value).status, 204);
+        assert_eq!(browser.get("/").status, 200, "{key}: {value}");
+    }
+    for (path, form) in [("/api/counter", ""), ("/counter", ""), ("/cart", "article=coffee&step=more")] {
+        assert_eq!(browser.send("POST", path, form).status, 409, "{path}");
+    }
+    assert_eq!(browser.get("/api/data").json(), json!({ "cart": { "coffee": -1 }, "counter": "abc" }));
 }
 
 #[test]

@@ -4,7 +4,11 @@
 
 mod site;
 
-use std::thread;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    thread,
+};
 
 use serde_json::{Value, json};
 use site::{Demo, SQLITE, until};
@@ -32,6 +36,7 @@ fn a_login_shows_who_it_is_and_a_logout_forgets(store: &str) {
     assert_eq!(out.status, 303);
     assert!(matches!(out.set_cookies()[..], [removal] if removal.starts_with("session=; Path=/; Max-Age=0; ")));
     assert!(browser.cookies.is_empty());
+    demo.logs(&["access", "path=\"/logout\"", "owner=anna", "session="]);
     assert_eq!(browser.owner(), Value::Null);
     assert_eq!(browser.login("Anna").status, 303);
     assert_eq!(browser.owner(), "anna", "as it was registered");
@@ -164,6 +169,20 @@ fn nobody_ends_a_strangers_session(store: &str) {
     assert_eq!(bert.delete("/api/sessions").json(), json!({ "ended": 0 }));
     assert_eq!(demo.browser().delete(&format!("/api/sessions/{id}")).status, 401);
     assert_eq!(anna.owner(), "anna");
+}
+
+#[test]
+fn a_request_that_never_ends_does_not_keep_it_from_stopping() {
+    let mut demo = Demo::start("memory", &[]);
+    let address = demo.browser().address();
+    let mut stalled = TcpStream::connect(address.strip_prefix("http://").unwrap()).unwrap();
+    let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n";
+    stalled.write_all(head.as_bytes()).unwrap();
+    let mut waits = [0; 21];
+    stalled.read_exact(&mut waits).unwrap();
+    assert_eq!(&waits, b"HTTP/1.1 100 Continue");
+    assert!(demo.stop(), "it stops when it is told to");
+    demo.logs(&["WARN", "stopped before each request was answered"]);
 }
 
 #[test]

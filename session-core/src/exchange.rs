@@ -3,14 +3,14 @@
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
-    Error, EventKind, Incoming, Session, SessionId, SignedToken, StoreError,
+    Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, StoreError,
     keyring::Forged,
     moment::Moment,
     site::Site,
@@ -130,6 +130,7 @@ impl Exchange {
             cookie_present: read.present,
             header_client: token.is_some(),
             loaded: OnceCell::new(),
+            found_owner: OnceLock::new(),
             writing: AsyncMutex::new(()),
             state: Mutex::default(),
             site,
@@ -217,6 +218,20 @@ impl Exchange {
     #[must_use]
     pub fn request_cookie(&self) -> Option<SessionId> {
         self.0.presented.as_ref().map(|token| token.id)
+    }
+
+    /// Whose session the request's cookie was of, if somebody asked for the session; also after a logout. For logs: who is
+    /// logged in now is [`Session::owner`].
+    #[must_use]
+    pub fn request_owner(&self) -> Option<Owner> {
+        self.0.found_owner.get().cloned()
+    }
+
+    /// Whether the client's connection is TLS: behind a trusted proxy as the proxy says. `None` if the adapter told
+    /// nothing.
+    #[must_use]
+    pub fn is_https(&self) -> Option<bool> {
+        self.0.resource.https
     }
 
     /// The client's address: behind a trusted proxy the one that the proxy names. `None` if the adapter told none.

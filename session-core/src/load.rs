@@ -109,6 +109,10 @@ impl Inner {
     }
 
     fn take_up(&self, found: Arc<Found>, secret: SessionSecret) {
+        if let Some(owner) = &found.header().owner {
+            // Once only: a request loads once.
+            let _ = self.found_owner.set(owner.clone());
+        }
         let judged = found.left.asked;
         self.state().standing = Standing::Live(Live { found, secret, judged, is_new: false });
     }

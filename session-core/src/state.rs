@@ -1,7 +1,7 @@
 //! What an exchange knows and has yet to do, and how that changes.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    Error, EventKind,
+    Error, EventKind, Owner,
     incoming::Resource,
     merge::{Delta, MERGES, Overlay, Write},
     moment::Moment,
@@ -34,6 +34,8 @@ pub(crate) struct Inner {
     /// Whether the client takes the token in a header of its own.
     pub(crate) header_client: bool,
     pub(crate) loaded: OnceCell<Result<(), Error>>,
+    /// Whose session the load has found.
+    pub(crate) found_owner: OnceLock<Owner>,
     /// Puts the exchange's own writes one after the other.
     pub(crate) writing: AsyncMutex<()>,
     pub(crate) state: Mutex<State>,

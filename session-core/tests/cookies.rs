@@ -259,6 +259,7 @@ async fn believed(trusted: &[&str], incoming: Incoming) -> (Option<IpAddr>, bool
 async fn a_login_over_plain_http_is_told_whose_cookie_browsers_drop() {
     let site = Site::new();
     let exchange = site.manager.open(Incoming::new(None).with_https(false));
+    assert_eq!(exchange.is_https(), Some(false));
     exchange.session().await.unwrap().login(USER).await.unwrap();
     exchange.commit().await.unwrap();
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::InsecureTransport)), 1);

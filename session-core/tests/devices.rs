@@ -136,3 +136,14 @@ async fn an_eviction_lists_again_when_a_session_moved() {
     let second = site.logged_in(USER).await;
     assert_eq!((first.owner().await, second.owner().await), (None, Some(user())));
 }
+
+#[tokio::test]
+async fn for_logs_it_is_known_whose_session_a_request_found_also_after_its_logout() {
+    let site = Site::new();
+    let (exchange, session) = site.logged_in(USER).await.start().await;
+    session.logout().await.unwrap();
+    assert_eq!((session.owner(), exchange.request_owner()), (None, Some(user())));
+    let (exchange, session) = site.visitor().await.start().await;
+    session.login(USER).await.unwrap();
+    assert_eq!((session.owner(), exchange.request_owner()), (Some(user()), None));
+}

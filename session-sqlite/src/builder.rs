@@ -11,7 +11,11 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{SqliteStore, error::from_driver, schema::DEFAULT_TABLE};
+use crate::{
+    SqliteStore,
+    error::{from_driver, no_file},
+    schema::DEFAULT_TABLE,
+};
 
 /// How much of the write-ahead log SQLite keeps after a checkpoint, in bytes. An open reader may make it grow beyond.
 const JOURNAL_SIZE_LIMIT: u32 = 16 * 1024 * 1024;
@@ -84,8 +88,13 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Backend`] if it is no SQLite database.
+    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Backend`] if it is no SQLite database, or
+    /// the path is empty or `:memory:`.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
+        let path = path.as_ref();
+        if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+            return Err(no_file());
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

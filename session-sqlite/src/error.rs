@@ -46,6 +46,15 @@ pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }
 
+/// A path that SQLite takes for a database of each connection's own.
+pub(crate) fn no_file() -> StoreError {
+    StoreError::backend(BACKEND, NoFile)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("sessions are kept in a file: for the memory there is session-memory")]
+struct NoFile;
+
 /// A row that cannot be one of this store's.
 pub(crate) fn foreign_row(why: &'static str) -> StoreError {
     StoreError::corrupt(BACKEND, ForeignRow(why))

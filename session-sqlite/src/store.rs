@@ -55,11 +55,11 @@ type Statement<'a> = Query<'a, Sqlite, SqliteArguments>;
 impl SqliteStore {
     /// Opens the file with the default settings, and makes it and the table `sessions` if they are not there.
     ///
-    /// Not for `:memory:`, of which each connection would have its own: that is what `session-memory` is for.
+    /// `:memory:` is refused, for each connection would have one of its own: that is what `session-memory` is for.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Backend`] if it is no SQLite database.
+    /// As [`Builder::open`].
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::builder().open(path).await
     }

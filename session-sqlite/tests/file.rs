@@ -61,6 +61,14 @@ async fn what_was_answered_survives_a_crash() {
 }
 
 #[tokio::test]
+async fn what_is_no_file_is_refused() {
+    for path in ["", ":memory:"] {
+        let error = SqliteStore::open(path).await.unwrap_err();
+        assert!(matches!(error, StoreError::Backend { backend: "sqlite", .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_an_error_and_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
