@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, InfoDict, IntoConnectionInfo, ProtocolVersion,
-    aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
+    AsyncConnectionConfig, Client, ConnectionInfo, InfoDict, IntoConnectionInfo, ProtocolVersion, Value,
+    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 #[cfg(feature = "sentinel")]
@@ -25,6 +25,7 @@ use crate::{
     RedisStore,
     connection::{Connection, Server},
     error::{from_driver, from_wait},
+    node::Node,
 };
 
 /// So many commands at most wait for their answers on one connection. More wait for their turn, so that a server that
@@ -131,14 +132,14 @@ impl Builder {
             .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(Some(self.timeout))
             .set_concurrency_limit(IN_FLIGHT);
-        let manager = ConnectionManager::new_lazy_with_config(client, config).map_err(from_driver)?;
-        Ok(self.with_manager(manager))
+        let node = Node::own(client, config).map_err(from_driver)?;
+        Ok(self.with_server(Server::Node(Box::new(node))))
     }
 
     /// Uses the application's own connection: see [`RedisStore::new`].
     #[must_use]
     pub fn with_manager(self, manager: ConnectionManager) -> RedisStore {
-        self.with_server(Server::Node(manager))
+        self.with_server(Server::Node(Box::new(Node::shared(manager))))
     }
 
     /// Uses the application's own connection to a cluster. Its client must be built with `retries(0)`: the driver would
@@ -210,7 +211,10 @@ impl Builder {
             .build()
             .map_err(from_driver)?;
         let connection = timeout(self.connect_timeout, client.get_async_connection()).await.map_err(from_wait)?;
-        Ok(self.with_cluster(connection.map_err(from_driver)?))
+        let mut connection = connection.map_err(from_driver)?;
+        // Each node is asked: one that is down must not keep the others from being used.
+        let _ = timeout(self.timeout, warn_of_eviction(&mut connection)).await;
+        Ok(self.with_cluster(connection))
     }
 
     #[cfg(feature = "sentinel")]
@@ -275,14 +279,17 @@ impl Builder {
     }
 }
 
-async fn warn_of_eviction(connection: &mut MultiplexedConnection) -> Result<(), StoreError> {
-    let memory: InfoDict = match redis::cmd("INFO").arg("memory").query_async(connection).await {
-        Ok(memory) => memory,
+async fn warn_of_eviction(connection: &mut impl ConnectionLike) -> Result<(), StoreError> {
+    let memory = match redis::cmd("INFO").arg("memory").query_async(connection).await {
+        // A cluster answers for each of its nodes.
+        Ok(Value::Map(nodes)) => nodes.into_iter().map(|(_, memory)| memory).collect(),
+        Ok(memory) => vec![memory],
         // It may not be this user's to ask.
         Err(error) if error.code() == Some("NOPERM") => return Ok(()),
         Err(error) => return Err(from_driver(error)),
     };
-    if let Some(policy) = memory.get::<String>("maxmemory_policy").filter(|policy| policy != "noeviction") {
+    let policy = |memory| redis::from_redis_value::<InfoDict>(memory).ok()?.get::<String>("maxmemory_policy");
+    if let Some(policy) = memory.into_iter().filter_map(policy).find(|policy| policy != "noeviction") {
         tracing::warn!(policy, "this Redis may evict sessions: set maxmemory-policy to noeviction");
     }
     Ok(())

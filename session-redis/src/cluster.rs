@@ -5,7 +5,7 @@ use redis::{
     cluster_routing::SingleNodeRoutingInfo,
 };
 
-use crate::script::{LOAD, Lua};
+use crate::script::{LOAD, Lua, RANGE};
 
 /// How often a command follows a key that has moved.
 const REDIRECTIONS: u32 = 4;
@@ -14,11 +14,12 @@ const REDIRECTIONS: u32 = 4;
 pub(crate) struct Cluster {
     connection: ClusterConnection,
     pub(crate) load: Lua,
+    pub(crate) range: Lua,
 }
 
 impl Cluster {
     pub(crate) fn new(connection: ClusterConnection) -> Self {
-        Self { connection, load: Lua::new(LOAD) }
+        Self { connection, load: Lua::new(LOAD), range: Lua::new(RANGE) }
     }
 
     /// Sends the command to the node of its key, and again where a node has said that the key is another's.

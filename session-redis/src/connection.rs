@@ -17,6 +17,7 @@ use crate::cluster::Cluster;
 use crate::sentinel::{Master, Sentinel};
 use crate::{
     error::{foreign_answer, from_driver, from_wait},
+    node::Node,
     script::Lua,
 };
 
@@ -27,7 +28,7 @@ pub(crate) struct Connection {
 }
 
 pub(crate) enum Server {
-    Node(ConnectionManager),
+    Node(Box<Node>),
     #[cfg(feature = "cluster")]
     Cluster(Cluster),
     #[cfg(feature = "sentinel")]
@@ -67,21 +68,43 @@ impl Connection {
     ///
     /// Where a master may have a successor that lacks what the first has written, both run on the same one.
     pub(crate) async fn run_both(&self, first: Call<'_>, second: Call<'_>) -> Result<Value, StoreError> {
-        #[cfg(feature = "sentinel")]
-        if let Server::Sentinel(sentinel) = &self.server {
-            let both = sentinel.send(async |master: Master| {
-                first.evaluate(|command| query(master.clone(), command)).await?;
-                second.evaluate(|command| query(master.clone(), command)).await
-            });
-            return timeout(2 * self.timeout, both).await.map_err(from_wait)?.map_err(from_driver);
-        }
-        self.run(first).await?;
-        self.run(second).await
+        let both = async {
+            match &self.server {
+                Server::Node(node) => {
+                    node.send(async |manager: ConnectionManager| {
+                        first.evaluate(|command| query(manager.clone(), command)).await?;
+                        second.evaluate(|command| query(manager.clone(), command)).await
+                    })
+                    .await
+                }
+                #[cfg(feature = "sentinel")]
+                Server::Sentinel(sentinel) => {
+                    sentinel
+                        .send(async |master: Master| {
+                            first.evaluate(|command| query_master(master.clone(), command)).await?;
+                            second.evaluate(|command| query_master(master.clone(), command)).await
+                        })
+                        .await
+                }
+                #[cfg(feature = "cluster")]
+                Server::Cluster(_) => {
+                    self.evaluate(first).await?;
+                    self.evaluate(second).await
+                }
+            }
+        };
+        timeout(2 * self.timeout, both).await.map_err(from_wait)?.map_err(from_driver)
     }
 
-    /// Sends a command that only reads.
-    pub(crate) async fn read(&self, command: &Cmd) -> Result<Value, StoreError> {
-        self.reading(|| self.send(command)).await
+    /// Reads the members of the sorted set at this key.
+    pub(crate) async fn members(&self, key: &[u8]) -> Result<Value, StoreError> {
+        #[cfg(feature = "cluster")]
+        if let Server::Cluster(cluster) = &self.server {
+            return self.reading(|| self.evaluate(Call { script: &cluster.range, key, arguments: &[] })).await;
+        }
+        let mut range = redis::cmd("ZRANGE");
+        range.arg(key).arg(0).arg(-1);
+        self.reading(|| self.send(&range)).await
     }
 
     /// Sends a command once.
@@ -99,9 +122,10 @@ impl Connection {
             pipeline.cmd("GET").arg(key);
         }
         let answers = match &self.server {
-            Server::Node(manager) => {
-                let fetch = async || manager.clone().send_packed_commands(&pipeline, 0, count).await;
-                self.reading(fetch).await?
+            Server::Node(node) => {
+                let fetch =
+                    async |mut manager: ConnectionManager| manager.send_packed_commands(&pipeline, 0, count).await;
+                self.reading(|| node.send(fetch)).await?
             }
             #[cfg(feature = "sentinel")]
             Server::Sentinel(sentinel) => {
@@ -135,7 +159,9 @@ impl Connection {
 
     async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         match &self.server {
-            Server::Node(manager) => command.query_async(&mut manager.clone()).await,
+            Server::Node(node) => {
+                node.send(async |mut manager: ConnectionManager| command.query_async(&mut manager).await).await
+            }
             #[cfg(feature = "cluster")]
             Server::Cluster(cluster) => cluster.send(command).await,
             #[cfg(feature = "sentinel")]
@@ -175,8 +201,12 @@ impl Call<'_> {
     }
 }
 
+async fn query(mut manager: ConnectionManager, command: Cmd) -> RedisResult<Value> {
+    command.query_async(&mut manager).await
+}
+
 #[cfg(feature = "sentinel")]
-async fn query(master: Master, command: Cmd) -> RedisResult<Value> {
+async fn query_master(master: Master, command: Cmd) -> RedisResult<Value> {
     master.query(&command).await
 }
 

@@ -102,7 +102,11 @@ redis.call('DEL',KEYS[1])
 return h:sub(25,32)..o"
 );
 
-/// For a cluster, which a plain pipeline loses its way in while slots are moved.
+/// For a cluster: a connection of the application's own may send commands that only read to replicas, which may lag behind.
+#[cfg(feature = "cluster")]
+pub(crate) const RANGE: &str = "return redis.call('ZRANGE',KEYS[1],0,-1)";
+
+/// For a cluster, too, which a plain pipeline loses its way in while slots are moved.
 #[cfg(feature = "cluster")]
 pub(crate) const LOAD: &str = "return {redis.call('TIME'),redis.call('GET',KEYS[1])}";
 

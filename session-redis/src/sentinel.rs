@@ -24,7 +24,7 @@ use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Role,
     ServerErrorKind, Value, aio::MultiplexedConnection, sentinel::SentinelClient,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long it is waited before the sentinels are asked again after they have named no master: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
@@ -32,8 +32,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 /// The master of the moment.
 pub(crate) struct Sentinel {
     finder: Arc<Finder>,
-    /// How long a master may keep silent.
-    timeout: Duration,
     search: Mutex<Search>,
 }
 
@@ -51,6 +49,8 @@ pub(crate) struct Master {
     has_replicas: bool,
     since: Instant,
     is_cut: Arc<AtomicBool>,
+    /// How long it may keep silent.
+    patience: Duration,
     waits: Arc<Mutex<Waits>>,
 }
 
@@ -68,12 +68,12 @@ impl Sentinel {
         clients: Vec<SentinelClient>,
         config: AsyncConnectionConfig,
         connect_timeout: Duration,
-        timeout: Duration,
+        patience: Duration,
     ) -> Self {
         let clients = clients.into_iter().map(tokio::sync::Mutex::new).collect();
-        let finder = Arc::new(Finder { clients, config, connect_timeout });
+        let finder = Arc::new(Finder { clients, config, connect_timeout, patience });
         let search = Mutex::new(Search::begin(&finder, 0));
-        Self { finder, timeout, search }
+        Self { finder, search }
     }
 
     /// The result of the search that goes on, or of the last one.
@@ -105,7 +105,7 @@ impl Sentinel {
             }
             _ => {
                 // What an old master says that has been cut off from the others. It may be the only one, too.
-                if error.code() == Some("NOREPLICAS") && since.elapsed() >= self.timeout {
+                if error.code() == Some("NOREPLICAS") && since.elapsed() >= self.finder.patience {
                     self.search_again(&search);
                 }
                 Err(error)
@@ -118,7 +118,7 @@ impl Sentinel {
         loop {
             let search = self.search().clone();
             match search.found.clone().await {
-                Ok(master) if master.is_usable(self.timeout) => return (search, master),
+                Ok(master) if master.is_usable() => return (search, master),
                 _ => self.search_again(&search),
             }
         }
@@ -170,22 +170,33 @@ impl Search {
 }
 
 impl Master {
-    pub(crate) async fn query(mut self, command: &Cmd) -> RedisResult<Value> {
-        let sent = self.waits().sent();
-        let answer = command.query_async(&mut self.connection).await;
-        self.waits().answered(sent);
-        answer
+    pub(crate) async fn query(self, command: &Cmd) -> RedisResult<Value> {
+        let (mut connection, command) = (self.connection.clone(), command.clone());
+        self.hear(async move { command.query_async(&mut connection).await }).await
     }
 
-    pub(crate) async fn query_all(mut self, pipeline: &Pipeline, count: usize) -> RedisResult<Vec<Value>> {
-        let sent = self.waits().sent();
-        let answers = self.connection.send_packed_commands(pipeline, 0, count).await;
-        self.waits().answered(sent);
-        answers
+    pub(crate) async fn query_all(self, pipeline: &Pipeline, count: usize) -> RedisResult<Vec<Value>> {
+        let (mut connection, pipeline) = (self.connection.clone(), pipeline.clone());
+        self.hear(async move { connection.send_packed_commands(&pipeline, 0, count).await }).await
     }
 
-    fn is_usable(&self, patience: Duration) -> bool {
-        let is_silent = self.waits().unanswered_since.is_some_and(|since| since.elapsed() >= patience);
+    /// Waits for the answer as a task, for the patience with the master: an answer to somebody who has hung up would else
+    /// look like silence.
+    async fn hear<T: Send + 'static>(
+        self,
+        answer: impl Future<Output = RedisResult<T>> + Send + 'static,
+    ) -> RedisResult<T> {
+        let task = tokio::spawn(async move {
+            let sent = self.waits().sent();
+            let answer = timeout(self.patience, answer).await.map_err(io::Error::from)?;
+            self.waits().answered(sent);
+            answer
+        });
+        task.await.map_err(io::Error::from)?
+    }
+
+    fn is_usable(&self) -> bool {
+        let is_silent = self.waits().unanswered_since.is_some_and(|since| since.elapsed() >= self.patience);
         !is_silent && !self.is_cut.load(Ordering::Relaxed)
     }
 
@@ -213,6 +224,8 @@ struct Finder {
     clients: Vec<tokio::sync::Mutex<SentinelClient>>,
     config: AsyncConnectionConfig,
     connect_timeout: Duration,
+    /// How long a master may keep silent.
+    patience: Duration,
 }
 
 impl Finder {
@@ -253,7 +266,8 @@ impl Finder {
         match redis::cmd("ROLE").query_async(&mut connection).await? {
             Role::Primary { replicas, .. } => {
                 let has_replicas = !replicas.is_empty();
-                Ok(Master { connection, has_replicas, since: Instant::now(), is_cut, waits: Arc::default() })
+                let (since, patience) = (Instant::now(), self.patience);
+                Ok(Master { connection, has_replicas, since, is_cut, patience, waits: Arc::default() })
             }
             _ => Err(RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "the server is no master any more"))),
         }

@@ -99,9 +99,8 @@ impl RedisStore {
 
     /// The ids that the index has for this owner, each once. Some may be of sessions that are gone, or another's by now.
     async fn indexed(&self, owner: &Owner) -> Result<Vec<SessionId>, StoreError> {
-        let mut range = redis::cmd("ZRANGE");
-        range.arg(self.owner_key(owner)).arg(0).arg(-1);
-        let Value::Array(members) = self.0.connection.read(&range).await? else { return Err(foreign_answer()) };
+        let members = self.0.connection.members(&self.owner_key(owner)).await?;
+        let Value::Array(members) = members else { return Err(foreign_answer()) };
         let ids: Result<BTreeSet<[u8; 16]>, StoreError> = members
             .iter()
             .map(|member| match member {

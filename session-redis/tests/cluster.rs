@@ -11,10 +11,10 @@ use session_conformance::servers;
 use session_core::{Expiry, Owner, SessionId, Store, StoreError};
 use session_redis::{
     RedisStore,
-    redis::{self, aio::MultiplexedConnection},
+    redis::{self, aio::MultiplexedConnection, cluster::ClusterClient, cluster_read_routing::RandomReplicaStrategy},
 };
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, caught_up, entry, key, wait_for_blocked};
+use crate::support::{HOUR, ID, NEW, OLD, admin, ask, calls, caught_up, entry, key, wait_for_blocked};
 
 async fn nodes(url: &str) -> Vec<MultiplexedConnection> {
     let mut nodes = Vec::new();
@@ -146,6 +146,47 @@ async fn works(store: &RedisStore, when: &str) {
     let next = if loaded.revision == OLD { NEW } else { OLD };
     assert!(store.replace(&ID, loaded.revision, entry(next), Expiry::Extend(HOUR)).await.unwrap(), "{when}");
     assert!(store.touch(&ID, next, HOUR).await.unwrap(), "{when}");
+}
+
+/// A replica may lag behind a login. A revocation that asks one would miss the session.
+#[tokio::test]
+async fn no_replica_is_asked_also_where_the_application_s_connection_would() {
+    let server = servers::own_redis_cluster();
+    let mut masters = nodes(server.url()).await;
+    // Nobody is told of a replica that has not heard of a write yet.
+    let writing = support::store(&server, Duration::from_secs(5)).await;
+    let (mut number, start) = (0_u128, Instant::now());
+    let slots = loop {
+        writing.create(&SessionId::from_bytes(number.to_be_bytes()), entry(OLD), HOUR, HOUR).await.unwrap();
+        number += 1;
+        let slots: Vec<Vec<redis::Value>> = ask(&mut masters[0], &["CLUSTER", "SLOTS"]).await;
+        if slots.iter().all(|slot| slot.len() == 4) {
+            break slots;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "the replicas do not follow: {slots:?}");
+    };
+    let urls = server.url().rsplit('/').next().unwrap().split(',').map(|node| format!("redis://{node}"));
+    let client = ClusterClient::builder(urls).retries(0).read_routing_strategy(RandomReplicaStrategy).build().unwrap();
+    let mut connection = client.get_async_connection().await.unwrap();
+    let _: Option<String> = redis::cmd("GET").arg("key").query_async(&mut connection).await.unwrap();
+    let store = RedisStore::builder().with_cluster(connection);
+    let owner = Owner::from(42);
+    store.create(&ID, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
+    for _ in 0..20 {
+        assert!(store.load(&ID).await.unwrap().is_some());
+        assert_eq!(store.list(&owner).await.unwrap().len(), 1);
+    }
+    assert_eq!(store.revoke(&owner, None).await.unwrap(), 1);
+    let mut reads = 0;
+    for slot in slots {
+        let [.., replica] = &slot[..] else { panic!("{slot:?}") };
+        let redis::Value::Array(replica) = replica else { panic!("{replica:?}") };
+        let port: u16 = redis::from_redis_value_ref(&replica[1]).unwrap();
+        let mut replica = admin(&format!("redis://127.0.0.1:{port}")).await;
+        assert_eq!(calls(&mut replica, "zrange").await, 0);
+        reads += calls(&mut replica, "get").await;
+    }
+    assert_eq!(reads, 1, "that of the application itself, and none of the store's");
 }
 
 /// Sessions of one owner are in many slots.

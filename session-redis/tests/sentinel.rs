@@ -119,24 +119,6 @@ async fn a_master_that_falls_silent_is_left_and_not_written_to_when_it_wakes() {
     assert_eq!(calls(&mut old, "evalsha").await + calls(&mut old, "eval").await, 2);
 }
 
-/// As clients do that hang up, and middleware with a deadline.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_master_is_left_also_if_nobody_waits_for_the_time_out() {
-    let server = servers::own_redis_sentinel();
-    let store = support::store(&server, 2 * TIMEOUT).await;
-    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
-    let port = master(&server).await;
-    caught_up(&mut node(port).await).await;
-    server.node(port).pause();
-    let start = Instant::now();
-    loop {
-        match tokio::time::timeout(TIMEOUT, store.load(&ID)).await {
-            Ok(Ok(session)) => break assert_eq!(session.unwrap().revision, OLD),
-            _ => assert!(start.elapsed() < FAILOVER, "the store waits for the silent master"),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_demoted_master_refuses_is_sent_to_its_successor() {
     let server = servers::own_redis_sentinel();

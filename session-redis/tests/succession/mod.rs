@@ -1,4 +1,5 @@
 //! The sentinels, and a new master in the place of the old one, step by step.
+#![allow(dead_code, reason = "each file of tests uses another part")]
 
 use session_conformance::servers::Server;
 use session_redis::redis::{self, InfoDict, aio::MultiplexedConnection};

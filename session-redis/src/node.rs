@@ -1,0 +1,81 @@
+//! The server at one address, whoever that is.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use redis::{
+    Client, ErrorKind, RedisError, RedisResult, ServerErrorKind,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+
+/// The address may lead to the replica for a while: so long must be between one new connection and the next.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A connection that the driver makes again when it is lost. One to a server that is a replica now is not lost.
+pub(crate) struct Node {
+    current: Mutex<Current>,
+    /// `None`: the connection is the application's own.
+    address: Option<(Client, ConnectionManagerConfig)>,
+}
+
+struct Current {
+    manager: ConnectionManager,
+    /// When it took the place of another.
+    since: Option<Instant>,
+}
+
+impl Node {
+    pub(crate) fn shared(manager: ConnectionManager) -> Self {
+        Self { current: Mutex::new(Current { manager, since: None }), address: None }
+    }
+
+    /// Connects when something is sent.
+    pub(crate) fn own(client: Client, config: ConnectionManagerConfig) -> RedisResult<Self> {
+        let manager = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
+        Ok(Self { address: Some((client, config)), ..Self::shared(manager) })
+    }
+
+    /// Sends this to the server. What it has refused because it is a replica now has done nothing, and is sent again to
+    /// whom its address leads to by then.
+    pub(crate) async fn send<T, F>(&self, message: impl Fn(ConnectionManager) -> F) -> RedisResult<T>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let (manager, since) = {
+            let current = self.current();
+            (current.manager.clone(), current.since)
+        };
+        let answer = message(manager).await;
+        match &answer {
+            Err(error) if is_of_a_replica(error) => match self.connect_anew(since)? {
+                Some(manager) => message(manager).await,
+                None => answer,
+            },
+            _ => answer,
+        }
+    }
+
+    /// The connection after this one, if there is one or may be one.
+    fn connect_anew(&self, seen: Option<Instant>) -> RedisResult<Option<ConnectionManager>> {
+        let Some((client, config)) = &self.address else { return Ok(None) };
+        let mut current = self.current();
+        if current.since == seen {
+            if seen.is_some_and(|since| since.elapsed() < PAUSE) {
+                return Ok(None);
+            }
+            let manager = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
+            *current = Current { manager, since: Some(Instant::now()) };
+        }
+        Ok(Some(current.manager.clone()))
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_of_a_replica(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
+}

@@ -1,0 +1,160 @@
+//! A hosted Redis: one address, behind which another server takes over.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use session_conformance::servers::{self, Server};
+use session_core::{Owner, SessionId, Store, StoreError};
+use session_redis::{
+    RedisStore,
+    redis::{Client, InfoDict},
+};
+use support::*;
+use tokio::net::{TcpListener, TcpStream};
+
+/// An address that leads to the first of two servers, of which the second has all that the first has.
+struct Endpoint {
+    servers: [Server; 2],
+    url: String,
+    leads_to: Arc<AtomicU16>,
+}
+
+fn port(server: &Server) -> u16 {
+    server.url().rsplit(':').next().unwrap().parse().unwrap()
+}
+
+impl Endpoint {
+    async fn start() -> Self {
+        let servers = [(); 2].map(|()| servers::own_redis(&["--repl-diskless-sync-delay", "0"]));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let leads_to = Arc::new(AtomicU16::new(port(&servers[0])));
+        let now = Arc::clone(&leads_to);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut server = TcpStream::connect(("127.0.0.1", now.load(Ordering::SeqCst))).await.unwrap();
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+            }
+        });
+        follow(&servers[1], &servers[0]).await;
+        Self { servers, url, leads_to }
+    }
+
+    fn old(&self) -> &Server {
+        &self.servers[0]
+    }
+
+    fn new(&self) -> &Server {
+        &self.servers[1]
+    }
+
+    /// The second server is a master, too, and the first does not know.
+    async fn promote(&self) {
+        ask::<()>(&mut admin(self.new().url()).await, &["REPLICAOF", "NO", "ONE"]).await;
+    }
+
+    /// The first server follows the second, to which new connections lead. Nobody cuts the old ones.
+    async fn demote(&self) {
+        self.leads_to.store(port(self.new()), Ordering::SeqCst);
+        follow(self.old(), self.new()).await;
+    }
+}
+
+/// Makes it a replica, and waits until it has all.
+async fn follow(replica: &Server, master: &Server) {
+    ask::<()>(&mut admin(replica.url()).await, &["REPLICAOF", "127.0.0.1", &port(master).to_string()]).await;
+    let (mut admin, start) = (admin(master.url()).await, Instant::now());
+    loop {
+        let replicas: u64 =
+            ask::<InfoDict>(&mut admin, &["INFO", "replication"]).await.get("connected_slaves").unwrap();
+        if replicas == 1 {
+            return caught_up(&mut admin).await;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "nobody follows {}", master.url());
+    }
+}
+
+/// A store at the address, with a session in it that both servers have.
+async fn open(endpoint: &Endpoint) -> RedisStore {
+    let store = RedisStore::builder().with_timeout(Duration::from_secs(20)).connect(&endpoint.url).await.unwrap();
+    store.create(&ID, entry(OLD).with_owner(Some(&Owner::from(1))), HOUR, HOUR).await.unwrap();
+    caught_up(&mut admin(endpoint.old().url()).await).await;
+    store
+}
+
+#[tokio::test]
+async fn a_store_finds_the_successor_at_its_address() {
+    let endpoint = Endpoint::start().await;
+    let store = open(&endpoint).await;
+    endpoint.promote().await;
+    endpoint.demote().await;
+    assert!(store.touch(&ID, OLD, HOUR).await.unwrap(), "the old one has done nothing: it is sent to the new one");
+    let mut new = admin(endpoint.new().url()).await;
+    let before = calls(&mut new, "get").await;
+    assert!(store.load(&ID).await.unwrap().is_some());
+    assert_eq!(calls(&mut new, "get").await, before + 1);
+}
+
+#[tokio::test]
+async fn a_server_that_stays_a_replica_is_unavailable_to_writes() {
+    let endpoint = Endpoint::start().await;
+    let store = open(&endpoint).await;
+    ask::<()>(&mut admin(endpoint.old().url()).await, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    for _ in 0..50 {
+        let error = store.touch(&ID, OLD, HOUR).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    }
+    let mut old = admin(endpoint.old().url()).await;
+    ask::<()>(&mut old, &["REPLICAOF", "NO", "ONE"]).await;
+    assert!(store.touch(&ID, OLD, HOUR).await.unwrap());
+    let connections: InfoDict = ask(&mut old, &["INFO", "stats"]).await;
+    let count: u64 = connections.get("total_connections_received").unwrap();
+    assert!(count < 20, "{count} connections: each refusal has made one");
+}
+
+/// The master is replaced between the two. A session that its owner's index lacks would survive "log out everywhere".
+#[tokio::test]
+async fn a_session_and_its_entry_in_the_index_go_to_the_same_server() {
+    let endpoint = Endpoint::start().await;
+    let store = open(&endpoint).await;
+    endpoint.promote().await;
+    let mut old = admin(endpoint.old().url()).await;
+    let before = calls(&mut old, "zadd").await;
+    let (owner, id) = (Owner::from(42), SessionId::from_bytes([7; 16]));
+    let mut create = Box::pin(store.create(&id, entry(NEW).with_owner(Some(&owner)), HOUR, HOUR));
+    // It sends the index, and nothing else before it is polled again: on one thread no answer comes meanwhile.
+    let polled = std::future::poll_fn(|context| Poll::Ready(create.as_mut().poll(context))).await;
+    assert!(polled.is_pending());
+    let start = Instant::now();
+    while calls(&mut old, "zadd").await == before {
+        assert!(start.elapsed() < Duration::from_secs(20), "the index did not arrive");
+    }
+    endpoint.demote().await;
+    create.await.unwrap();
+    assert_eq!(store.revoke(&owner, None).await.unwrap(), 1);
+    assert!(store.load(&id).await.unwrap().is_none());
+}
+
+/// The store does not close what is not its own.
+#[tokio::test]
+async fn a_connection_of_the_application_s_own_stays_where_it_is() {
+    let endpoint = Endpoint::start().await;
+    open(&endpoint).await;
+    let client = Client::open(endpoint.url.as_str()).unwrap();
+    let store = RedisStore::new(client.get_connection_manager().await.unwrap());
+    assert!(store.touch(&ID, OLD, HOUR).await.unwrap());
+    endpoint.promote().await;
+    endpoint.demote().await;
+    let error = store.touch(&ID, OLD, HOUR).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+}

@@ -1,0 +1,62 @@
+//! A master that sentinels watch, and clients that hang up before it has answered.
+
+#![cfg(feature = "sentinel")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod succession;
+mod support;
+
+use std::{
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use session_conformance::servers;
+use session_core::Store;
+
+use crate::succession::*;
+use crate::support::{HOUR, ID, OLD, caught_up, entry};
+
+/// What clients wait for, less than the store does.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long sentinels may take to agree on a new master, on a machine that has other things to do.
+const FAILOVER: Duration = Duration::from_secs(90);
+
+/// As clients do that hang up, and middleware with a deadline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_master_is_left_also_if_nobody_waits_for_the_time_out() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, 2 * TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    let port = master(&server).await;
+    caught_up(&mut node(port).await).await;
+    server.node(port).pause();
+    let start = Instant::now();
+    loop {
+        match tokio::time::timeout(TIMEOUT, store.load(&ID)).await {
+            Ok(Ok(session)) => break assert_eq!(session.unwrap().revision, OLD),
+            _ => assert!(start.elapsed() < FAILOVER, "the store waits for the silent master"),
+        }
+    }
+}
+
+/// Nobody hears the answer, but it was given: the master is not silent, and no sentinel has to be asked.
+#[tokio::test]
+async fn a_master_that_has_answered_nobody_is_kept() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, TIMEOUT).await;
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    for sentinel in watch(&server).0 {
+        server.node(sentinel.rsplit(':').next().unwrap().parse().unwrap()).kill();
+    }
+    {
+        // It is sent once it has been polled, on one thread after that.
+        let mut load = std::pin::pin!(store.load(&ID));
+        let polled = std::future::poll_fn(|context| Poll::Ready(load.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+    }
+    // As long as silence would have to last.
+    tokio::time::sleep(TIMEOUT + TIMEOUT / 10).await;
+    assert!(store.load(&ID).await.unwrap().is_some());
+}

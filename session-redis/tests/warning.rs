@@ -1,0 +1,60 @@
+//! What `connect` says of a server that would throw sessions away.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use session_conformance::servers;
+use session_redis::RedisStore;
+
+use crate::support::{admin, ask};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a store that connects to this is told of eviction.
+async fn is_warned(url: &str) -> bool {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let told = tracing::subscriber::set_default(subscriber);
+    RedisStore::connect(url).await.unwrap();
+    drop(told);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap().contains("allkeys-lru")
+}
+
+async fn evict(url: &str) {
+    ask::<()>(&mut admin(url).await, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+}
+
+#[tokio::test]
+async fn a_server_that_evicts_is_warned_of() {
+    let server = servers::own_redis(&[]);
+    assert!(!is_warned(server.url()).await);
+    evict(server.url()).await;
+    assert!(is_warned(server.url()).await);
+}
+
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn a_node_of_a_cluster_that_evicts_is_warned_of() {
+    let server = servers::own_redis_cluster();
+    assert!(!is_warned(server.url()).await);
+    evict(&format!("redis://{}", server.url().rsplit(',').next().unwrap())).await;
+    assert!(is_warned(server.url()).await);
+}
