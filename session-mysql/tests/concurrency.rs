@@ -303,29 +303,6 @@ async fn a_lock_wait_that_the_server_ends_early_is_begun_again() {
     assert!(touch.await.unwrap().unwrap());
 }
 
-#[tokio::test]
-async fn purge_passes_by_what_was_touched() {
-    let store = open("swept").await;
-    let mut other = connect().await;
-    // Touched ones, more than a window takes up, in front of five that have expired.
-    let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
-    let insert = |from: u32, to: u32, hours: i64, sweep: i64| {
-        format!(
-            "INSERT INTO swept SELECT UNHEX(LPAD(HEX(seq), 32, '0')), seq, '', NULL, {now} + {hours} * 3600000000, \
-             {now} + {hours} * 3600000000, {now} - {sweep} * 3600000000 FROM seq_{from}_to_{to}"
-        )
-    };
-    run(&mut other, &insert(1, 1200, 1, 3)).await;
-    run(&mut other, &insert(1201, 1205, -1, 2)).await;
-    run(&mut other, &insert(1206, 1210, 1, 1)).await;
-    assert_eq!(store.purge(0).await.unwrap(), 0);
-    assert_eq!(store.purge(3).await.unwrap(), 3);
-    assert_eq!(store.purge(10).await.unwrap(), 2);
-    assert_eq!(store.purge(10).await.unwrap(), 0);
-    let left = format!("SELECT COUNT(*) FROM swept WHERE sweep_at = expires_at AND expires_at > {now}");
-    assert_eq!(number(&mut other, &left).await, 1205, "the touched ones are swept when they expire now");
-}
-
 /// The application's own pool, which is busy.
 #[tokio::test]
 async fn a_pool_without_a_free_connection_times_out_before_its_own_patience_ends() {

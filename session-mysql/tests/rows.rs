@@ -26,6 +26,10 @@ async fn run(pool: &MySqlPool, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(pool).await.unwrap();
 }
 
+async fn number(pool: &MySqlPool, sql: &str) -> i64 {
+    sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(pool).await.unwrap().get(0)
+}
+
 fn store(pool: &MySqlPool, table: &str) -> MysqlStore {
     MysqlStore::builder().with_table(table).unwrap().with_pool(pool.clone())
 }
@@ -101,6 +105,31 @@ async fn the_server_refuses_rows_that_no_store_writes() {
         let sql = format!("INSERT INTO checked VALUES ('{times}', 1, '', NULL, {expires}, {ends}, {sweep})");
         assert!(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.is_err(), "{times}");
     }
+}
+
+#[tokio::test]
+async fn purge_passes_by_what_was_touched() {
+    let pool = pool().await;
+    run(&pool, "DROP TABLE IF EXISTS swept").await;
+    let store = store(&pool, "swept");
+    store.migrate().await.unwrap();
+    // Touched ones, more than a window takes up, in front of five that have expired.
+    let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
+    let insert = |from: u32, to: u32, hours: i64, sweep: i64| {
+        format!(
+            "INSERT INTO swept SELECT UNHEX(LPAD(HEX(seq), 32, '0')), seq, '', NULL, {now} + {hours} * 3600000000, \
+             {now} + {hours} * 3600000000, {now} - {sweep} * 3600000000 FROM seq_{from}_to_{to}"
+        )
+    };
+    run(&pool, &insert(1, 1200, 1, 3)).await;
+    run(&pool, &insert(1201, 1205, -1, 2)).await;
+    run(&pool, &insert(1206, 1210, 1, 1)).await;
+    assert_eq!(store.purge(0).await.unwrap(), 0);
+    assert_eq!(store.purge(3).await.unwrap(), 3);
+    assert_eq!(store.purge(10).await.unwrap(), 2);
+    assert_eq!(store.purge(10).await.unwrap(), 0);
+    let left = format!("SELECT COUNT(*) FROM swept WHERE sweep_at = expires_at AND expires_at > {now}");
+    assert_eq!(number(&pool, &left).await, 1205, "the touched ones are swept when they expire now");
 }
 
 #[tokio::test]
