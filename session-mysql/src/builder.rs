@@ -65,7 +65,8 @@ impl Builder {
     /// How long an operation waits for a connection, and then again for the answer, before it fails with
     /// [`TimedOut`](StoreError::TimedOut): 2 seconds by default, and half a second more for an answer that is under way.
     ///
-    /// [`connect`](Self::connect) tells the server, too, so that nothing is done after that.
+    /// [`connect`](Self::connect) tells the server, too, so that nothing is done after that. MySQL, unlike MariaDB, limits no
+    /// write as a whole, but its wait for each lock, in whole seconds: there it may be done later.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
@@ -109,8 +110,8 @@ impl Builder {
     }
 }
 
-/// Tells the server how this store's connections are to be treated.
-async fn set_up(connection: &mut MySqlConnection, timeout: Duration) -> Result<(), Error> {
+/// Tells the server how a connection of this store's is to be treated.
+pub(crate) async fn set_up(connection: &mut MySqlConnection, timeout: Duration) -> Result<(), Error> {
     // Whole seconds for locks, and never none at all: that would be no waiting in MariaDB, and refused by MySQL.
     let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
     let milliseconds = timeout.as_millis().clamp(1, u32::MAX.into());

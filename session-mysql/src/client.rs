@@ -10,7 +10,10 @@ use sqlx::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::{from_driver, from_wait, is_broken, is_undone};
+use crate::{
+    builder::set_up,
+    error::{from_driver, from_wait, is_broken, is_undone},
+};
 
 /// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.
 const GRACE: Duration = Duration::from_millis(500);
@@ -64,7 +67,8 @@ impl Client {
 
     async fn ask(&self, kind: Kind, sql: &SqlStr, values: &[Value<'_>]) -> Result<Answer, StoreError> {
         let mut lease = self.lease(Instant::now() + self.timeout).await?;
-        let deadline = Instant::now() + self.timeout + GRACE;
+        let end = Instant::now() + self.timeout;
+        let deadline = end + GRACE;
         let mut broken = 0;
         loop {
             let answer = send(&mut lease.connection, kind, sql, values);
@@ -83,11 +87,16 @@ impl Client {
                 lease.answered = true;
                 is_undone(&error)
             };
-            if !again || Instant::now() >= deadline {
+            let now = Instant::now();
+            if !again || now >= end {
                 return Err(from_driver(error));
             }
             if !lease.answered {
                 lease = self.lease(deadline).await?;
+            } else if now + self.timeout > end + GRACE / 2 {
+                // The server's time begins anew with the statement, and would end after the store's.
+                let hurry = lease.hurry(end - now);
+                timeout_at(deadline, hurry).await.map_err(from_wait)?.map_err(from_driver)?;
             }
             lease.answered = false;
         }
@@ -124,6 +133,14 @@ async fn send(
 pub(crate) struct Lease {
     pub(crate) connection: PoolConnection<MySql>,
     answered: bool,
+}
+
+impl Lease {
+    /// Leaves the server no more time than this. The connection is not used for anything else afterwards.
+    async fn hurry(&mut self, left: Duration) -> Result<(), Error> {
+        self.connection.close_on_drop();
+        set_up(&mut self.connection, left).await
+    }
 }
 
 impl Drop for Lease {

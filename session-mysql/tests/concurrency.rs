@@ -15,6 +15,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const ID: SessionId = SessionId::from_bytes([42; 16]);
 const PATIENCE: Duration = Duration::from_secs(20);
 
+type Revocation = tokio::task::JoinHandle<Result<u64, StoreError>>;
+
 fn url() -> &'static str {
     servers::mysql().url()
 }
@@ -51,13 +53,36 @@ async fn number(connection: &mut MySqlConnection, sql: &str) -> i64 {
 /// Until so many statements on the table wait for a lock: each takes no time at all where it has not to wait. (InnoDB's
 /// own list shows an old picture to whoever asks more often than ten times a second.)
 async fn until_they_wait(table: &str, how_many: i64) {
+    until_they_have_waited(table, how_many, 200).await;
+}
+
+async fn until_they_have_waited(table: &str, how_many: i64, milliseconds: u32) {
     let mut connection = connect().await;
-    let sql =
-        format!("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%`{table}`%' AND time_ms > 200");
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%`{table}`%' AND time_ms > {milliseconds}"
+    );
     let start = Instant::now();
     while number(&mut connection, &sql).await != how_many {
         assert!(start.elapsed() < PATIENCE, "nobody waits for the lock on {table}");
     }
+}
+
+/// Until no statement on the table is under way, heard or not.
+async fn until_they_have_ended(table: &str) {
+    let mut connection = connect().await;
+    // In two pieces, so that it does not find itself.
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE CONCAT('%`', '{table}`%') AND command <> 'Sleep'"
+    );
+    let start = Instant::now();
+    while number(&mut connection, &sql).await != 0 {
+        assert!(start.elapsed() < PATIENCE, "a statement on {table} does not end");
+    }
+}
+
+/// Whether the server has given up before the store's patience ended, and says so.
+fn is_the_servers_word(error: &StoreError) -> bool {
+    matches!(error, StoreError::TimedOut { backend: "mysql", source } if source.is::<sqlx::Error>())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -157,13 +182,11 @@ async fn a_write_that_waits_for_the_row_until_after_the_expiry_does_nothing() {
     }
 }
 
-/// The other transaction has written so much that the server chooses the store's statement as the victim.
-#[tokio::test]
-async fn the_victim_of_a_deadlock_is_sent_again_and_counts_right() {
-    let store = open("deadlocked").await;
-    let user = Owner::from(42);
+/// Ends four sessions of a user, and becomes the victim of a deadlock after so long: the other transaction, which it then
+/// waits for again, has written so much that the server chooses the store's statement.
+async fn deadlock(store: &MysqlStore, table: &str, milliseconds: u32) -> (MySqlConnection, Revocation) {
     for number in 1..=4 {
-        store.create(&id(number), entry(1).with_owner(Some(&user)), HOUR, HOUR).await.unwrap();
+        store.create(&id(number), entry(1).with_owner(Some(&Owner::from(42))), HOUR, HOUR).await.unwrap();
     }
     store.create(&id(9), entry(1), HOUR, HOUR).await.unwrap();
     let mut other = connect().await;
@@ -172,18 +195,38 @@ async fn the_victim_of_a_deadlock_is_sent_again_and_counts_right() {
     let before = number(&mut other, deadlocks).await;
     run(&mut other, "BEGIN").await;
     for n in 0..50 {
-        run(&mut other, &format!("UPDATE deadlocked SET payload = '{n}' WHERE id = REPEAT(x'09', 16)")).await;
+        run(&mut other, &format!("UPDATE {table} SET payload = '{n}' WHERE id = REPEAT(x'09', 16)")).await;
     }
-    run(&mut other, "UPDATE deadlocked SET payload = 'last' WHERE id = REPEAT(x'04', 16)").await;
-    let (revoking, owner) = (store.clone(), user.clone());
-    let revoke = tokio::spawn(async move { revoking.revoke(&owner, None).await });
-    until_they_wait("deadlocked", 1).await;
-    run(&mut other, "UPDATE deadlocked SET payload = 'first' WHERE id = REPEAT(x'01', 16)").await;
+    run(&mut other, &format!("UPDATE {table} SET payload = 'last' WHERE id = REPEAT(x'04', 16)")).await;
+    let revoking = store.clone();
+    let revoke = tokio::spawn(async move { revoking.revoke(&Owner::from(42), None).await });
+    until_they_have_waited(table, 1, milliseconds).await;
+    run(&mut other, &format!("UPDATE {table} SET payload = 'first' WHERE id = REPEAT(x'01', 16)")).await;
     assert!(number(&mut other, deadlocks).await > before, "there was no deadlock");
     assert!(!revoke.is_finished(), "the victim was not sent again");
+    (other, revoke)
+}
+
+#[tokio::test]
+async fn the_victim_of_a_deadlock_is_sent_again_and_counts_right() {
+    let store = open("deadlocked").await;
+    let (mut other, revoke) = deadlock(&store, "deadlocked", 200).await;
     run(&mut other, "COMMIT").await;
     assert_eq!(revoke.await.unwrap().unwrap(), 4);
-    assert!(store.list(&user).await.unwrap().is_empty());
+    assert!(store.list(&Owner::from(42)).await.unwrap().is_empty());
+}
+
+/// It has waited for half the default time-out, and the server would wait for the whole of it again.
+#[tokio::test]
+async fn the_victim_of_a_late_deadlock_is_not_done_after_the_store_has_given_up() {
+    let _fresh = open("deadlocked_late").await;
+    let store = MysqlStore::builder().with_table("deadlocked_late").unwrap().connect(url()).await.unwrap();
+    let (mut other, revoke) = deadlock(&store, "deadlocked_late", 1000).await;
+    let error = revoke.await.unwrap().unwrap_err();
+    run(&mut other, "COMMIT").await;
+    until_they_have_ended("deadlocked_late").await;
+    assert_eq!(store.list(&Owner::from(42)).await.unwrap().len(), 4, "the failed write was done later");
+    assert!(is_the_servers_word(&error), "{error:?}");
 }
 
 /// Under each way of isolation that an application's pool may have, and where the server may refuse to judge a row again
@@ -274,10 +317,33 @@ async fn a_row_that_is_locked_for_too_long_times_out_and_is_not_written_later() 
     run(&mut holder, "BEGIN").await;
     run(&mut holder, "SELECT id FROM locked FOR UPDATE").await;
     let error = store.delete(&ID, entry(1).revision).await.unwrap_err();
-    let StoreError::TimedOut { backend: "mysql", source } = &error else { panic!("{error:?}") };
-    assert!(source.is::<sqlx::Error>(), "the server's word comes before the store's patience ends: {source:?}");
+    assert!(is_the_servers_word(&error), "{error:?}");
     run(&mut holder, "ROLLBACK").await;
     assert!(store.load(&ID).await.unwrap().is_some(), "the server has gone on without us");
+}
+
+/// Whatever ends the wait: the statement's time or the lock's, after the whole default time-out or half of it.
+#[tokio::test]
+async fn a_write_that_failed_at_a_lock_is_not_done_when_the_lock_is_released() {
+    let _fresh = open("released").await;
+    for settings in [
+        "SET innodb_lock_wait_timeout = 3, max_statement_time = 2",
+        "SET innodb_lock_wait_timeout = 2",
+        "SET innodb_lock_wait_timeout = 1",
+    ] {
+        let pool = MySqlPool::connect(url()).await.unwrap();
+        sqlx::raw_sql(settings).execute(&pool).await.unwrap();
+        let store = MysqlStore::builder().with_table("released").unwrap().with_pool(pool);
+        store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
+        let mut holder = connect().await;
+        run(&mut holder, "BEGIN").await;
+        run(&mut holder, "SELECT id FROM released FOR UPDATE").await;
+        let error = store.replace(&ID, entry(1).revision, entry(2), Expiry::Keep).await.unwrap_err();
+        run(&mut holder, "ROLLBACK").await;
+        until_they_have_ended("released").await;
+        assert!(store.delete(&ID, entry(1).revision).await.unwrap(), "{settings}: the failed write was done later");
+        assert!(is_the_servers_word(&error), "{settings}: {error:?}");
+    }
 }
 
 /// The server gives up on a lock after a second, the store does not yet.
