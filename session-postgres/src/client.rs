@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     error::{foreign_answer, from_driver, from_wait, is_broken, is_undone},
-    pooled::message,
+    pooled::{message, milliseconds},
     schema::Statement,
 };
 
@@ -62,13 +62,14 @@ impl Client {
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<Vec<PgRow>, StoreError> {
-        let mut deadline = None;
+        let mut lease = self.lease(Instant::now() + self.timeout).await?;
+        let end = Instant::now() + self.timeout;
+        let deadline = end + GRACE;
+        let mut within = self.timeout;
         let mut broken = 0;
         loop {
-            let mut lease = self.connect().await?;
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.timeout + GRACE);
             let nonce = self.nonce();
-            let answer = self.send(&mut lease.connection, statement, nonce, values);
+            let answer = self.send(&mut lease.connection, statement, within, nonce, values);
             let error = match timeout_at(deadline, answer).await.map_err(from_wait)? {
                 Ok(rows) => {
                     verify(&rows, nonce ^ statement.tag)?;
@@ -85,15 +86,26 @@ impl Client {
                 lease.answered = true;
                 is_undone(&error)
             };
-            if !again || Instant::now() >= deadline {
+            let now = Instant::now();
+            if !again || now >= end {
                 return Err(from_driver(error));
             }
+            if !lease.answered {
+                lease = self.lease(deadline).await?;
+            } else if now + self.timeout > end + GRACE / 2 {
+                // The server's time begins anew with the statement, and would end after the store's.
+                within = end - now;
+                if !self.pooled {
+                    timeout_at(deadline, lease.hurry(within)).await.map_err(from_wait)?.map_err(from_driver)?;
+                }
+            }
+            lease.answered = false;
         }
     }
 
     /// Runs several statements, the last of which answers the nonce, in one message and one transaction.
     pub(crate) async fn run(&self, statement: &Statement, within: Duration) -> Result<(), StoreError> {
-        let mut lease = self.connect().await?;
+        let mut lease = self.lease(Instant::now() + self.timeout).await?;
         let nonce = self.nonce();
         let text = message(statement.sql.as_str(), within, nonce, &[]);
         let answer = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut *lease.connection);
@@ -107,11 +119,12 @@ impl Client {
         &self,
         connection: &mut PgConnection,
         statement: &Statement,
+        within: Duration,
         nonce: i64,
         values: &[Value<'_>],
     ) -> Result<Vec<PgRow>, Error> {
         if self.pooled {
-            let text = message(statement.sql.as_str(), self.timeout, nonce, values);
+            let text = message(statement.sql.as_str(), within, nonce, values);
             return sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await;
         }
         let query = sqlx::query(statement.sql.clone()).bind(nonce);
@@ -123,9 +136,9 @@ impl Client {
         query.fetch_all(connection).await
     }
 
-    async fn connect(&self) -> Result<Lease, StoreError> {
-        // The application's own pool may be set to wait longer.
-        let connection = timeout(self.timeout, self.pool.acquire()).await.map_err(from_wait)?;
+    /// A connection, until this instant. The application's own pool may be set to wait longer.
+    async fn lease(&self, until: Instant) -> Result<Lease, StoreError> {
+        let connection = timeout_at(until, self.pool.acquire()).await.map_err(from_wait)?;
         Ok(Lease { connection: connection.map_err(from_driver)?, answered: false })
     }
 
@@ -141,6 +154,15 @@ impl Client {
 struct Lease {
     connection: PoolConnection<Postgres>,
     answered: bool,
+}
+
+impl Lease {
+    /// Leaves the server no more time than this. The connection is not used for anything else afterwards.
+    async fn hurry(&mut self, left: Duration) -> Result<(), Error> {
+        self.connection.close_on_drop();
+        let sql = format!("SET statement_timeout = {}", milliseconds(left));
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.connection).await.map(drop)
+    }
 }
 
 impl Drop for Lease {

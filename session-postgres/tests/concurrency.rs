@@ -61,6 +61,19 @@ async fn until_they_wait(table: &str, how_many: i64) {
     }
 }
 
+/// Until no statement on the table is under way, heard or not.
+async fn until_they_have_ended(table: &str) {
+    let mut connection = connect().await;
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%\"{table}\"%' \
+         AND pid <> pg_backend_pid()"
+    );
+    let start = Instant::now();
+    while number(&mut connection, &sql).await != 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "a statement on {table} does not end");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_may_migrate_at_once() {
     for (table, pooled) in [("migrated", false), ("migrated_pooled", true)] {
@@ -202,6 +215,40 @@ async fn a_row_that_is_locked_for_too_long_times_out_and_is_not_written_later() 
         assert!(source.is::<sqlx::Error>(), "the server's word comes before the store's patience ends: {source:?}");
         run(&mut holder, "ROLLBACK").await;
         assert!(store.load(&ID).await.unwrap().is_some(), "the server has gone on without us");
+    }
+}
+
+/// It has waited for half the time-out, and the server would wait for the whole of it again.
+#[tokio::test]
+async fn the_victim_of_a_deadlock_is_not_done_after_the_store_has_given_up() {
+    for (table, pooled) in [("deadlocked", false), ("deadlocked_pooled", true)] {
+        let _fresh = open(table, pooled).await;
+        let options: PgConnectOptions = url().parse().unwrap();
+        let options = options.options([("deadlock_timeout", "2s"), ("statement_timeout", "4s")]);
+        let pool = PgPoolOptions::new().connect_with(options).await.unwrap();
+        let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled);
+        let store = builder.with_timeout(Duration::from_secs(4)).with_pool(pool);
+        let user = Owner::from(42);
+        for number in 1..=4 {
+            store.create(&id(number), entry(1).with_owner(Some(&user)), HOUR, HOUR).await.unwrap();
+        }
+        let mut other = connect().await;
+        // Whoever looks for a deadlock and finds one is its victim: this one does not look.
+        run(&mut other, "SET deadlock_timeout = '1min'; BEGIN").await;
+        run(&mut other, &format!("SELECT FROM {table} WHERE id = decode(repeat('04', 16), 'hex') FOR UPDATE")).await;
+        let (revoking, owner) = (store.clone(), user.clone());
+        let revoke = tokio::spawn(async move { revoking.revoke(&owner, None).await });
+        until_they_wait(table, 1).await;
+        run(&mut other, &format!("SELECT FROM {table} WHERE id = decode(repeat('01', 16), 'hex') FOR UPDATE")).await;
+        assert!(!revoke.is_finished(), "{table}: the victim was not sent again");
+        let error = revoke.await.unwrap().unwrap_err();
+        run(&mut other, "ROLLBACK").await;
+        until_they_have_ended(table).await;
+        assert_eq!(store.list(&user).await.unwrap().len(), 4, "{table}: the failed write was done later");
+        let StoreError::TimedOut { backend: "postgres", source } = &error else { panic!("{error:?}") };
+        let ended = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+        assert!(ended.is_some_and(|ended| ended.code().unwrap() == "57014"), "{table}: {source:?}");
+        assert_eq!(store.revoke(&user, None).await.unwrap(), 4, "{table}");
     }
 }
 
