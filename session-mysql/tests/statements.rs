@@ -91,6 +91,31 @@ async fn each_operation_is_one_statement_and_one_round_trip() {
     }
 }
 
+/// What an index has ever held stays in it, marked, for as long as a transaction is open that might still look.
+#[tokio::test]
+async fn a_thousand_touches_and_extensions_leave_every_index_alone() {
+    let server = servers::own_mysql(&[]);
+    let (pool, store) = open(server.url(), "touched", "DO 0").await;
+    let user = Owner::from(42);
+    let entry = Entry::new(revision(1), b"payload").with_owner(Some(&user));
+    store.create(&ID, entry, HOUR, 3 * HOUR).await.unwrap();
+    let mut looking = MySqlConnection::connect(server.url()).await.unwrap();
+    sqlx::raw_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT").execute(&mut looking).await.unwrap();
+    let held = async |index: &str| -> u64 {
+        let sql = "SELECT CAST(SUM(number_records) AS UNSIGNED) FROM information_schema.innodb_buffer_page \
+            WHERE table_name LIKE '%`touched`' AND index_name = ?";
+        sqlx::query(sql).bind(index).fetch_one(&pool).await.unwrap().get(0)
+    };
+    for _ in 0..500 {
+        assert!(store.touch(&ID, revision(1), 2 * HOUR).await.unwrap());
+        assert!(store.replace(&ID, revision(1), entry, Expiry::Extend(2 * HOUR)).await.unwrap());
+    }
+    assert_eq!((held("sweep_at").await, held("owner").await), (1, 1));
+    // One that expires sooner than ever has to be found sooner.
+    assert!(store.touch(&ID, revision(1), HOUR / 2).await.unwrap());
+    assert_eq!((held("sweep_at").await, held("owner").await), (2, 1));
+}
+
 /// Every outcome, each of which is told by the answer.
 async fn every_outcome(store: &MysqlStore, settings: &str) {
     let user = Owner::from(42);
