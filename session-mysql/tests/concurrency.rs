@@ -216,11 +216,12 @@ async fn the_victim_of_a_deadlock_is_sent_again_and_counts_right() {
     assert!(store.list(&Owner::from(42)).await.unwrap().is_empty());
 }
 
-/// It has waited for half the default time-out, and the server would wait for the whole of it again.
+/// It has waited for a quarter of the time-out, and the server would wait for the whole of it again.
 #[tokio::test]
 async fn the_victim_of_a_late_deadlock_is_not_done_after_the_store_has_given_up() {
     let _fresh = open("deadlocked_late").await;
-    let store = MysqlStore::builder().with_table("deadlocked_late").unwrap().connect(url()).await.unwrap();
+    let builder = MysqlStore::builder().with_table("deadlocked_late").unwrap().with_timeout(Duration::from_secs(4));
+    let store = builder.connect(url()).await.unwrap();
     let (mut other, revoke) = deadlock(&store, "deadlocked_late", 1000).await;
     let error = revoke.await.unwrap().unwrap_err();
     run(&mut other, "COMMIT").await;
