@@ -160,8 +160,8 @@ impl Lease {
     /// Leaves the server no more time than this. The connection is not used for anything else afterwards.
     async fn hurry(&mut self, left: Duration) -> Result<(), Error> {
         self.connection.close_on_drop();
-        let sql = format!("SET statement_timeout = {}", milliseconds(left));
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.connection).await.map(drop)
+        let set = sqlx::query("SELECT set_config('statement_timeout', $1, false)").bind(milliseconds(left).to_string());
+        set.persistent(false).execute(&mut *self.connection).await.map(drop)
     }
 }
 

@@ -24,7 +24,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// An address that leads to the first of two servers, of which the second has all that the first has.
 struct Endpoint {
-    servers: [Server; 2],
+    old: Server,
+    new: Server,
     url: String,
     leads_to: Arc<AtomicU16>,
 }
@@ -35,10 +36,10 @@ fn port(server: &Server) -> u16 {
 
 impl Endpoint {
     async fn start() -> Self {
-        let servers = [(); 2].map(|()| servers::own_redis(&["--repl-diskless-sync-delay", "0"]));
+        let [old, new] = [(); 2].map(|()| servers::own_redis(&["--repl-diskless-sync-delay", "0"]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}", listener.local_addr().unwrap());
-        let leads_to = Arc::new(AtomicU16::new(port(&servers[0])));
+        let leads_to = Arc::new(AtomicU16::new(port(&old)));
         let now = Arc::clone(&leads_to);
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
@@ -46,27 +47,19 @@ impl Endpoint {
                 tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
             }
         });
-        follow(&servers[1], &servers[0]).await;
-        Self { servers, url, leads_to }
-    }
-
-    fn old(&self) -> &Server {
-        &self.servers[0]
-    }
-
-    fn new(&self) -> &Server {
-        &self.servers[1]
+        follow(&new, &old).await;
+        Self { old, new, url, leads_to }
     }
 
     /// The second server is a master, too, and the first does not know.
     async fn promote(&self) {
-        ask::<()>(&mut admin(self.new().url()).await, &["REPLICAOF", "NO", "ONE"]).await;
+        ask::<()>(&mut admin(self.new.url()).await, &["REPLICAOF", "NO", "ONE"]).await;
     }
 
     /// The first server follows the second, to which new connections lead. Nobody cuts the old ones.
     async fn demote(&self) {
-        self.leads_to.store(port(self.new()), Ordering::SeqCst);
-        follow(self.old(), self.new()).await;
+        self.leads_to.store(port(&self.new), Ordering::SeqCst);
+        follow(&self.old, &self.new).await;
     }
 }
 
@@ -88,7 +81,7 @@ async fn follow(replica: &Server, master: &Server) {
 async fn open(endpoint: &Endpoint) -> RedisStore {
     let store = RedisStore::builder().with_timeout(Duration::from_secs(20)).connect(&endpoint.url).await.unwrap();
     store.create(&ID, entry(OLD).with_owner(Some(&Owner::from(1))), HOUR, HOUR).await.unwrap();
-    caught_up(&mut admin(endpoint.old().url()).await).await;
+    caught_up(&mut admin(endpoint.old.url()).await).await;
     store
 }
 
@@ -99,7 +92,7 @@ async fn a_store_finds_the_successor_at_its_address() {
     endpoint.promote().await;
     endpoint.demote().await;
     assert!(store.touch(&ID, OLD, HOUR).await.unwrap(), "the old one has done nothing: it is sent to the new one");
-    let mut new = admin(endpoint.new().url()).await;
+    let mut new = admin(endpoint.new.url()).await;
     let before = calls(&mut new, "get").await;
     assert!(store.load(&ID).await.unwrap().is_some());
     assert_eq!(calls(&mut new, "get").await, before + 1);
@@ -109,12 +102,12 @@ async fn a_store_finds_the_successor_at_its_address() {
 async fn a_server_that_stays_a_replica_is_unavailable_to_writes() {
     let endpoint = Endpoint::start().await;
     let store = open(&endpoint).await;
-    ask::<()>(&mut admin(endpoint.old().url()).await, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    ask::<()>(&mut admin(endpoint.old.url()).await, &["REPLICAOF", "127.0.0.1", "1"]).await;
     for _ in 0..50 {
         let error = store.touch(&ID, OLD, HOUR).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
     }
-    let mut old = admin(endpoint.old().url()).await;
+    let mut old = admin(endpoint.old.url()).await;
     ask::<()>(&mut old, &["REPLICAOF", "NO", "ONE"]).await;
     assert!(store.touch(&ID, OLD, HOUR).await.unwrap());
     let connections: InfoDict = ask(&mut old, &["INFO", "stats"]).await;
@@ -128,7 +121,7 @@ async fn a_session_and_its_entry_in_the_index_go_to_the_same_server() {
     let endpoint = Endpoint::start().await;
     let store = open(&endpoint).await;
     endpoint.promote().await;
-    let mut old = admin(endpoint.old().url()).await;
+    let mut old = admin(endpoint.old.url()).await;
     let before = calls(&mut old, "zadd").await;
     let (owner, id) = (Owner::from(42), SessionId::from_bytes([7; 16]));
     let mut create = Box::pin(store.create(&id, entry(NEW).with_owner(Some(&owner)), HOUR, HOUR));
