@@ -7,7 +7,9 @@ use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Command, Stdio},
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -166,10 +168,68 @@ fn three_sentinels_watch_a_master_with_two_replicas_that_follow() {
     assert!(refuses(&format!("127.0.0.1:{master}")));
 }
 
+/// A process of tests that does what only the victim in the test of this name does.
+fn victim(test: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(VICTIM, "1").stdout(Stdio::piped());
+    // A group of its own, as a shell would give it: it can be interrupted with what it has started.
+    command.process_group(0);
+    command
+}
+
+/// The victim's lines that say what it has started.
+fn started(victim: &mut Child, number: usize) -> Vec<String> {
+    let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let lines: Vec<_> = lines.filter_map(|line| Some(line.strip_prefix("started ")?.to_owned())).take(number).collect();
+    assert_eq!(lines.len(), number);
+    lines
+}
+
+/// Sends this signal to the process and what it has started.
+fn signal(victim: &mut Child, signal: &str) {
+    let group = format!("-{}", victim.id());
+    assert!(Command::new("sh").args(["-c", "kill -s $0 -- $1", signal, &group]).status().unwrap().success());
+    victim.wait().unwrap();
+}
+
+/// What is in the temporary folders of the servers of this process, or was told of them.
+#[cfg(target_os = "linux")]
+fn programs(process: u32) -> Vec<String> {
+    let infix = format!("-{process}-");
+    let of_process = |text: &str| text.split("session-test-").skip(1).any(|name| name.contains(&infix));
+    let describe = |path: PathBuf| {
+        let words = fs::read(path.join("cmdline")).unwrap_or_default();
+        let folder = fs::read_link(path.join("cwd")).unwrap_or_default();
+        format!("{}: {} in {}", path.display(), String::from_utf8_lossy(&words), folder.display())
+    };
+    let numbers = fs::read_dir("/proc").unwrap().map(|it| it.unwrap().path());
+    let numbers = numbers.filter(|it| it.file_name().unwrap().to_string_lossy().parse::<u32>().is_ok());
+    numbers.map(describe).filter(|it| of_process(it)).collect()
+}
+
+/// Without `/proc` nobody says it.
+#[cfg(not(target_os = "linux"))]
+fn programs(_: u32) -> Vec<String> {
+    Vec::new()
+}
+
+/// Waits until nothing of the servers of this process is left.
+fn wait_until_nothing_is_left(process: u32) {
+    let start = Instant::now();
+    loop {
+        let left = [folders(process), programs(process)].concat();
+        if left.is_empty() {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "left behind: {left:#?}");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_test_process_that_is_killed_leaves_no_server_and_no_folder() {
     if env::var_os(VICTIM).is_some() {
-        for server in [servers::own_redis(&[]), servers::own_postgres(&[])] {
+        for server in [servers::own_redis(&[]), servers::own_postgres(&[]), servers::own_mongodb(&[])] {
             println!("\nstarted {}", address(&server));
             std::mem::forget(server);
         }
@@ -177,21 +237,84 @@ fn a_test_process_that_is_killed_leaves_no_server_and_no_folder() {
             std::thread::park();
         }
     }
-    let mut victim = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "a_test_process_that_is_killed_leaves_no_server_and_no_folder", "--nocapture"])
-        .env(VICTIM, "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let addresses: Vec<_> = lines.filter_map(|line| line.strip_prefix("started ").map(str::to_owned)).take(2).collect();
-    assert_eq!(addresses.len(), 2);
-    assert_eq!(folders(victim.id()).len(), 2);
-    victim.kill().unwrap();
-    victim.wait().unwrap();
-    let start = Instant::now();
-    while !(addresses.iter().all(|address| refuses(address)) && folders(victim.id()).is_empty()) {
-        assert!(start.elapsed() < Duration::from_secs(20), "left behind: {addresses:?}, {:?}", folders(victim.id()));
-        std::thread::yield_now();
+    for end in ["INT", "KILL"] {
+        let mut victim = victim("a_test_process_that_is_killed_leaves_no_server_and_no_folder").spawn().unwrap();
+        let addresses = started(&mut victim, 3);
+        assert_eq!(folders(victim.id()).len(), 3);
+        signal(&mut victim, end);
+        wait_until_nothing_is_left(victim.id());
+        assert!(addresses.iter().all(|address| refuses(address)), "{addresses:?}");
     }
+}
+
+/// Kills the victim in the test of this name when one of its folders is as it says. This script is in the place of the
+/// program, and finds its own folder in `$place`.
+fn kill_while(test: &str, program: &str, script: &str, is_so: impl Fn(PathBuf) -> bool) {
+    let place = env::temp_dir().join(format!("session-place-of-{program}-{}", std::process::id()));
+    fs::create_dir(&place).unwrap();
+    let path = place.join(program);
+    fs::write(&path, format!("#!/bin/sh\nplace='{}'\n{script}", place.display())).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let before = env::var_os("PATH").unwrap();
+    let path = env::join_paths([place.clone()].into_iter().chain(env::split_paths(&before))).unwrap();
+    for end in ["INT", "KILL"] {
+        let mut victim = victim(test).env("PATH", &path).env("PATH_BEFORE", &before).spawn().unwrap();
+        let start = Instant::now();
+        while !folders(victim.id()).iter().any(|folder| is_so(env::temp_dir().join(folder))) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{program} is not run");
+            std::thread::yield_now();
+        }
+        signal(&mut victim, end);
+        fs::write(place.join("ended"), "").unwrap();
+        wait_until_nothing_is_left(victim.id());
+        fs::remove_file(place.join("ended")).unwrap();
+    }
+    fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn a_test_process_that_is_killed_while_a_server_is_prepared_leaves_nothing() {
+    if env::var_os(VICTIM).is_some() {
+        drop(servers::own_postgres(&[]));
+    }
+    let name = "a_test_process_that_is_killed_while_a_server_is_prepared_leaves_nothing";
+    // It does not end, and writes again what is removed.
+    let script = "for data; do :; done\nwhile :; do mkdir -p \"$data/endless\"; done\n";
+    kill_while(name, "initdb", script, |folder| folder.join("data/endless").exists());
+}
+
+#[test]
+fn a_test_process_that_is_killed_while_a_folder_is_made_leaves_nothing() {
+    if env::var_os(VICTIM).is_some() {
+        drop(servers::own_redis(&[]));
+    }
+    let name = "a_test_process_that_is_killed_while_a_folder_is_made_leaves_nothing";
+    // It has made it when the victim has ended.
+    let script = "PATH=$PATH_BEFORE\nmkdir \"$@\"\nuntil [ -e \"$place/ended\" ]; do :; done\n";
+    kill_while(name, "mkdir", script, |_| true);
+}
+
+#[test]
+fn a_test_process_that_is_killed_while_its_redis_has_forked_leaves_nothing() {
+    if env::var_os(VICTIM).is_some() {
+        // Microseconds a key: the rewriting would outlive the test.
+        let server = servers::own_redis(&["--rdb-key-save-delay", "60000000"]);
+        let port = ports(&server)[0];
+        assert!(ask(port, "SET one key").contains("OK"));
+        // The fork holds the connection, too: it is not closed.
+        let (mut connection, mut answer) = (connect(&server), String::new());
+        connection.write_all(b"BGREWRITEAOF\r\n").unwrap();
+        BufReader::new(connection).read_line(&mut answer).unwrap();
+        assert!(answer.contains("started"), "{answer}");
+        while !ask(port, "INFO persistence").contains("aof_rewrite_in_progress:1") {}
+        println!("\nstarted {port}");
+        std::mem::forget(server);
+        loop {
+            std::thread::park();
+        }
+    }
+    let mut victim = victim("a_test_process_that_is_killed_while_its_redis_has_forked_leaves_nothing").spawn().unwrap();
+    started(&mut victim, 1);
+    signal(&mut victim, "KILL");
+    wait_until_nothing_is_left(victim.id());
 }

@@ -18,7 +18,7 @@ pub(super) fn start(milliseconds: u32) -> Server {
         let bus = free_port();
         let (process, port) = start_on_a_free_port("redis-cluster", |folder, port| {
             let mut command = vec![program.clone().into_os_string()];
-            let (port, bus, folder) = (port.to_string(), bus.to_string(), folder.to_string_lossy());
+            let (port, bus, folder) = (port.to_string(), bus.to_string(), folder.path().to_string_lossy());
             command.extend(["--port", &port, "--cluster-port", &bus, "--dir", &folder].map(Into::into));
             let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", &patience];
             command.extend(SETTINGS.iter().chain(&cluster).map(Into::into));

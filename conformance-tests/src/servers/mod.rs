@@ -32,6 +32,7 @@
 mod cluster;
 #[cfg(feature = "containers")]
 mod container;
+mod folder;
 mod image;
 mod mongodb;
 mod mysql;

@@ -3,11 +3,11 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use super::{
     Server,
+    folder::Folder,
     image::{Image, Ready},
     process::{Plan, find, first_line, start_on_a_free_port},
 };
@@ -41,7 +41,7 @@ pub(super) fn start(arguments: &[&str]) -> Server {
 fn start_mongod(program: &Path, arguments: &[&str]) -> Server {
     let (process, port) = start_on_a_free_port("mongodb", |folder, port| {
         let mut command = vec![program.as_os_str().to_owned()];
-        let (port, folder) = (port.to_string(), folder.to_string_lossy());
+        let (port, folder) = (port.to_string(), folder.path().to_string_lossy());
         command.extend(["--bind_ip", "127.0.0.1", "--port", &port, "--dbpath", &folder].map(Into::into));
         command.extend(arguments.iter().map(Into::into));
         Plan { command, ready: READY, end: "KILL" }
@@ -59,7 +59,7 @@ fn start_stand_in() -> Server {
     };
     let parts = fetch(&maven);
     let (process, port) = start_on_a_free_port("mongodb", |folder, port| {
-        let launcher = folder.join("Launcher.java");
+        let launcher = folder.path().join("Launcher.java");
         fs::write(&launcher, LAUNCHER).unwrap();
         let mut command = vec![java.clone().into_os_string()];
         // It shares the machine with the tests.
@@ -79,19 +79,15 @@ fn fetch(maven: &Path) -> PathBuf {
     let cache = target.map_or_else(env::temp_dir, Path::to_owned).join("session-test-servers");
     let fetched = cache.join(STAND_IN);
     if !fetched.is_dir() {
-        // A folder that is there is whole.
-        let fetching = cache.join(format!("{STAND_IN}-{}", std::process::id()));
-        fs::create_dir_all(&fetching).unwrap();
-        fs::write(fetching.join("pom.xml"), POM).unwrap();
-        let mut command = Command::new(maven);
-        command.args(["--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=."]);
-        let output = command.current_dir(&fetching).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "Maven cannot fetch the stand-in for MongoDB:\n{said}");
-        if fs::rename(&fetching, &fetched).is_err() {
-            // Another process was faster.
-            fs::remove_dir_all(&fetching).unwrap();
-        }
+        fs::create_dir_all(&cache).unwrap();
+        let folder = Folder::make(&cache, STAND_IN);
+        fs::write(folder.path().join("pom.xml"), POM).unwrap();
+        let mut command = vec![maven.as_os_str().to_owned()];
+        let to = "-DoutputDirectory=fetched";
+        command.extend(["--batch-mode", "--quiet", "dependency:copy-dependencies", to].map(Into::into));
+        folder.run(&command);
+        // A folder that is there is whole. If it cannot be renamed, another process was faster.
+        let _ = fs::rename(folder.path().join("fetched"), &fetched);
     }
     assert!(fetched.is_dir(), "{} cannot be made", fetched.display());
     fetched

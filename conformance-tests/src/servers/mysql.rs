@@ -1,11 +1,11 @@
 //! MariaDB.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use super::{
     Server,
     image::{Image, Ready},
-    process::{Plan, find, first_line, run, start_on_a_free_port, unprivileged},
+    process::{Plan, find, first_line, start_on_a_free_port, unprivileged},
 };
 
 /// Nothing here has to survive a power cut, and what was answered survives a kill all the same.
@@ -35,7 +35,7 @@ pub(super) fn start(arguments: &[&str]) -> Server {
         panic!("MariaDB is missing: apt-get install mariadb-server, or set SESSION_TEST_MYSQL_URL")
     };
     let (process, port) = start_on_a_free_port("mysql", |folder, port| {
-        let (data, temporary) = (folder.join("data"), folder.join("temporary"));
+        let (data, temporary) = (folder.path().join("data"), folder.path().join("temporary"));
         for folder in [&data, &temporary] {
             fs::create_dir(folder).unwrap();
         }
@@ -49,7 +49,7 @@ pub(super) fn start(arguments: &[&str]) -> Server {
         command.push(install.clone().into());
         command.extend(["--no-defaults", "--auth-root-authentication-method=normal", &at("datadir")].map(Into::into));
         command.push(temporary_at.clone().into());
-        run(Command::new(&command[0]).args(&command[1..]).current_dir(folder));
+        folder.run(&command);
         command.truncate(before);
         command.push(program.clone().into());
         command.extend(SETTINGS.map(Into::into));

@@ -14,6 +14,7 @@ pub(super) fn start() -> Server {
     let behind = postgres::start(&[]);
     let upstream = behind.url().rsplit([':', '/']).nth(1).unwrap().to_owned();
     let (process, port) = start_on_a_free_port("pgbouncer", |folder, port| {
+        let folder = folder.path();
         let settings = folder.join("pgbouncer.ini");
         // Fewer connections to the server than clients: they are shared all the time.
         let text = format!(
@@ -24,7 +25,7 @@ pub(super) fn start() -> Server {
         fs::write(&settings, text).unwrap();
         // It refuses to run as root.
         let mut command = unprivileged(folder);
-        // The supervisor, which is not unprivileged, keeps its log and number there.
+        // Who runs it is not unprivileged, and keeps its log and number there.
         run(Command::new("chmod").arg("755").arg(folder));
         command.extend([program.clone().into(), settings.into()]);
         Plan { command, ready: "process up", end: "KILL" }

@@ -4,14 +4,13 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    process::Command,
     time::Duration,
 };
 
 use super::{
     Server,
     image::{Image, Ready},
-    process::{Plan, find, first_line, run, start_on_a_free_port, unprivileged},
+    process::{Plan, find, first_line, start_on_a_free_port, unprivileged},
 };
 
 /// Nothing here has to survive a power cut, and what was answered survives a kill all the same.
@@ -40,7 +39,7 @@ pub(super) fn start(settings: &[&str]) -> Server {
         panic!("PostgreSQL is missing: apt-get install postgresql, or set SESSION_TEST_POSTGRES_URL")
     };
     let (process, port) = start_on_a_free_port("postgres", |folder, port| {
-        let data = folder.join("data");
+        let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
         // It refuses to run as root.
         let mut command = unprivileged(&data);
@@ -50,7 +49,7 @@ pub(super) fn start(settings: &[&str]) -> Server {
             ["--no-sync", "--no-locale", "--encoding=UTF8", "--auth=trust", "--username=postgres"].map(Into::into),
         );
         command.push(data.clone().into());
-        run(Command::new(&command[0]).args(&command[1..]).current_dir(folder));
+        folder.run(&command);
         command.truncate(before);
         command.extend([program.clone().into(), "-D".into(), data.into(), "-p".into(), port.to_string().into()]);
         command.extend(SETTINGS.iter().chain(settings).flat_map(|setting| ["-c", setting]).map(Into::into));

@@ -29,7 +29,7 @@ pub(super) fn start(arguments: &[&str]) -> Server {
     let program = program("SESSION_TEST_REDIS_URL");
     let (process, port) = start_on_a_free_port("redis", |folder, port| {
         let mut command = vec![program.clone().into_os_string()];
-        let (port, folder) = (port.to_string(), folder.to_string_lossy());
+        let (port, folder) = (port.to_string(), folder.path().to_string_lossy());
         command.extend(["--port", &port, "--dir", &folder].map(Into::into));
         command.extend(SETTINGS.iter().chain(arguments).map(Into::into));
         Plan { command, ready: READY, end: "KILL" }

@@ -28,14 +28,14 @@ pub(super) fn start(milliseconds: u32) -> Server {
     };
     let node = |settings: &str| {
         start_on_a_free_port("redis-node", |folder, port| {
-            let mut command = command(folder, port, settings);
+            let mut command = command(folder.path(), port, settings);
             command.extend(SETTINGS.iter().chain(&["--repl-diskless-sync-delay", "0"]).map(Into::into));
             Plan { command, ready: READY, end: "KILL" }
         })
     };
     let sentinel = |settings: &str| {
         start_on_a_free_port("redis-sentinel", |folder, port| {
-            let mut command = command(folder, port, settings);
+            let mut command = command(folder.path(), port, settings);
             command.push("--sentinel".into());
             Plan { command, ready: "Sentinel ID is", end: "KILL" }
         })
