@@ -318,3 +318,16 @@ fn a_test_process_that_is_killed_while_its_redis_has_forked_leaves_nothing() {
     signal(&mut victim, "KILL");
     wait_until_nothing_is_left(victim.id());
 }
+
+/// Java writes there what it is doing, and leaves it when it is killed.
+#[test]
+fn the_stand_in_for_mongodb_writes_into_no_folder_but_its_own() {
+    let server = servers::own_mongodb(&[]);
+    let pids = folders(std::process::id()).into_iter().filter(|name| name.contains("-mongodb-"));
+    let pids: Vec<_> =
+        pids.filter_map(|name| fs::read_to_string(env::temp_dir().join(name).join("pid")).ok()).collect();
+    let elsewhere = env::temp_dir().read_dir().unwrap().map(|it| it.unwrap().path());
+    let elsewhere = elsewhere.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("hsperfdata_"));
+    let files: Vec<_> = elsewhere.flat_map(|folder| pids.iter().map(move |pid| folder.join(pid.trim()))).collect();
+    assert!(!files.iter().any(|file| file.exists()), "{} writes into {files:?}", server.url());
+}

@@ -63,7 +63,9 @@ fn start_stand_in() -> Server {
         fs::write(&launcher, LAUNCHER).unwrap();
         let mut command = vec![java.clone().into_os_string()];
         // It shares the machine with the tests.
-        command.extend(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m", "-cp"].map(Into::into));
+        command.extend(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"].map(Into::into));
+        // It would tell others in a file of its own how it is, and leave that.
+        command.extend(["-XX:-UsePerfData", "-cp"].map(Into::into));
         command.extend([parts.join("*"), launcher].map(Into::into));
         command.push(port.to_string().into());
         Plan { command, ready: READY, end: "KILL" }
