@@ -331,3 +331,23 @@ fn the_stand_in_for_mongodb_writes_into_no_folder_but_its_own() {
     let files: Vec<_> = elsewhere.flat_map(|folder| pids.iter().map(move |pid| folder.join(pid.trim()))).collect();
     assert!(!files.iter().any(|file| file.exists()), "{} writes into {files:?}", server.url());
 }
+
+/// In a folder that all can write into, others could put what it then runs.
+#[test]
+fn the_stand_in_for_mongodb_is_not_kept_among_temporary_files() {
+    if env::var_os(VICTIM).is_some() {
+        drop(servers::own_mongodb(&[]));
+        return;
+    }
+    let place = env::temp_dir().join(format!("session-stand-in-{}", std::process::id()));
+    fs::create_dir(&place).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o1777)).unwrap();
+    let program = place.join("tests");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let mut victim = Command::new(program);
+    victim.args(["--exact", "the_stand_in_for_mongodb_is_not_kept_among_temporary_files"]);
+    victim.env(VICTIM, "1").env("TMPDIR", &place).output().unwrap();
+    let names: Vec<_> = place.read_dir().unwrap().map(|it| it.unwrap().file_name()).collect();
+    fs::remove_dir_all(place).unwrap();
+    assert_eq!(names, ["tests"]);
+}

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -76,9 +77,7 @@ fn start_stand_in() -> Server {
 
 /// The folder with the stand-in, which is fetched once and kept in cargo's target folder.
 fn fetch(maven: &Path) -> PathBuf {
-    let program = env::current_exe().unwrap();
-    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    let cache = target.map_or_else(env::temp_dir, Path::to_owned).join("session-test-servers");
+    let cache = target().join("session-test-servers");
     let fetched = cache.join(STAND_IN);
     if !fetched.is_dir() {
         fs::create_dir_all(&cache).unwrap();
@@ -93,4 +92,21 @@ fn fetch(maven: &Path) -> PathBuf {
     }
     assert!(fetched.is_dir(), "{} cannot be made", fetched.display());
     fetched
+}
+
+/// Cargo's target folder: one of those that this program is in. What is in it is run, so nobody else may write there.
+fn target() -> PathBuf {
+    let program = env::current_exe().unwrap();
+    let is_ours = |folder: &&Path| folder.metadata().is_ok_and(|it| it.mode() & 0o002 == 0);
+    // The first is missing where the folder was there before cargo.
+    let is_target = |folder: &&Path| ["CACHEDIR.TAG", ".rustc_info.json"].iter().any(|it| folder.join(it).is_file());
+    let target = program.ancestors().skip(1).take_while(is_ours).find(is_target);
+    let target = target.unwrap_or_else(|| {
+        panic!(
+            "the stand-in for MongoDB is kept in cargo's target folder, and {} is in none: put mongod on the PATH, or set \
+             SESSION_TEST_MONGODB_URL",
+            program.display()
+        )
+    });
+    target.to_owned()
 }
