@@ -92,6 +92,8 @@ impl Client {
                 return Err(from_driver(error));
             }
             if !lease.answered {
+                // Its place in the pool comes first: there may be no other.
+                drop(lease);
                 lease = self.lease(deadline).await?;
             } else if now + self.timeout > end + GRACE / 2 {
                 // The server's time begins anew with the statement, and would end after the store's.

@@ -127,6 +127,19 @@ async fn connections_that_the_server_cuts_are_replaced() {
     everything_works(&store).await;
 }
 
+#[tokio::test]
+async fn the_only_connection_is_replaced_when_the_server_has_cut_it() {
+    let server = servers::own_mysql(&[]);
+    let mut other = MySqlConnection::connect(server.url()).await.unwrap();
+    let store = MysqlStore::builder().with_connections(1).connect(server.url()).await.unwrap();
+    store.migrate().await.unwrap();
+    store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
+    for _ in 0..3 {
+        cut_the_others(&mut other).await;
+        assert!(store.load(&ID).await.unwrap().is_some());
+    }
+}
+
 /// Nothing is answered, nothing is refused, and the connections stay open.
 #[tokio::test]
 async fn a_server_that_is_silent_is_an_outage_and_costs_no_connection() {

