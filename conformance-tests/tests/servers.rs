@@ -94,7 +94,10 @@ fn the_other_servers_survive_being_killed_too() {
 fn threads(server: &Server) -> String {
     let port = ports(server)[0].to_string();
     let read = |path: String| fs::read_to_string(path).unwrap();
-    let of_port = |pid: &String| read(format!("/proc/{pid}/cmdline")).contains(&port);
+    let is_port = |argument: &str| argument.rsplit('=').next() == Some(&*port);
+    // A server of another test may end meanwhile.
+    let line = |pid: &String| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let of_port = |pid: &String| line(pid).split('\0').any(is_port);
     let pids = folders(std::process::id()).into_iter().map(|folder| env::temp_dir().join(folder).join("pid"));
     let pids = pids.filter_map(|path| Some(fs::read_to_string(path).ok()?.trim().to_owned()));
     let pid = pids.into_iter().find(of_port).unwrap();

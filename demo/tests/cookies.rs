@@ -113,7 +113,7 @@ fn it_says_what_it_does_not_understand() {
     assert!(refused(&["--addr", "everywhere"]).contains("--addr"));
     assert!(refused(&["--rotate", "1s", "--grace", "2s"]).contains("must be longer than the grace"));
     assert!(refused(&["--idle", "0s"]).contains("--idle, --absolute, --rotate or --grace: "));
-    assert!(refused(&["--store", "sqlite::memory:"]).contains("sessions are kept in a file"));
+    assert!(refused(&["--store", "sqlite::memory:"]).contains("can have no write-ahead log"));
     assert!(refused(&["--idle", "2h", "--absolute", "1h"]).contains("logged_in is longer than its absolute one"));
     let nowhere = refused(&["--store", "sqlite:/no/such/folder/sessions.db"]);
     assert!(nowhere.contains("--store sqlite:/no/such/folder/sessions.db: sqlite"), "{nowhere}");

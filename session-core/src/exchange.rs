@@ -220,8 +220,8 @@ impl Exchange {
         self.0.presented.as_ref().map(|token| token.id)
     }
 
-    /// Whose session the request's cookie was of, if somebody asked for the session; also after a logout. For logs: who is
-    /// logged in now is [`Session::owner`].
+    /// Whose session the request's token was good for, if somebody has asked for the session; also after a logout. For logs:
+    /// who is logged in now is [`Session::owner`].
     #[must_use]
     pub fn request_owner(&self) -> Option<Owner> {
         self.0.found_owner.get().cloned()

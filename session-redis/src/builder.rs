@@ -16,6 +16,8 @@ use redis::{
 use redis::{cluster::ClusterClientBuilder, cluster_async::ClusterConnection};
 use session_core::StoreError;
 use tokio::time::timeout;
+#[cfg(feature = "cluster")]
+use tokio::time::{Instant, timeout_at};
 
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
@@ -210,10 +212,11 @@ impl Builder {
             .connection_concurrency_limit(IN_FLIGHT)
             .build()
             .map_err(from_driver)?;
-        let connection = timeout(self.connect_timeout, client.get_async_connection()).await.map_err(from_wait)?;
+        let until = Instant::now() + self.connect_timeout;
+        let connection = timeout_at(until, client.get_async_connection()).await.map_err(from_wait)?;
         let mut connection = connection.map_err(from_driver)?;
         // Each node is asked: one that is down must not keep the others from being used.
-        let _ = timeout(self.timeout, warn_of_eviction(&mut connection)).await;
+        let _ = timeout_at(until, warn_of_eviction(&mut connection)).await;
         Ok(self.with_cluster(connection))
     }
 

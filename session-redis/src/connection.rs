@@ -66,7 +66,8 @@ impl Connection {
 
     /// Runs the first script and then the second, and answers as the second does.
     ///
-    /// Where a master may have a successor that lacks what the first has written, both run on the same one.
+    /// What the first has written, a successor may lack: where the second is sent to one, so is the first, once more. But a
+    /// connection of the driver's may be made anew in between, and nobody is told.
     pub(crate) async fn run_both(&self, first: Call<'_>, second: Call<'_>) -> Result<Value, StoreError> {
         let both = async {
             match &self.server {
@@ -123,13 +124,14 @@ impl Connection {
         }
         let answers = match &self.server {
             Server::Node(node) => {
-                let fetch =
-                    async |mut manager: ConnectionManager| manager.send_packed_commands(&pipeline, 0, count).await;
+                let fetch = async |mut manager: ConnectionManager| {
+                    all(manager.send_packed_commands(&pipeline, 0, count).await?)
+                };
                 self.reading(|| node.send(fetch)).await?
             }
             #[cfg(feature = "sentinel")]
             Server::Sentinel(sentinel) => {
-                let fetch = async |master: Master| master.query_all(&pipeline, count).await;
+                let fetch = async |master: Master| all(master.query_all(&pipeline, count).await?);
                 self.reading(|| sentinel.send(fetch)).await?
             }
             #[cfg(feature = "cluster")]
@@ -208,6 +210,11 @@ async fn query(mut manager: ConnectionManager, command: Cmd) -> RedisResult<Valu
 #[cfg(feature = "sentinel")]
 async fn query_master(master: Master, command: Cmd) -> RedisResult<Value> {
     master.query(&command).await
+}
+
+/// The answers, if none of them is an error.
+fn all(answers: Vec<Value>) -> RedisResult<Vec<Value>> {
+    answers.into_iter().map(Value::extract_error).collect()
 }
 
 /// The answer to `TIME`: seconds and microseconds.

@@ -7,11 +7,12 @@ use std::{
     future::Future,
     io,
     panic::AssertUnwindSafe,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -24,7 +25,10 @@ use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Role,
     ServerErrorKind, Value, aio::MultiplexedConnection, sentinel::SentinelClient,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep, timeout},
+};
 
 /// How long it is waited before the sentinels are asked again after they have named no master: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
@@ -180,19 +184,9 @@ impl Master {
         self.hear(async move { connection.send_packed_commands(&pipeline, 0, count).await }).await
     }
 
-    /// Waits for the answer as a task, for the patience with the master: an answer to somebody who has hung up would else
-    /// look like silence.
-    async fn hear<T: Send + 'static>(
-        self,
-        answer: impl Future<Output = RedisResult<T>> + Send + 'static,
-    ) -> RedisResult<T> {
-        let task = tokio::spawn(async move {
-            let sent = self.waits().sent();
-            let answer = timeout(self.patience, answer).await.map_err(io::Error::from)?;
-            self.waits().answered(sent);
-            answer
-        });
-        task.await.map_err(io::Error::from)?
+    fn hear<T: Send + 'static>(self, answer: impl Future<Output = RedisResult<T>> + Send + 'static) -> Expected<T> {
+        let sent = self.waits().sent();
+        Expected { master: self, sent, answer: Some(answer.boxed()) }
     }
 
     fn is_usable(&self) -> bool {
@@ -202,6 +196,38 @@ impl Master {
 
     fn waits(&self) -> MutexGuard<'_, Waits> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer that is on its way. Where the request has gone away, a task waits for it, as long as the master may keep
+/// silent: an answer that nobody has heard would look like silence.
+struct Expected<T: Send + 'static> {
+    master: Master,
+    sent: Instant,
+    answer: Option<BoxFuture<'static, RedisResult<T>>>,
+}
+
+impl<T: Send + 'static> Future for Expected<T> {
+    type Output = RedisResult<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(answer) = &mut self.answer else { return Poll::Pending };
+        let answer = ready!(answer.as_mut().poll(context));
+        self.answer = None;
+        self.master.waits().answered(self.sent);
+        Poll::Ready(answer)
+    }
+}
+
+impl<T: Send + 'static> Drop for Expected<T> {
+    fn drop(&mut self) {
+        let (Some(answer), Ok(runtime)) = (self.answer.take(), Handle::try_current()) else { return };
+        let (master, sent) = (self.master.clone(), self.sent);
+        runtime.spawn(async move {
+            if timeout(master.patience, answer).await.is_ok() {
+                master.waits().answered(sent);
+            }
+        });
     }
 }
 

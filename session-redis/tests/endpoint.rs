@@ -98,6 +98,19 @@ async fn a_store_finds_the_successor_at_its_address() {
     assert_eq!(calls(&mut new, "get").await, before + 1);
 }
 
+/// As one does that is set to answer nothing while it has no master to follow.
+#[tokio::test]
+async fn a_load_that_an_old_server_refuses_finds_the_successor() {
+    let endpoint = Endpoint::start().await;
+    let store = open(&endpoint).await;
+    endpoint.promote().await;
+    let mut old = admin(endpoint.old.url()).await;
+    ask::<()>(&mut old, &["CONFIG", "SET", "replica-serve-stale-data", "no"]).await;
+    ask::<()>(&mut old, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    endpoint.leads_to.store(port(&endpoint.new), Ordering::SeqCst);
+    assert!(store.load(&ID).await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn a_server_that_stays_a_replica_is_unavailable_to_writes() {
     let endpoint = Endpoint::start().await;

@@ -18,7 +18,7 @@ use crate::succession::*;
 use crate::support::{HOUR, ID, OLD, caught_up, entry};
 
 /// What clients wait for, less than the store does.
-const TIMEOUT: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long sentinels may take to agree on a new master, on a machine that has other things to do.
 const FAILOVER: Duration = Duration::from_secs(90);

@@ -13,7 +13,7 @@ use sqlx::{
 
 use crate::{
     SqliteStore,
-    error::{from_driver, no_file},
+    error::{from_driver, no_log},
     schema::DEFAULT_TABLE,
 };
 
@@ -89,12 +89,8 @@ impl Builder {
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Backend`] if it is no SQLite database, or
-    /// the path is empty or `:memory:`.
+    /// can have no write-ahead log: `:memory:`, or a network file system.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
-        let path = path.as_ref();
-        if path.as_os_str().is_empty() || path == Path::new(":memory:") {
-            return Err(no_file());
-        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -128,11 +124,14 @@ impl Builder {
 async fn write_ahead(writer: &SqlitePool, timeout: Duration) -> Result<(), StoreError> {
     let start = Instant::now();
     loop {
-        match sqlx::query("PRAGMA journal_mode = WAL").execute(writer).await.map_err(from_driver) {
+        match sqlx::query_scalar::<_, String>("PRAGMA journal_mode = WAL").fetch_one(writer).await.map_err(from_driver)
+        {
             Err(StoreError::TimedOut { .. }) if start.elapsed() < timeout => {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            done => return done.map(drop),
+            Err(error) => return Err(error),
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(_) => return Err(no_log()),
         }
     }
 }

@@ -46,14 +46,14 @@ pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }
 
-/// A path that SQLite takes for a database of each connection's own.
-pub(crate) fn no_file() -> StoreError {
-    StoreError::backend(BACKEND, NoFile)
+/// A database without a write-ahead log.
+pub(crate) fn no_log() -> StoreError {
+    StoreError::backend(BACKEND, NoLog)
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("sessions are kept in a file: for the memory there is session-memory")]
-struct NoFile;
+#[error("the database can have no write-ahead log: is it in memory (see session-memory), or on a network file system?")]
+struct NoLog;
 
 /// A row that cannot be one of this store's.
 pub(crate) fn foreign_row(why: &'static str) -> StoreError {

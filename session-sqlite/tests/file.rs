@@ -62,7 +62,7 @@ async fn what_was_answered_survives_a_crash() {
 
 #[tokio::test]
 async fn what_is_no_file_is_refused() {
-    for path in ["", ":memory:"] {
+    for path in ["", ":memory:", "file::memory:", "file:x?mode=memory"] {
         let error = SqliteStore::open(path).await.unwrap_err();
         assert!(matches!(error, StoreError::Backend { backend: "sqlite", .. }), "{error:?}");
     }
