@@ -74,6 +74,7 @@ function offerLogoutWithTab() {
     // The browser says where the tab is going, if it is a page of this site.
     addEventListener("pageswap", (event) => { staysInSite = Boolean(event.activation); });
   } else {
+    // Where it does not, what was clicked tells. A reload logs out then, too, which is the safe side.
     addEventListener("submit", () => { staysInSite = true; });
     addEventListener("click", (event) => {
       staysInSite = event.target.closest?.("a[href]")?.origin === location.origin;
