@@ -220,9 +220,9 @@ async fn the_victim_of_a_deadlock_is_sent_again_and_counts_right() {
 #[tokio::test]
 async fn the_victim_of_a_late_deadlock_is_not_done_after_the_store_has_given_up() {
     let _fresh = open("deadlocked_late").await;
-    let builder = MysqlStore::builder().with_table("deadlocked_late").unwrap().with_timeout(Duration::from_secs(4));
+    let builder = MysqlStore::builder().with_table("deadlocked_late").unwrap().with_timeout(Duration::from_secs(8));
     let store = builder.connect(url()).await.unwrap();
-    let (mut other, revoke) = deadlock(&store, "deadlocked_late", 1000).await;
+    let (mut other, revoke) = deadlock(&store, "deadlocked_late", 2000).await;
     let error = revoke.await.unwrap().unwrap_err();
     run(&mut other, "COMMIT").await;
     until_they_have_ended("deadlocked_late").await;

@@ -229,18 +229,30 @@ async fn the_victim_of_a_deadlock_is_not_done_after_the_store_has_given_up() {
         let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled);
         let store = builder.with_timeout(Duration::from_secs(4)).with_pool(pool);
         let user = Owner::from(42);
-        for number in 1..=4 {
-            store.create(&id(number), entry(1).with_owner(Some(&user)), HOUR, HOUR).await.unwrap();
-        }
-        let mut other = connect().await;
-        // Whoever looks for a deadlock and finds one is its victim: this one does not look.
-        run(&mut other, "SET deadlock_timeout = '1min'; BEGIN").await;
-        run(&mut other, &format!("SELECT FROM {table} WHERE id = decode(repeat('04', 16), 'hex') FOR UPDATE")).await;
-        let (revoking, owner) = (store.clone(), user.clone());
-        let revoke = tokio::spawn(async move { revoking.revoke(&owner, None).await });
-        until_they_wait(table, 1).await;
-        run(&mut other, &format!("SELECT FROM {table} WHERE id = decode(repeat('01', 16), 'hex') FOR UPDATE")).await;
-        assert!(!revoke.is_finished(), "{table}: the victim was not sent again");
+        // Where the machine was too busy to be quick enough, once more.
+        let mut tries = 0;
+        let (mut other, revoke) = loop {
+            tries += 1;
+            assert!(tries <= 5, "{table}: the victim is not sent again");
+            for number in 1..=4 {
+                store.create(&id(number), entry(1).with_owner(Some(&user)), HOUR, HOUR).await.unwrap();
+            }
+            let mut other = connect().await;
+            // Whoever looks for a deadlock and finds one is its victim: this one does not look.
+            run(&mut other, "SET deadlock_timeout = '1min'; BEGIN").await;
+            run(&mut other, &format!("SELECT FROM {table} WHERE id = decode(repeat('04', 16), 'hex') FOR UPDATE"))
+                .await;
+            let (revoking, owner) = (store.clone(), user.clone());
+            let revoke = tokio::spawn(async move { revoking.revoke(&owner, None).await });
+            until_they_wait(table, 1).await;
+            run(&mut other, &format!("SELECT FROM {table} WHERE id = decode(repeat('01', 16), 'hex') FOR UPDATE"))
+                .await;
+            if !revoke.is_finished() {
+                break (other, revoke);
+            }
+            run(&mut other, "ROLLBACK").await;
+            store.revoke(&user, None).await.unwrap();
+        };
         let error = revoke.await.unwrap().unwrap_err();
         run(&mut other, "ROLLBACK").await;
         until_they_have_ended(table).await;
