@@ -101,6 +101,19 @@ fn a_forged_cookie_is_as_if_absent() {
 }
 
 #[test]
+fn each_time_out_alone_takes_the_other_along() {
+    for (flags, seconds) in [(["--absolute", "30min"], 1800.0), (["--idle", "2days"], 172_800.0)] {
+        let demo = Demo::start("memory", &flags);
+        let mut browser = demo.browser();
+        browser.register("anna");
+        let me = browser.get("/api/me").json();
+        for left in [&me["expires_in"], &me["ends_in"]] {
+            assert!(left.as_f64().is_some_and(|left| left <= seconds && left > seconds - 60.0), "{flags:?}: {me}");
+        }
+    }
+}
+
+#[test]
 fn it_says_what_it_does_not_understand() {
     let folder = tempfile::TempDir::new().unwrap();
     let refused = |flags: &[&str]| {

@@ -27,9 +27,6 @@ use crate::support::{HOUR, ID, NEW, OLD, ask, calls, caught_up, entry, wait_for_
 /// How long the stores of these tests wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long sentinels may take to agree on a new master, on a machine that has other things to do.
-const FAILOVER: Duration = Duration::from_secs(90);
-
 /// The session, once the store finds it again. It fails meanwhile, each time in time and with a word on why.
 async fn found_again(store: &RedisStore) -> session_core::Loaded {
     let start = Instant::now();

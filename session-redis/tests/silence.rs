@@ -20,9 +20,6 @@ use crate::support::{HOUR, ID, OLD, caught_up, entry};
 /// What clients wait for, less than the store does.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long sentinels may take to agree on a new master, on a machine that has other things to do.
-const FAILOVER: Duration = Duration::from_secs(90);
-
 /// As clients do that hang up, and middleware with a deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_master_is_left_also_if_nobody_waits_for_the_time_out() {

@@ -1,10 +1,15 @@
 //! The sentinels, and a new master in the place of the old one, step by step.
 #![allow(dead_code, reason = "each file of tests uses another part")]
 
+use std::time::Duration;
+
 use session_conformance::servers::Server;
 use session_redis::redis::{self, InfoDict, aio::MultiplexedConnection};
 
 use crate::support::{admin, ask, caught_up};
+
+/// How long sentinels may take to agree on a new master, on a machine that has other things to do.
+pub(crate) const FAILOVER: Duration = Duration::from_secs(90);
 
 /// The addresses of the sentinels, and their name for the master.
 pub(crate) fn watch(server: &Server) -> (Vec<&str>, &str) {
