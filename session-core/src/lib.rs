@@ -45,6 +45,7 @@
 //! browser has stored the answer: see [`Policy`].
 
 mod admission;
+mod begin;
 mod commit;
 mod cookie;
 mod epoch;
@@ -57,6 +58,7 @@ mod incoming;
 mod keyring;
 mod load;
 mod login;
+mod logout;
 mod manager;
 mod merge;
 mod moment;

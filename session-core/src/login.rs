@@ -1,18 +1,13 @@
-//! What moves the generation: login, renewal, logout; and a login over several requests.
+//! What moves the generation: login and renewal.
 
 use std::sync::Arc;
 
 use crate::{
-    EndReason, Error, EventKind, Expiry, Owner, Session,
-    admission::Began,
-    commit::Occasion,
-    merge::{Settled, Write, attempts, pause, read},
-    record::{Data, Found, Header, Record, millis},
-    state::{Answer, Inner, Live, Lost, Standing},
+    Error, EventKind, Expiry, Owner, Session,
+    merge::{Settled, Write, attempts},
+    record::{Data, Found, Header, Record},
+    state::{Inner, Lost, Standing},
 };
-
-/// How often a deletion is sent while it fails.
-const DELETIONS: u32 = 3;
 
 /// Who logs in, and how.
 ///
@@ -56,14 +51,6 @@ impl<T: Into<Owner>> From<T> for Login {
     fn from(owner: T) -> Self {
         Self::new(owner)
     }
-}
-
-/// What became of a session that was to be deleted.
-enum Deleted {
-    ByUs,
-    Before,
-    /// It is another login's by now, and stays.
-    NotOurs,
 }
 
 impl Session {
@@ -178,7 +165,7 @@ impl Inner {
     }
 
     /// What has to hold before anything is written that gives the client a token.
-    async fn before_new_token(&self) -> Result<(), Error> {
+    pub(crate) async fn before_new_token(&self) -> Result<(), Error> {
         if self.state().sent {
             return Err(Error::ResponseSent);
         }
@@ -209,71 +196,6 @@ impl Inner {
         }
     }
 
-    /// What had been proven in this session must not be dated now: an anonymous one is ended, an owner's forgets the
-    /// note, for a revocation ends it anyway.
-    async fn refuse_expired(&self, live: &Live, began: &Began) -> Result<(), Error> {
-        let found = &live.found;
-        if found.header().owner.is_none() {
-            self.state().noted = began.noted;
-            return self.end_login(found, EndReason::LoginExpired).await;
-        }
-        let store = &*self.site().store;
-        let note_of = |found: &Found| (found.header().generation, found.header().login_note);
-        let (refused, mut found) = (note_of(found), found.clone());
-        for attempt in attempts() {
-            let header = Header { login_note: None, ..found.header().clone() };
-            let record = Record { header, data: found.record.data.clone() };
-            if Write::new(&found, record, Expiry::Keep)?.send(store).await?.is_some() {
-                break;
-            }
-            pause(attempt).await;
-            found = match read(store, &found.id).await? {
-                Some(found) if note_of(&found) == refused => found,
-                _ => break,
-            };
-        }
-        Ok(())
-    }
-
-    async fn begin_login(&self) -> Result<(), Error> {
-        let _in_order = self.writing.lock().await;
-        self.resolve().await?;
-        for attempt in attempts() {
-            let (standing, pending, version) = self.snapshot();
-            let live = match standing {
-                Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
-                Standing::Live(live) => live,
-                Standing::Absent => {
-                    self.before_new_token().await?;
-                    // The note comes after: only then is it known when the session's time began.
-                    let data = pending.apply(&Data::new())?;
-                    self.create_anonymous(data, version).await?;
-                    continue;
-                }
-            };
-            let Found { record, .. } = &*live.found;
-            let began = self.began(Some(&live.found));
-            if began.noted.is_some() && began.is_within_window() {
-                let outcome = self.save_in_order(Occasion::Save).await?;
-                return outcome.kept();
-            }
-            if began.noted.is_some() && record.header.owner.is_none() {
-                self.end_login(&live.found, EndReason::LoginExpired).await?;
-                continue;
-            }
-            let data = pending.apply(&record.data)?;
-            self.judge_size(&data, &record.data)?;
-            // No later than it was: the session's age when the store was asked, less all that has passed since.
-            let opened = live.found.age_when_asked().saturating_sub(millis(self.opened.elapsed_at_most()));
-            let header = Header { login_note: Some(opened), ..record.header.clone() };
-            let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;
-            if self.put(write, version, attempt).await? {
-                return Ok(());
-            }
-        }
-        Err(Error::Contended)
-    }
-
     async fn renew(&self) -> Result<(), Error> {
         let _in_order = self.writing.lock().await;
         self.before_new_token().await?;
@@ -294,65 +216,6 @@ impl Inner {
                 self.begin(found, secret, live.is_new);
                 return self.rebase();
             }
-        }
-        Err(Error::Contended)
-    }
-
-    async fn logout(&self) -> Result<(), Error> {
-        let _in_order = self.writing.lock().await;
-        let live = match self.snapshot().0 {
-            Standing::Lost(Lost::Gone) | Standing::Barred(Lost::Gone) => return Ok(()),
-            Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
-            Standing::Absent => {
-                self.end();
-                return Ok(());
-            }
-            Standing::Live(live) => live,
-        };
-        // Until it has succeeded: also if this future is dropped.
-        self.state().answer = Answer::Silence;
-        // What was begun in this session is not dated anew by a login after the logout.
-        self.state().noted = self.began(Some(&live.found)).noted;
-        self.end_login(&live.found, EndReason::Logout).await
-    }
-
-    /// Ends the session, also where other requests have changed it meanwhile, unless it is another login's now.
-    async fn end_login(&self, found: &Found, reason: EndReason) -> Result<(), Error> {
-        match self.delete_login(found).await? {
-            Deleted::ByUs => self.tell(EventKind::Ended(reason), Some(found)),
-            Deleted::Before => {}
-            Deleted::NotOurs => return Err(self.lose(Lost::Superseded).into()),
-        }
-        self.end();
-        Ok(())
-    }
-
-    async fn delete_login(&self, loaded: &Found) -> Result<Deleted, Error> {
-        let store = &*self.site().store;
-        let mut revision = loaded.revision;
-        let mut failures = 0;
-        for attempt in attempts() {
-            match store.delete(&loaded.id, revision).await {
-                Ok(true) => return Ok(Deleted::ByUs),
-                Ok(false) => {}
-                Err(error) => {
-                    failures += 1;
-                    if failures == DELETIONS {
-                        return Err(error.into());
-                    }
-                }
-            }
-            pause(attempt).await;
-            let Some(found) = read(store, &loaded.id).await? else {
-                // After a deletion whose answer was lost, it was ours.
-                return Ok(if failures > 0 { Deleted::ByUs } else { Deleted::Before });
-            };
-            let (was, is) = (loaded.header(), found.header());
-            let is_same_login = was.owner == is.owner && (was.owner.is_some() || was.generation == is.generation);
-            if !is_same_login {
-                return Ok(Deleted::NotOurs);
-            }
-            revision = found.revision;
         }
         Err(Error::Contended)
     }
