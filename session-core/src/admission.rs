@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Error, EventKind, Login,
-    epoch::{self, Epoch, Kept},
+    epoch::{self, Advance, Epoch, Kept},
     moment::Moment,
     owner,
     record::{Age, Found, millis},
@@ -21,7 +21,7 @@ const LOGIN_MARGIN: Duration = Duration::from_millis(100);
 /// Since when a login has been under way.
 pub(crate) struct Began {
     /// When its request came.
-    opened: Moment,
+    pub(crate) opened: Moment,
     /// How old the note of `begin_login` was when the store was asked, which was later.
     pub(crate) noted: Option<Age>,
 }
@@ -41,9 +41,11 @@ impl Began {
 }
 
 impl Inner {
+    /// When a login in this session began: the earliest of this request, the session's note, and the note of a session that
+    /// this exchange has ended.
     pub(crate) fn began(&self, found: Option<&Found>) -> Began {
-        let noted = found.and_then(|found| Some(found.age_when_asked().saturating_sub(found.header().login_note?)));
-        Began { opened: self.opened, noted: noted.or(self.state().noted) }
+        let noted = found.and_then(Found::note_age_when_asked);
+        Began { opened: self.opened, noted: noted.max(self.state().noted) }
     }
 
     /// The login is written; now it has to stand against revocations and the limit of sessions.
@@ -75,13 +77,24 @@ impl Inner {
     /// Whether a login that has been written stands against revocations and the limit of sessions.
     async fn stands(&self, found: &Found, login: &Login, replaced: Option<Kept>, began: &Began) -> Result<bool, Error> {
         let (site, owner) = (self.site(), &login.owner);
-        let epoch = epoch::read(&*site.store, owner).await?;
-        let is_revoked = |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != replaced);
-        if epoch.as_ref().is_some_and(is_revoked) {
-            return Ok(false);
+        let kept = (found.id, found.header().generation);
+        let mut epoch = epoch::read(&*site.store, owner).await?;
+        loop {
+            let is_revoked =
+                |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != replaced);
+            if epoch.as_ref().is_some_and(is_revoked) {
+                return Ok(false);
+            }
+            if !login.ends_others {
+                break;
+            }
+            // Of two logins that end each other one must stand: the one that moves the epoch first.
+            match epoch::advance(&*site.store, owner, epoch.as_ref(), Some(kept)).await? {
+                Advance::ByUs => break,
+                Advance::ByAnother(moved) => epoch = moved,
+            }
         }
         if login.ends_others {
-            epoch::advance(&*site.store, owner, epoch.as_ref(), Some((found.id, found.header().generation))).await?;
             let count = site.store.revoke(owner, Some(&found.id)).await?;
             site.tell(&self.resource, EventKind::Revoked { count }, None, Some(owner));
         }

@@ -143,14 +143,13 @@ impl Inner {
         let live = match standing {
             Standing::Live(live) => live,
             Standing::Lost(lost) => return Ok(Step::Done(lost.into())),
-            Standing::Barred(_) if pending.is_empty() => return Ok(Step::Done(Outcome::Unchanged)),
-            Standing::Barred(lost) => return Ok(Step::Done(lost.into())),
-            Standing::Absent => {
+            Standing::Absent | Standing::Barred(_) => {
                 let data = pending.apply(&Data::new())?;
-                return match data.is_empty() {
-                    true => Ok(Step::Done(Outcome::Unchanged)),
-                    false if self.state().sent => Err(Error::ResponseSent),
-                    false => Ok(Step::Create { data, version }),
+                return match standing {
+                    _ if data.is_empty() => Ok(Step::Done(Outcome::Unchanged)),
+                    Standing::Barred(lost) => Ok(Step::Done(lost.into())),
+                    _ if self.state().sent => Err(Error::ResponseSent),
+                    _ => Ok(Step::Create { data, version }),
                 };
             }
         };

@@ -43,14 +43,21 @@ pub(crate) async fn read(store: &dyn Store, owner: &Owner) -> Result<Option<Epoc
     Ok(Some(Epoch { revision: loaded.revision, age: LIFETIME.saturating_sub(loaded.ends_in), kept }))
 }
 
-/// Moves the epoch on from what was seen when the revocation began. One that another has moved meanwhile need not be
-/// moved again; one that has expired has not moved.
+/// Who moved an epoch on from what was seen.
+pub(crate) enum Advance {
+    ByUs,
+    /// Another revocation did, and this is what it has left.
+    ByAnother(Option<Epoch>),
+}
+
+/// Moves the epoch on from what was seen when the revocation began. One that another has moved since need not be moved
+/// again; one that has expired has not moved.
 pub(crate) async fn advance(
     store: &dyn Store,
     owner: &Owner,
     seen: Option<&Epoch>,
     kept: Option<Kept>,
-) -> Result<(), Error> {
+) -> Result<Advance, Error> {
     let id = id(owner);
     let payload = encode(kept);
     let mut seen = seen.map(|epoch| epoch.revision);
@@ -58,26 +65,26 @@ pub(crate) async fn advance(
     for attempt in attempts() {
         let entry = Entry::new(Revision::random()?, &payload);
         let moved = match seen {
-            None => match store.create(&id, entry, LIFETIME, LIFETIME).await {
-                Err(StoreError::AlreadyExists) => return Ok(()),
-                created => created.map(|()| true),
-            },
+            None => store.create(&id, entry, LIFETIME, LIFETIME).await.map(|()| true),
             Some(seen) => {
                 let expiry = Expiry::Restart { expires_in: LIFETIME, ends_in: LIFETIME };
                 store.replace(&id, seen, entry, expiry).await
             }
         };
         match moved {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
+            Ok(true) => return Ok(Advance::ByUs),
+            Ok(false) | Err(StoreError::AlreadyExists) => {}
             Err(_) if failures < 2 => failures += 1,
             Err(error) => return Err(error.into()),
         }
-        let now = read(store, owner).await?.map(|epoch| epoch.revision);
-        if now.is_some() && now != seen {
-            return Ok(());
+        let now = read(store, owner).await?;
+        let revision = now.as_ref().map(|epoch| epoch.revision);
+        if revision.is_some() && revision != seen {
+            // Where the answer was lost, it may be ours: no other revocation keeps the same.
+            let is_ours = kept.is_some() && now.as_ref().is_some_and(|epoch| epoch.kept == kept);
+            return Ok(if is_ours { Advance::ByUs } else { Advance::ByAnother(now) });
         }
-        seen = now;
+        seen = revision;
         pause(attempt).await;
     }
     Err(Error::Contended)
@@ -88,7 +95,7 @@ pub(crate) async fn revoke(site: &Site, resource: &Resource, owner: &Owner, kept
     let store = &*site.store;
     let moved = async {
         let seen = read(store, owner).await?;
-        advance(store, owner, seen.as_ref(), kept).await
+        advance(store, owner, seen.as_ref(), kept).await.map(|_| ())
     };
     let moved = moved.await;
     // Also where the epoch cannot be moved: what can be ended is ended, and the caller gets the error.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     Error, EventKind, Expiry, Owner, Session,
-    merge::{Settled, Write, attempts},
+    admission::Began,
+    merge::{MERGES, Settled, Write, attempts},
     record::{Data, Found, Header, Record},
     state::{Inner, Lost, Standing},
 };
@@ -47,6 +48,27 @@ impl Login {
     }
 }
 
+impl Login {
+    /// The values of an anonymous session, or of the same user's, are kept.
+    fn keeps_data_of(&self, found: &Found) -> bool {
+        found.header().owner.as_ref().is_none_or(|owner| *owner == self.owner)
+    }
+
+    /// Whether another login of the same user came first, in the session that this one has loaded.
+    fn was_overtaken_by_its_like(&self, loaded: &Found, now: &Found) -> bool {
+        loaded.header().generation != now.header().generation && now.header().owner.as_ref() == Some(&self.owner)
+    }
+}
+
+/// Whose write moved the generation, or changed the session first.
+enum Moved {
+    ByUs(Arc<Found>),
+    /// Nothing was written. This is the session now.
+    ByAnother(Arc<Found>),
+    /// Nothing was sent: another task of this request has changed a value.
+    NotYet,
+}
+
 impl<T: Into<Owner>> From<T> for Login {
     fn from(owner: T) -> Self {
         Self::new(owner)
@@ -60,6 +82,11 @@ impl Session {
     ///
     /// The values of an anonymous session, or of the same user's, are kept, with what this request has changed. Another
     /// user's are dropped, also what this request has changed of them.
+    ///
+    /// Where the same form is sent twice at once, both requests log in. The second gets a session of its own, with only
+    /// what it has changed itself: so the user is logged in whichever answer the browser keeps. With
+    /// [`ending_others`](Login::ending_others) the one stands that revokes first, and the other is
+    /// [`Error::LoginRevoked`]. At the limit of sessions the later one stands.
     ///
     /// # Errors
     ///
@@ -123,17 +150,7 @@ impl Inner {
                     if !began.is_within_window() {
                         return Err(Error::LoginExpired);
                     }
-                    let data = pending.apply(&Data::new())?;
-                    if !self.carry(version, None) {
-                        continue;
-                    }
-                    let lifetime = self.lifetime(&login);
-                    let header = |secret| Header {
-                        owner: Some(login.owner.clone()),
-                        ..Header::new(secret, lifetime).next_generation(secret, 0)
-                    };
-                    let (found, secret) = self.create(data, header).await?;
-                    return self.admit(found, secret, &login, None, began, true).await;
+                    return self.login_in_new_session(&login, began, None).await;
                 }
             };
             let Found { record, .. } = &*live.found;
@@ -143,8 +160,7 @@ impl Inner {
                 self.refuse_expired(&live, &began).await?;
                 return Err(Error::LoginExpired);
             }
-            let keeps_data = is_same_owner || record.header.owner.is_none();
-            let data = if keeps_data { pending.apply(&record.data)? } else { Data::new() };
+            let data = if login.keeps_data_of(&live.found) { pending.apply(&record.data)? } else { Data::new() };
             self.judge_size(&data, &record.data)?;
             let secret = self.mint()?;
             let lifetime = self.lifetime(&login);
@@ -156,9 +172,40 @@ impl Inner {
             };
             let expiry = Expiry::Restart { expires_in: lifetime.idle, ends_in: lifetime.absolute };
             let write = Write::new(&live.found, Record { header, data }, expiry)?;
-            if let Some(found) = self.move_generation(write, version, attempt).await? {
-                let replaced = (live.found.id, live.found.header().generation);
-                return self.admit(found, secret, &login, Some(replaced), began, live.is_new).await;
+            match self.move_generation(write, version, attempt).await? {
+                Moved::ByUs(found) => {
+                    let replaced = (live.found.id, live.found.header().generation);
+                    return self.admit(found, secret, &login, Some(replaced), began, live.is_new).await;
+                }
+                // The form was sent twice: either answer logs in, whichever the browser keeps.
+                Moved::ByAnother(found) if login.was_overtaken_by_its_like(&live.found, &found) => {
+                    return self.login_in_new_session(&login, began, Some(&live.found)).await;
+                }
+                Moved::ByAnother(found) => {
+                    self.adopt(Some(found))?;
+                    self.rebase()?;
+                }
+                Moved::NotYet => {}
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// A login under a fresh id, with nothing but what this request has changed: what is in the session that it loaded
+    /// may have been taken out of it by now.
+    async fn login_in_new_session(&self, login: &Login, began: Began, loaded: Option<&Found>) -> Result<(), Error> {
+        let lifetime = self.lifetime(login);
+        let header = |secret| Header {
+            owner: Some(login.owner.clone()),
+            ..Header::new(secret, lifetime).next_generation(secret, 0)
+        };
+        for _ in 0..MERGES {
+            let (_, pending, version) = self.snapshot();
+            let keeps_changes = loaded.is_none_or(|found| login.keeps_data_of(found));
+            let data = if keeps_changes { pending.apply(&Data::new())? } else { Data::new() };
+            if self.carry(version, None) {
+                let (found, secret) = self.create(data, header).await?;
+                return self.admit(found, secret, login, None, began, true).await;
             }
         }
         Err(Error::Contended)
@@ -177,21 +224,19 @@ impl Inner {
         if login.remembered { policy.remembered } else { policy.logged_in }
     }
 
-    /// Writes the next generation, until the outcome is known. `None`: not applied, merge again.
-    async fn move_generation(&self, write: Write, version: u64, attempt: u32) -> Result<Option<Arc<Found>>, Error> {
+    /// Writes the next generation, until the outcome is known.
+    async fn move_generation(&self, write: Write, version: u64, attempt: u32) -> Result<Moved, Error> {
         let generation = write.record.header.generation;
         if !self.carry(version, None) {
-            return Ok(None);
+            return Ok(Moved::NotYet);
         }
         match write.settle(&*self.site().store, false, attempt).await? {
-            Settled::Applied(found) if found.header().generation == generation => Ok(Some(found)),
+            Settled::Applied(found) if found.header().generation == generation => Ok(Moved::ByUs(found)),
             Settled::Applied(_) => Err(self.lose(Lost::Superseded).into()),
             Settled::Gone => Err(self.lose(Lost::Gone).into()),
             Settled::Conflict(found) => {
                 self.put_back();
-                self.adopt(Some(found))?;
-                self.rebase()?;
-                Ok(None)
+                Ok(Moved::ByAnother(found))
             }
         }
     }
@@ -211,10 +256,17 @@ impl Inner {
             let secret = self.mint()?;
             let header = live.found.header().next_generation(secret.hash(), live.found.age());
             let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;
-            if let Some(found) = self.move_generation(write, version, attempt).await? {
-                self.tell(EventKind::Renewed, Some(&found));
-                self.begin(found, secret, live.is_new);
-                return self.rebase();
+            match self.move_generation(write, version, attempt).await? {
+                Moved::ByUs(found) => {
+                    self.tell(EventKind::Renewed, Some(&found));
+                    self.begin(found, secret, live.is_new);
+                    return self.rebase();
+                }
+                Moved::ByAnother(found) => {
+                    self.adopt(Some(found))?;
+                    self.rebase()?;
+                }
+                Moved::NotYet => {}
             }
         }
         Err(Error::Contended)

@@ -290,7 +290,12 @@ impl Found {
         millis(self.header().lifetime.absolute).saturating_sub(millis(self.left.ends_in))
     }
 
-    /// The same to the nanosecond: so that two readers agree which of two sessions is older, whenever each of them asked.
+    /// How old the note of `begin_login` was then, if there is one.
+    pub(crate) fn note_age_when_asked(&self) -> Option<Age> {
+        Some(self.age_when_asked().saturating_sub(self.header().login_note?))
+    }
+
+    /// The age to the nanosecond: so that two readers agree which of two sessions is older, whenever each of them asked.
     pub(crate) fn exact_age_when_asked(&self) -> i128 {
         let nanoseconds = |time: Duration| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
         nanoseconds(self.header().lifetime.absolute) - nanoseconds(self.left.ends_in)

@@ -234,8 +234,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`]: the value stays. [`Error::Gone`], [`Error::Superseded`]. Else as [`Exchange::commit`]: if it is
-    /// unknown whether the value was taken out, it is not handed out either.
+    /// [`Error::Decode`]: the value stays. [`Error::Gone`], [`Error::Superseded`] if the session was lost since it was
+    /// loaded. Else as [`Exchange::commit`]: if it is unknown whether the value was taken out, it is not handed out either.
     pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let inner = self.inner();
         let _in_order = inner.writing.lock().await;
@@ -245,8 +245,8 @@ impl Session {
             let (standing, pending, version) = inner.snapshot();
             let base = match &standing {
                 Standing::Live(live) => Some(&live.found),
-                Standing::Absent => None,
-                Standing::Barred(lost) | Standing::Lost(lost) => return Err((*lost).into()),
+                Standing::Absent | Standing::Barred(_) => None,
+                Standing::Lost(lost) => return Err((*lost).into()),
             };
             let mut data = pending.apply(base.map_or(&Data::new(), |found| &found.record.data))?;
             let Some(taken) = data.remove(&key) else { return Ok(None) };
@@ -294,8 +294,8 @@ impl Session {
         let _in_order = inner.writing.lock().await;
         inner.resolve().await?;
         match inner.snapshot().0 {
-            Standing::Absent => Ok(()),
-            Standing::Barred(lost) | Standing::Lost(lost) => Err(lost.into()),
+            Standing::Absent | Standing::Barred(_) => Ok(()),
+            Standing::Lost(lost) => Err(lost.into()),
             Standing::Live(live) => {
                 inner.adopt(read(&*inner.site().store, &live.found.id).await?)?;
                 inner.rebase()
