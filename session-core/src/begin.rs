@@ -5,18 +5,24 @@ use crate::{
     admission::Began,
     commit::Occasion,
     merge::{Write, attempts, pause, read},
-    record::{Data, Found, Header, Record, millis},
+    record::{Age, Data, Found, Header, Record, millis},
     state::{Inner, Live, Standing},
 };
 
 impl Inner {
-    /// What had been proven in this session must not be dated now: an anonymous one is ended, an owner's forgets the
-    /// note, for a revocation ends it anyway.
+    /// Ends what a login that took too long has left. An anonymous session ends: what was proven in it is too old. An
+    /// owner's session only loses the note.
     pub(crate) async fn refuse_expired(&self, live: &Live, began: &Began) -> Result<(), Error> {
         let found = &live.found;
+        // A login later in this request is still the one that took too long.
+        self.state().noted = began.noted;
+        if !self.has_expired_note(found) {
+            return Ok(());
+        }
         if found.header().owner.is_none() {
-            self.state().noted = began.noted;
-            return self.end_login(found, EndReason::LoginExpired).await;
+            self.end_login(found, EndReason::LoginExpired).await?;
+            self.end();
+            return Ok(());
         }
         let store = &*self.site().store;
         let note_of = |found: &Found| (found.header().generation, found.header().login_note);
@@ -53,25 +59,47 @@ impl Inner {
                 }
             };
             let Found { record, .. } = &*live.found;
-            let began = self.began(Some(&live.found));
-            if began.noted.is_some() && began.is_within_window() {
-                let outcome = self.save_in_order(Occasion::Save).await?;
-                return outcome.kept();
-            }
-            if began.noted.is_some() && record.header.owner.is_none() {
-                self.end_login(&live.found, EndReason::LoginExpired).await?;
+            if self.has_expired_note(&live.found) {
+                if record.header.owner.is_none() {
+                    self.end_login(&live.found, EndReason::LoginExpired).await?;
+                    self.end_keeping_changes()?;
+                    continue;
+                }
+            } else if record.header.login_note.is_some() {
+                // A login in another request may have cleared the note since it was loaded.
+                self.adopt(read(&*self.site().store, &live.found.id).await?)?;
+                self.rebase()?;
+                if self.is_noted() {
+                    return self.save_in_order(Occasion::Save).await?.kept();
+                }
                 continue;
             }
             let data = pending.apply(&record.data)?;
             self.judge_size(&data, &record.data)?;
-            // No later than it was: the session's age when the store was asked, less all that has passed since.
-            let opened = live.found.age_when_asked().saturating_sub(millis(self.opened.elapsed_at_most()));
-            let header = Header { login_note: Some(opened), ..record.header.clone() };
+            let header = Header { login_note: Some(self.note(&live.found)), ..record.header.clone() };
             let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;
             if self.put(write, version, attempt).await? {
                 return Ok(());
             }
         }
         Err(Error::Contended)
+    }
+
+    /// The age of the session at which the login began. A login that this exchange has broken off counts if it is recent
+    /// enough: what it had proven may be in the changes of this request.
+    fn note(&self, found: &Found) -> Age {
+        let broken_off = self.began(None);
+        let earlier = if broken_off.is_within_window() { broken_off.noted.unwrap_or_default() } else { 0 };
+        // No later than it was: the session's age when the store was asked, less all that has passed since.
+        found.age_when_asked().saturating_sub(millis(self.opened.elapsed_at_most())).saturating_sub(earlier.max(0))
+    }
+
+    /// Whether the session itself has a note, and it is too old for a login.
+    fn has_expired_note(&self, found: &Found) -> bool {
+        !Began { opened: self.opened, noted: found.note_age_when_asked() }.is_within_window()
+    }
+
+    fn is_noted(&self) -> bool {
+        matches!(&self.state().standing, Standing::Live(live) if live.found.header().login_note.is_some())
     }
 }

@@ -34,7 +34,9 @@ impl Inner {
         self.state().answer = Answer::Silence;
         // What was begun in this session is not dated anew by a login after the logout.
         self.state().noted = self.began(Some(&live.found)).noted;
-        self.end_login(&live.found, EndReason::Logout).await
+        self.end_login(&live.found, EndReason::Logout).await?;
+        self.end();
+        Ok(())
     }
 
     /// Ends the session, also where other requests have changed it meanwhile, unless it is another login's now.
@@ -44,7 +46,6 @@ impl Inner {
             Deleted::Before => {}
             Deleted::NotOurs => return Err(self.lose(Lost::Superseded).into()),
         }
-        self.end();
         Ok(())
     }
 

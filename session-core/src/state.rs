@@ -239,10 +239,22 @@ impl Inner {
 
     /// The session has ended by the client's own will: the handle is an empty new one, the browser forgets its cookie.
     pub(crate) fn end(&self) {
+        self.start_over(|_| Delta::default());
+    }
+
+    /// The same, but what this request has changed goes into the new session.
+    pub(crate) fn end_keeping_changes(&self) -> Result<(), Error> {
+        self.start_over(|state| std::mem::take(&mut state.pending));
+        self.rebase()
+    }
+
+    fn start_over(&self, keep: impl FnOnce(&mut State) -> Delta) {
         let mut state = self.state();
+        let pending = keep(&mut state);
         let answer = if self.cookie_present || self.presented.is_some() { Answer::Removal } else { Answer::Nothing };
         let State { noted, skip_touch, sent, version, forgotten, .. } = *state;
-        let new = State { answer, noted, skip_touch, sent, version: version + 1, forgotten, ..State::default() };
+        let version = version + 1;
+        let new = State { pending, answer, noted, skip_touch, sent, version, forgotten, ..State::default() };
         let old = std::mem::replace(&mut *state, new);
         drop(state);
         // Unlocked: what the closures of the application hold is dropped here.
