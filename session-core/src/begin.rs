@@ -4,6 +4,7 @@ use crate::{
     EndReason, Error, Expiry,
     admission::Began,
     commit::Occasion,
+    logout::Extent,
     merge::{Write, attempts, pause, read},
     record::{Age, Data, Found, Header, Record, millis},
     state::{Inner, Live, Standing},
@@ -20,7 +21,7 @@ impl Inner {
             return Ok(());
         }
         if found.header().owner.is_none() {
-            self.end_login(found, EndReason::LoginExpired).await?;
+            self.end_login(found, EndReason::LoginExpired, Extent::Login).await?;
             self.end();
             return Ok(());
         }
@@ -61,7 +62,7 @@ impl Inner {
             let Found { record, .. } = &*live.found;
             if self.has_expired_note(&live.found) {
                 if record.header.owner.is_none() {
-                    self.end_login(&live.found, EndReason::LoginExpired).await?;
+                    self.end_login(&live.found, EndReason::LoginExpired, Extent::Login).await?;
                     self.end_keeping_changes()?;
                     continue;
                 }

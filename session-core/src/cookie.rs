@@ -13,8 +13,8 @@ use crate::{
 /// Browsers cut a cookie's life to this (RFC 6265bis, section 5.5).
 const LONGEST_MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// Cookies of our name beyond this many are not looked at.
-const MOST_COOKIES: usize = 4;
+/// What comes after so many bytes of `Cookie` headers is not looked at.
+const MOST_BYTES: usize = 16 * 1024;
 
 /// Which requests from other sites carry the cookie (RFC 6265bis, section 5.6.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,16 +92,13 @@ impl CookieConfig {
         self.secure
     }
 
-    /// Looks at every cookie of our name, and returns the first genuine one.
+    /// Verifies every cookie of our name. A browser sends one for each Domain, Path and partition, in any order.
     pub(crate) fn read(&self, header: &[u8], keys: &Keyring) -> ReadCookies {
         let mut read = ReadCookies::default();
-        for value in values(header, &self.name).take(MOST_COOKIES) {
+        for value in values(&header[..header.len().min(MOST_BYTES)], &self.name) {
             read.present = true;
             match std::str::from_utf8(value).map_err(|_| Forged::Malformed).and_then(|v| keys.verify(&self.name, v)) {
-                Ok(token) => {
-                    read.token = Some(token);
-                    break;
-                }
+                Ok(token) => read.tokens.push(token),
                 Err(Forged::Malformed) => read.malformed += 1,
                 Err(Forged::Signature) => read.wrongly_signed += 1,
             }
@@ -151,7 +148,7 @@ fn values<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
 /// What the cookies of our name were.
 #[derive(Debug, Default)]
 pub(crate) struct ReadCookies {
-    pub(crate) token: Option<SessionToken>,
+    pub(crate) tokens: Vec<SessionToken>,
     pub(crate) present: bool,
     pub(crate) malformed: usize,
     pub(crate) wrongly_signed: usize,

@@ -39,6 +39,28 @@ pub enum EventKind {
     },
     /// A genuine token named no session, or one that it is a stranger to: expired, ended, or of an earlier login.
     StaleCookie,
+    /// The cookies of a request opened several sessions of one user, or anonymous ones beside it. One was taken: a login
+    /// before an anonymous session, and the younger of two. A login and a logout end the others. It happens where the
+    /// cookie has moved to another Domain or Path: see [`CookieConfig`](crate::CookieConfig).
+    DuplicateSessions {
+        /// How many were live.
+        count: usize,
+    },
+    /// The cookies of a request opened logins of different users, so nobody is logged in: only a login and a logout act,
+    /// and end them all. The site has moved its cookie to another Domain or Path, or another site of the domain has set
+    /// one. A name with `__Host-` is the cure.
+    ConflictingLogins {
+        /// How many sessions were live.
+        count: usize,
+    },
+    /// A request had genuine cookies of more than four sessions. None was loaded: only a login and a logout act, and end
+    /// them all.
+    TooManyCookies {
+        /// How many sessions they name.
+        ids: usize,
+    },
+    /// A login has succeeded, but another session that its request had opened could not be ended.
+    EndFailed(Error),
     /// A secure cookie leaves over plain http, where browsers refuse it: is the proxy set up to say `https`?
     InsecureTransport,
     /// A successor of the session's token was stored and is sent.
@@ -135,6 +157,9 @@ impl Observer for TracingObserver {
             | EventKind::LoginRevoked { cause: Some(_) }
             | EventKind::TouchFailed(_)
             | EventKind::SuccessorFailed(_)
+            | EventKind::EndFailed(_)
+            | EventKind::ConflictingLogins { .. }
+            | EventKind::TooManyCookies { .. }
             | EventKind::Unreadable => tell!(warn),
             EventKind::BadCookie { .. } | EventKind::StaleCookie | EventKind::SuccessorIssued => tell!(debug),
             _ => tell!(info),

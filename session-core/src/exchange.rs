@@ -97,7 +97,7 @@ impl From<Lost> for Outcome {
     fn from(lost: Lost) -> Self {
         match lost {
             Lost::Gone => Self::Gone,
-            Lost::Superseded => Self::Superseded,
+            Lost::Superseded | Lost::Ambiguous => Self::Superseded,
         }
     }
 }
@@ -114,7 +114,7 @@ impl Exchange {
         };
         if let Some(token) = token.as_ref().filter(|token| !token.is_empty()) {
             match site.keys.verify(site.cookie.name(), token) {
-                Ok(token) => read.token = Some(token),
+                Ok(token) => read.tokens.push(token),
                 Err(Forged::Malformed) => read.malformed = 1,
                 Err(Forged::Signature) => read.wrongly_signed = 1,
             }
@@ -126,11 +126,11 @@ impl Exchange {
         Self(Arc::new(Inner {
             resource,
             opened,
-            presented: read.token,
+            presented: read.tokens,
             cookie_present: read.present,
             header_client: token.is_some(),
             loaded: OnceCell::new(),
-            found_owner: OnceLock::new(),
+            taken: OnceLock::new(),
             writing: AsyncMutex::new(()),
             state: Mutex::default(),
             site,
@@ -214,17 +214,19 @@ impl Exchange {
         }
     }
 
-    /// The id in the request's genuine cookie, before anything is loaded: for logs. It proves nothing about the session.
+    /// The id in the request's genuine cookie, for logs. It proves nothing about the session. Of several it is the session
+    /// that was taken, or the first where none was.
     #[must_use]
     pub fn request_cookie(&self) -> Option<SessionId> {
-        self.0.presented.as_ref().map(|token| token.id)
+        let taken = self.0.taken.get().map(|found| found.id);
+        taken.or_else(|| self.0.presented.first().map(|token| token.id))
     }
 
     /// Whose session the request's token was good for, if somebody has asked for the session; also after a logout. For logs:
     /// who is logged in now is [`Session::owner`].
     #[must_use]
     pub fn request_owner(&self) -> Option<Owner> {
-        self.0.found_owner.get().cloned()
+        self.0.taken.get()?.header().owner.clone()
     }
 
     /// Whether the client's connection is TLS: behind a trusted proxy as the proxy says. `None` if the adapter told

@@ -68,6 +68,7 @@ mod purge;
 mod record;
 mod rotation;
 mod session;
+mod several;
 mod site;
 mod state;
 mod store;

@@ -1,9 +1,9 @@
-//! The one load of a request: the token is judged here, and never again.
+//! Loading a session: the request's tokens are judged here, and never again.
 
 use std::sync::Arc;
 
 use crate::{
-    Error, EventKind, Expiry, Revision, epoch,
+    Error, EventKind, Expiry, Revision, SessionId, epoch,
     merge::{RIDES, Write, attempts, pause, read},
     record::Found,
     rotation::{self, Verdict},
@@ -14,25 +14,47 @@ use crate::{
 /// How often a promotion or a theft's deletion is sent after an error.
 const SENDINGS: u32 = 3;
 
+/// What a request's tokens have opened of one session.
+pub(crate) enum Opened {
+    /// The session, with the client's secret of it.
+    Live(Arc<Found>, SessionSecret),
+    /// A login has overtaken the request.
+    Late,
+    /// It was in two hands, and has been ended.
+    Stolen,
+    /// There is no such session, or the tokens are strangers to it.
+    Nothing,
+}
+
 impl Inner {
-    /// Loads the session that the request's token names and judges the token.
+    /// Loads the session that the request's tokens name, and judges them.
     pub(crate) async fn load(&self) -> Result<(), Error> {
-        let Some(token) = &self.presented else { return Ok(()) };
+        let Some(first) = self.presented.first() else { return Ok(()) };
+        if self.presented.iter().any(|token| token.id != first.id) {
+            return Box::pin(self.load_several()).await;
+        }
+        match self.open_session(first.id).await? {
+            Opened::Live(found, secret) => self.take_up(found, secret),
+            Opened::Late => self.bar(Lost::Superseded, Answer::Nothing),
+            Opened::Stolen => self.bar(Lost::Gone, Answer::Removal),
+            Opened::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// Loads one session and judges the tokens that the request has of it.
+    pub(crate) async fn open_session(&self, id: SessionId) -> Result<Opened, Error> {
         let store = &*self.site().store;
         let mut failures = 0;
         let mut alarm = Alarm { exchange: self, stolen: None };
         let mut promotion: Option<Revision> = None;
-        // The last time, others have been quicker each time: then nothing is left to a race.
+        // `None` is the final attempt. It does not depend on a revision.
         for attempt in attempts().map(Some).chain([None]) {
-            let Some(found) = read(store, &token.id).await? else {
+            let Some(found) = read(store, &id).await? else {
                 // If a deletion's answer was lost, it was ours.
-                match alarm.stolen {
-                    Some(_) => self.bar(Lost::Gone, Answer::Removal),
-                    None => self.tell_stale(token),
-                }
-                return Ok(());
+                return Ok(if alarm.stolen.is_some() { Opened::Stolen } else { self.nothing(id) });
             };
-            let verdict = rotation::judge(found.header(), token, found.age_when_asked(), self.site().policy.grace);
+            let Some((verdict, token)) = self.judge(&found) else { return Ok(self.nothing(id)) };
             if verdict != Verdict::Theft {
                 alarm.stolen = None;
             }
@@ -41,21 +63,13 @@ impl Inner {
                     if promotion.is_some_and(|own| found.header().remembers(own)) {
                         self.tell(EventKind::Rotated, Some(&found));
                     }
-                    self.take_up(found, token.secret.clone());
-                    return Ok(());
+                    return Ok(Opened::Live(found, token.secret.clone()));
                 }
-                Verdict::Stranger => {
-                    self.tell_stale(token);
-                    return Ok(());
-                }
-                Verdict::Late => {
-                    self.bar(Lost::Superseded, Answer::Nothing);
-                    return Ok(());
-                }
+                Verdict::Stranger => return Ok(self.nothing(id)),
+                Verdict::Late => return Ok(Opened::Late),
                 // The session is this client's, and the old token is good a little longer.
                 Verdict::Pending if attempt.is_none_or(|attempt| attempt >= RIDES) => {
-                    self.take_up(found, token.secret.clone());
-                    return Ok(());
+                    return Ok(Opened::Live(found, token.secret.clone()));
                 }
                 Verdict::Pending => {
                     let mut record = found.record.clone();
@@ -66,13 +80,12 @@ impl Inner {
                     let promoted = Box::pin(write.send(store)).await;
                     if let Ok(Some(promoted)) = promoted {
                         self.tell(EventKind::Rotated, Some(&promoted));
-                        self.take_up(promoted, token.secret.clone());
-                        return Ok(());
+                        return Ok(Opened::Live(promoted, token.secret.clone()));
                     }
                     promoted.map(|_| ())
                 }
                 Verdict::Theft => {
-                    let (id, revision, owner) = (found.id, found.revision, found.header().owner.clone());
+                    let (revision, owner) = (found.revision, found.header().owner.clone());
                     let is_perhaps_ended = alarm.stolen.replace(found).is_some();
                     let ended = match owner {
                         // This asks for no revision. It ends the owner's other sessions, too.
@@ -83,8 +96,7 @@ impl Inner {
                         _ => store.delete(&id, revision).await,
                     };
                     if let Ok(true) = ended {
-                        self.bar(Lost::Gone, Answer::Removal);
-                        return Ok(());
+                        return Ok(Opened::Stolen);
                     }
                     // A plain `false`: another request has changed or ended it.
                     if ended.is_ok() && !is_perhaps_ended {
@@ -104,20 +116,25 @@ impl Inner {
         Err(Error::Contended)
     }
 
-    fn tell_stale(&self, token: &SessionToken) {
-        self.site().tell(&self.resource, EventKind::StaleCookie, Some(token.id), None);
+    /// What the request's tokens are to this session, and the best one of them.
+    pub(crate) fn judge(&self, found: &Found) -> Option<(Verdict, &SessionToken)> {
+        let tokens = self.presented.iter().filter(|token| token.id == found.id);
+        rotation::judge_best(found.header(), tokens, found.age_when_asked(), self.site().policy.grace)
     }
 
-    fn take_up(&self, found: Arc<Found>, secret: SessionSecret) {
-        if let Some(owner) = &found.header().owner {
-            // Once only: a request loads once.
-            let _ = self.found_owner.set(owner.clone());
-        }
+    fn nothing(&self, id: SessionId) -> Opened {
+        self.site().tell(&self.resource, EventKind::StaleCookie, Some(id), None);
+        Opened::Nothing
+    }
+
+    pub(crate) fn take_up(&self, found: Arc<Found>, secret: SessionSecret) {
+        // Once only: a request loads once.
+        let _ = self.taken.set(found.clone());
         let judged = found.left.asked;
         self.state().standing = Standing::Live(Live { found, secret, judged, is_new: false });
     }
 
-    fn bar(&self, lost: Lost, answer: Answer) {
+    pub(crate) fn bar(&self, lost: Lost, answer: Answer) {
         let mut state = self.state();
         state.standing = Standing::Barred(lost);
         state.answer = answer;

@@ -140,6 +140,12 @@ impl Inner {
     async fn login(&self, login: Login) -> Result<(), Error> {
         let _in_order = self.writing.lock().await;
         self.before_new_token().await?;
+        self.login_in_order(&login).await?;
+        self.end_others_after_login().await;
+        Ok(())
+    }
+
+    async fn login_in_order(&self, login: &Login) -> Result<(), Error> {
         for attempt in attempts() {
             let (standing, pending, version) = self.snapshot();
             let live = match standing {
@@ -150,7 +156,7 @@ impl Inner {
                     if !began.is_within_window() {
                         return Err(Error::LoginExpired);
                     }
-                    return self.login_in_new_session(&login, began, None).await;
+                    return self.login_in_new_session(login, began, None).await;
                 }
             };
             let Found { record, .. } = &*live.found;
@@ -163,7 +169,7 @@ impl Inner {
             let data = if login.keeps_data_of(&live.found) { pending.apply(&record.data)? } else { Data::new() };
             self.judge_size(&data, &record.data)?;
             let secret = self.mint()?;
-            let lifetime = self.lifetime(&login);
+            let lifetime = self.lifetime(login);
             let header = Header {
                 owner: Some(login.owner.clone()),
                 lifetime,
@@ -175,11 +181,11 @@ impl Inner {
             match self.move_generation(write, version, attempt).await? {
                 Moved::ByUs(found) => {
                     let replaced = (live.found.id, live.found.header().generation);
-                    return self.admit(found, secret, &login, Some(replaced), began, live.is_new).await;
+                    return self.admit(found, secret, login, Some(replaced), began, live.is_new).await;
                 }
                 // The form was sent twice: either answer logs in, whichever the browser keeps.
                 Moved::ByAnother(found) if login.was_overtaken_by_its_like(&live.found, &found) => {
-                    return self.login_in_new_session(&login, began, Some(&live.found)).await;
+                    return self.login_in_new_session(login, began, Some(&live.found)).await;
                 }
                 Moved::ByAnother(found) => {
                     self.adopt(Some(found))?;
@@ -244,6 +250,9 @@ impl Inner {
     async fn renew(&self) -> Result<(), Error> {
         let _in_order = self.writing.lock().await;
         self.before_new_token().await?;
+        if self.state().is_hushed {
+            return Err(Error::Superseded);
+        }
         for attempt in attempts() {
             let (standing, pending, version) = self.snapshot();
             let live = match standing {

@@ -3,7 +3,7 @@
 use crate::{
     EndReason, Error, EventKind,
     merge::{attempts, pause, read},
-    record::Found,
+    record::{Found, Header},
     state::{Answer, Inner, Lost, Standing},
 };
 
@@ -11,11 +11,30 @@ use crate::{
 const DELETIONS: u32 = 3;
 
 /// What became of a session that was to be deleted.
-enum Deleted {
+pub(crate) enum Deleted {
     ByUs,
     Before,
     /// It is another login's by now, and stays.
     NotOurs,
+}
+
+/// How far the end of a session goes, if others have changed it since it was loaded.
+#[derive(Clone, Copy)]
+pub(crate) enum Extent {
+    /// To all that is still of the same user, a renewal included. An anonymous session ends as it was loaded.
+    Login,
+    /// To the generation that was loaded. A login or renewal since then is another client's.
+    Generation,
+}
+
+impl Extent {
+    fn covers(self, loaded: &Header, now: &Header) -> bool {
+        let is_same_generation = loaded.generation == now.generation;
+        match self {
+            Self::Login => loaded.owner == now.owner && (loaded.owner.is_some() || is_same_generation),
+            Self::Generation => is_same_generation,
+        }
+    }
 }
 
 impl Inner {
@@ -23,33 +42,41 @@ impl Inner {
         let _in_order = self.writing.lock().await;
         let live = match self.snapshot().0 {
             Standing::Lost(Lost::Gone) | Standing::Barred(Lost::Gone) => return Ok(()),
+            Standing::Live(live) => Some(live),
+            Standing::Absent | Standing::Barred(Lost::Ambiguous) => None,
             Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
-            Standing::Absent => {
-                self.end();
-                return Ok(());
-            }
-            Standing::Live(live) => live,
         };
         // Until it has succeeded: also if this future is dropped.
         self.state().answer = Answer::Silence;
-        // What was begun in this session is not dated anew by a login after the logout.
-        self.state().noted = self.began(Some(&live.found)).noted;
-        self.end_login(&live.found, EndReason::Logout).await?;
+        if let Some(live) = live {
+            // What was begun in this session is not dated anew by a login after the logout.
+            self.state().noted = self.began(Some(&live.found)).noted;
+            self.end_login(&live.found, EndReason::Logout, Extent::Login).await?;
+        }
+        for other in self.others().await? {
+            self.end_login(&other, EndReason::Logout, Extent::Generation).await?;
+        }
         self.end();
         Ok(())
     }
 
     /// Ends the session, also where other requests have changed it meanwhile, unless it is another login's now.
-    pub(crate) async fn end_login(&self, found: &Found, reason: EndReason) -> Result<(), Error> {
-        match self.delete_login(found).await? {
-            Deleted::ByUs => self.tell(EventKind::Ended(reason), Some(found)),
-            Deleted::Before => {}
-            Deleted::NotOurs => return Err(self.lose(Lost::Superseded).into()),
+    pub(crate) async fn end_login(&self, found: &Found, reason: EndReason, extent: Extent) -> Result<(), Error> {
+        let deleted = self.delete_login(found, extent).await?;
+        self.tell_deleted(&deleted, reason, found);
+        match deleted {
+            Deleted::ByUs | Deleted::Before => Ok(()),
+            Deleted::NotOurs => Err(self.lose(Lost::Superseded).into()),
         }
-        Ok(())
     }
 
-    async fn delete_login(&self, loaded: &Found) -> Result<Deleted, Error> {
+    pub(crate) fn tell_deleted(&self, deleted: &Deleted, reason: EndReason, found: &Found) {
+        if let Deleted::ByUs = deleted {
+            self.tell(EventKind::Ended(reason), Some(found));
+        }
+    }
+
+    pub(crate) async fn delete_login(&self, loaded: &Found, extent: Extent) -> Result<Deleted, Error> {
         let store = &*self.site().store;
         let mut revision = loaded.revision;
         let mut failures = 0;
@@ -69,9 +96,7 @@ impl Inner {
                 // After a deletion whose answer was lost, it was ours.
                 return Ok(if failures > 0 { Deleted::ByUs } else { Deleted::Before });
             };
-            let (was, is) = (loaded.header(), found.header());
-            let is_same_login = was.owner == is.owner && (was.owner.is_some() || was.generation == is.generation);
-            if !is_same_login {
+            if !extent.covers(loaded.header(), found.header()) {
                 return Ok(Deleted::NotOurs);
             }
             revision = found.revision;

@@ -301,6 +301,11 @@ impl Found {
         nanoseconds(self.header().lifetime.absolute) - nanoseconds(self.left.ends_in)
     }
 
+    /// The same, now.
+    pub(crate) fn exact_age(&self) -> i128 {
+        self.exact_age_when_asked() + i128::try_from(self.left.asked.elapsed().as_nanos()).unwrap_or(i128::MAX)
+    }
+
     /// How old the current lifetime is.
     pub(crate) fn age(&self) -> Age {
         self.age_when_asked().saturating_add(millis(self.left.asked.elapsed()))

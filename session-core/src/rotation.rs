@@ -16,13 +16,13 @@ use crate::{
     token::{SessionSecret, SessionToken, random},
 };
 
-/// What a genuine token is to the session that it names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a genuine token is to the session that it names. The best one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
-    /// The session's token.
-    Current,
     /// The successor, seen for the first time.
     Pending,
+    /// The session's token.
+    Current,
     /// The predecessor, within the grace.
     Retired,
     /// Of an earlier generation, within the grace after the present one began.
@@ -33,8 +33,19 @@ pub(crate) enum Verdict {
     Stranger,
 }
 
+/// Judges the tokens of one session in one request. They are one client's, so the best one counts: a browser keeps an old
+/// token for ever beside the present one if the cookie has moved to another scope.
+pub(crate) fn judge_best<'a>(
+    header: &Header,
+    tokens: impl Iterator<Item = &'a SessionToken>,
+    age: Age,
+    grace: Duration,
+) -> Option<(Verdict, &'a SessionToken)> {
+    tokens.map(|token| (judge(header, token, age, grace), token)).min_by_key(|(verdict, _)| *verdict)
+}
+
 /// Judges a genuine token by the session's header and age.
-pub(crate) fn judge(header: &Header, token: &SessionToken, age: Age, grace: Duration) -> Verdict {
+fn judge(header: &Header, token: &SessionToken, age: Age, grace: Duration) -> Verdict {
     let within_grace = |since: Age| age.saturating_sub(since) <= millis(grace);
     if token.generation < header.generation {
         return if within_grace(header.generation_began) { Verdict::Late } else { Verdict::Stranger };

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    Error, EventKind, Owner,
+    Error, EventKind,
     incoming::Resource,
     merge::{Delta, MERGES, Overlay, Write},
     moment::Moment,
@@ -27,15 +27,15 @@ pub(crate) struct Inner {
     pub(crate) site: Arc<Site>,
     pub(crate) resource: Resource,
     pub(crate) opened: Moment,
-    /// The genuine token that the request presented.
-    pub(crate) presented: Option<SessionToken>,
+    /// The genuine tokens that the request presented, in its order.
+    pub(crate) presented: Vec<SessionToken>,
     /// Whether the request had cookies of our name at all.
     pub(crate) cookie_present: bool,
     /// Whether the client takes the token in a header of its own.
     pub(crate) header_client: bool,
     pub(crate) loaded: OnceCell<Result<(), Error>>,
-    /// Whose session the load has found.
-    pub(crate) found_owner: OnceLock<Owner>,
+    /// The session that the load has found, and took.
+    pub(crate) taken: OnceLock<Arc<Found>>,
     /// Puts the exchange's own writes one after the other.
     pub(crate) writing: AsyncMutex<()>,
     pub(crate) state: Mutex<State>,
@@ -54,6 +54,10 @@ pub(crate) struct State {
     /// Counts the changes, so that a closure that ran unlocked can tell whether it was alone.
     pub(crate) version: u64,
     pub(crate) answer: Answer,
+    /// The other live sessions that the request's tokens opened.
+    pub(crate) others: Vec<Arc<Found>>,
+    /// One of several sessions was late or stolen: no cookie leaves but a login's, and nothing else is created.
+    pub(crate) is_hushed: bool,
     /// How old the note of `begin_login` was in a session that this exchange has ended.
     pub(crate) noted: Option<Age>,
     pub(crate) skip_touch: bool,
@@ -70,7 +74,8 @@ pub(crate) enum Standing {
     Absent,
     /// There is one.
     Live(Live),
-    /// The token was late or stolen: only a login makes a session, a new one.
+    /// The token was late or stolen, or several opened sessions of different users: only a login makes a session, a new
+    /// one.
     Barred(Lost),
     /// It was lost to another request: nothing is created or sent any more.
     Lost(Lost),
@@ -81,13 +86,15 @@ pub(crate) enum Standing {
 pub(crate) enum Lost {
     Gone,
     Superseded,
+    /// The request's cookies are of several users, or too many.
+    Ambiguous,
 }
 
 impl From<Lost> for Error {
     fn from(lost: Lost) -> Self {
         match lost {
             Lost::Gone => Self::Gone,
-            Lost::Superseded => Self::Superseded,
+            Lost::Superseded | Lost::Ambiguous => Self::Superseded,
         }
     }
 }
@@ -251,11 +258,16 @@ impl Inner {
     fn start_over(&self, keep: impl FnOnce(&mut State) -> Delta) {
         let mut state = self.state();
         let pending = keep(&mut state);
-        let answer = if self.cookie_present || self.presented.is_some() { Answer::Removal } else { Answer::Nothing };
-        let State { noted, skip_touch, sent, version, forgotten, .. } = *state;
+        let State { noted, skip_touch, sent, version, forgotten, is_hushed, .. } = *state;
+        let (standing, answer) = match is_hushed {
+            // Another login's cookie may be on its way to the browser, which a removal would remove.
+            true => (Standing::Barred(Lost::Superseded), Answer::Nothing),
+            false if self.cookie_present || !self.presented.is_empty() => (Standing::Absent, Answer::Removal),
+            false => (Standing::Absent, Answer::Nothing),
+        };
         let version = version + 1;
-        let new = State { pending, answer, noted, skip_touch, sent, version, forgotten, ..State::default() };
-        let old = std::mem::replace(&mut *state, new);
+        let kept = State { noted, skip_touch, sent, version, forgotten, is_hushed, ..State::default() };
+        let old = std::mem::replace(&mut *state, State { standing, pending, answer, ..kept });
         drop(state);
         // Unlocked: what the closures of the application hold is dropped here.
         drop(old);
@@ -265,7 +277,10 @@ impl Inner {
     /// is longer ago than a rotation interval, for the browser may have moved on.
     pub(crate) fn may_send_successor(&self, live: &Live) -> bool {
         let state = self.state();
-        !state.sent && state.answer.is_nothing() && live.judged.elapsed() < self.site().policy.rotation
+        !state.sent
+            && !state.is_hushed
+            && state.answer.is_nothing()
+            && live.judged.elapsed() < self.site().policy.rotation
     }
 
     /// Sends the successor to whom the session's token is still the old one.

@@ -56,9 +56,6 @@ async fn a_good_cookie_is_found_among_several_of_the_name() {
         let cookies: Vec<_> = cookies.iter().map(String::as_str).collect();
         assert!(headers(&site, &cookies).request_cookie().is_some(), "{cookies:?}");
     }
-    let fifth =
-        format!("__Host-session=1; __Host-session=2; __Host-session=3; __Host-session=4; __Host-session={good}");
-    assert!(headers(&site, &[&fifth]).request_cookie().is_none(), "at most four are looked at");
     let elsewhere = format!("__host-session={good}; x__Host-session={good}; __Host-session");
     assert!(headers(&site, &[&elsewhere]).request_cookie().is_none());
 }
@@ -97,7 +94,6 @@ proptest! {
         let theirs: Vec<_> = cookie::Cookie::split_parse(header.as_str())
             .filter_map(Result::ok)
             .filter(|cookie| cookie.name() == "__Host-session")
-            .take(4)
             .collect();
         let finds = theirs.iter().any(|cookie| cookie.value() == good);
         prop_assert_eq!(headers(&site, &[&header]).request_cookie().is_some(), finds, "{}", header);

@@ -12,8 +12,8 @@ use std::{
 
 use http::{HeaderMap, header};
 use session_core::{
-    EventKind, Exchange, Incoming, Key, Keyring, Lifetime, Observer, Owner, Policy, Session, SessionEvent,
-    SessionManager,
+    Entry, EventKind, Exchange, Expiry, Incoming, Key, Keyring, Lifetime, Observer, Owner, Policy, Revision, Session,
+    SessionEvent, SessionId, SessionManager, Store,
 };
 
 pub use lab::*;
@@ -183,4 +183,30 @@ pub async fn stolen(site: &Site) -> (Browser, Browser) {
     browser.visit(async |_| ()).await;
     site.lab.advance(2 * MINUTE);
     (browser, old)
+}
+
+/// A request with the cookies of all these browsers.
+pub fn together(site: &Site, browsers: &[&Browser]) -> Exchange {
+    let cookies: Vec<_> = browsers.iter().filter_map(|browser| browser.cookie.as_ref()).collect();
+    let header = cookies.iter().map(|cookie| format!("__Host-session={cookie}")).collect::<Vec<_>>().join("; ");
+    site.manager.open(Incoming::new([header.as_bytes()]))
+}
+
+/// Whether the store still has the session of this browser's cookie.
+pub async fn is_stored(site: &Site, browser: &Browser) -> bool {
+    site.lab.memory.load(&browser.open().request_cookie().unwrap()).await.unwrap().is_some()
+}
+
+/// A login that has overtaken its visitor, whose old token is late now.
+pub async fn late(site: &Site) -> Browser {
+    let browser = site.visitor().await;
+    browser.clone().visit(async |session| session.login(USER).await.unwrap()).await;
+    browser
+}
+
+/// Puts something into the session's place that no version can read.
+pub async fn make_unreadable(site: &Site, id: &SessionId) {
+    let now = site.lab.memory.load(id).await.unwrap().unwrap().revision;
+    let entry = Entry::new(Revision::from_bytes([1; 8]), b"garbage");
+    assert!(site.lab.memory.replace(id, now, entry, Expiry::Keep).await.unwrap());
 }

@@ -1,0 +1,125 @@
+//! Several sessions in one request: a browser keeps a cookie for each Domain, Path and partition of a name.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use crate::{
+    EndReason, Error, EventKind, SessionId, StoreError,
+    load::Opened,
+    logout::Extent,
+    merge::read,
+    record::Found,
+    rotation::Verdict,
+    state::{Answer, Inner, Lost},
+    token::SessionSecret,
+};
+
+/// A request with cookies of more sessions than this is an attack or a mess.
+const MOST_SESSIONS: usize = 4;
+
+impl Inner {
+    /// Loads each session that the request's tokens name, and takes one.
+    pub(crate) async fn load_several(&self) -> Result<(), Error> {
+        let ids = self.presented_ids();
+        if ids.len() > MOST_SESSIONS {
+            self.bar(Lost::Ambiguous, Answer::Nothing);
+            self.tell(EventKind::TooManyCookies { ids: ids.len() }, None);
+            return Ok(());
+        }
+        let mut live = Vec::new();
+        let (mut is_late, mut is_stolen, mut unreadable) = (false, false, None);
+        for id in ids {
+            match self.open_session(id).await {
+                Ok(Opened::Live(found, secret)) => live.push((found, secret)),
+                Ok(Opened::Late) => is_late = true,
+                Ok(Opened::Stolen) => is_stolen = true,
+                Ok(Opened::Nothing) => {}
+                Err(error @ Error::Store(StoreError::Corrupt { .. })) => {
+                    self.site().tell(&self.resource, EventKind::Unreadable, Some(id), None);
+                    unreadable = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(error) = unreadable.as_ref().filter(|_| live.is_empty()) {
+            return Err(error.clone());
+        }
+        self.state().is_hushed = is_late || is_stolen || unreadable.is_some();
+        if live.is_empty() && is_late {
+            self.bar(Lost::Superseded, Answer::Nothing);
+        } else if live.is_empty() && is_stolen {
+            self.bar(Lost::Gone, Answer::Nothing);
+        } else {
+            self.take_one(live);
+        }
+        Ok(())
+    }
+
+    /// Takes a login before an anonymous session, and the younger of two. Logins of two users are nobody's.
+    fn take_one(&self, mut live: Vec<(Arc<Found>, SessionSecret)>) {
+        live.sort_by_key(|(found, _)| (Reverse(found.header().owner.is_some()), found.exact_age(), found.id));
+        let count = live.len();
+        let mut opened = live.into_iter();
+        let Some((taken, secret)) = opened.next() else { return };
+        let others: Vec<_> = opened.map(|(found, _)| found).collect();
+        let is_other_user = |other: &Arc<Found>| {
+            let owner = other.header().owner.as_ref();
+            owner.is_some() && owner != taken.header().owner.as_ref()
+        };
+        if others.iter().any(is_other_user) {
+            self.tell(EventKind::ConflictingLogins { count }, None);
+            self.state().others = others.into_iter().chain([taken]).collect();
+            self.bar(Lost::Ambiguous, Answer::Nothing);
+            return;
+        }
+        if count > 1 {
+            self.tell(EventKind::DuplicateSessions { count }, Some(&taken));
+        }
+        self.state().others = others;
+        self.take_up(taken, secret);
+    }
+
+    /// The sessions that the request's tokens open, but the one that was taken.
+    pub(crate) async fn others(&self) -> Result<Vec<Arc<Found>>, Error> {
+        let ids = self.presented_ids();
+        if ids.len() <= MOST_SESSIONS {
+            return Ok(self.state().others.clone());
+        }
+        // Too many to load for a page. To end them they are all looked at, or one would log the user in again.
+        let mut others = Vec::new();
+        for id in ids {
+            let found = read(&*self.site().store, &id).await?;
+            others.extend(found.filter(|found| {
+                let verdict = self.judge(found).map(|(verdict, _)| verdict);
+                matches!(verdict, Some(Verdict::Pending | Verdict::Current | Verdict::Retired))
+            }));
+        }
+        Ok(others)
+    }
+
+    /// After a login the other sessions of its request end, or the next request would have to choose again. The login
+    /// stands in any case.
+    pub(crate) async fn end_others_after_login(&self) {
+        let others = match self.others().await {
+            Ok(others) => others,
+            Err(error) => return self.tell_live(EventKind::EndFailed(error)),
+        };
+        self.state().others = Vec::new();
+        for other in others {
+            match self.delete_login(&other, Extent::Generation).await {
+                Ok(deleted) => self.tell_deleted(&deleted, EndReason::Logout, &other),
+                Err(error) => self.tell(EventKind::EndFailed(error), Some(&other)),
+            }
+        }
+    }
+
+    /// The ids that the request's tokens name, each once, in the order of the request.
+    fn presented_ids(&self) -> Vec<SessionId> {
+        let mut ids: Vec<SessionId> = Vec::new();
+        for token in &self.presented {
+            if !ids.contains(&token.id) {
+                ids.push(token.id);
+            }
+        }
+        ids
+    }
+}
