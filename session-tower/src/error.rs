@@ -66,7 +66,8 @@ impl SessionError {
         }
     }
 
-    /// The response: the status, an empty body, the cause in the extensions. Never to be stored by a cache.
+    /// The response: the status, an empty body, the cause in the extensions. Never to be stored by a cache. A 503 says in
+    /// `Retry-After` when the client may try again.
     ///
     /// What went wrong on the server is told to `tracing`, under the target `session`.
     #[must_use]
@@ -74,6 +75,9 @@ impl SessionError {
         let mut response = Response::new(B::default());
         *response.status_mut() = self.status();
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(after) = self.cause().and_then(Error::retry_after) {
+            response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
+        }
         if self.status().is_server_error() {
             let error: &(dyn StdError + 'static) = &self;
             tracing::error!(target: "session", error, "a request was answered with an error of its session");

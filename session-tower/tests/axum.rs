@@ -61,6 +61,7 @@ async fn the_store_down_is_a_503_with_an_empty_body() {
     for path in ["/count", "/owner"] {
         let answer = browser.get(&app, path).await;
         assert_eq!(answer.head.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.head.headers[header::RETRY_AFTER], "5");
         assert!(answer.body.is_empty());
         assert!(answer.set_cookies().is_empty());
         assert!(matches!(answer.cause(), Some(Error::Store(_))));
