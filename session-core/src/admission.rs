@@ -68,7 +68,7 @@ impl Inner {
             Err(error) => Some(error),
         };
         // Where this fails, nobody holds the token: the session expires.
-        let _ = self.site().store.delete(&found.id, found.revision).await;
+        let _ = self.store.delete(&found.id, found.revision).await;
         self.tell(EventKind::LoginRevoked { cause }, Some(&found));
         self.lose(Lost::Gone);
         Err(Error::LoginRevoked)
@@ -78,7 +78,7 @@ impl Inner {
     async fn stands(&self, found: &Found, login: &Login, replaced: Option<Kept>, began: &Began) -> Result<bool, Error> {
         let (site, owner) = (self.site(), &login.owner);
         let kept = (found.id, found.header().generation);
-        let mut epoch = epoch::read(&*site.store, owner).await?;
+        let mut epoch = epoch::read(&self.store, owner).await?;
         loop {
             let is_revoked =
                 |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != replaced);
@@ -89,17 +89,17 @@ impl Inner {
                 break;
             }
             // Of two logins that end each other one must stand: the one that moves the epoch first.
-            match epoch::advance(&*site.store, owner, epoch.as_ref(), Some(kept)).await? {
+            match epoch::advance(&self.store, owner, epoch.as_ref(), Some(kept)).await? {
                 Advance::ByUs => break,
                 Advance::ByAnother(moved) => epoch = moved,
             }
         }
         if login.ends_others {
-            let count = site.store.revoke(owner, Some(&found.id)).await?;
+            let count = self.store.revoke(owner, Some(&found.id)).await?;
             site.tell(&self.resource, EventKind::Revoked { count }, None, Some(owner));
         }
         match site.policy.sessions_per_owner {
-            Some(limit) => owner::evict(site, &self.resource, owner, limit, found.id).await,
+            Some(limit) => owner::evict(self.caller(), owner, limit, found.id).await,
             None => Ok(true),
         }
     }

@@ -25,7 +25,7 @@ impl Inner {
             self.end();
             return Ok(());
         }
-        let store = &*self.site().store;
+        let store = &self.store;
         let note_of = |found: &Found| (found.header().generation, found.header().login_note);
         let (refused, mut found) = (note_of(found), found.clone());
         for attempt in attempts() {
@@ -68,7 +68,7 @@ impl Inner {
                 }
             } else if record.header.login_note.is_some() {
                 // A login in another request may have cleared the note since it was loaded.
-                self.adopt(read(&*self.site().store, &live.found.id).await?)?;
+                self.adopt(read(&self.store, &live.found.id).await?)?;
                 self.rebase()?;
                 if self.is_noted() {
                     return self.save_in_order(Occasion::Save).await?.kept();

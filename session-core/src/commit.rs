@@ -182,7 +182,7 @@ impl Inner {
 
     /// Moves the expiry; `false` if the session has moved on, and what it is now has been adopted.
     async fn touch(&self, found: &Found, attempt: u32) -> Result<bool, Error> {
-        let store = &*self.site().store;
+        let store = &self.store;
         let idle = found.header().lifetime.idle;
         if !store.touch(&found.id, found.revision, idle).await? {
             pause(attempt).await;
@@ -207,14 +207,14 @@ impl Inner {
         if !self.carry(version, Some(write.clone())) {
             return Ok(false);
         }
-        let settled = write.settle(&*self.site().store, false, attempt).await;
+        let settled = write.settle(&self.store, false, attempt).await;
         self.finish(settled)
     }
 
     /// Resolves what an earlier call left in flight when it failed or was dropped.
     pub(crate) async fn resolve(&self) -> Result<(), Error> {
         let Some(InFlight { write, .. }) = self.state().in_flight.clone() else { return Ok(()) };
-        let store = &*self.site().store;
+        let store = &self.store;
         match write {
             Some(write) => {
                 let settled = write.settle(store, true, 0).await;
@@ -292,7 +292,7 @@ impl Inner {
             let payload = record.encode();
             let entry = Entry::new(own, &payload).with_owner(record.header.owner.as_ref());
             let asked = Instant::now();
-            match self.site().store.create(&id, entry, expires_in, ends_in).await {
+            match self.store.create(&id, entry, expires_in, ends_in).await {
                 Ok(()) => {
                     let left = TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in };
                     return Ok((Arc::new(Found { id, record, revision: own, left }), secret));

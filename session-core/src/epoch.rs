@@ -8,11 +8,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Entry, Error, EventKind, Expiry, Owner, Revision, SessionId, Store, StoreError,
-    incoming::Resource,
+    Entry, Error, EventKind, Expiry, Owner, Revision, SessionId, StoreError,
     merge::{attempts, pause},
+    patience::PatientStore,
     record::Unreadable,
-    site::Site,
+    site::Caller,
 };
 
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -37,7 +37,7 @@ fn id(owner: &Owner) -> SessionId {
     SessionId::from_bytes(std::array::from_fn(|at| hash[at]))
 }
 
-pub(crate) async fn read(store: &dyn Store, owner: &Owner) -> Result<Option<Epoch>, Error> {
+pub(crate) async fn read(store: &PatientStore, owner: &Owner) -> Result<Option<Epoch>, Error> {
     let Some(loaded) = store.load(&id(owner)).await? else { return Ok(None) };
     let kept = decode(&loaded.payload).ok_or_else(|| StoreError::corrupt("the store", Unreadable))?;
     Ok(Some(Epoch { revision: loaded.revision, age: LIFETIME.saturating_sub(loaded.ends_in), kept }))
@@ -53,7 +53,7 @@ pub(crate) enum Advance {
 /// Moves the epoch on from what was seen when the revocation began. One that another has moved since need not be moved
 /// again; one that has expired has not moved.
 pub(crate) async fn advance(
-    store: &dyn Store,
+    store: &PatientStore,
     owner: &Owner,
     seen: Option<&Epoch>,
     kept: Option<Kept>,
@@ -91,8 +91,8 @@ pub(crate) async fn advance(
 }
 
 /// Ends the owner's sessions but the kept one, and his logins in flight; how many live sessions there were.
-pub(crate) async fn revoke(site: &Site, resource: &Resource, owner: &Owner, kept: Option<Kept>) -> Result<u64, Error> {
-    let store = &*site.store;
+pub(crate) async fn revoke(caller: Caller<'_>, owner: &Owner, kept: Option<Kept>) -> Result<u64, Error> {
+    let store = caller.store;
     let moved = async {
         let seen = read(store, owner).await?;
         advance(store, owner, seen.as_ref(), kept).await.map(|_| ())
@@ -100,7 +100,7 @@ pub(crate) async fn revoke(site: &Site, resource: &Resource, owner: &Owner, kept
     let moved = moved.await;
     // Also where the epoch cannot be moved: what can be ended is ended, and the caller gets the error.
     let count = store.revoke(owner, kept.as_ref().map(|(id, _)| id)).await?;
-    site.tell(resource, EventKind::Revoked { count }, None, Some(owner));
+    caller.tell(EventKind::Revoked { count }, None, Some(owner));
     moved.map(|()| count)
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong, for callers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::StoreError;
 
@@ -77,6 +77,18 @@ impl Error {
             Self::ResponseSent | Self::TooLarge { .. } | Self::Encode(_) | Self::Decode(_) | Self::Randomness(_) => {
                 Status::INTERNAL_SERVER_ERROR
             }
+        }
+    }
+
+    /// When the client may try again, for the `Retry-After` of a 503 (RFC 9110, section 10.2.3). `None` where that would not
+    /// help.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Store(StoreError::Corrupt { .. }) => None,
+            Self::Store(_) => Some(Duration::from_secs(5)),
+            Self::OutcomeUnknown | Self::Contended => Some(Duration::from_secs(1)),
+            _ => None,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, StoreError,
     keyring::Forged,
     moment::Moment,
+    patience::PatientStore,
     site::Site,
     state::{Answer, Inner, Lost},
 };
@@ -24,8 +25,8 @@ use crate::{
 ///
 /// - A handler's error that becomes a response is committed like any other answer. Where no response follows, after a
 ///   panic for one, nothing is committed.
-/// - If the commit fails, the handler's response must not leave: the error's [`status`](Error::status) with an empty body
-///   and `Cache-Control: no-store` takes its place, with the `Set-Cookie` and `Vary` that others have added.
+/// - If the commit fails, the handler's response must not leave: the error's [`status`](Error::status) with an empty body,
+///   `Cache-Control: no-store` and [`Retry-After`](Error::retry_after) takes its place, with the `Set-Cookie` and `Vary` that others have added.
 /// - On [`Outcome::Gone`] and [`Outcome::Superseded`] the handler's response stays: it has usually done something besides.
 ///   Pass the outcome on, for whoever wants to know.
 /// - Where a client hangs up, drop the future wherever it is: of the changes that wait for the commit either all are saved
@@ -133,6 +134,7 @@ impl Exchange {
             taken: OnceLock::new(),
             writing: AsyncMutex::new(()),
             state: Mutex::default(),
+            store: PatientStore::new(site.store.clone()),
             site,
         }))
     }

@@ -63,6 +63,7 @@ mod manager;
 mod merge;
 mod moment;
 mod owner;
+mod patience;
 mod policy;
 mod purge;
 mod record;

@@ -44,7 +44,7 @@ impl Inner {
 
     /// Loads one session and judges the tokens that the request has of it.
     pub(crate) async fn open_session(&self, id: SessionId) -> Result<Opened, Error> {
-        let store = &*self.site().store;
+        let store = &self.store;
         let mut failures = 0;
         let mut alarm = Alarm { exchange: self, stolen: None };
         let mut promotion: Option<Revision> = None;
@@ -90,7 +90,7 @@ impl Inner {
                     let ended = match owner {
                         // This asks for no revision. It ends the owner's other sessions, too.
                         Some(owner) if attempt.is_none() => {
-                            epoch::revoke(self.site(), &self.resource, &owner, None).await?;
+                            epoch::revoke(self.caller(), &owner, None).await?;
                             Ok(true)
                         }
                         _ => store.delete(&id, revision).await,

@@ -236,7 +236,7 @@ impl Inner {
         if !self.carry(version, None) {
             return Ok(Moved::NotYet);
         }
-        match write.settle(&*self.site().store, false, attempt).await? {
+        match write.settle(&self.store, false, attempt).await? {
             Settled::Applied(found) if found.header().generation == generation => Ok(Moved::ByUs(found)),
             Settled::Applied(_) => Err(self.lose(Lost::Superseded).into()),
             Settled::Gone => Err(self.lose(Lost::Gone).into()),

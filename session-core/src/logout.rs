@@ -77,7 +77,7 @@ impl Inner {
     }
 
     pub(crate) async fn delete_login(&self, loaded: &Found, extent: Extent) -> Result<Deleted, Error> {
-        let store = &*self.site().store;
+        let store = &self.store;
         let mut revision = loaded.revision;
         let mut failures = 0;
         for attempt in attempts() {

@@ -8,7 +8,12 @@ use std::{
 
 use crate::{
     CookieConfig, Device, Error, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy, PurgeTask,
-    SessionId, Store, epoch, event::TracingObserver, incoming::Resource, owner, site::Site,
+    SessionId, Store, epoch,
+    event::TracingObserver,
+    incoming::Resource,
+    owner,
+    patience::PatientStore,
+    site::{Caller, Site},
 };
 
 /// The sessions of a site: a store, keys, a cookie and a policy. Cheap to clone.
@@ -113,7 +118,7 @@ impl SessionManager {
     ///
     /// [`Error::Store`].
     pub async fn devices(&self, owner: &Owner) -> Result<Vec<Device>, Error> {
-        owner::devices(&self.0, &Resource::default(), owner, None).await
+        self.call(async |caller| owner::devices(caller, owner, None).await).await
     }
 
     /// Ends one session of the owner's; `false` if there is no such session of this owner.
@@ -124,7 +129,7 @@ impl SessionManager {
     ///
     /// [`Error::Store`], [`Error::Contended`].
     pub async fn end(&self, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
-        owner::end(&self.0, &Resource::default(), owner, id).await
+        self.call(async |caller| owner::end(caller, owner, id).await).await
     }
 
     /// Ends every session of the owner's, and every login of his that has begun and not ended. Returns how many live
@@ -137,7 +142,7 @@ impl SessionManager {
     ///
     /// [`Error::Store`], [`Error::Contended`]: some may be ended, others not; call again.
     pub async fn revoke_all(&self, owner: &Owner) -> Result<u64, Error> {
-        epoch::revoke(&self.0, &Resource::default(), owner, None).await
+        self.call(async |caller| epoch::revoke(caller, owner, None).await).await
     }
 
     /// Deletes at most `limit` expired sessions and returns how many: `0` when none is left.
@@ -158,6 +163,12 @@ impl SessionManager {
     #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
     pub fn purge_every(&self, interval: Duration) -> PurgeTask {
         PurgeTask::start(Arc::clone(&self.0.store), interval)
+    }
+
+    /// Asks the store without a request.
+    async fn call<T>(&self, operate: impl AsyncFnOnce(Caller<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let (store, resource) = (PatientStore::new(self.0.store.clone()), Resource::default());
+        operate(Caller { site: &self.0, store: &store, resource: &resource }).await
     }
 }
 

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
-    Entry, Error, Expiry, Revision, SessionId, Store, StoreError,
+    Entry, Error, Expiry, Revision, SessionId, StoreError,
     moment::TimeLeft,
+    patience::PatientStore,
     record::{Data, Found, Record},
 };
 
@@ -178,7 +179,7 @@ impl Write {
     /// After a conflict it waits as [`pause`] does after so many merges, and looks only then: what it answers is fresh.
     pub(crate) async fn settle(
         &self,
-        store: &dyn Store,
+        store: &PatientStore,
         mut outcome_unknown: bool,
         merges: u32,
     ) -> Result<Settled, Error> {
@@ -212,7 +213,7 @@ impl Write {
     }
 
     /// Sends the write once: the session as it then is, or nothing if `expected` is no longer its revision.
-    pub(crate) async fn send(&self, store: &dyn Store) -> Result<Option<Arc<Found>>, StoreError> {
+    pub(crate) async fn send(&self, store: &PatientStore) -> Result<Option<Arc<Found>>, StoreError> {
         let payload = self.record.encode();
         let entry = Entry::new(self.own, &payload).with_owner(self.record.header.owner.as_ref());
         let is_applied = store.replace(&self.id, self.expected, entry, self.expiry).await?;
@@ -234,7 +235,7 @@ impl Write {
 }
 
 /// Loads and decodes a session.
-pub(crate) async fn read(store: &dyn Store, id: &SessionId) -> Result<Option<Arc<Found>>, Error> {
+pub(crate) async fn read(store: &PatientStore, id: &SessionId) -> Result<Option<Arc<Found>>, Error> {
     let asked = Instant::now();
     let Some(loaded) = store.load(id).await? else { return Ok(None) };
     Ok(Some(Arc::new(Found::decode(*id, loaded, asked)?)))

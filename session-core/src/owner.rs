@@ -6,11 +6,11 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::{
-    EndReason, Error, EventKind, Loaded, Revision, SessionId, Store, StoreError, format,
-    incoming::Resource,
+    EndReason, Error, EventKind, Loaded, Revision, SessionId, StoreError, format,
     merge::{attempts, pause, read},
+    patience::PatientStore,
     record::{Data, Found},
-    site::Site,
+    site::Caller,
 };
 
 /// The application's user id, opaque to the sessions: 1 to 255 bytes.
@@ -150,17 +150,16 @@ impl fmt::Debug for Device {
 
 /// The owner's sessions, the one that was begun last first. What cannot be read is left out, with an event.
 pub(crate) async fn devices(
-    site: &Site,
-    resource: &Resource,
+    caller: Caller<'_>,
     owner: &Owner,
     current: Option<SessionId>,
 ) -> Result<Vec<Device>, Error> {
     let asked = Instant::now();
     let mut devices = Vec::new();
-    for (id, loaded) in site.store.list(owner).await? {
+    for (id, loaded) in caller.store.list(owner).await? {
         match Found::decode(id, loaded, asked) {
             Ok(found) => devices.push(Device::new(found, current)),
-            Err(_) => site.tell(resource, EventKind::Unreadable, Some(id), Some(owner)),
+            Err(_) => caller.tell(EventKind::Unreadable, Some(id), Some(owner)),
         }
     }
     devices.sort_by_key(|device| (device.age, device.id));
@@ -168,21 +167,21 @@ pub(crate) async fn devices(
 }
 
 /// Ends the session if it is this owner's.
-pub(crate) async fn end(site: &Site, resource: &Resource, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
-    let is_ended = match delete(&*site.store, owner, id).await {
+pub(crate) async fn end(caller: Caller<'_>, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+    let is_ended = match delete(caller.store, owner, id).await {
         Err(Error::Store(StoreError::Corrupt { .. })) => {
-            site.tell(resource, EventKind::Unreadable, Some(*id), None);
+            caller.tell(EventKind::Unreadable, Some(*id), None);
             false
         }
         deleted => deleted?,
     };
     if is_ended {
-        site.tell(resource, EventKind::Ended(EndReason::EndedByOwner), Some(*id), Some(owner));
+        caller.tell(EventKind::Ended(EndReason::EndedByOwner), Some(*id), Some(owner));
     }
     Ok(is_ended)
 }
 
-async fn delete(store: &dyn Store, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+async fn delete(store: &PatientStore, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
     let mut failures = 0;
     for attempt in attempts() {
         let revision = match read(store, id).await? {
@@ -204,25 +203,19 @@ async fn delete(store: &dyn Store, owner: &Owner, id: &SessionId) -> Result<bool
 
 /// Ends the owner's oldest sessions until no more than the limit are left, exempting none: so parallel logins agree.
 /// `false` if `own` was among them.
-pub(crate) async fn evict(
-    site: &Site,
-    resource: &Resource,
-    owner: &Owner,
-    limit: u32,
-    own: SessionId,
-) -> Result<bool, Error> {
+pub(crate) async fn evict(caller: Caller<'_>, owner: &Owner, limit: u32, own: SessionId) -> Result<bool, Error> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     for attempt in attempts() {
         let asked = Instant::now();
-        let mut listed = oldest_first(site.store.list(owner).await?, asked);
+        let mut listed = oldest_first(caller.store.list(owner).await?, asked);
         let surplus = listed.len().saturating_sub(limit);
         let mut has_moved = false;
         for (id, revision) in listed.drain(..surplus) {
-            if !site.store.delete(&id, revision).await? {
+            if !caller.store.delete(&id, revision).await? {
                 has_moved = true;
                 break;
             }
-            site.tell(resource, EventKind::Ended(EndReason::TooManySessions), Some(id), Some(owner));
+            caller.tell(EventKind::Ended(EndReason::TooManySessions), Some(id), Some(owner));
             if id == own {
                 return Ok(false);
             }

@@ -297,7 +297,7 @@ impl Session {
             Standing::Absent | Standing::Barred(_) => Ok(()),
             Standing::Lost(lost) => Err(lost.into()),
             Standing::Live(live) => {
-                inner.adopt(read(&*inner.site().store, &live.found.id).await?)?;
+                inner.adopt(read(&inner.store, &live.found.id).await?)?;
                 inner.rebase()
             }
         }
@@ -311,7 +311,7 @@ impl Session {
     pub async fn devices(&self) -> Result<Vec<Device>, Error> {
         self.still_stands().await?;
         let Some(owner) = self.owner() else { return Ok(Vec::new()) };
-        crate::owner::devices(self.inner().site(), &self.inner().resource, &owner, self.id()).await
+        crate::owner::devices(self.inner().caller(), &owner, self.id()).await
     }
 
     /// Ends one of the owner's sessions; `false` if he has none of this id, or nobody is logged in. To end the current
@@ -327,7 +327,7 @@ impl Session {
         if self.id().as_ref() == Some(id) {
             return self.logout().await.map(|()| true);
         }
-        crate::owner::end(self.inner().site(), &self.inner().resource, &owner, id).await
+        crate::owner::end(self.inner().caller(), &owner, id).await
     }
 
     /// Ends the owner's other sessions, and his logins that have begun elsewhere; how many live sessions there were.
@@ -343,7 +343,7 @@ impl Session {
             header.owner.clone().map(|owner| (owner, (live.found.id, header.generation)))
         });
         let Some((owner, kept)) = kept.flatten() else { return Ok(0) };
-        crate::epoch::revoke(self.inner().site(), &self.inner().resource, &owner, Some(kept)).await
+        crate::epoch::revoke(self.inner().caller(), &owner, Some(kept)).await
     }
 
     fn raw(&self, key: &str) -> Option<Bytes> {

@@ -87,7 +87,7 @@ impl Inner {
         // Too many to load for a page. To end them they are all looked at, or one would log the user in again.
         let mut others = Vec::new();
         for id in ids {
-            let found = read(&*self.site().store, &id).await?;
+            let found = read(&self.store, &id).await?;
             others.extend(found.filter(|found| {
                 let verdict = self.judge(found).map(|(verdict, _)| verdict);
                 matches!(verdict, Some(Verdict::Pending | Verdict::Current | Verdict::Retired))

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use crate::{
     CookieConfig, EventKind, Format, Keyring, Observer, Owner, Policy, SessionEvent, SessionId, Store,
-    incoming::Resource,
+    incoming::Resource, patience::PatientStore,
 };
 
 /// What a site decided.
@@ -23,5 +23,19 @@ impl Site {
     pub(crate) fn tell(&self, resource: &Resource, kind: EventKind, id: Option<SessionId>, owner: Option<&Owner>) {
         let Resource { method, path, peer, .. } = resource.clone();
         self.observer.on(&SessionEvent { kind, at: SystemTime::now(), id, owner: owner.cloned(), method, path, peer });
+    }
+}
+
+/// Who asks something of the store: a request, or the application without one.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) store: &'a PatientStore,
+    pub(crate) resource: &'a Resource,
+}
+
+impl Caller<'_> {
+    pub(crate) fn tell(self, kind: EventKind, id: Option<SessionId>, owner: Option<&Owner>) {
+        self.site.tell(self.resource, kind, id, owner);
     }
 }

@@ -16,15 +16,17 @@ use crate::{
     incoming::Resource,
     merge::{Delta, MERGES, Overlay, Write},
     moment::Moment,
+    patience::PatientStore,
     record::{Age, Data, Found, Header, length, value_length},
     rotation,
-    site::Site,
+    site::{Caller, Site},
     token::{SessionSecret, SessionToken},
 };
 
 /// What the clones of an exchange and its session share.
 pub(crate) struct Inner {
     pub(crate) site: Arc<Site>,
+    pub(crate) store: PatientStore,
     pub(crate) resource: Resource,
     pub(crate) opened: Moment,
     /// The genuine tokens that the request presented, in its order.
@@ -187,6 +189,10 @@ impl Inner {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller { site: &self.site, store: &self.store, resource: &self.resource }
     }
 
     pub(crate) fn tell(&self, kind: EventKind, found: Option<&Found>) {

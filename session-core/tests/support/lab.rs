@@ -85,6 +85,7 @@ pub struct Lab {
     calls: Arc<Mutex<Vec<Call>>>,
     late: Arc<Mutex<Vec<Packet>>>,
     down: Arc<AtomicBool>,
+    silent: Arc<Mutex<Option<Duration>>>,
 }
 
 impl std::fmt::Debug for Lab {
@@ -101,6 +102,7 @@ impl Lab {
             calls: Arc::default(),
             late: Arc::default(),
             down: Arc::default(),
+            silent: Arc::default(),
         }
     }
 
@@ -131,6 +133,11 @@ impl Lab {
 
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// No call is answered: each fails after this timeout of the driver.
+    pub fn set_silent(&self, timeout: Option<Duration>) {
+        *self.silent.lock().unwrap() = timeout;
     }
 
     /// The packets that were late arrive now; whether each still had an effect.
@@ -176,6 +183,11 @@ impl Lab {
         tokio::task::yield_now().await;
         if self.down.load(Ordering::SeqCst) {
             return Err(StoreError::unavailable("lab", io::Error::other("the store is down")));
+        }
+        let silent = *self.silent.lock().unwrap();
+        if let Some(timeout) = silent {
+            tokio::time::sleep(timeout).await;
+            return Err(StoreError::timed_out("lab", io::Error::other("the store is silent")));
         }
         let cut = || Err(StoreError::timed_out("lab", io::Error::other("the wire was cut")));
         let answer = match fault {
