@@ -46,7 +46,7 @@ pub enum Error {
         /// How many it may take.
         limit: usize,
     },
-    /// A value could not be encoded.
+    /// A value could not be encoded, or the format could not give it back: see [`Format`](crate::Format).
     #[error("the value cannot be encoded")]
     Encode(#[source] ValueError),
     /// A stored value is not of the type that was asked for.

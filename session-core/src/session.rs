@@ -67,10 +67,13 @@ impl Session {
 
     /// Sets the value under this key. A value equal to the stored one is no change, and writes nothing.
     ///
+    /// What is accepted here and by [`update`](Self::update), [`get`](Self::get) returns equal; what the format could not
+    /// give back is refused. [`Format`](crate::Format) says what that is, and for which types it cannot be promised.
+    ///
     /// # Errors
     ///
-    /// [`Error::Encode`] if the value cannot be encoded, [`Error::TooLarge`] if the session would exceed the policy's
-    /// limit: then nothing has changed.
+    /// [`Error::Encode`] if the value cannot be encoded, or could not be read back. [`Error::TooLarge`] if the session
+    /// would exceed the policy's limit. In both cases nothing has changed.
     pub fn insert<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), Error> {
         let encoded = self.inner().site().format.encode(value)?;
         let key = Bytes::copy_from_slice(key.as_bytes());
@@ -145,8 +148,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`] if a value of another type is stored, [`Error::Encode`], [`Error::TooLarge`],
-    /// [`Error::Contended`] if other tasks of this request changed it each time the closure ran: then nothing has changed.
+    /// [`Error::Decode`] if a value of another type is stored, [`Error::Encode`] and [`Error::TooLarge`] as
+    /// [`insert`](Self::insert), [`Error::Contended`] if other tasks of this request changed it each time the closure ran:
+    /// then nothing has changed.
     pub fn update<T, F>(&self, key: &str, change: F) -> Result<T, Error>
     where
         T: Default + Serialize + DeserializeOwned,
