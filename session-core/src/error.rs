@@ -49,8 +49,8 @@ pub enum Error {
     /// A value could not be encoded, or the format could not give it back: see [`Format`](crate::Format).
     #[error("the value cannot be encoded")]
     Encode(#[source] ValueError),
-    /// A stored value is not of the type that was asked for.
-    #[error("the stored value is of another type")]
+    /// A stored value is not of the type that was asked for. The source names its key.
+    #[error("a stored value is not of the type that was asked for")]
     Decode(#[source] ValueError),
     /// A user id is empty or too long.
     #[error(transparent)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::Error;
+use crate::{Error, ValueError};
 
 mod faithful;
 
@@ -54,12 +54,23 @@ impl Format {
     }
 }
 
-/// Decodes a value by the format that it names.
-pub(crate) fn decode<T: DeserializeOwned>(encoded: &[u8]) -> Result<T, Error> {
-    match encoded.split_first() {
-        Some((&JSON, value)) => serde_json::from_slice(value).map_err(|error| Error::Decode(Arc::new(error))),
-        _ => Err(Error::Decode(Arc::new(UnknownFormat))),
-    }
+/// Decodes the value under this key by the format that it names.
+pub(crate) fn decode<T: DeserializeOwned>(key: &[u8], encoded: &[u8]) -> Result<T, Error> {
+    let decoded = match encoded.split_first() {
+        Some((&JSON, value)) => serde_json::from_slice(value).map_err(|error| Arc::new(error) as ValueError),
+        _ => Err(Arc::new(UnknownFormat) as ValueError),
+    };
+    decoded.map_err(|source| {
+        let key = String::from_utf8_lossy(key).into_owned();
+        Error::Decode(Arc::new(Undecodable { key, source }))
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the value under the key {key:?}")]
+struct Undecodable {
+    key: String,
+    source: ValueError,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -120,7 +120,7 @@ impl Device {
     ///
     /// [`Error::Decode`] if a value of another type is stored.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        self.data.get(key.as_bytes()).map(|value| format::decode(value)).transpose()
+        self.data.get(key.as_bytes()).map(|value| format::decode(key.as_bytes(), value)).transpose()
     }
 
     fn new(found: Found, current: Option<SessionId>) -> Self {

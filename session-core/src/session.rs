@@ -45,7 +45,7 @@ impl Session {
     ///
     /// [`Error::Decode`] if a value of another type is stored.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        self.raw(key).map(|value| format::decode(&value)).transpose()
+        self.raw(key).map(|value| format::decode(key.as_bytes(), &value)).transpose()
     }
 
     /// Whether there is a value under this key.
@@ -157,8 +157,10 @@ impl Session {
         F: Fn(&mut T) + Send + Sync + 'static,
     {
         let format = self.inner().site().format;
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        let of = key.clone();
         let change = move |value: Option<&Bytes>| -> Result<(T, Bytes), Error> {
-            let mut value = value.map_or_else(|| Ok(T::default()), |value| format::decode(value))?;
+            let mut value = value.map_or_else(|| Ok(T::default()), |value| format::decode(&of, value))?;
             change(&mut value);
             let encoded = format.encode(&value)?;
             Ok((value, encoded))
@@ -168,7 +170,6 @@ impl Session {
             let change = change.clone();
             Arc::new(move |value| change(value).map(|(_, encoded)| encoded))
         };
-        let key = Bytes::copy_from_slice(key.as_bytes());
         for _ in 0..MERGES {
             let (before, version) = {
                 let state = self.inner().state();
@@ -254,7 +255,7 @@ impl Session {
             };
             let mut data = pending.apply(base.map_or(&Data::new(), |found| &found.record.data))?;
             let Some(taken) = data.remove(&key) else { return Ok(None) };
-            let value = format::decode(&taken)?;
+            let value = format::decode(&key, &taken)?;
             let Some(found) = base else {
                 // Nothing is stored yet, so nobody else can take it.
                 let mut state = inner.state();

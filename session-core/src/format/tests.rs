@@ -63,7 +63,7 @@ proptest! {
         for format in formats() {
             match format.encode(&value) {
                 Ok(encoded) => {
-                    let read = model::reading(&of, || decode::<Typed>(&encoded));
+                    let read = model::reading(&of, || decode::<Typed>(b"key", &encoded));
                     prop_assert_eq!(&read.unwrap().0, &value);
                     prop_assert_eq!(format.encode(&value).unwrap(), encoded);
                     prop_assert!(can_hold(format, &value));
@@ -99,7 +99,7 @@ fn values_of_every_kind_may_be_nested_100_levels_and_no_deeper() {
             let of = (0..depth).fold(Type::Bytes, |inner, _| of(inner));
             let is_accepted = match Format::Json.encode(&nested) {
                 Ok(encoded) => {
-                    let read = model::reading(&of, || decode::<Typed>(&encoded));
+                    let read = model::reading(&of, || decode::<Typed>(b"key", &encoded));
                     assert_eq!(read.unwrap().0, nested);
                     true
                 }
