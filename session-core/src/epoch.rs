@@ -116,10 +116,28 @@ fn encode(kept: Option<Kept>) -> Vec<u8> {
 fn decode(payload: &[u8]) -> Option<Option<Kept>> {
     match payload.split_first() {
         Some((&VERSION, [])) => Some(None),
+        // What follows is a later version's. Where none is kept, that one writes zeros.
         Some((&VERSION, kept)) => {
-            let (id, generation) = kept.split_first_chunk::<16>()?;
-            Some(Some((SessionId::from_bytes(*id), u32::from_be_bytes(generation.try_into().ok()?))))
+            let (id, rest) = kept.split_first_chunk::<16>()?;
+            let (generation, _) = rest.split_first_chunk::<4>()?;
+            Some(Some((SessionId::from_bytes(*id), u32::from_be_bytes(*generation))))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_of_a_later_version_is_read() {
+        let kept = (SessionId::from_bytes([7; 16]), 3);
+        for kept in [None, Some(kept)] {
+            assert_eq!(decode(&encode(kept)), Some(kept));
+        }
+        let later = [encode(Some(kept)).as_slice(), b"a later field"].concat();
+        assert_eq!(decode(&later), Some(Some(kept)));
+        assert_eq!(decode(&later[..20]), None, "cut off");
     }
 }

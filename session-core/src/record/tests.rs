@@ -2,14 +2,18 @@ use proptest::{collection, option, prelude::*};
 
 use super::*;
 
+mod files;
+
 fn header() -> impl Strategy<Value = Header> {
     let secrets = (any::<[u8; 32]>(), option::of(any::<([u8; 16], [u8; 32])>()), option::of(any::<[u8; 32]>()));
     let owner = option::of(collection::vec(any::<u8>(), 1..=Owner::MAX_LENGTH));
     let lifetime = (0..=i64::MAX, 0..=i64::MAX, any::<bool>());
     let revisions = collection::vec(any::<[u8; 8]>(), 0..=REVISIONS);
     let ages = any::<(u32, i64, i64, Option<i64>)>();
-    (ages, secrets, owner, lifetime, revisions).prop_map(
-        |((generation, generation_began, rotated, login_note), (secret, pending, retired), owner, life, revisions)| {
+    let later = (0..8_u8, prop_oneof![Just(Vec::new()), collection::vec(any::<u8>(), 0..=162)]);
+    (ages, secrets, owner, lifetime, revisions, later).prop_map(
+        |(ages, (secret, pending, retired), owner, life, revisions, (flags, fields))| {
+            let (generation, generation_began, rotated, login_note) = ages;
             Header {
                 generation,
                 generation_began,
@@ -25,32 +29,60 @@ fn header() -> impl Strategy<Value = Header> {
                 },
                 login_note,
                 revisions: revisions.into_iter().map(Revision::from_bytes).collect(),
+                later: LaterFields { flags: flags << 5, fields: fields.into() },
             }
         },
     )
 }
 
+fn values() -> impl Strategy<Value = Values> {
+    let bytes = collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from);
+    collection::btree_map(".{0,12}".prop_map(Bytes::from), bytes, 0..8)
+}
+
+/// Of a later version, or nothing at all.
+fn unread() -> impl Strategy<Value = Bytes> {
+    collection::vec(any::<u8>(), 0..40)
+        .prop_map(Bytes::from)
+        .prop_filter("is this version's", |part| !part.starts_with(&[1]))
+}
+
 fn record() -> impl Strategy<Value = Record> {
-    let bytes = || collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from);
-    let data = collection::btree_map(".{0,12}".prop_map(Bytes::from), bytes(), 0..8);
+    let data = prop_oneof![4 => values().prop_map(Data::Values), 1 => unread().prop_map(Data::Unread)];
     (header(), data).prop_map(|(header, data)| Record { header, data })
+}
+
+/// The bytes before the data part.
+fn before_data(payload: &[u8]) -> usize {
+    3 + usize::from(u16::from_be_bytes([payload[1], payload[2]]))
 }
 
 proptest! {
     #[test]
     fn what_is_encoded_is_decoded_and_no_longer_than_was_said(record in record()) {
         let payload = record.encode();
-        prop_assert!(payload.len() <= length(record.data.iter()));
+        let unread = if let Data::Unread(part) = &record.data { part.len() } else { 0 };
+        prop_assert!(payload.len() <= length(record.data.iter()) + unread);
         prop_assert_eq!(Record::decode(payload), Some(record));
     }
 
     #[test]
-    fn a_cut_or_lengthened_payload_is_unreadable(record in record(), at in any::<prop::sample::Index>()) {
+    fn where_the_head_is_whole_it_is_read_whatever_follows(record in record(), data in collection::vec(any::<u8>(), 0..400)) {
         let payload = record.encode();
-        prop_assert_eq!(Record::decode(payload.slice(..at.index(payload.len()))), None);
+        let payload = [&payload[..before_data(&payload)], &data].concat();
+        let read = Record::decode(payload.clone().into()).unwrap();
+        prop_assert_eq!(&read.header, &record.header);
+        prop_assert_eq!(read.encode(), payload, "and what follows is kept");
+    }
+
+    #[test]
+    fn of_a_cut_or_lengthened_payload_no_value_is_read(record in record(), at in any::<prop::sample::Index>()) {
+        let payload = record.encode();
+        let cut = Record::decode(payload.slice(..at.index(payload.len())));
+        prop_assert!(cut.is_none_or(|cut| cut.header == record.header && cut.data.values().is_err()));
         let mut longer = payload.to_vec();
         longer.push(0);
-        prop_assert_eq!(Record::decode(longer.into()), None);
+        prop_assert!(Record::decode(longer.into()).unwrap().data.values().is_err());
     }
 
     #[test]
@@ -66,11 +98,42 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_unreadable_and_never_a_panic(garbage in collection::vec(any::<u8>(), 0..400)) {
-        if let Some(read) = Record::decode(garbage.clone().into()) {
+    fn garbage_is_unreadable_and_never_a_panic(garbage in collection::vec(any::<u8>(), 0..400), envelope in 0..4_u8) {
+        let garbage = [&[envelope], &*garbage].concat();
+        if let Some(read) = Record::decode(garbage.clone().into()).filter(|_| envelope == 2) {
             prop_assert_eq!(read.encode().to_vec(), garbage);
         }
     }
+
+    #[test]
+    fn later_fields_survive_a_save_a_promotion_and_a_login(record in record(), age in any::<i64>()) {
+        let later = record.header.later.clone();
+        let mut header = record.header.under(Revision::from_bytes([7; 8]));
+        crate::rotation::promote(&mut header, age);
+        let header = header.next_generation(SecretHash([9; 32]), 0);
+        let payload = Record { header, data: record.data }.encode();
+        prop_assert_eq!(Record::decode(payload).unwrap().header.later, later);
+    }
+}
+
+#[test]
+fn the_longest_head_is_no_longer_than_the_rules_allow() {
+    let lifetime = Lifetime::new(Duration::from_secs(1), Duration::from_secs(1));
+    let header = Header {
+        pending: Some(Pending { salt: [0; 16], secret: SecretHash([0; 32]) }),
+        retired: Some(SecretHash([0; 32])),
+        owner: Some(Owner::try_from([7; Owner::MAX_LENGTH].as_slice()).unwrap()),
+        login_note: Some(0),
+        revisions: vec![Revision::from_bytes([0; 8]); REVISIONS],
+        later: LaterFields { flags: 0, fields: vec![0; 162].into() },
+        ..Header::new(SecretHash([0; 32]), lifetime)
+    };
+    let payload = Record { header: header.clone(), data: Data::new() }.encode();
+    assert_eq!(before_data(&payload), 3 + 640);
+    assert_eq!(payload.len(), length(Data::new().iter()));
+    let later = LaterFields { flags: 0, fields: vec![0; 163].into() };
+    let payload = Record { header: Header { later, ..header }, data: Data::new() }.encode();
+    assert_eq!(Record::decode(payload), None);
 }
 
 #[test]
@@ -90,13 +153,14 @@ fn a_record_remembers_its_last_eight_revisions() {
 fn keys_that_do_not_ascend_are_unreadable() {
     let lifetime = Lifetime::new(Duration::from_secs(1), Duration::from_secs(1));
     let header = Header::new(SecretHash([0; 32]), lifetime);
-    let data = [("a", "1"), ("b", "2")].map(|(key, value)| (Bytes::from(key), Bytes::from(value))).into();
-    let payload = Record { header, data }.encode().to_vec();
-    assert!(Record::decode(payload.clone().into()).is_some());
+    let values = [("a", "1"), ("b", "2")].map(|(key, value)| (Bytes::from(key), Bytes::from(value)));
+    let payload = Record { header, data: Data::Values(values.into()) }.encode().to_vec();
+    let is_readable = |payload: Vec<u8>| Record::decode(payload.into()).unwrap().data.values().is_ok();
+    assert!(is_readable(payload.clone()));
     for (first, second) in [(b'b', b'a'), (b'a', b'a')] {
         let mut payload = payload.clone();
         let end = payload.len();
         (payload[end - 16], payload[end - 6]) = (first, second);
-        assert_eq!(Record::decode(payload.into()), None);
+        assert!(!is_readable(payload));
     }
 }
