@@ -1,12 +1,17 @@
 //! The session cookie: its attributes, reading it and writing it.
 
-use std::{fmt::Write, time::Duration};
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::HeaderValue;
 
 use crate::{
     ConfigError, SignedToken,
     keyring::{Forged, Keyring},
+    scope::{judge_domain, judge_path},
     token::SessionToken,
 };
 
@@ -15,6 +20,9 @@ const LONGEST_MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// What comes after so many bytes of `Cookie` headers is not looked at.
 const MOST_BYTES: usize = 16 * 1024;
+
+/// Browsers drop a cookie whose name and value have more than 4096 bytes together (RFC 6265bis, section 5.6).
+const LONGEST_NAME: usize = 4096 - SignedToken::LENGTH;
 
 /// Which requests from other sites carry the cookie (RFC 6265bis, section 5.6.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +66,7 @@ impl CookieConfig {
     /// A cookie of this name with `Path=/`, `Secure`, `HttpOnly` and `SameSite=Lax`, until changed.
     #[must_use]
     pub fn builder(name: &str) -> CookieConfigBuilder {
-        CookieConfigBuilder(Self { name: name.to_owned(), ..Self::production() })
+        CookieConfigBuilder { cookie: Self { name: name.to_owned(), ..Self::production() }, is_public_suffix: None }
     }
 
     /// `__Host-session`: as strict as cookies get.
@@ -155,49 +163,83 @@ pub(crate) struct ReadCookies {
 }
 
 /// Collects the attributes of a [`CookieConfig`] and judges them together.
-#[derive(Clone, Debug)]
-pub struct CookieConfigBuilder(CookieConfig);
+#[derive(Clone)]
+pub struct CookieConfigBuilder {
+    cookie: CookieConfig,
+    is_public_suffix: Option<PublicSuffixes>,
+}
+
+/// The application's list: whether it has a domain, in lower case.
+type PublicSuffixes = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 impl CookieConfigBuilder {
     /// The path under which the cookie is sent.
+    ///
+    /// It is written as in the address of a request: what browsers escape there is escaped here, too.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
-        path.clone_into(&mut self.0.path);
+        path.clone_into(&mut self.cookie.path);
         self
     }
 
     /// The domain whose hosts get the cookie. Without one, only the host that set it does, which is safer.
+    ///
+    /// Browsers refuse a domain that is not the host of the site, or above it. They refuse a public suffix as well, under
+    /// which strangers register names: `co.uk`, `github.io`, and each single label such as `com`. This crate brings no
+    /// list of these: see [`public_suffixes`](Self::public_suffixes). An IPv4 address, or a suffix that is the host
+    /// itself, is the same as no domain.
     #[must_use]
     pub fn domain(mut self, domain: &str) -> Self {
-        self.0.domain = Some(domain.to_owned());
+        self.cookie.domain = Some(domain.to_ascii_lowercase());
+        self
+    }
+
+    /// The list of public suffixes that the domain is looked up in: [`build`](Self::build) then refuses it if it is one.
+    ///
+    /// The closure is asked in lower case. With the crate `psl` it is
+    /// `|domain| psl::suffix_str(domain) == Some(domain)`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::CookieConfig;
+    ///
+    /// let suffixes = ["com", "uk", "co.uk", "github.io"]; // in real life from <https://publicsuffix.org>
+    /// let cookie = |domain| CookieConfig::builder("session").domain(domain).public_suffixes(move |d| suffixes.contains(&d));
+    /// assert!(cookie("shop.co.uk").build().is_ok());
+    /// assert!(cookie("co.uk").build().is_err());
+    /// ```
+    #[must_use]
+    pub fn public_suffixes(mut self, is_public_suffix: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.is_public_suffix = Some(Arc::new(is_public_suffix));
         self
     }
 
     /// Whether the cookie travels over https only.
     #[must_use]
     pub fn secure(mut self, secure: bool) -> Self {
-        self.0.secure = secure;
+        self.cookie.secure = secure;
         self
     }
 
     /// Whether scripts are kept from the cookie.
     #[must_use]
     pub fn http_only(mut self, http_only: bool) -> Self {
-        self.0.http_only = http_only;
+        self.cookie.http_only = http_only;
         self
     }
 
     /// Which requests from other sites carry the cookie.
     #[must_use]
     pub fn same_site(mut self, same_site: SameSite) -> Self {
-        self.0.same_site = same_site;
+        self.cookie.same_site = same_site;
         self
     }
 
     /// Whether an embedded page has a jar for each site that embeds it (CHIPS).
     #[must_use]
     pub fn partitioned(mut self, partitioned: bool) -> Self {
-        self.0.partitioned = partitioned;
+        self.cookie.partitioned = partitioned;
         self
     }
 
@@ -205,25 +247,16 @@ impl CookieConfigBuilder {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] that names what browsers would refuse.
+    /// A [`ConfigError`] that names what browsers would refuse, or would never send.
     pub fn build(self) -> Result<CookieConfig, ConfigError> {
-        let cookie = self.0;
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if cookie.name.is_empty() || !cookie.name.bytes().all(is_token) {
-            return Err(ConfigError::CookieName);
-        }
-        if !cookie.path.starts_with('/')
-            || cookie.path.bytes().any(|byte| byte == b';' || !(b' '..=b'~').contains(&byte))
-        {
-            return Err(ConfigError::CookieAttribute { attribute: "Path" });
-        }
-        let is_host = |host: &String| {
-            !host.is_empty()
-                && !host.starts_with(['.', '-'])
-                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
-        };
-        if !cookie.domain.as_ref().is_none_or(is_host) {
-            return Err(ConfigError::CookieAttribute { attribute: "Domain" });
+        let Self { cookie, is_public_suffix } = self;
+        cookie.judge_name()?;
+        judge_path(&cookie.path)?;
+        if let Some(domain) = &cookie.domain {
+            judge_domain(domain)?;
+            if is_public_suffix.is_some_and(|is_public_suffix| is_public_suffix(domain)) {
+                return Err(ConfigError::PublicSuffix);
+            }
         }
         cookie.judge_prefix()?;
         let needs_secure = match (cookie.same_site, cookie.partitioned) {
@@ -238,7 +271,22 @@ impl CookieConfigBuilder {
     }
 }
 
+impl fmt::Debug for CookieConfigBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CookieConfigBuilder").field(&self.cookie).finish()
+    }
+}
+
 impl CookieConfig {
+    fn judge_name(&self) -> Result<(), ConfigError> {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if self.name.is_empty() || !self.name.bytes().all(is_token) {
+            return Err(ConfigError::CookieName);
+        }
+        let (length, limit) = (self.name.len(), LONGEST_NAME);
+        if length > limit { Err(ConfigError::CookieNameTooLong { length, limit }) } else { Ok(()) }
+    }
+
     /// RFC 6265bis, section 4.1.3. Browsers compare prefixes without regard to case.
     fn judge_prefix(&self) -> Result<(), ConfigError> {
         let name = self.name.to_ascii_lowercase();

@@ -114,12 +114,25 @@ pub enum ConfigError {
     /// The cookie's name has a character that RFC 6265, section 4.1.1 forbids, or none at all.
     #[error("a cookie's name has only letters, digits and !#$%&'*+-.^_`|~")]
     CookieName,
-    /// `Path` or `Domain` has a character that would end the attribute, or is not of its form.
-    #[error("the cookie's {attribute} is not valid")]
+    /// The cookie's name is so long that browsers drop the cookie (RFC 6265bis, section 5.6).
+    #[error("a cookie's name has at most {limit} bytes, or browsers drop the cookie; this one has {length}")]
+    CookieNameTooLong {
+        /// How many bytes it has.
+        length: usize,
+        /// How many it may have, beside the value.
+        limit: usize,
+    },
+    /// Browsers would not store the cookie with this `Path` or `Domain`, or would never send it.
+    #[error("the cookie's {attribute} {fault}")]
     CookieAttribute {
         /// `Path` or `Domain`.
         attribute: &'static str,
+        /// What is wrong with it, to follow the attribute in a sentence.
+        fault: &'static str,
     },
+    /// The `Domain` is on the application's list of public suffixes.
+    #[error("the cookie's Domain is a public suffix, and browsers refuse cookies for these")]
+    PublicSuffix,
     /// The name's prefix demands what the attributes deny (RFC 6265bis, section 4.1.3).
     #[error("a cookie whose name starts with {prefix} needs {demand}")]
     CookiePrefix {

@@ -68,6 +68,7 @@ mod policy;
 mod purge;
 mod record;
 mod rotation;
+mod scope;
 mod session;
 mod several;
 mod site;

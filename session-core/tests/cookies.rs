@@ -146,10 +146,8 @@ fn a_cookie_that_browsers_would_refuse_is_refused_when_it_is_built() {
             refused("s", |c| c.partitioned(true).secure(false)),
             "Partitioned needs Secure, or browsers refuse the cookie",
         ),
-        (refused("s", |c| c.path("app")), "the cookie's Path is not valid"),
-        (refused("s", |c| c.path("/;Domain=evil")), "the cookie's Path is not valid"),
-        (refused("s", |c| c.domain("a;b")), "the cookie's Domain is not valid"),
-        (refused("s", |c| c.domain("")), "the cookie's Domain is not valid"),
+        (refused("s", |c| c.path("app")), "the cookie's Path does not start with a slash"),
+        (refused("s", |c| c.domain("")), "the cookie's Domain is empty"),
     ] {
         assert_eq!(error, sentence);
     }
