@@ -16,7 +16,9 @@ fn a_new_session_sends_one_cookie_in_development_form() {
     for answer in [browser.post("/api/counter"), browser.register("anna")] {
         let [cookie] = answer.set_cookies()[..] else { panic!("{:?}", answer.set_cookies()) };
         let (value, attributes) = cookie.split_once(';').unwrap();
-        assert_eq!(value.strip_prefix("session=").unwrap().len(), 114);
+        let (name, value) = value.split_once('=').unwrap();
+        assert!(name.starts_with("session-") && name.len() == 16, "{name}");
+        assert_eq!(value.len(), 114);
         assert_eq!(attributes, " Path=/; HttpOnly; SameSite=Lax");
         assert_eq!(answer.header("cache-control"), "no-store");
     }
@@ -76,7 +78,7 @@ fn without_a_proxy_nobody_is_believed() {
     let demo = Demo::start("memory", &[]);
     let mut browser = demo.browser().with_header("x-forwarded-for", "203.0.113.9");
     browser.headers.push(("x-forwarded-proto".to_owned(), "https".to_owned()));
-    assert!(browser.register("anna").set_cookies()[0].starts_with("session="));
+    assert!(browser.register("anna").set_cookies()[0].starts_with("session-"));
     demo.logs(&["access", "client=127.0.0.1", "status=303", "owner=anna"]);
     assert!(!demo.has_logged(&["203.0.113.9"]));
 }
@@ -86,17 +88,17 @@ fn a_forged_cookie_is_as_if_absent() {
     let demo = Demo::start("memory", &["--lab"]);
     let mut browser = demo.browser();
     browser.register("anna");
-    let good = browser.cookies[0].1.clone();
+    let (name, good) = browser.cookies[0].clone();
     let changed = format!("{}{}", &good[..good.len() - 2], if good.ends_with("AA") { "BB" } else { "AA" });
     let flipped = format!("{}{}", if good.starts_with('A') { "B" } else { "A" }, &good[1..]);
     for bad in ["", "x", &good[..70], &good[1..], &changed, &flipped, &good.to_lowercase()] {
         let mut browser = demo.browser();
-        browser.cookies.push(("session".to_owned(), bad.to_owned()));
+        browser.cookies.push((name.clone(), bad.to_owned()));
         assert_eq!(demo.calls(|| assert_eq!(browser.owner(), Value::Null)), 0, "{bad}");
     }
     demo.logs(&["DEBUG session: ", "BadCookie", "wrongly_signed: 1", "path=\"/api/me\""]);
     let mut browser = demo.browser();
-    browser.cookies.extend([("session".to_owned(), changed), ("session".to_owned(), good)]);
+    browser.cookies.extend([(name.clone(), changed), (name, good)]);
     assert_eq!(browser.owner(), "anna", "the good one of two is found");
 }
 

@@ -34,7 +34,7 @@ fn a_login_shows_who_it_is_and_a_logout_forgets(store: &str) {
     assert!(browser.get("/").body.contains("Hello, anna"));
     let out = browser.post("/logout");
     assert_eq!(out.status, 303);
-    assert!(matches!(out.set_cookies()[..], [removal] if removal.starts_with("session=; Path=/; Max-Age=0; ")));
+    assert!(matches!(out.set_cookies()[..], [removal] if removal.contains("=; Path=/; Max-Age=0; ")));
     assert!(browser.cookies.is_empty());
     demo.logs(&["access", "path=\"/logout\"", "owner=anna", "session="]);
     assert_eq!(browser.owner(), Value::Null);

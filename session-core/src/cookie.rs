@@ -1,12 +1,15 @@
 //! The session cookie: its attributes, reading it and writing it.
 
 use std::{
+    env,
     fmt::{self, Write},
-    sync::Arc,
+    path::PathBuf,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use http::HeaderValue;
+use sha2::{Digest, Sha256};
 
 use crate::{
     ConfigError, SignedToken,
@@ -82,10 +85,16 @@ impl CookieConfig {
         }
     }
 
-    /// A cookie called `session`, without `Secure`: what browsers accept over plain http.
+    /// A cookie without `Secure`: what browsers accept over plain http.
+    ///
+    /// It is called `session-` and eight hexadecimal digits, which are made of the path of the running program. Browsers
+    /// send a cookie to every port of a host (RFC 6265, section 8.5), so two programs need two names, or a login at one
+    /// logs the user out of the other. Two sites that one program serves need names of their own: take
+    /// [`builder`](Self::builder) with `secure(false)`.
     #[must_use]
     pub fn development() -> Self {
-        Self { name: "session".to_owned(), secure: false, ..Self::production() }
+        static NAME: LazyLock<String> = LazyLock::new(development_name);
+        Self { name: NAME.clone(), secure: false, ..Self::production() }
     }
 
     /// The cookie's name.
@@ -143,6 +152,19 @@ impl CookieConfig {
         header.set_sensitive(true);
         Some(header)
     }
+}
+
+/// Worked out once: where a running program is replaced by its next build, its path changes.
+fn development_name() -> String {
+    // Where the system does not tell the path, the program was at least called somehow.
+    let program = env::current_exe().ok().map(PathBuf::into_os_string).or_else(|| env::args_os().next());
+    let hash = Sha256::digest(program.unwrap_or_default().as_encoded_bytes());
+    let mut name = "session-".to_owned();
+    for byte in hash.iter().take(4) {
+        // Writing to a string does not fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
 }
 
 /// The values of the cookies of this name in one `Cookie` header (RFC 6265, section 5.4).

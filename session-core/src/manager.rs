@@ -50,8 +50,9 @@ impl SessionManager {
         }))
     }
 
-    /// A manager for a developer's machine: a cookie that browsers accept over plain http, and a random key that is
-    /// forgotten at the end of the program. It warns once.
+    /// A manager for a developer's machine: a cookie that browsers accept over plain http, with a
+    /// [name](CookieConfig::development) made of the program's path, and a random key that is forgotten at the end of the
+    /// program. It warns once.
     #[must_use]
     pub fn development(store: impl Store) -> Self {
         static WARNED: Once = Once::new();

@@ -332,7 +332,7 @@ async fn development_sets_a_cookie_that_works_over_plain_http() {
     exchange.session().await.unwrap().insert("n", &1).unwrap();
     exchange.commit().await.unwrap();
     let cookie = exchange.headers().get("set-cookie").unwrap().to_str().unwrap().to_owned();
-    assert!(cookie.starts_with("session=") && cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
+    assert!(cookie.starts_with("session-") && cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ async fn a_session_goes_over_a_connection() {
     assert_eq!((head.status, &body[..]), (StatusCode::OK, &b"visit 1"[..]));
     let (_, body) = send(&manager, Some(&cookie(&head))).await;
     assert_eq!(body, "visit 2");
-    let (_, body) = send(&manager, Some("session=forged")).await;
+    let (_, body) = send(&manager, Some(&format!("{}=forged", manager.cookie().name()))).await;
     assert_eq!(body, "visit 1");
 }
 

@@ -229,6 +229,12 @@ impl Profile {
         self.api("/api/status").await["owner"].clone()
     }
 
+    /// The development cookie, whose name the program's path makes.
+    pub(crate) async fn session_cookie(&self) -> Option<Cookie> {
+        let cookies = self.driver.get_all_cookies().await.unwrap();
+        cookies.into_iter().find(|cookie| cookie.name.starts_with("session-"))
+    }
+
     pub(crate) async fn cookie(&self, name: &str) -> Option<Cookie> {
         self.driver.get_all_cookies().await.unwrap().into_iter().find(|cookie| cookie.name == name)
     }

@@ -14,7 +14,7 @@ async fn the_cookie_is_out_of_reach_of_scripts_and_of_other_sites_forms() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
     profile.register("user42").await;
-    let cookie = profile.cookie("session").await.unwrap();
+    let cookie = profile.session_cookie().await.unwrap();
     assert_eq!((cookie.http_only, cookie.secure), (Some(true), Some(false)));
     assert_eq!((cookie.path.as_deref(), cookie.domain.as_deref()), (Some("/"), Some("127.0.0.1")));
     assert!(matches!(cookie.same_site, Some(SameSite::Lax)));
@@ -34,7 +34,7 @@ async fn a_login_ends_with_the_browser_unless_it_is_to_be_remembered() {
     profile.open("/login").await;
     profile.click("input[name=remember]").await;
     profile.enter("user42", "Log in").await;
-    let expiry = profile.cookie("session").await.unwrap().expiry.unwrap();
+    let expiry = profile.session_cookie().await.unwrap().expiry.unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let left = Duration::from_secs(expiry.try_into().unwrap()).saturating_sub(now);
     let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
@@ -70,7 +70,7 @@ async fn an_honest_browser_stays_logged_in_while_its_token_rotates() {
     until("the token has rotated twice", async || {
         let answers = profile.apis("/api/me", 8).await;
         assert!(answers.iter().all(|answer| answer["owner"] == "user42"), "{answers:?}");
-        tokens.push(profile.cookie("session").await.unwrap().value);
+        tokens.push(profile.session_cookie().await.unwrap().value);
         tokens.dedup();
         tokens.len() == 3
     })

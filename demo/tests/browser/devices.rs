@@ -19,18 +19,18 @@ async fn what_a_stranger_counted_is_the_users_after_the_login_and_gone_after_the
     let profile = chromium.profile(&demo).await;
     profile.open("/").await;
     profile.sees("Hello, stranger").await;
-    assert!(profile.cookie("session").await.is_none(), "looking makes no session");
+    assert!(profile.session_cookie().await.is_none(), "looking makes no session");
     for count in ["1", "2"] {
         profile.press("Add one").await;
         profile.counts(count).await;
     }
-    let before = profile.cookie("session").await.unwrap().value;
+    let before = profile.session_cookie().await.unwrap().value;
     profile.register("user42").await;
     profile.counts("2").await;
-    assert_ne!(profile.cookie("session").await.unwrap().value, before);
+    assert_ne!(profile.session_cookie().await.unwrap().value, before);
     profile.press("Log out").await;
     profile.sees("You are logged out.").await;
-    assert!(profile.cookie("session").await.is_none(), "the browser has forgotten the cookie");
+    assert!(profile.session_cookie().await.is_none(), "the browser has forgotten the cookie");
     profile.log_in("user42").await;
     profile.counts("0").await;
 }
