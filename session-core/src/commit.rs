@@ -47,8 +47,9 @@ impl Inner {
             && match &state.standing {
                 Standing::Absent | Standing::Barred(_) => true,
                 Standing::Lost(_) => false,
-                Standing::Live(Live { found, .. }) => {
-                    found.header().pending.is_none() && !self.is_rotation_due(found) && !is_touch_due(found)
+                Standing::Live(live) => {
+                    let is_pending = live.found.header().pending.is_some();
+                    !is_pending && !self.is_rotation_due(live) && !is_touch_due(&live.found)
                 }
             };
         state.sent |= leaves;
@@ -158,9 +159,7 @@ impl Inner {
         let data = data.filter(|data| *data != record.data);
         let is_changed = data.is_some();
         let rotates = match occasion {
-            Occasion::Commit if self.is_rotation_due(&live.found) && self.may_send_successor(&live) => {
-                live.current_secret()
-            }
+            Occasion::Commit if self.is_rotation_due(&live) && self.may_send_successor(&live) => live.current_secret(),
             _ => None,
         };
         if is_changed || rotates.is_some() {
@@ -176,8 +175,8 @@ impl Inner {
         Ok(if touches { Step::Touch(live) } else { Step::Done(Outcome::Unchanged) })
     }
 
-    fn is_rotation_due(&self, found: &Found) -> bool {
-        rotation::is_due(found.header(), || found.age(), self.site().policy.rotation)
+    fn is_rotation_due(&self, live: &Live) -> bool {
+        rotation::is_due(live.found.header(), || live.found.age(), self.rotation_interval(live))
     }
 
     /// Moves the expiry; `false` if the session has moved on, and what it is now has been adopted.
@@ -306,7 +305,7 @@ impl Inner {
 
     /// A fresh secret, unless there is no key to sign its token with.
     pub(crate) fn mint(&self) -> Result<SessionSecret, Error> {
-        if self.site().keys.is_empty() { Err(crate::Randomness.into()) } else { Ok(SessionSecret::random()?) }
+        if self.site().keys.now().is_empty() { Err(crate::Randomness.into()) } else { Ok(SessionSecret::random()?) }
     }
 
     /// No session grows beyond the limit; one that was larger before the limit was lowered goes on.

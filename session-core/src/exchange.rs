@@ -16,6 +16,7 @@ use crate::{
     patience::PatientStore,
     site::Site,
     state::{Answer, Inner, Lost},
+    token::SessionToken,
 };
 
 /// One request with its response. Cloning it is cheap and gives the same exchange.
@@ -109,12 +110,13 @@ impl Exchange {
         let token = incoming.token.take();
         let cookies = std::mem::take(&mut incoming.cookies);
         let resource = incoming.resource(&site.trusted_proxies);
+        let keys = site.keys.now();
         let mut read = match &token {
-            None => site.cookie.read(&cookies, &site.keys),
+            None => site.cookie.read(&cookies, &keys),
             Some(_) => Default::default(),
         };
         if let Some(token) = token.as_ref().filter(|token| !token.is_empty()) {
-            match site.keys.verify(site.cookie.name(), token) {
+            match keys.verify(site.cookie.name(), token) {
                 Ok(token) => read.tokens.push(token),
                 Err(Forged::Malformed) => read.malformed = 1,
                 Err(Forged::Signature) => read.wrongly_signed = 1,
@@ -130,6 +132,7 @@ impl Exchange {
             presented: read.tokens,
             cookie_present: read.present,
             header_client: token.is_some(),
+            signing: OnceLock::new(),
             loaded: OnceCell::new(),
             taken: OnceLock::new(),
             writing: AsyncMutex::new(()),
@@ -199,10 +202,7 @@ impl Exchange {
         let set_cookie = match answer {
             _ if self.0.header_client => None,
             Answer::Nothing | Answer::Silence => None,
-            Answer::Token { token, max_age } => {
-                let signed = site.keys.sign(site.cookie.name(), &token).ok();
-                signed.and_then(|signed| site.cookie.set(&signed, max_age))
-            }
+            Answer::Token { token, max_age } => self.sign(&token).and_then(|signed| site.cookie.set(&signed, max_age)),
             Answer::Removal => site.cookie.remove(),
         };
         if set_cookie.is_some() || is_secret {
@@ -249,11 +249,14 @@ impl Exchange {
     #[must_use]
     pub fn token(&self) -> Option<SignedToken> {
         match &self.0.state().answer {
-            Answer::Token { token, .. } if self.0.header_client => {
-                self.0.site().keys.sign(self.0.site().cookie.name(), token).ok()
-            }
+            Answer::Token { token, .. } if self.0.header_client => self.sign(token),
             _ => None,
         }
+    }
+
+    fn sign(&self, token: &SessionToken) -> Option<SignedToken> {
+        let site = self.0.site();
+        self.0.signing.get_or_init(|| site.keys.now()).sign(site.cookie.name(), token).ok()
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -1,6 +1,9 @@
 //! Signing keys: the first signs, every one verifies.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
 use ctutils::CtEq;
@@ -86,45 +89,72 @@ impl fmt::Debug for Key {
 
 /// The keys of a site: the first signs new cookies, every one verifies those that come back.
 ///
-/// To change the key, put the new one first and keep the old one until the last cookie that it signed has ended.
+/// # Changing the key
+///
+/// 1. Every node accepts the new key: `Keyring::new(old).and_accept(new)`. A site of one node starts with the next step.
+/// 2. Every node signs with the new key: `Keyring::new(new).and_retire(old)`. A login whose cookie is under the old key
+///    gets one under the new key when it is used, if its token is older than the [grace](crate::PolicyBuilder::grace).
+///    An anonymous session keeps its cookie.
+/// 3. The old key goes: `Keyring::new(new)`. It is needed for the longest idle time of a login and the grace, or until
+///    the absolute end of a session before login, whichever is later, counted from the moment when the last node stopped
+///    signing with it. For the sessions of its policy, [`Policy::describe`](crate::Policy::describe) says how long.
+///
+/// Between two steps, wait until every node has taken the first. A running manager takes other keys by
+/// [`SessionManager::set_keys`](crate::SessionManager::set_keys). A key that a stranger has is dropped at once: then
+/// everybody whose cookie it signed logs in again.
 ///
 /// # Examples
 ///
 /// ```
 /// use session_core::{Key, Keyring};
 ///
-/// let keys = Keyring::new(Key::generate()?).and_verify(Key::generate()?);
+/// let [old, new] = [Key::generate()?, Key::generate()?];
+/// let first = Keyring::new(old.clone()).and_accept(new.clone());
+/// let then = Keyring::new(new.clone()).and_retire(old);
+/// let at_last = Keyring::new(new);
 /// # Ok::<(), session_core::Randomness>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Keyring(Vec<Key>);
+pub struct Keyring {
+    /// The first signs.
+    keys: Vec<Key>,
+    old: Vec<Key>,
+}
 
 impl Keyring {
     /// A keyring that signs and verifies with this key.
     #[must_use]
     pub fn new(key: Key) -> Self {
-        Self(vec![key])
+        Self { keys: vec![key], old: Vec::new() }
     }
 
-    /// The same keyring that also verifies with an older key.
+    /// The same keyring that also accepts what another key has signed: one that other nodes sign with, or soon will.
     #[must_use]
-    pub fn and_verify(mut self, old: Key) -> Self {
-        self.0.push(old);
+    pub fn and_accept(mut self, next: Key) -> Self {
+        self.keys.push(next);
+        self
+    }
+
+    /// The same keyring that also accepts what an old key has signed, and replaces a login's cookie under it when the
+    /// login is used.
+    #[must_use]
+    pub fn and_retire(mut self, old: Key) -> Self {
+        self.old.push(old);
         self
     }
 
     /// A keyring that signs nothing and accepts nothing: where there was no randomness to make a key from.
     pub(crate) fn empty() -> Self {
-        Self(Vec::new())
+        Self { keys: Vec::new(), old: Vec::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     /// `token.mac`, the MAC over `name=token`.
     pub(crate) fn sign(&self, name: &str, token: &SessionToken) -> Result<SignedToken, Randomness> {
-        let key = self.0.first().ok_or(Randomness)?;
+        let key = self.keys.first().ok_or(Randomness)?;
         let token = token.encode();
         let mac = key.mac(name, &token).finalize().into_bytes();
         let mut signed = Zeroizing::new(String::with_capacity(SignedToken::LENGTH));
@@ -134,17 +164,38 @@ impl Keyring {
         Ok(SignedToken(signed))
     }
 
-    /// The token, if one of the keys signed it for this name.
+    /// The token, if one of the keys signed it for this name; it says whether that was an old key.
     pub(crate) fn verify(&self, name: &str, signed: &str) -> Result<SessionToken, Forged> {
         let (token, mac) = signed
             .split_once('.')
             .filter(|(token, _)| token.len() == SessionToken::TEXT_LENGTH)
             .ok_or(Forged::Malformed)?;
         let mac = mac.as_bytes().try_into().map_err(|_| Forged::Malformed)?;
-        if !self.0.iter().any(|key| key.has_signed(name, token, mac)) {
+        let is_by_one_of = |keys: &[Key]| keys.iter().any(|key| key.has_signed(name, token, mac));
+        let under_old_key = !is_by_one_of(&self.keys);
+        if under_old_key && !is_by_one_of(&self.old) {
             return Err(Forged::Signature);
         }
-        SessionToken::decode(token).ok_or(Forged::Malformed)
+        let token = SessionToken::decode(token).ok_or(Forged::Malformed)?;
+        Ok(SessionToken { under_old_key, ..token })
+    }
+}
+
+/// The keyring of a site, which can be exchanged while exchanges are under way. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys(Arc<RwLock<Arc<Keyring>>>);
+
+impl Keys {
+    pub(crate) fn new(keyring: Keyring) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(keyring))))
+    }
+
+    pub(crate) fn now(&self) -> Arc<Keyring> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set(&self, keyring: Keyring) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     record::Found,
     rotation::{self, Verdict},
     state::{Answer, Inner, Live, Lost, Standing},
-    token::{SessionSecret, SessionToken},
+    token::SessionToken,
 };
 
 /// How often a promotion or a theft's deletion is sent after an error.
@@ -16,8 +16,8 @@ const SENDINGS: u32 = 3;
 
 /// What a request's tokens have opened of one session.
 pub(crate) enum Opened {
-    /// The session, with the client's secret of it.
-    Live(Arc<Found>, SessionSecret),
+    /// The session, with the client's token of it.
+    Live(Arc<Found>, SessionToken),
     /// A login has overtaken the request.
     Late,
     /// It was in two hands, and has been ended.
@@ -34,7 +34,7 @@ impl Inner {
             return Box::pin(self.load_several()).await;
         }
         match self.open_session(first.id).await? {
-            Opened::Live(found, secret) => self.take_up(found, secret),
+            Opened::Live(found, token) => self.take_up(found, token),
             Opened::Late => self.bar(Lost::Superseded, Answer::Nothing),
             Opened::Stolen => self.bar(Lost::Gone, Answer::Removal),
             Opened::Nothing => {}
@@ -63,13 +63,13 @@ impl Inner {
                     if promotion.is_some_and(|own| found.header().remembers(own)) {
                         self.tell(EventKind::Rotated, Some(&found));
                     }
-                    return Ok(Opened::Live(found, token.secret.clone()));
+                    return Ok(Opened::Live(found, token.clone()));
                 }
                 Verdict::Stranger => return Ok(self.nothing(id)),
                 Verdict::Late => return Ok(Opened::Late),
                 // The session is this client's, and the old token is good a little longer.
                 Verdict::Pending if attempt.is_none_or(|attempt| attempt >= RIDES) => {
-                    return Ok(Opened::Live(found, token.secret.clone()));
+                    return Ok(Opened::Live(found, token.clone()));
                 }
                 Verdict::Pending => {
                     let mut record = found.record.clone();
@@ -80,7 +80,7 @@ impl Inner {
                     let promoted = Box::pin(write.send(store)).await;
                     if let Ok(Some(promoted)) = promoted {
                         self.tell(EventKind::Rotated, Some(&promoted));
-                        return Ok(Opened::Live(promoted, token.secret.clone()));
+                        return Ok(Opened::Live(promoted, token.clone()));
                     }
                     promoted.map(|_| ())
                 }
@@ -127,11 +127,12 @@ impl Inner {
         Opened::Nothing
     }
 
-    pub(crate) fn take_up(&self, found: Arc<Found>, secret: SessionSecret) {
+    pub(crate) fn take_up(&self, found: Arc<Found>, token: SessionToken) {
         // Once only: a request loads once.
         let _ = self.taken.set(found.clone());
         let judged = found.left.asked;
-        self.state().standing = Standing::Live(Live { found, secret, judged, is_new: false });
+        let SessionToken { secret, under_old_key, .. } = token;
+        self.state().standing = Standing::Live(Live { found, secret, judged, is_new: false, under_old_key });
     }
 
     pub(crate) fn bar(&self, lost: Lost, answer: Answer) {

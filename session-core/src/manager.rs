@@ -11,6 +11,7 @@ use crate::{
     SessionId, Store, epoch,
     event::TracingObserver,
     incoming::Resource,
+    keyring::Keys,
     owner,
     patience::PatientStore,
     site::{Caller, Site},
@@ -41,7 +42,7 @@ impl SessionManager {
     pub fn new(store: impl Store, keys: Keyring) -> Self {
         Self(Arc::new(Site {
             store: Arc::new(store),
-            keys,
+            keys: Keys::new(keys),
             cookie: CookieConfig::production(),
             policy: Policy::default(),
             format: Format::default(),
@@ -99,6 +100,26 @@ impl SessionManager {
     fn with(mut self, change: impl FnOnce(&mut Site)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
+    }
+
+    /// Exchanges the keys of this manager while it runs, and of every clone of it, also of one that was changed since.
+    ///
+    /// A request that is under way has been judged by the keys of its beginning. What its response carries is signed by the
+    /// first of the keys that there are then. How a key is changed without a refused cookie, [`Keyring`] tells.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Key, Keyring, SessionManager};
+    /// use session_memory::MemoryStore;
+    ///
+    /// let [old, new] = [Key::generate()?, Key::generate()?];
+    /// let manager = SessionManager::new(MemoryStore::default(), Keyring::new(old.clone()));
+    /// manager.set_keys(Keyring::new(new).and_retire(old));
+    /// # Ok::<(), session_core::Randomness>(())
+    /// ```
+    pub fn set_keys(&self, keys: Keyring) {
+        self.0.keys.set(keys);
     }
 
     /// Begins an exchange: a request with its response. No I/O: cookies are checked, the store is not asked.

@@ -157,10 +157,20 @@ impl Policy {
         line("a replaced token is accepted for", in_words(self.grace));
         let half_grace = in_words(self.rotation.min(self.grace / 2));
         line("a request is safe while shorter than", half_grace);
+        line("an old key is needed for", in_words(self.longest_under_one_key()));
         let limit = self.sessions_per_owner.map_or("no limit".to_owned(), |limit| limit.to_string());
         line("sessions per user", limit);
         line("largest session", format!("{} bytes", self.size_limit));
         sheet
+    }
+
+    /// How long after a key has signed its last token one may still come under it, of a session that is used.
+    ///
+    /// A login's token is replaced at the first use after the grace, and each use may come an idle time after the one
+    /// before. An anonymous token is never signed again.
+    fn longest_under_one_key(&self) -> Duration {
+        let idle = self.logged_in.idle.max(self.remembered.idle);
+        idle.saturating_add(self.grace).max(self.before_login.absolute)
     }
 }
 

@@ -41,7 +41,9 @@ pub(crate) fn judge_best<'a>(
     age: Age,
     grace: Duration,
 ) -> Option<(Verdict, &'a SessionToken)> {
-    tokens.map(|token| (judge(header, token, age, grace), token)).min_by_key(|(verdict, _)| *verdict)
+    tokens
+        .map(|token| (judge(header, token, age, grace), token))
+        .min_by_key(|(verdict, token)| (*verdict, token.under_old_key))
 }
 
 /// Judges a genuine token by the session's header and age.
@@ -107,7 +109,8 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let anonymous = Header::new(own.hash(), Lifetime::new(hour, hour));
         let login = Header { owner: Some(Owner::from(42)), ..anonymous.clone() };
-        let token = SessionToken { id: SessionId::from_bytes([7; 16]), generation: 0, secret: other };
+        let token =
+            SessionToken { id: SessionId::from_bytes([7; 16]), generation: 0, secret: other, under_old_key: false };
         assert_eq!(judge(&login, &token, 0, hour), Verdict::Theft);
         assert_eq!(judge(&anonymous, &token, 0, hour), Verdict::Stranger);
     }

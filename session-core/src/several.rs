@@ -10,7 +10,7 @@ use crate::{
     record::Found,
     rotation::Verdict,
     state::{Answer, Inner, Lost},
-    token::SessionSecret,
+    token::SessionToken,
 };
 
 /// A request with cookies of more sessions than this is an attack or a mess.
@@ -29,7 +29,7 @@ impl Inner {
         let (mut is_late, mut is_stolen, mut unreadable) = (false, false, None);
         for id in ids {
             match self.open_session(id).await {
-                Ok(Opened::Live(found, secret)) => live.push((found, secret)),
+                Ok(Opened::Live(found, token)) => live.push((found, token)),
                 Ok(Opened::Late) => is_late = true,
                 Ok(Opened::Stolen) => is_stolen = true,
                 Ok(Opened::Nothing) => {}
@@ -55,11 +55,11 @@ impl Inner {
     }
 
     /// Takes a login before an anonymous session, and the younger of two. Logins of two users are nobody's.
-    fn take_one(&self, mut live: Vec<(Arc<Found>, SessionSecret)>) {
+    fn take_one(&self, mut live: Vec<(Arc<Found>, SessionToken)>) {
         live.sort_by_key(|(found, _)| (Reverse(found.header().owner.is_some()), found.exact_age(), found.id));
         let count = live.len();
         let mut opened = live.into_iter();
-        let Some((taken, secret)) = opened.next() else { return };
+        let Some((taken, token)) = opened.next() else { return };
         let others: Vec<_> = opened.map(|(found, _)| found).collect();
         let is_other_user = |other: &Arc<Found>| {
             let owner = other.header().owner.as_ref();
@@ -75,7 +75,7 @@ impl Inner {
             self.tell(EventKind::DuplicateSessions { count }, Some(&taken));
         }
         self.state().others = others;
-        self.take_up(taken, secret);
+        self.take_up(taken, token);
     }
 
     /// The sessions that the request's tokens open, but the one that was taken.

@@ -3,15 +3,15 @@
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use crate::{
-    CookieConfig, EventKind, Format, Keyring, Observer, Owner, Policy, SessionEvent, SessionId, Store,
-    incoming::Resource, patience::PatientStore,
+    CookieConfig, EventKind, Format, Observer, Owner, Policy, SessionEvent, SessionId, Store, incoming::Resource,
+    keyring::Keys, patience::PatientStore,
 };
 
 /// What a site decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) keys: Keyring,
+    pub(crate) keys: Keys,
     pub(crate) cookie: CookieConfig,
     pub(crate) policy: Policy,
     pub(crate) format: Format,

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    Error, EventKind,
+    Error, EventKind, Keyring, Policy,
     incoming::Resource,
     merge::{Delta, MERGES, Overlay, Write},
     moment::Moment,
@@ -35,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) cookie_present: bool,
     /// Whether the client takes the token in a header of its own.
     pub(crate) header_client: bool,
+    /// The keys that sign this exchange's token: those that there are when it is first sent.
+    pub(crate) signing: OnceLock<Arc<Keyring>>,
     pub(crate) loaded: OnceCell<Result<(), Error>>,
     /// The session that the load has found, and took.
     pub(crate) taken: OnceLock<Arc<Found>>,
@@ -109,6 +111,8 @@ pub(crate) struct Live {
     /// When the store was asked for what the token was judged by.
     pub(crate) judged: Instant,
     pub(crate) is_new: bool,
+    /// Whether the client presented its token under a key that is marked old.
+    pub(crate) under_old_key: bool,
 }
 
 impl Live {
@@ -240,12 +244,17 @@ impl Inner {
 
     /// Takes over a session that this exchange has just created, logged in or renewed, and sends its token.
     pub(crate) fn begin(&self, found: Arc<Found>, secret: SessionSecret, is_new: bool) {
-        let token = SessionToken { id: found.id, generation: found.header().generation, secret: secret.clone() };
+        let token = SessionToken {
+            id: found.id,
+            generation: found.header().generation,
+            secret: secret.clone(),
+            under_old_key: false,
+        };
         let max_age = max_age(&found);
         let judged = found.left.asked;
         self.drop_in_flight();
         let mut state = self.state();
-        state.standing = Standing::Live(Live { found, secret, judged, is_new });
+        state.standing = Standing::Live(Live { found, secret, judged, is_new, under_old_key: false });
         state.answer = Answer::Token { token, max_age };
         state.version += 1;
     }
@@ -280,13 +289,21 @@ impl Inner {
     }
 
     /// Whether a successor of the client's token may leave with this response: not if anything else does, nor if the load
-    /// is longer ago than a rotation interval, for the browser may have moved on.
+    /// is longer ago than its rotation interval, for the browser may have moved on.
     pub(crate) fn may_send_successor(&self, live: &Live) -> bool {
         let state = self.state();
         !state.sent
             && !state.is_hushed
             && state.answer.is_nothing()
-            && live.judged.elapsed() < self.site().policy.rotation
+            && live.judged.elapsed() < self.rotation_interval(live)
+    }
+
+    /// How long after its last rotation the client's token gets a successor: for one under an old key no longer than the
+    /// grace. Two promotions within the grace would make an honest late request look like theft.
+    pub(crate) fn rotation_interval(&self, live: &Live) -> Duration {
+        let Policy { rotation, grace, .. } = self.site().policy;
+        let after_grace = grace.saturating_add(Duration::from_millis(1));
+        if live.under_old_key { rotation.min(after_grace) } else { rotation }
     }
 
     /// Sends the successor to whom the session's token is still the old one.
@@ -301,7 +318,7 @@ impl Inner {
         }
         let successor = live.current_secret().and_then(|secret| rotation::derive(secret, &pending.salt));
         let Some(secret) = successor else { return };
-        let token = SessionToken { id: live.found.id, generation: *generation, secret };
+        let token = SessionToken { id: live.found.id, generation: *generation, secret, under_old_key: false };
         self.state().answer = Answer::Token { token, max_age: max_age(&live.found) };
     }
 

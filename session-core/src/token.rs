@@ -136,6 +136,8 @@ pub(crate) struct SessionToken {
     pub(crate) id: SessionId,
     pub(crate) generation: u32,
     pub(crate) secret: SessionSecret,
+    /// Whether it came under a key that is marked old. This is no part of the text.
+    pub(crate) under_old_key: bool,
 }
 
 impl SessionToken {
@@ -158,6 +160,7 @@ impl SessionToken {
             id: SessionId(*id),
             generation: u32::from_be_bytes(*generation),
             secret: SessionSecret::from_bytes(secret.try_into().ok()?),
+            under_old_key: false,
         })
     }
 }

@@ -64,7 +64,7 @@ async fn a_good_cookie_is_found_among_several_of_the_name() {
 async fn keys_rotate_under_live_sessions() {
     let site = Site::new();
     let browser = site.visitor().await;
-    let keys = Keyring::new(Key::from_bytes(&[1; 32]).unwrap()).and_verify(Key::from_bytes(&[7; 32]).unwrap());
+    let keys = Keyring::new(Key::from_bytes(&[1; 32]).unwrap()).and_retire(Key::from_bytes(&[7; 32]).unwrap());
     let manager = session_core::SessionManager::new(site.lab.clone(), keys);
     let mut browser = Browser { manager, ..browser };
     assert_eq!(browser.get::<i64>("n").await, Some(0));

@@ -12,6 +12,7 @@ fn token() -> impl Strategy<Value = SessionToken> {
         id: SessionId::from_bytes(id),
         generation,
         secret: SessionSecret::from_bytes(secret),
+        under_old_key: false,
     })
 }
 
@@ -20,8 +21,11 @@ proptest! {
     fn what_is_signed_is_verified_by_every_key_and_only_for_its_name(token in token()) {
         let signed = Keyring::new(key(1)).sign("session", &token).unwrap();
         prop_assert_eq!(signed.expose().len(), SignedToken::LENGTH);
-        let rotated = Keyring::new(key(2)).and_verify(key(1));
+        let rotated = Keyring::new(key(2)).and_retire(key(1));
         let read = rotated.verify("session", signed.expose()).unwrap();
+        prop_assert!(read.under_old_key);
+        let ahead = Keyring::new(key(2)).and_accept(key(1)).and_retire(key(1));
+        prop_assert!(!ahead.verify("session", signed.expose()).unwrap().under_old_key);
         prop_assert_eq!((read.id, read.generation), (token.id, token.generation));
         prop_assert_eq!(read.secret.as_bytes(), token.secret.as_bytes());
         prop_assert_eq!(rotated.verify("admin", signed.expose()).unwrap_err(), Forged::Signature);
@@ -49,11 +53,15 @@ proptest! {
 
 #[test]
 fn the_first_key_signs() {
-    let token =
-        SessionToken { id: SessionId::from_bytes([1; 16]), generation: 0, secret: SessionSecret::from_bytes([2; 32]) };
-    let signed = Keyring::new(key(2)).and_verify(key(1)).sign("session", &token).unwrap();
+    let token = SessionToken {
+        id: SessionId::from_bytes([1; 16]),
+        generation: 0,
+        secret: SessionSecret::from_bytes([2; 32]),
+        under_old_key: false,
+    };
+    let signed = Keyring::new(key(2)).and_accept(key(1)).and_retire(key(3)).sign("session", &token).unwrap();
     assert!(Keyring::new(key(2)).verify("session", signed.expose()).is_ok());
-    assert!(Keyring::new(key(1)).verify("session", signed.expose()).is_err());
+    assert!(Keyring::new(key(1)).and_accept(key(3)).verify("session", signed.expose()).is_err());
     assert!(Keyring::empty().sign("session", &token).is_err());
 }
 
@@ -82,11 +90,12 @@ fn nothing_secret_is_shown() {
         id: SessionId::from_bytes([0; 16]),
         generation: 3,
         secret: SessionSecret::from_bytes([0xab; 32]),
+        under_old_key: false,
     };
     let keys = Keyring::new(key(7));
     let shown = format!("{token:?} {:?} {keys:?} {:?}", token.secret, keys.sign("session", &token).unwrap());
     assert_eq!(
         shown,
-        "SessionToken(AAAAAAAAAAAAAAAAAAAAAA, generation 3, ..) SessionSecret(..) Keyring([Key(..)]) SignedToken(..)"
+        "SessionToken(AAAAAAAAAAAAAAAAAAAAAA, generation 3, ..) SessionSecret(..) Keyring { keys: [Key(..)], old: [] } SignedToken(..)"
     );
 }
