@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     ConfigError, SignedToken,
     keyring::{Forged, Keyring},
-    scope::{judge_domain, judge_path},
+    scope::CookieScope,
     token::SessionToken,
 };
 
@@ -23,6 +23,9 @@ const LONGEST_MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// What comes after so many bytes of `Cookie` headers is not looked at.
 const MOST_BYTES: usize = 16 * 1024;
+
+/// What ends a cookie's life, for browsers that know `Max-Age` and for those that do not.
+const GONE: &str = "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
 
 /// Browsers drop a cookie whose name and value have more than 4096 bytes together (RFC 6265bis, section 5.6).
 const LONGEST_NAME: usize = 4096 - SignedToken::LENGTH;
@@ -44,10 +47,28 @@ pub enum SameSite {
 /// There is no `Max-Age` to set: a persistent session's cookie lives to the session's end, any other to the end of the
 /// browser's session.
 ///
+/// # Moving the cookie
+///
+/// A cookie is a name *and* a scope: `Domain`, `Path` and `Partitioned`. Where one of these changes under the same name,
+/// browsers keep the old cookie beside the new one and send both. [`former_scope`](CookieConfigBuilder::former_scope)
+/// names the scope of before. Its cookie is then removed by each response that gives a token in the present scope, and by
+/// that of a logout. It is never removed by itself: a `Cookie` header does not tell scopes, so the one cookie met may be
+/// the live login, while two versions of a site run side by side. The token of a new anonymous session removes the cookie
+/// of a former scope only where the request showed a cookie of the name and was within the scope's path: elsewhere the
+/// browser may keep a login there that it did not show.
+///
+/// In the present scope a cookie whose session has ended is not removed either: an answer that arrives late would remove
+/// the login that has overtaken it. It costs one load in each request that asks for its session, until a login or a new
+/// session takes its place, or the browser ends.
+///
 /// # Examples
 ///
 /// ```
-/// use session_core::{CookieConfig, SameSite};
+/// use session_core::{CookieConfig, CookieScope, SameSite};
+///
+/// // Once for all of `example.com`, now for this host alone.
+/// let before = CookieScope::host().domain("example.com");
+/// let cookie = CookieConfig::builder("session").former_scope(before).build()?;
 ///
 /// let cookie = CookieConfig::builder("__Host-session").same_site(SameSite::Strict).build()?;
 /// assert_eq!(cookie.name(), "__Host-session");
@@ -57,12 +78,11 @@ pub enum SameSite {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieConfig {
     name: String,
-    path: String,
-    domain: Option<String>,
+    scope: CookieScope,
+    former: Vec<CookieScope>,
     secure: bool,
     http_only: bool,
     same_site: SameSite,
-    partitioned: bool,
 }
 
 impl CookieConfig {
@@ -76,12 +96,11 @@ impl CookieConfig {
     pub(crate) fn production() -> Self {
         Self {
             name: "__Host-session".to_owned(),
-            path: "/".to_owned(),
-            domain: None,
+            scope: CookieScope::host(),
+            former: Vec::new(),
             secure: true,
             http_only: true,
             same_site: SameSite::Lax,
-            partitioned: false,
         }
     }
 
@@ -126,20 +145,23 @@ impl CookieConfig {
     /// The `Set-Cookie` that gives the browser this token.
     pub(crate) fn set(&self, token: &SignedToken, max_age: Option<Duration>) -> Option<HeaderValue> {
         let age = max_age.map(|age| format!("; Max-Age={}", age.min(LONGEST_MAX_AGE).as_secs()));
-        self.header(token.expose(), &age.unwrap_or_default())
+        self.header(&self.scope, token.expose(), &age.unwrap_or_default())
     }
 
     /// The `Set-Cookie` that makes the browser forget the cookie: with the attributes it was set with, or a browser
     /// would not take it for the same (RFC 6265bis, section 5.7).
     pub(crate) fn remove(&self) -> Option<HeaderValue> {
-        self.header("", "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
+        self.header(&self.scope, "", GONE)
     }
 
-    fn header(&self, value: &str, life: &str) -> Option<HeaderValue> {
-        let mut header = format!("{}={value}; Path={}{life}", self.name, self.path);
-        if let Some(domain) = &self.domain {
-            write!(header, "; Domain={domain}").ok()?;
-        }
+    /// The `Set-Cookie`s that make the browser forget what it has in those of the former scopes.
+    pub(crate) fn remove_former(&self, of: impl Fn(&CookieScope) -> bool) -> impl Iterator<Item = HeaderValue> {
+        self.former.iter().filter(move |scope| of(scope)).filter_map(|scope| self.header(scope, "", GONE))
+    }
+
+    fn header(&self, scope: &CookieScope, value: &str, life: &str) -> Option<HeaderValue> {
+        let (path, domain) = scope.place();
+        let mut header = format!("{}={value}{path}{life}{domain}", self.name);
         header.push_str(if self.secure { "; Secure" } else { "" });
         header.push_str(if self.http_only { "; HttpOnly" } else { "" });
         header.push_str(match self.same_site {
@@ -147,7 +169,7 @@ impl CookieConfig {
             SameSite::Lax => "; SameSite=Lax",
             SameSite::None => "; SameSite=None",
         });
-        header.push_str(if self.partitioned { "; Partitioned" } else { "" });
+        header.push_str(if scope.is_partitioned() { "; Partitioned" } else { "" });
         let mut header = HeaderValue::try_from(header).ok()?;
         header.set_sensitive(true);
         Some(header)
@@ -200,7 +222,7 @@ impl CookieConfigBuilder {
     /// It is written as in the address of a request: what browsers escape there is escaped here, too.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
-        path.clone_into(&mut self.cookie.path);
+        self.cookie.scope = self.cookie.scope.path(path);
         self
     }
 
@@ -212,7 +234,7 @@ impl CookieConfigBuilder {
     /// itself, is the same as no domain.
     #[must_use]
     pub fn domain(mut self, domain: &str) -> Self {
-        self.cookie.domain = Some(domain.to_ascii_lowercase());
+        self.cookie.scope = self.cookie.scope.domain(domain);
         self
     }
 
@@ -261,7 +283,15 @@ impl CookieConfigBuilder {
     /// Whether an embedded page has a jar for each site that embeds it (CHIPS).
     #[must_use]
     pub fn partitioned(mut self, partitioned: bool) -> Self {
-        self.cookie.partitioned = partitioned;
+        self.cookie.scope = self.cookie.scope.partitioned(partitioned);
+        self
+    }
+
+    /// A scope in which browsers may still have a cookie of this name from before: see
+    /// [moving the cookie](CookieConfig#moving-the-cookie). May be called several times.
+    #[must_use]
+    pub fn former_scope(mut self, scope: CookieScope) -> Self {
+        self.cookie.former.push(scope);
         self
     }
 
@@ -273,17 +303,16 @@ impl CookieConfigBuilder {
     pub fn build(self) -> Result<CookieConfig, ConfigError> {
         let Self { cookie, is_public_suffix } = self;
         cookie.judge_name()?;
-        judge_path(&cookie.path)?;
-        if let Some(domain) = &cookie.domain {
-            judge_domain(domain)?;
-            if is_public_suffix.is_some_and(|is_public_suffix| is_public_suffix(domain)) {
-                return Err(ConfigError::PublicSuffix);
+        for (at, scope) in cookie.scopes().enumerate() {
+            scope.judge(|domain| is_public_suffix.as_ref().is_some_and(|is_public_suffix| is_public_suffix(domain)))?;
+            if cookie.scopes().take(at).any(|other| other == scope) {
+                return Err(ConfigError::FormerScope);
             }
         }
         cookie.judge_prefix()?;
-        let needs_secure = match (cookie.same_site, cookie.partitioned) {
-            (SameSite::None, _) => Some("SameSite=None"),
-            (_, true) => Some("Partitioned"),
+        let needs_secure = match cookie.same_site {
+            SameSite::None => Some("SameSite=None"),
+            _ if cookie.scopes().any(CookieScope::is_partitioned) => Some("Partitioned"),
             _ => None,
         };
         match needs_secure {
@@ -300,6 +329,11 @@ impl fmt::Debug for CookieConfigBuilder {
 }
 
 impl CookieConfig {
+    /// The present scope, then the former ones.
+    fn scopes(&self) -> impl Iterator<Item = &CookieScope> {
+        std::iter::once(&self.scope).chain(&self.former)
+    }
+
     fn judge_name(&self) -> Result<(), ConfigError> {
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if self.name.is_empty() || !self.name.bytes().all(is_token) {
@@ -316,13 +350,10 @@ impl CookieConfig {
         let Some(prefix) = prefixes.into_iter().find(|prefix| name.starts_with(&prefix.to_ascii_lowercase())) else {
             return Ok(());
         };
-        let demands = [
-            (self.secure, "Secure"),
-            (!prefix.starts_with("__Host-") || self.path == "/", "Path=/"),
-            (!prefix.starts_with("__Host-") || self.domain.is_none(), "no Domain"),
-            (!prefix.ends_with("Http-") || self.http_only, "HttpOnly"),
-        ];
-        match demands.into_iter().find(|(kept, _)| !kept) {
+        let is_host = prefix.starts_with("__Host-");
+        let of_scopes = self.scopes().filter(|_| is_host).flat_map(CookieScope::demands_of_host_prefix);
+        let demands = [(self.secure, "Secure"), (!prefix.ends_with("Http-") || self.http_only, "HttpOnly")];
+        match demands.into_iter().chain(of_scopes).find(|(kept, _)| !kept) {
             Some((_, demand)) => Err(ConfigError::CookiePrefix { prefix, demand }),
             None => Ok(()),
         }

@@ -133,6 +133,9 @@ pub enum ConfigError {
     /// The `Domain` is on the application's list of public suffixes.
     #[error("the cookie's Domain is a public suffix, and browsers refuse cookies for these")]
     PublicSuffix,
+    /// A former scope is the scope of the cookie itself, or is named twice: removing the one would remove the other.
+    #[error("a former scope of the cookie is its present one, or is named twice")]
+    FormerScope,
     /// The name's prefix demands what the attributes deny (RFC 6265bis, section 4.1.3).
     #[error("a cookie whose name starts with {prefix} needs {demand}")]
     CookiePrefix {

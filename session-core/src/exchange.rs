@@ -184,7 +184,8 @@ impl Exchange {
 
     /// The headers for the response: to be asked for after the commit, whatever it answered.
     ///
-    /// At most one `Set-Cookie`; with one, `Cache-Control: no-store`; if the session was read, `Vary: Cookie`. Where a
+    /// At most one `Set-Cookie` of the cookie's name and scope, after those that remove what is in its [former
+    /// scopes](crate::CookieConfig#moving-the-cookie); with one, `Cache-Control: no-store`; if the session was read, `Vary: Cookie`. Where a
     /// framework has a type of its own for headers: `Cache-Control` takes the place of the handler's, `Set-Cookie` and
     /// `Vary` are added to what is there. The values are visible ASCII.
     #[must_use]
@@ -199,16 +200,20 @@ impl Exchange {
         let site = self.0.site();
         let answer = self.0.state().answer.clone();
         let is_secret = matches!(answer, Answer::Token { .. });
-        let set_cookie = match answer {
+        let set_cookie = match &answer {
             _ if self.0.header_client => None,
             Answer::Nothing | Answer::Silence => None,
-            Answer::Token { token, max_age } => self.sign(&token).and_then(|signed| site.cookie.set(&signed, max_age)),
+            Answer::Token { token, max_age } => self.sign(token).and_then(|signed| site.cookie.set(&signed, *max_age)),
             Answer::Removal => site.cookie.remove(),
         };
         if set_cookie.is_some() || is_secret {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if let Some(set_cookie) = set_cookie {
+            // First: a browser may take a domain that is this very host for no domain, and what comes last stands.
+            for removal in site.cookie.remove_former(|scope| self.0.leaves(scope)) {
+                append_once(headers, header::SET_COOKIE, removal);
+            }
             append_once(headers, header::SET_COOKIE, set_cookie);
         }
         if self.0.loaded.get().is_some() && !self.0.header_client {

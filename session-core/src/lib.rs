@@ -90,6 +90,7 @@ pub use manager::SessionManager;
 pub use owner::{Device, InvalidOwner, Owner};
 pub use policy::{Lifetime, Policy, PolicyBuilder};
 pub use purge::PurgeTask;
+pub use scope::CookieScope;
 pub use session::Session;
 pub use store::{Entry, Expiry, Loaded, Revision, Store, StoreError, StoreErrorSource};
 pub use token::{InvalidSessionId, SessionId};

@@ -14,8 +14,80 @@ const LONGEST_LABEL: usize = 63;
 /// What browsers write as `%` and two digits in the path of an address, and the `;` that would end the attribute.
 const ESCAPED_IN_PATHS: &[u8] = b" \"#<>?\\^`{|};";
 
+/// What, with the name, tells cookies of one browser apart: `Domain`, `Path` and `Partitioned`.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::CookieScope;
+///
+/// // `Set-Cookie: session=…; Path=/shop; Domain=example.com`
+/// let scope = CookieScope::host().path("/shop").domain("example.com");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieScope {
+    path: String,
+    domain: Option<String>,
+    partitioned: bool,
+}
+
+impl CookieScope {
+    /// The scope of a cookie with `Path=/`, without `Domain` and `Partitioned`: the host that set it.
+    #[must_use]
+    pub fn host() -> Self {
+        Self { path: "/".to_owned(), domain: None, partitioned: false }
+    }
+
+    /// The same under this path.
+    #[must_use]
+    pub fn path(self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self }
+    }
+
+    /// The same for the hosts of this domain.
+    #[must_use]
+    pub fn domain(self, domain: &str) -> Self {
+        Self { domain: Some(domain.to_ascii_lowercase()), ..self }
+    }
+
+    /// The same in the jar of the site that embeds the page.
+    #[must_use]
+    pub fn partitioned(self, partitioned: bool) -> Self {
+        Self { partitioned, ..self }
+    }
+
+    pub(crate) fn is_partitioned(&self) -> bool {
+        self.partitioned
+    }
+
+    /// Whether a cookie whose name starts with `__Host-` can have it (RFC 6265bis, section 4.1.3.2).
+    pub(crate) fn demands_of_host_prefix(&self) -> [(bool, &'static str); 2] {
+        [(self.path == "/", "Path=/"), (self.domain.is_none(), "no Domain")]
+    }
+
+    /// Judges what browsers store and send.
+    pub(crate) fn judge(&self, is_public_suffix: impl Fn(&str) -> bool) -> Result<(), ConfigError> {
+        judge_path(&self.path)?;
+        let Some(domain) = &self.domain else { return Ok(()) };
+        judge_domain(domain)?;
+        if is_public_suffix(domain) { Err(ConfigError::PublicSuffix) } else { Ok(()) }
+    }
+
+    /// Whether a browser sends its cookie to this path (RFC 6265, section 5.1.4).
+    pub(crate) fn covers(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(self.path.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/'))
+    }
+
+    /// The attributes `Path` and `Domain`, the second empty where there is none.
+    pub(crate) fn place(&self) -> (String, String) {
+        let domain = self.domain.as_ref().map(|domain| format!("; Domain={domain}"));
+        (format!("; Path={}", self.path), domain.unwrap_or_default())
+    }
+}
+
 /// Judges the domain whose hosts get a cookie.
-pub(crate) fn judge_domain(domain: &str) -> Result<(), ConfigError> {
+fn judge_domain(domain: &str) -> Result<(), ConfigError> {
     let labels = || domain.split('.');
     let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
     let has_hyphen_at_end = |label: &str| label.starts_with('-') || label.ends_with('-');
@@ -37,7 +109,7 @@ pub(crate) fn judge_domain(domain: &str) -> Result<(), ConfigError> {
 }
 
 /// Judges the path under which a cookie is sent.
-pub(crate) fn judge_path(path: &str) -> Result<(), ConfigError> {
+fn judge_path(path: &str) -> Result<(), ConfigError> {
     let is_kept = |byte: u8| byte.is_ascii_graphic() && !ESCAPED_IN_PATHS.contains(&byte);
     let is_of_dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
     let faults = [

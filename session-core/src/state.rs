@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    Error, EventKind, Keyring, Policy,
+    CookieScope, Error, EventKind, Keyring, Policy,
     incoming::Resource,
     merge::{Delta, MERGES, Overlay, Write},
     moment::Moment,
@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) is_hushed: bool,
     /// How old the note of `begin_login` was in a session that this exchange has ended.
     pub(crate) noted: Option<Age>,
+    /// This exchange has ended a session by the client's own will.
+    pub(crate) has_ended: bool,
     pub(crate) skip_touch: bool,
     /// The response head has left.
     pub(crate) sent: bool,
@@ -281,7 +283,8 @@ impl Inner {
             false => (Standing::Absent, Answer::Nothing),
         };
         let version = version + 1;
-        let kept = State { noted, skip_touch, sent, version, forgotten, is_hushed, ..State::default() };
+        let kept =
+            State { noted, skip_touch, sent, version, forgotten, is_hushed, has_ended: true, ..State::default() };
         let old = std::mem::replace(&mut *state, State { standing, pending, answer, ..kept });
         drop(state);
         // Unlocked: what the closures of the application hold is dropped here.
@@ -320,6 +323,19 @@ impl Inner {
         let Some(secret) = successor else { return };
         let token = SessionToken { id: live.found.id, generation: *generation, secret, under_old_key: false };
         self.state().answer = Answer::Token { token, max_age: max_age(&live.found) };
+    }
+
+    /// Whether the cookie of this former scope is removed beside what the response sends: beside a login's token and by a
+    /// logout, not after a theft. An anonymous token takes the place of cookies that the request showed, of no login that
+    /// the browser keeps for another path.
+    pub(crate) fn leaves(&self, former: &CookieScope) -> bool {
+        let shows = || self.cookie_present && former.covers(self.resource.path.as_deref().unwrap_or("/"));
+        let state = self.state();
+        match &state.standing {
+            Standing::Absent => true,
+            Standing::Live(live) => state.has_ended || live.found.header().owner.is_some() || shows(),
+            Standing::Barred(_) | Standing::Lost(_) => false,
+        }
     }
 
     /// Moves the pending changes into the write that was made of them; `false` if others have come in between.

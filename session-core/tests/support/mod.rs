@@ -137,13 +137,11 @@ impl Browser {
 
     /// Stores what the response says.
     pub fn receive(&mut self, headers: &HeaderMap) {
-        let cookies: Vec<_> = headers.get_all(header::SET_COOKIE).iter().collect();
-        assert!(cookies.len() <= 1, "more than one Set-Cookie: {cookies:?}");
-        let Some(cookie) = cookies.first() else { return };
-        assert_eq!(headers.get(header::CACHE_CONTROL).unwrap(), "no-store");
-        let (value, attributes) = cookie.to_str().unwrap().split_once(';').unwrap();
-        let value = value.strip_prefix("__Host-session=").unwrap();
-        self.cookie = (!attributes.contains("Max-Age=0")).then(|| value.to_owned());
+        let cookies = set_cookies(headers);
+        assert!(cookies.len() <= 1, "this browser has one jar: {cookies:?}");
+        let Some(SetCookie { name, value, .. }) = cookies.into_iter().next() else { return };
+        assert_eq!(name, "__Host-session");
+        self.cookie = value;
     }
 
     /// One request that succeeds.
@@ -162,6 +160,40 @@ impl Browser {
     pub async fn owner(&self) -> Option<Owner> {
         self.start().await.1.owner()
     }
+}
+
+/// One `Set-Cookie` of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetCookie {
+    pub name: String,
+    /// `Path`, `Domain` and `Partitioned`, as they are written.
+    pub scope: String,
+    /// `None`: the cookie is removed.
+    pub value: Option<String>,
+}
+
+/// What a response sets and removes: of each name and scope at most once, and never kept by a cache.
+pub fn set_cookies(headers: &HeaderMap) -> Vec<SetCookie> {
+    let mut cookies: Vec<SetCookie> = Vec::new();
+    for line in headers.get_all(header::SET_COOKIE) {
+        assert_eq!(headers.get(header::CACHE_CONTROL).unwrap(), "no-store");
+        let (pair, attributes) = line.to_str().unwrap().split_once("; ").unwrap();
+        let (name, value) = pair.split_once('=').unwrap();
+        let is_removed = attributes.contains("Max-Age=0");
+        assert_eq!(is_removed, value.is_empty(), "{line:?}");
+        let tells_apart =
+            |attribute: &&str| ["Path=", "Domain=", "Partitioned"].iter().any(|a| attribute.starts_with(a));
+        let scope: Vec<_> = attributes.split("; ").filter(tells_apart).collect();
+        let cookie = SetCookie {
+            name: name.to_owned(),
+            scope: scope.join("; "),
+            value: (!is_removed).then(|| value.to_owned()),
+        };
+        let is_same = |other: &SetCookie| (&other.name, &other.scope) == (&cookie.name, &cookie.scope);
+        assert!(!cookies.iter().any(is_same), "two of one name and scope: {line:?}");
+        cookies.push(cookie);
+    }
+    cookies
 }
 
 /// Whether the response sets, removes or leaves the cookie.
