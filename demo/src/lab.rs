@@ -1,4 +1,4 @@
-//! For tests: a store around the store that counts its calls.
+//! For tests: a store around the store that counts its calls, and a page that other sites send forms to.
 
 use std::{
     collections::BTreeMap,
@@ -7,8 +7,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{Json, extract::State};
-use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Redirect, Response},
+};
+use session_core::{Entry, Error, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
+use session_tower::{Session, SessionError};
+
+use crate::home::COUNTER;
 
 type Calls = BTreeMap<&'static str, u64>;
 
@@ -21,6 +28,24 @@ pub(crate) struct Counting {
 /// `GET /lab/ops`: the store's calls so far, by method.
 pub(crate) async fn ops(State(counting): State<Counting>) -> Json<Calls> {
     Json(counting.calls.lock().unwrap_or_else(PoisonError::into_inner).clone())
+}
+
+/// `POST /lab/return`: where the page of a bank sends its customer back to. The browser keeps the cookie of the login back
+/// there, so what is to be kept is kept by a page that the browser then asks for on its own account.
+pub(crate) async fn be_sent_back(session: Session) -> Result<Response, SessionError> {
+    COUNTER.update(&session, |count| *count += 1)?;
+    match session.save().await {
+        Ok(()) => Ok("counted".into_response()),
+        Err(Error::Withheld(_)) => Ok(Redirect::to("/lab/return").into_response()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `GET /lab/return`.
+pub(crate) async fn come_back(session: Session) -> Result<String, SessionError> {
+    let count = COUNTER.update(&session, |count| *count += 1)?;
+    let owner = session.owner().map_or_else(|| "nobody".to_owned(), |owner| owner.to_string());
+    Ok(format!("counted {count} for {owner}"))
 }
 
 impl Counting {

@@ -57,8 +57,10 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
         .route("/api/sessions", get(api::sessions).delete(api::end_others))
         .route("/api/sessions/{id}", delete(api::end))
         .route("/assets/{name}", get(page::asset));
+    let mut open_routes = Router::new();
     if let Some(counting) = &site.counting {
         routes = routes.route("/lab/ops", get(lab::ops).with_state(counting.clone()));
+        open_routes = open_routes.route("/lab/return", get(lab::come_back).post(lab::be_sent_back));
     }
     let sessions = SessionLayer::new(manager)
         .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
@@ -66,6 +68,7 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
         .with_state(site.clone())
         .layer(CatchPanicLayer::new()) // inside the sessions: its 500 is committed as any other answer
         .layer(from_fn(guard::refuse_other_sites))
+        .merge(open_routes) // outside the guard: other sites may post here
         .layer(sessions)
         .layer(from_fn(page::apologise))
         .layer(from_fn(guard::hear_out));

@@ -61,6 +61,9 @@ impl Inner {
         let cause = match self.stands(&found, login, replaced, &began).await {
             Ok(true) => {
                 self.tell(EventKind::LoggedIn, Some(&found));
+                if self.is_cross_site() {
+                    self.tell(EventKind::CrossSiteLogin, Some(&found));
+                }
                 self.begin(found, secret, is_new);
                 return self.rebase();
             }

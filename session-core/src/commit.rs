@@ -87,11 +87,12 @@ impl Inner {
             match self.next_step(occasion)? {
                 Step::Touch(_) | Step::Replace { is_changed: false, .. } if attempt >= RIDES => break,
                 Step::Done(outcome) => return Ok(outcome),
-                Step::Create { data, version } => {
-                    if self.create_anonymous(data, version).await? {
-                        return Ok(Outcome::Saved);
-                    }
-                }
+                Step::Create { data, version } => match self.create_anonymous(data, version).await {
+                    Ok(true) => return Ok(Outcome::Saved),
+                    Ok(false) => {}
+                    Err(Error::Withheld(reason)) => return Ok(Outcome::Withheld(reason)),
+                    Err(error) => return Err(error),
+                },
                 Step::Replace { write, is_changed, rotates, version } => match self.put(*write, version, attempt).await
                 {
                     Ok(true) => {
@@ -262,8 +263,11 @@ impl Inner {
         Ok(is_applied)
     }
 
-    /// Stores a new session without an owner; `false` if other changes have come in between.
+    /// Stores a new session without an owner, unless it is withheld; `false` if other changes have come in between.
     pub(crate) async fn create_anonymous(&self, data: Data, version: u64) -> Result<bool, Error> {
+        if let Some(reason) = self.withhold() {
+            return Err(Error::Withheld(reason));
+        }
         if !self.carry(version, None) {
             return Ok(false);
         }

@@ -128,6 +128,10 @@ impl CookieConfig {
         self.secure
     }
 
+    pub(crate) fn same_site(&self) -> SameSite {
+        self.same_site
+    }
+
     /// Verifies every cookie of our name. A browser sends one for each Domain, Path and partition, in any order.
     pub(crate) fn read(&self, header: &[u8], keys: &Keyring) -> ReadCookies {
         let mut read = ReadCookies::default();

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::StoreError;
+use crate::{StoreError, WithheldReason};
 
 /// Why a session could not be read, changed or saved.
 ///
@@ -26,6 +26,9 @@ pub enum Error {
     /// A login or renewal has overtaken this request; nothing was changed by this call.
     #[error("the session belongs to a later login")]
     Superseded,
+    /// There is no session yet, and none is made in this request. A login makes one all the same.
+    #[error("no session is made in this request: {0}")]
+    Withheld(WithheldReason),
     /// The owner's sessions were revoked after this login began.
     ///
     /// To end the owner's other sessions by the login itself, use [`Login::ending_others`](crate::Login::ending_others)
@@ -65,7 +68,7 @@ pub type ValueError = Arc<dyn std::error::Error + Send + Sync>;
 
 impl Error {
     /// The HTTP status that an adapter answers, with an opaque body: 503 for what may work later, 409 for a request
-    /// that lost against another, 400 for a user id that cannot be one, 500 for the rest.
+    /// that lost against another, 403 for one that is given no session, 400 for a user id that cannot be one, 500 for the rest.
     #[must_use]
     pub fn status(&self) -> http::StatusCode {
         use http::StatusCode as Status;
@@ -73,6 +76,8 @@ impl Error {
             Self::Store(StoreError::Corrupt { .. }) => Status::INTERNAL_SERVER_ERROR,
             Self::Store(_) | Self::OutcomeUnknown | Self::Contended => Status::SERVICE_UNAVAILABLE,
             Self::Gone | Self::Superseded | Self::LoginRevoked | Self::LoginExpired => Status::CONFLICT,
+            // To send it again would not help, and nothing is wrong with the server.
+            Self::Withheld(_) => Status::FORBIDDEN,
             Self::Owner(_) => Status::BAD_REQUEST,
             Self::ResponseSent | Self::TooLarge { .. } | Self::Encode(_) | Self::Decode(_) | Self::Randomness(_) => {
                 Status::INTERNAL_SERVER_ERROR

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, time::SystemTime};
 
-use crate::{Error, Owner, SessionId};
+use crate::{Error, Owner, SessionId, WithheldReason};
 
 /// Something that happened to a session. It never holds a secret.
 #[derive(Clone, Debug)]
@@ -69,6 +69,18 @@ pub enum EventKind {
     Rotated,
     /// A user logged in.
     LoggedIn,
+    /// A user logged in by a request that came from another site, to which the browser had sent no cookie of ours. It follows
+    /// [`LoggedIn`](Self::LoggedIn).
+    ///
+    /// The answer of an identity provider looks so, and so does a *forged login*: a stranger's page logs its visitor in to
+    /// the stranger's account, and then reads there what the visitor does. So a page that logs in must know that this very
+    /// browser has begun the login. A form of yours: refuse it where `Sec-Fetch-Site` or `Origin` is another site's. An
+    /// identity provider: send a random `state` (or `RelayState`) along, keep it in the session with
+    /// [`begin_login`](crate::Session::begin_login), let the page that gets the answer redirect to a `GET` of your own, and
+    /// compare and log in there. That way a revocation since `begin_login` is seen, too.
+    CrossSiteLogin,
+    /// There was something to save, and no session yet: none was made. It is told once for each request.
+    Withheld(WithheldReason),
     /// A login was refused: the owner's sessions were revoked after it began, or it was the oldest of too many.
     LoginRevoked {
         /// Why that could not be told, which refuses it as well.

@@ -10,9 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
-    Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, StoreError,
+    Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, StoreError, WithheldReason,
     keyring::Forged,
     moment::Moment,
+    origin::Withholding,
     patience::PatientStore,
     site::Site,
     state::{Answer, Inner, Lost},
@@ -28,8 +29,8 @@ use crate::{
 ///   panic for one, nothing is committed.
 /// - If the commit fails, the handler's response must not leave: the error's [`status`](Error::status) with an empty body,
 ///   `Cache-Control: no-store` and [`Retry-After`](Error::retry_after) takes its place, with the `Set-Cookie` and `Vary` that others have added.
-/// - On [`Outcome::Gone`] and [`Outcome::Superseded`] the handler's response stays: it has usually done something besides.
-///   Pass the outcome on, for whoever wants to know.
+/// - On [`Outcome::Gone`], [`Outcome::Superseded`] and [`Outcome::Withheld`] the handler's response stays: it has usually
+///   done something besides. Pass the outcome on, for those who want to know.
 /// - Where a client hangs up, drop the future wherever it is: of the changes that wait for the commit either all are saved
 ///   or none.
 ///
@@ -82,6 +83,9 @@ pub enum Outcome {
     Gone,
     /// A login or renewal has overtaken this request: what was changed since the last save is lost, and no cookie is sent.
     Superseded,
+    /// There was something to save, and no session yet to save it in: none is made here, no cookie is sent, and the values
+    /// are lost with this request. The reason says what to do instead. A login makes a session all the same.
+    Withheld(WithheldReason),
 }
 
 impl Outcome {
@@ -90,6 +94,7 @@ impl Outcome {
         match self {
             Self::Gone => Err(Error::Gone),
             Self::Superseded => Err(Error::Superseded),
+            Self::Withheld(reason) => Err(Error::Withheld(reason)),
             Self::Unchanged | Self::Saved => Ok(()),
         }
     }
@@ -133,6 +138,7 @@ impl Exchange {
             cookie_present: read.present,
             header_client: token.is_some(),
             signing: OnceLock::new(),
+            withholding: Withholding::default(),
             loaded: OnceCell::new(),
             taken: OnceLock::new(),
             writing: AsyncMutex::new(()),

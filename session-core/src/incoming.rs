@@ -5,8 +5,12 @@ use std::{fmt, net::IpAddr};
 use http::{HeaderMap, HeaderName, header};
 use zeroize::Zeroizing;
 
+use crate::origin::{Arrival, Source};
+
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// What a request tells about itself.
 ///
@@ -33,6 +37,7 @@ pub struct Incoming {
     https: Option<bool>,
     forwarded_for: Vec<String>,
     forwarded_proto: Option<String>,
+    source: Source,
 }
 
 impl Incoming {
@@ -88,10 +93,37 @@ impl Incoming {
         self
     }
 
+    /// The host that the request is for: the `Host` header, or the authority of the request's target, as in HTTP/2. The port
+    /// may be there or not.
+    #[must_use]
+    pub fn with_host(mut self, host: &str) -> Self {
+        self.source.set_host(host);
+        self
+    }
+
+    /// The value of `Origin`: `""` if it is not there. Together with [`with_host`](Self::with_host) it tells whether a form
+    /// comes from another site, where the browser does not say so itself. See
+    /// [`WithheldReason::CrossSite`](crate::WithheldReason::CrossSite).
+    #[must_use]
+    pub fn with_origin(mut self, origin: &str) -> Self {
+        self.source.set_origin(origin);
+        self
+    }
+
+    /// The values of `Sec-Fetch-Site` and `Sec-Fetch-Mode`: `""` for one that is not there. Browsers say there whether the
+    /// request comes from another site. They send them over https, and to their own machine.
+    #[must_use]
+    pub fn with_fetch_metadata(mut self, site: &str, mode: &str) -> Self {
+        self.source.set_fetch_metadata(site, mode);
+        self
+    }
+
     /// Decides what to believe.
     pub(crate) fn resource(self, trusted_proxies: &[IpAddr]) -> Resource {
         let trusts = |address: &IpAddr| trusted_proxies.contains(&address.to_canonical());
-        let mut resource = Resource { method: self.method, path: self.path, peer: self.peer, https: self.https };
+        let arrival = self.source.arrival(self.method.as_deref());
+        let mut resource =
+            Resource { method: self.method, path: self.path, peer: self.peer, https: self.https, arrival };
         if self.peer.as_ref().is_some_and(trusts) {
             if let Some(proto) = &self.forwarded_proto {
                 // The last one is the trusted proxy's own word.
@@ -129,17 +161,26 @@ impl From<&HeaderMap> for Incoming {
             let values = headers.get_all(name).into_iter();
             values.map(|value| value.to_str().unwrap_or_default().to_owned()).collect()
         };
+        let value = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Self {
             forwarded_for: lines(&FORWARDED_FOR),
             forwarded_proto: lines(&FORWARDED_PROTO).pop(),
             ..Self::new(headers.get_all(header::COOKIE).into_iter().map(http::HeaderValue::as_bytes))
         }
+        .with_host(value(&header::HOST))
+        .with_origin(value(&header::ORIGIN))
+        .with_fetch_metadata(value(&FETCH_SITE), value(&FETCH_MODE))
     }
 }
 
 impl<B> From<&http::Request<B>> for Incoming {
     fn from(request: &http::Request<B>) -> Self {
-        Self::from(request.headers()).with_resource(request.method().as_str(), request.uri().path())
+        let incoming = Self::from(request.headers()).with_resource(request.method().as_str(), request.uri().path());
+        match request.uri().authority() {
+            // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
+            Some(authority) => incoming.with_host(authority.as_str()),
+            None => incoming,
+        }
     }
 }
 
@@ -151,4 +192,5 @@ pub(crate) struct Resource {
     pub(crate) peer: Option<IpAddr>,
     /// `None`: unknown.
     pub(crate) https: Option<bool>,
+    pub(crate) arrival: Arrival,
 }

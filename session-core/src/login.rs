@@ -106,7 +106,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Gone`], [`Error::Superseded`], [`Error::ResponseSent`] if the session would have to be created. Else as
+    /// [`Error::Gone`], [`Error::Superseded`]. [`Error::ResponseSent`] or [`Error::Withheld`] if the session would have to
+    /// be created: a login over several requests begins on a page of your own site. Else as
     /// [`Exchange::commit`](crate::Exchange::commit).
     pub async fn begin_login(&self) -> Result<(), Error> {
         self.inner().begin_login().await

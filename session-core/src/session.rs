@@ -282,8 +282,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Gone`], [`Error::Superseded`]: nothing was saved. [`Error::ResponseSent`] if the session would have to be
-    /// created. Else as [`Exchange::commit`].
+    /// [`Error::Gone`], [`Error::Superseded`]: nothing was saved. [`Error::ResponseSent`] or [`Error::Withheld`] if the
+    /// session would have to be created. Else as [`Exchange::commit`].
     pub async fn save(&self) -> Result<(), Error> {
         self.inner().save().await?.kept()
     }

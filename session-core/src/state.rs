@@ -16,6 +16,7 @@ use crate::{
     incoming::Resource,
     merge::{Delta, MERGES, Overlay, Write},
     moment::Moment,
+    origin::Withholding,
     patience::PatientStore,
     record::{Age, Data, Found, Header, length, value_length},
     rotation,
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) header_client: bool,
     /// The keys that sign this exchange's token: those that there are when it is first sent.
     pub(crate) signing: OnceLock<Arc<Keyring>>,
+    pub(crate) withholding: Withholding,
     pub(crate) loaded: OnceCell<Result<(), Error>>,
     /// The session that the load has found, and took.
     pub(crate) taken: OnceLock<Arc<Found>>,

@@ -29,6 +29,8 @@ type Peer = fn(&Extensions) -> Option<IpAddr>;
 /// - Where the session was ended, or taken over by a login, while the handler ran, the handler's response stays as it
 ///   is, with [`Outcome::Gone`] or [`Outcome::Superseded`] in its extensions. Who must know calls
 ///   [`save`](session_core::Session::save).
+/// - A page that a form of another site posts to makes no new anonymous session, because its cookie would replace that of a
+///   login that the browser has kept back: see [`Outcome::Withheld`], which then lies in the response's extensions.
 /// - An inner service that fails commits nothing. A panic commits nothing either, and ends the connection: put
 ///   `CatchPanicLayer` of tower-http inside this layer, as the example does; then its 500 is committed as any other
 ///   response.
@@ -309,7 +311,7 @@ fn committed<B: Default, K: 'static>(
     let mut response = match outcome {
         Ok(outcome) => {
             let mut response = handled;
-            if let Outcome::Gone | Outcome::Superseded = outcome {
+            if let Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) = outcome {
                 response.extensions_mut().insert(outcome);
             }
             response

@@ -55,3 +55,28 @@ async fn a_script_of_another_site_changes_nothing_and_reads_nothing() {
     profile.sees("Hello, user42").await;
     profile.counts("0").await;
 }
+
+#[tokio::test]
+async fn a_form_from_another_site_that_is_to_keep_a_value_leaves_the_login_as_it_is() {
+    let (demo, chromium) = (Demo::start(SQLITE, &["--lab"]), Chromium::start());
+    // With the first name the browser itself says where the form is from; the second it trusts less, and sends `Origin` alone.
+    for host in ["127.0.0.1", "shop.test"] {
+        let profile = chromium.profile(&demo).await.calling_it(host);
+        profile.open("/register").await;
+        let user = host.replace('.', "_");
+        profile.enter(&user, "Register").await;
+        let token = profile.cookie("session").await.unwrap().value;
+        let elsewhere = Elsewhere::serve(&format!(
+            "<form method=post action='{}/lab/return'><input name=paid value=yes></form>
+             <script>document.forms[0].submit()</script>",
+            address(&demo).replace("127.0.0.1", host)
+        ));
+        profile.driver.goto(elsewhere.page("elsewhere.test")).await.unwrap();
+        // The page that the form was sent to has sent the browser on to one that has the session.
+        profile.sees(&format!("counted 1 for {user}")).await;
+        assert_eq!(profile.cookie("session").await.unwrap().value, token);
+        profile.open("/").await;
+        profile.sees(&format!("Hello, {user}")).await;
+    }
+    demo.logs(&["INFO", "Withheld(CrossSite)", "path=\"/lab/return\""]);
+}

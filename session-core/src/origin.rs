@@ -1,0 +1,135 @@
+//! Whether a request comes from another site, and what is not made for it then.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use http::{Uri, uri::Authority};
+
+use crate::{EventKind, SameSite, state::Inner};
+
+/// Why a request gets no new anonymous session. See [`Outcome::Withheld`](crate::Outcome::Withheld).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WithheldReason {
+    /// The request comes from a page of another site, as the answer of a bank or of an identity provider does. Browsers keep
+    /// a cookie with `SameSite=Lax` or `Strict` back there, so the user may well have a session that this request cannot
+    /// show. The cookie of a new one would replace it.
+    ///
+    /// Read what the other site has sent, and answer with a way to a `GET` of your own site, where the session is at hand:
+    /// under `Lax` a redirect with the status 303, under `Strict` a page that goes on by itself, with
+    /// `<meta http-equiv="refresh">`. What that page has to know goes along in its URL, signed, or is kept in your database
+    /// under the `state` (or `RelayState`, or order number) that the other site hands back.
+    CrossSite,
+}
+
+impl fmt::Display for WithheldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CrossSite => "the request comes from another site, and the browser has kept its cookies back",
+        })
+    }
+}
+
+/// How a request arrives, as far as its cookies depend on it (RFC 6265bis, section 5.8.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// From the site itself, or nobody knows.
+    #[default]
+    Ordinary,
+    /// From another site, by a link or a redirect. A strict cookie stays behind.
+    CrossSiteLink,
+    /// From another site, by a form. A lax cookie stays behind, too.
+    CrossSiteForm,
+}
+
+impl Arrival {
+    fn leaves_behind(self, cookie: SameSite) -> bool {
+        match cookie {
+            SameSite::None => false,
+            SameSite::Lax => self == Self::CrossSiteForm,
+            SameSite::Strict => self != Self::Ordinary,
+        }
+    }
+}
+
+/// What the headers say of the page that a request comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Source {
+    /// The host that the request is for.
+    host: Option<String>,
+    /// What the browser itself says. `None`: it says nothing.
+    is_cross_site: Option<bool>,
+    is_navigation: bool,
+    /// The host of `Origin`.
+    origin: Option<String>,
+}
+
+impl Source {
+    /// Takes note of the request's host, without its port: cookies do not know ports.
+    pub(crate) fn set_host(&mut self, host: &str) {
+        self.host = host.parse().ok().map(|authority: Authority| authority.host().to_owned());
+    }
+
+    /// Takes note of `Origin`. Of `null` and of nonsense there is nothing to note.
+    pub(crate) fn set_origin(&mut self, origin: &str) {
+        let origin = origin.parse().ok().filter(|origin: &Uri| origin.scheme().is_some());
+        self.origin = origin.and_then(|origin| Some(origin.host()?.to_owned()));
+    }
+
+    /// Takes note of `Sec-Fetch-Site` and `Sec-Fetch-Mode` (W3C Fetch Metadata).
+    pub(crate) fn set_fetch_metadata(&mut self, site: &str, mode: &str) {
+        self.is_cross_site = (!site.is_empty()).then(|| site == "cross-site");
+        self.is_navigation = mode == "navigate";
+    }
+
+    /// How a request with this method arrives. The browser's own judgement goes first: a proxy may have changed `Host`, and
+    /// two hosts may be one site.
+    pub(crate) fn arrival(&self, method: Option<&str>) -> Arrival {
+        let is_cross_site = self.is_cross_site.unwrap_or_else(|| self.has_another_origin());
+        if is_cross_site && method.is_some_and(|method| !is_safe(method)) {
+            Arrival::CrossSiteForm
+        } else if is_cross_site && self.is_navigation {
+            Arrival::CrossSiteLink
+        } else {
+            Arrival::Ordinary
+        }
+    }
+
+    fn has_another_origin(&self) -> bool {
+        let (Some(host), Some(origin)) = (&self.host, &self.origin) else { return false };
+        !host.eq_ignore_ascii_case(origin)
+    }
+}
+
+/// Whether the method only reads (RFC 9110, section 9.2.1).
+fn is_safe(method: &str) -> bool {
+    ["GET", "HEAD", "OPTIONS", "TRACE"].iter().any(|safe| method.eq_ignore_ascii_case(safe))
+}
+
+/// Whether a withheld session has been told of: once a request is enough.
+#[derive(Debug, Default)]
+pub(crate) struct Withholding {
+    is_told: AtomicBool,
+}
+
+impl Inner {
+    /// Withholds a new anonymous session if there is a reason to, and tells so.
+    pub(crate) fn withhold(&self) -> Option<WithheldReason> {
+        if !self.is_cross_site() {
+            return None;
+        }
+        let reason = WithheldReason::CrossSite;
+        if !self.withholding.is_told.swap(true, Ordering::Relaxed) {
+            self.tell(EventKind::Withheld(reason), None);
+        }
+        Some(reason)
+    }
+
+    /// Whether the request comes from another site, and the browser may have kept our cookie back.
+    pub(crate) fn is_cross_site(&self) -> bool {
+        let cookie = self.site().cookie.same_site();
+        !self.header_client && !self.cookie_present && self.resource.arrival.leaves_behind(cookie)
+    }
+}
