@@ -173,7 +173,10 @@ impl Observer for TracingObserver {
             | EventKind::ConflictingLogins { .. }
             | EventKind::TooManyCookies { .. }
             | EventKind::Unreadable => tell!(warn),
-            EventKind::BadCookie { .. } | EventKind::StaleCookie | EventKind::SuccessorIssued => tell!(debug),
+            EventKind::BadCookie { .. }
+            | EventKind::StaleCookie
+            | EventKind::SuccessorIssued
+            | EventKind::Withheld(WithheldReason::Refused) => tell!(debug),
             _ => tell!(info),
         }
     }

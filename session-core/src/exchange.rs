@@ -114,6 +114,7 @@ impl Exchange {
         let opened = Moment::now();
         let token = incoming.token.take();
         let cookies = std::mem::take(&mut incoming.cookies);
+        let withholding = Withholding::new(incoming.refuses_anonymous);
         let resource = incoming.resource(&site.trusted_proxies);
         let keys = site.keys.now();
         let mut read = match &token {
@@ -138,7 +139,7 @@ impl Exchange {
             cookie_present: read.present,
             header_client: token.is_some(),
             signing: OnceLock::new(),
-            withholding: Withholding::default(),
+            withholding,
             loaded: OnceCell::new(),
             taken: OnceLock::new(),
             writing: AsyncMutex::new(()),

@@ -38,6 +38,7 @@ pub struct Incoming {
     forwarded_for: Vec<String>,
     forwarded_proto: Option<String>,
     source: Source,
+    pub(crate) refuses_anonymous: bool,
 }
 
 impl Incoming {
@@ -57,6 +58,18 @@ impl Incoming {
     #[must_use]
     pub fn with_token(mut self, token: &str) -> Self {
         self.token = Some(Zeroizing::new(token.to_owned()));
+        self
+    }
+
+    /// Gives this visitor no session, if he has none yet: for crawlers and health checks, whose sessions would fill the store
+    /// and never be asked for again.
+    ///
+    /// What the request changes is then lost, and the commit answers [`Outcome::Withheld`](crate::Outcome::Withheld). A
+    /// session that is there goes on, and a login makes one. [`begin_login`](crate::Session::begin_login) would need an
+    /// anonymous one, and is refused: leave out the pages where logins begin.
+    #[must_use]
+    pub fn without_anonymous_session(mut self) -> Self {
+        self.refuses_anonymous = true;
         self
     }
 

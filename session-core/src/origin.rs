@@ -7,7 +7,7 @@ use std::{
 
 use http::{Uri, uri::Authority};
 
-use crate::{EventKind, SameSite, state::Inner};
+use crate::{EventKind, Exchange, SameSite, state::Inner};
 
 /// Why a request gets no new anonymous session. See [`Outcome::Withheld`](crate::Outcome::Withheld).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +22,16 @@ pub enum WithheldReason {
     /// `<meta http-equiv="refresh">`. What that page has to know goes along in its URL, signed, or is kept in your database
     /// under the `state` (or `RelayState`, or order number) that the other site hands back.
     CrossSite,
+    /// The application gives this visitor none:
+    /// [`Incoming::without_anonymous_session`](crate::Incoming::without_anonymous_session).
+    Refused,
 }
 
 impl fmt::Display for WithheldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::CrossSite => "the request comes from another site, and the browser has kept its cookies back",
+            Self::Refused => "the application gives this visitor no session",
         })
     }
 }
@@ -108,19 +112,38 @@ fn is_safe(method: &str) -> bool {
     ["GET", "HEAD", "OPTIONS", "TRACE"].iter().any(|safe| method.eq_ignore_ascii_case(safe))
 }
 
-/// Whether a withheld session has been told of: once a request is enough.
+/// What the application wants withheld, and whether that has been told of: once a request is enough.
 #[derive(Debug, Default)]
 pub(crate) struct Withholding {
+    is_refused: AtomicBool,
     is_told: AtomicBool,
+}
+
+impl Withholding {
+    pub(crate) fn new(is_refused: bool) -> Self {
+        Self { is_refused: is_refused.into(), is_told: false.into() }
+    }
+}
+
+impl Exchange {
+    /// Gives this visitor no session, if he has none yet: what
+    /// [`Incoming::without_anonymous_session`](crate::Incoming::without_anonymous_session) says from the start, for a
+    /// middleware that finds it out later.
+    pub fn refuse_anonymous(&self) {
+        self.inner().withholding.is_refused.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Inner {
     /// Withholds a new anonymous session if there is a reason to, and tells so.
     pub(crate) fn withhold(&self) -> Option<WithheldReason> {
-        if !self.is_cross_site() {
+        let reason = if self.is_cross_site() {
+            WithheldReason::CrossSite
+        } else if self.withholding.is_refused.load(Ordering::Relaxed) {
+            WithheldReason::Refused
+        } else {
             return None;
-        }
-        let reason = WithheldReason::CrossSite;
+        };
         if !self.withholding.is_told.swap(true, Ordering::Relaxed) {
             self.tell(EventKind::Withheld(reason), None);
         }

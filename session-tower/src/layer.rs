@@ -6,10 +6,11 @@ use std::{
     marker::PhantomData,
     net::IpAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use http::{Extensions, HeaderMap, HeaderName, Request, Response, header};
+use http::{Extensions, HeaderMap, HeaderName, Request, Response, header, request::Parts};
 use pin_project_lite::pin_project;
 use session_core::{Error, Incoming, Outcome, SessionManager};
 use tower_layer::Layer;
@@ -18,6 +19,7 @@ use tower_service::Service;
 use crate::{Exchange, SessionError};
 
 type Peer = fn(&Extensions) -> Option<IpAddr>;
+type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 
 /// Gives every request its session.
 ///
@@ -115,6 +117,7 @@ type Peer = fn(&Extensions) -> Option<IpAddr>;
 pub struct SessionLayer<K = ()> {
     manager: SessionManager,
     peer: Peer,
+    refuses: Option<Arc<Refuses>>,
     name: PhantomData<fn() -> K>,
 }
 
@@ -122,7 +125,7 @@ impl SessionLayer {
     /// Gives every request a session of this manager.
     #[must_use]
     pub fn new(manager: SessionManager) -> Self {
-        Self { manager, peer: |_| None, name: PhantomData }
+        Self { manager, peer: |_| None, refuses: None, name: PhantomData }
     }
 }
 
@@ -148,6 +151,30 @@ impl<K> SessionLayer<K> {
     #[must_use]
     pub fn with_peer(self, peer: fn(&Extensions) -> Option<IpAddr>) -> Self {
         Self { peer, ..self }
+    }
+
+    /// The same without a new anonymous session for the requests that `refuses` picks: crawlers and health checks, whose
+    /// sessions would fill the store and never be asked for again.
+    ///
+    /// What such a request changes in its session is lost, with [`Outcome::Withheld`] in the response's extensions. A session
+    /// that is there goes on, and a login makes one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::header;
+    /// use session_tower::SessionLayer;
+    ///
+    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// SessionLayer::new(manager).without_anonymous_sessions(|request| {
+    ///     let agent = request.headers.get(header::USER_AGENT);
+    ///     request.uri.path() == "/health" || agent.is_some_and(|agent| agent.as_bytes().ends_with(b"bot"))
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn without_anonymous_sessions(self, refuses: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        Self { refuses: Some(Arc::new(refuses)), ..self }
     }
 
     /// The same under a marker type, so that two sessions with two cookies go side by side: the site's is a
@@ -179,13 +206,13 @@ impl<K> SessionLayer<K> {
     /// ```
     #[must_use]
     pub fn named<N: 'static>(self) -> SessionLayer<N> {
-        SessionLayer { manager: self.manager, peer: self.peer, name: PhantomData }
+        SessionLayer { manager: self.manager, peer: self.peer, refuses: self.refuses, name: PhantomData }
     }
 }
 
 impl<K> Clone for SessionLayer<K> {
     fn clone(&self) -> Self {
-        Self { manager: self.manager.clone(), peer: self.peer, name: PhantomData }
+        Self { manager: self.manager.clone(), peer: self.peer, refuses: self.refuses.clone(), name: PhantomData }
     }
 }
 
@@ -236,13 +263,20 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let SessionLayer { manager, peer, .. } = &self.layer;
+        let SessionLayer { manager, peer, refuses, .. } = &self.layer;
         if request.extensions().get::<Exchange<K>>().is_some_and(|exchange| exchange.is_of(manager)) {
             return ResponseFuture { state: State::Handling { handler: self.inner.call(request), exchange: None } };
         }
         let mut incoming = Incoming::from(&request);
         if let Some(peer) = peer(request.extensions()) {
             incoming = incoming.with_peer(peer);
+        }
+        if let Some(refuses) = refuses {
+            let (head, body) = request.into_parts();
+            if refuses(&head) {
+                incoming = incoming.without_anonymous_session();
+            }
+            request = Request::from_parts(head, body);
         }
         let exchange = Exchange::new(manager.open(incoming));
         request.extensions_mut().insert(exchange.clone());

@@ -9,14 +9,15 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
-    http::{Method, StatusCode, header},
+    http::{Method, StatusCode, header, request::Parts},
     response::Response,
     routing::{get, post},
 };
-use session_core::{Error, Outcome, WithheldReason};
-use session_tower::{Session, SessionError};
+use session_core::{Error, Outcome, SessionManager, WithheldReason};
+use session_tower::{Session, SessionError, SessionLayer};
 use tower::ServiceExt;
 
+use crate::faulty::Faulty;
 use crate::site::*;
 
 const CROSS_SITE: WithheldReason = WithheldReason::CrossSite;
@@ -89,4 +90,49 @@ async fn the_host_of_http_2_is_compared_with_the_origin() {
         let answer = send(&app, request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status() == StatusCode::FORBIDDEN, is_withheld, "{origin}");
     }
+}
+
+/// Gives crawlers no session, nor whoever asks whether the site is up.
+fn is_no_visitor(request: &Parts) -> bool {
+    let agent = request.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    request.uri.path() == "/health" || agent.contains("bot") || request.extensions.get::<Internal>().is_some()
+}
+
+/// What another middleware has found out of a request.
+#[derive(Clone)]
+struct Internal;
+
+#[tokio::test]
+async fn a_function_of_the_request_refuses_visitors_a_session() {
+    let store = Faulty::default();
+    let layer = SessionLayer::new(SessionManager::development(store.clone()));
+    let app = pages().route("/health", get(insert)).layer(layer.without_anonymous_sessions(is_no_visitor));
+    let asks =
+        |path: &str, agent: &str| Request::get(path).header(header::USER_AGENT, agent).body(Body::empty()).unwrap();
+    let mut internal = asks("/insert", "Mozilla/5.0");
+    internal.extensions_mut().insert(Internal);
+    for request in [asks("/health", "Mozilla/5.0"), asks("/insert", "Examplebot/1.0"), internal] {
+        let answer = send(&app, request).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.extensions().get(), Some(&Outcome::Withheld(WithheldReason::Refused)));
+        assert!(!answer.headers().contains_key(header::SET_COOKIE));
+        assert_eq!(store.calls(), 0);
+    }
+    assert_eq!(send(&app, asks("/save", "Examplebot/1.0")).await.status(), StatusCode::FORBIDDEN);
+    let answer = send(&app, asks("/insert", "Mozilla/5.0")).await;
+    assert!(answer.headers().contains_key(header::SET_COOKIE) && answer.extensions().get::<Outcome>().is_none());
+    assert_eq!(store.calls(), 1);
+    let login = Request::post("/login").header(header::USER_AGENT, "Examplebot/1.0").body(Body::empty()).unwrap();
+    assert!(send(&app, login).await.headers().contains_key(header::SET_COOKIE), "a login works");
+}
+
+#[tokio::test]
+async fn a_function_that_refuses_visitors_may_hold_what_the_application_knows() {
+    let paths = vec!["/insert".to_owned()];
+    let layer = SessionLayer::new(SessionManager::development(Faulty::default()))
+        .without_anonymous_sessions(move |request| paths.iter().any(|path| path == request.uri.path()));
+    let app = pages().layer(layer.clone());
+    let asks = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    assert_eq!(send(&app, asks("/save")).await.status(), StatusCode::OK);
+    assert!(!send(&app, asks("/insert")).await.headers().contains_key(header::SET_COOKIE));
 }
