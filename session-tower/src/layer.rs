@@ -1,22 +1,19 @@
-//! The layer, its service and its future: open, call, commit.
+//! The layer and its service: open, call.
 
 use std::{
     fmt,
-    future::Future,
     marker::PhantomData,
     net::IpAddr,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use http::{Extensions, HeaderMap, HeaderName, Request, Response, header, request::Parts};
-use pin_project_lite::pin_project;
-use session_core::{Error, Incoming, Outcome, SessionManager};
+use http::{Extensions, Request, Response, request::Parts};
+use session_core::{Incoming, SessionManager};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Exchange, SessionError};
+use crate::{Exchange, ResponseFuture};
 
 type Peer = fn(&Extensions) -> Option<IpAddr>;
 type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
@@ -29,10 +26,12 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 ///   [`session_core::Error`] lies in its extensions. Cookies leave with it all the same: that of a login that
 ///   succeeded, the removal of a logout, and whatever else set one inside.
 /// - Where the session was ended, or taken over by a login, while the handler ran, the handler's response stays as it
-///   is, with [`Outcome::Gone`] or [`Outcome::Superseded`] in its extensions. Who must know calls
+///   is, with [`Outcome::Gone`](session_core::Outcome::Gone) or
+///   [`Outcome::Superseded`](session_core::Outcome::Superseded) in its extensions. Who must know calls
 ///   [`save`](session_core::Session::save).
 /// - A page that a form of another site posts to makes no new anonymous session, because its cookie would replace that of a
-///   login that the browser has kept back: see [`Outcome::Withheld`], which then lies in the response's extensions.
+///   login that the browser has kept back: see [`Outcome::Withheld`](session_core::Outcome::Withheld), which then lies in
+///   the response's extensions.
 /// - An inner service that fails commits nothing. A panic commits nothing either, and ends the connection: put
 ///   `CatchPanicLayer` of tower-http inside this layer, as the example does; then its 500 is committed as any other
 ///   response.
@@ -156,8 +155,8 @@ impl<K> SessionLayer<K> {
     /// The same without a new anonymous session for the requests that `refuses` picks: crawlers and health checks, whose
     /// sessions would fill the store and never be asked for again.
     ///
-    /// What such a request changes in its session is lost, with [`Outcome::Withheld`] in the response's extensions. A session
-    /// that is there goes on, and a login makes one.
+    /// What such a request changes in its session is lost, with [`Outcome::Withheld`](session_core::Outcome::Withheld) in the
+    /// response's extensions. A session that is there goes on, and a login makes one.
     ///
     /// # Examples
     ///
@@ -265,7 +264,7 @@ where
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
         let SessionLayer { manager, peer, refuses, .. } = &self.layer;
         if request.extensions().get::<Exchange<K>>().is_some_and(|exchange| exchange.is_of(manager)) {
-            return ResponseFuture { state: State::Handling { handler: self.inner.call(request), exchange: None } };
+            return ResponseFuture::new(self.inner.call(request), None);
         }
         let mut incoming = Incoming::from(&request);
         if let Some(peer) = peer(request.extensions()) {
@@ -280,100 +279,6 @@ where
         }
         let exchange = Exchange::new(manager.open(incoming));
         request.extensions_mut().insert(exchange.clone());
-        let handler = self.inner.call(request);
-        ResponseFuture { state: State::Handling { handler, exchange: Some(exchange) } }
-    }
-}
-
-type Commit = Pin<Box<dyn Future<Output = Result<Outcome, Error>> + Send>>;
-
-pin_project! {
-    /// The future of [`SessionService`].
-    pub struct ResponseFuture<F, B, K = ()> {
-        #[pin]
-        state: State<F, B, K>,
-    }
-}
-
-pin_project! {
-    #[project = StateProjection]
-    enum State<F, B, K> {
-        /// Without an exchange it is another layer's to commit.
-        Handling { #[pin] handler: F, exchange: Option<Exchange<K>> },
-        Committing { commit: Commit, answer: Option<(Exchange<K>, Response<B>)> },
-    }
-}
-
-impl<F, B, K, E> Future for ResponseFuture<F, B, K>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    B: Default,
-    K: 'static,
-{
-    type Output = Result<Response<B>, E>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        loop {
-            match state.as_mut().project() {
-                StateProjection::Handling { handler, exchange } => {
-                    let response = ready!(handler.poll(context))?;
-                    let Some(exchange) = exchange.take() else { return Poll::Ready(Ok(response)) };
-                    let commit = {
-                        let exchange = session_core::Exchange::clone(&exchange);
-                        Box::pin(async move { exchange.commit().await })
-                    };
-                    state.set(State::Committing { commit, answer: Some((exchange, response)) });
-                }
-                StateProjection::Committing { commit, answer } => {
-                    let outcome = ready!(commit.as_mut().poll(context));
-                    // As every future, this one is not polled again once it was ready.
-                    let Some((exchange, response)) = answer.take() else { return Poll::Pending };
-                    return Poll::Ready(Ok(committed(exchange, outcome, response)));
-                }
-            }
-        }
-    }
-}
-
-/// The response as it leaves.
-fn committed<B: Default, K: 'static>(
-    exchange: Exchange<K>,
-    outcome: Result<Outcome, Error>,
-    handled: Response<B>,
-) -> Response<B> {
-    let mut response = match outcome {
-        Ok(outcome) => {
-            let mut response = handled;
-            if let Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) = outcome {
-                response.extensions_mut().insert(outcome);
-            }
-            response
-        }
-        Err(error) => {
-            let mut response = SessionError::from(error).answer();
-            let (mut handled, _) = handled.into_parts();
-            // What happened happened: a cookie that another layer's login has set must not be lost.
-            keep(&header::SET_COOKIE, &handled.headers, response.headers_mut());
-            keep(&header::VARY, &handled.headers, response.headers_mut());
-            handled.extensions.extend(std::mem::take(response.extensions_mut()));
-            *response.extensions_mut() = handled.extensions;
-            response
-        }
-    };
-    exchange.apply(response.headers_mut());
-    response.extensions_mut().insert(exchange);
-    response
-}
-
-fn keep(name: &HeaderName, from: &HeaderMap, to: &mut HeaderMap) {
-    for value in from.get_all(name) {
-        to.append(name, value.clone());
-    }
-}
-
-impl<F, B, K> fmt::Debug for ResponseFuture<F, B, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+        ResponseFuture::new(self.inner.call(request), Some(exchange))
     }
 }

@@ -41,11 +41,13 @@
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
+mod future;
 mod layer;
 mod session;
 
 pub use error::SessionError;
 #[cfg(feature = "axum")]
 pub use extract::CurrentOwner;
-pub use layer::{ResponseFuture, SessionLayer, SessionService};
+pub use future::ResponseFuture;
+pub use layer::{SessionLayer, SessionService};
 pub use session::{Exchange, Session};
