@@ -128,6 +128,11 @@ impl CookieConfig {
         self.secure
     }
 
+    /// Whether a browser takes the two for one cookie, if they have one name.
+    pub(crate) fn is_of_scope(&self, other: &Self) -> bool {
+        self.scope == other.scope
+    }
+
     pub(crate) fn same_site(&self) -> SameSite {
         self.same_site
     }

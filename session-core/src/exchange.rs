@@ -11,6 +11,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
     Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, StoreError, WithheldReason,
+    join::Joined,
     keyring::Forged,
     moment::Moment,
     origin::Withholding,
@@ -145,6 +146,7 @@ impl Exchange {
             writing: AsyncMutex::new(()),
             state: Mutex::default(),
             store: PatientStore::new(site.store.clone()),
+            joined: Joined::default(),
             site,
         }))
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, Method, Uri, header, request};
 use zeroize::Zeroizing;
 
 use crate::origin::{Arrival, Source};
@@ -131,6 +131,15 @@ impl Incoming {
         self
     }
 
+    fn of(method: &Method, target: &Uri, headers: &HeaderMap) -> Self {
+        let incoming = Self::from(headers).with_resource(method.as_str(), target.path());
+        match target.authority() {
+            // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
+            Some(authority) => incoming.with_host(authority.as_str()),
+            None => incoming,
+        }
+    }
+
     /// Decides what to believe.
     pub(crate) fn resource(self, trusted_proxies: &[IpAddr]) -> Resource {
         let trusts = |address: &IpAddr| trusted_proxies.contains(&address.to_canonical());
@@ -188,12 +197,13 @@ impl From<&HeaderMap> for Incoming {
 
 impl<B> From<&http::Request<B>> for Incoming {
     fn from(request: &http::Request<B>) -> Self {
-        let incoming = Self::from(request.headers()).with_resource(request.method().as_str(), request.uri().path());
-        match request.uri().authority() {
-            // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
-            Some(authority) => incoming.with_host(authority.as_str()),
-            None => incoming,
-        }
+        Self::of(request.method(), request.uri(), request.headers())
+    }
+}
+
+impl From<&request::Parts> for Incoming {
+    fn from(head: &request::Parts) -> Self {
+        Self::of(&head.method, &head.uri, &head.headers)
     }
 }
 

@@ -97,6 +97,10 @@ impl SessionManager {
         self.with(|site| site.trusted_proxies = proxies.into_iter().map(|proxy| proxy.to_canonical()).collect())
     }
 
+    pub(crate) fn site(&self) -> &Arc<Site> {
+        &self.0
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Site)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self

@@ -14,6 +14,7 @@ use tokio::{
 use crate::{
     CookieScope, Error, EventKind, Keyring, Policy,
     incoming::Resource,
+    join::Joined,
     merge::{Delta, MERGES, Overlay, Write},
     moment::Moment,
     origin::Withholding,
@@ -26,8 +27,11 @@ use crate::{
 
 /// What the clones of an exchange and its session share.
 pub(crate) struct Inner {
+    /// The site that it was opened at.
     pub(crate) site: Arc<Site>,
     pub(crate) store: PatientStore,
+    /// Those that have taken it over since.
+    pub(crate) joined: Joined,
     pub(crate) resource: Resource,
     pub(crate) opened: Moment,
     /// The genuine tokens that the request presented, in its order.
@@ -192,7 +196,7 @@ impl State {
 
 impl Inner {
     pub(crate) fn site(&self) -> &Site {
-        &self.site
+        self.joined.last().unwrap_or(&self.site)
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -200,7 +204,7 @@ impl Inner {
     }
 
     pub(crate) fn caller(&self) -> Caller<'_> {
-        Caller { site: &self.site, store: &self.store, resource: &self.resource }
+        Caller { site: self.site(), store: &self.store, resource: &self.resource }
     }
 
     pub(crate) fn tell(&self, kind: EventKind, found: Option<&Found>) {
