@@ -5,6 +5,8 @@ use std::{error::Error as StdError, fmt};
 use http::{HeaderValue, Response, StatusCode, header};
 use session_core::{Error, InvalidOwner};
 
+use crate::opened::LayersError;
+
 /// Why a handler has no session, or could not change it.
 ///
 /// As a response it has the status of its cause and an empty body: what went wrong is nobody's business outside. The
@@ -29,6 +31,7 @@ pub struct SessionError(Reason);
 enum Reason {
     Session(Error),
     NoLayer,
+    Layers(LayersError),
     #[cfg(feature = "axum")]
     NotLoggedIn,
 }
@@ -45,7 +48,8 @@ impl SessionError {
         Self(Reason::NotLoggedIn)
     }
 
-    /// What the session said; nothing if it was not asked, for want of a layer or of a login.
+    /// What the session said; nothing if it was not asked, for want of a layer or of a login, or because of two layers that
+    /// exclude each other.
     #[must_use]
     pub fn cause(&self) -> Option<&Error> {
         match &self.0 {
@@ -54,13 +58,13 @@ impl SessionError {
         }
     }
 
-    /// The status that the response has: see [`session_core::Error::status`]. 500 without the layer, 401 without a
-    /// login.
+    /// The status that the response has: see [`session_core::Error::status`]. 500 without the layer, or
+    /// with two that exclude each other; 401 without a login.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match &self.0 {
             Reason::Session(error) => error.status(),
-            Reason::NoLayer => StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::NoLayer | Reason::Layers(_) => StatusCode::INTERNAL_SERVER_ERROR,
             #[cfg(feature = "axum")]
             Reason::NotLoggedIn => StatusCode::UNAUTHORIZED,
         }
@@ -95,6 +99,12 @@ impl From<Error> for SessionError {
     }
 }
 
+impl From<LayersError> for SessionError {
+    fn from(error: LayersError) -> Self {
+        Self(Reason::Layers(error))
+    }
+}
+
 impl From<InvalidOwner> for SessionError {
     fn from(error: InvalidOwner) -> Self {
         Error::from(error).into()
@@ -106,6 +116,7 @@ impl fmt::Display for SessionError {
         match &self.0 {
             Reason::Session(error) => error.fmt(f),
             Reason::NoLayer => f.write_str("a handler asked for its session, but no SessionLayer is around it"),
+            Reason::Layers(error) => error.fmt(f),
             #[cfg(feature = "axum")]
             Reason::NotLoggedIn => f.write_str("nobody is logged in"),
         }

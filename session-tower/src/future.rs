@@ -27,6 +27,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<F, B, K> {
         Handling { #[pin] handler: F, exchange: Option<Exchange<K>> },
+        Refused { error: Option<SessionError> },
         Committing { commit: Commit, answer: Option<(Exchange<K>, Response<B>)> },
     }
 }
@@ -35,6 +36,11 @@ impl<F, B, K> ResponseFuture<F, B, K> {
     /// Without an exchange it is another layer's to commit.
     pub(crate) fn new(handler: F, exchange: Option<Exchange<K>>) -> Self {
         Self { state: State::Handling { handler, exchange } }
+    }
+
+    /// Answers without asking the service inside.
+    pub(crate) fn refused(error: SessionError) -> Self {
+        Self { state: State::Refused { error: Some(error) } }
     }
 }
 
@@ -59,9 +65,13 @@ where
                     };
                     state.set(State::Committing { commit, answer: Some((exchange, response)) });
                 }
+                StateProjection::Refused { error } => {
+                    // As every future, this one is not polled again once it was ready.
+                    let Some(error) = error.take() else { return Poll::Pending };
+                    return Poll::Ready(Ok(error.answer()));
+                }
                 StateProjection::Committing { commit, answer } => {
                     let outcome = ready!(commit.as_mut().poll(context));
-                    // As every future, this one is not polled again once it was ready.
                     let Some((exchange, response)) = answer.take() else { return Poll::Pending };
                     return Poll::Ready(Ok(committed(exchange, outcome, response)));
                 }

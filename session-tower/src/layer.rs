@@ -4,6 +4,7 @@ use std::{
     fmt,
     marker::PhantomData,
     net::IpAddr,
+    panic::Location,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -13,7 +14,10 @@ use session_core::{Incoming, SessionManager};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Exchange, ResponseFuture};
+use crate::{
+    Exchange, ResponseFuture, SessionError,
+    opened::{LayerName, Opened, OpenedExchange},
+};
 
 type Peer = fn(&Extensions) -> Option<IpAddr>;
 type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
@@ -35,7 +39,11 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// - An inner service that fails commits nothing. A panic commits nothing either, and ends the connection: put
 ///   `CatchPanicLayer` of tower-http inside this layer, as the example does; then its 500 is committed as any other
 ///   response.
-/// - A layer inside another of the same manager and marker does nothing.
+/// - A layer inside another, with the same marker and a clone of its manager, opens nothing of its own: the session is that
+///   of the layer outside, under the policy of the layer inside.
+///   `SessionLayer::new(manager.clone().with_policy(stricter))` around a part of the site is all that a part with a policy
+///   of its own takes. Where two layers have a cookie of one name, but another marker, store, keys or scope, each request
+///   is a 500, and the log names both.
 /// - The [`Exchange`] is in the extensions of the request, and afterwards of the response.
 ///
 /// When a client hangs up, of the changes that wait for the commit either all are saved or none.
@@ -115,6 +123,7 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// ```
 pub struct SessionLayer<K = ()> {
     manager: SessionManager,
+    made_at: &'static Location<'static>,
     peer: Peer,
     refuses: Option<Arc<Refuses>>,
     name: PhantomData<fn() -> K>,
@@ -123,8 +132,9 @@ pub struct SessionLayer<K = ()> {
 impl SessionLayer {
     /// Gives every request a session of this manager.
     #[must_use]
+    #[track_caller]
     pub fn new(manager: SessionManager) -> Self {
-        Self { manager, peer: |_| None, refuses: None, name: PhantomData }
+        Self { manager, made_at: Location::caller(), peer: |_| None, refuses: None, name: PhantomData }
     }
 }
 
@@ -177,8 +187,8 @@ impl<K> SessionLayer<K> {
     }
 
     /// The same under a marker type, so that two sessions with two cookies go side by side: the site's is a
-    /// [`Session`](crate::Session), the other a `Session<Admin>`. Their managers need cookies of two names, and each
-    /// a prefix or table of its own.
+    /// [`Session`](crate::Session), the other a `Session<Admin>`. Their managers need cookies of two names, or each request
+    /// is a 500, and each a prefix or table of its own.
     ///
     /// # Examples
     ///
@@ -205,13 +215,43 @@ impl<K> SessionLayer<K> {
     /// ```
     #[must_use]
     pub fn named<N: 'static>(self) -> SessionLayer<N> {
-        SessionLayer { manager: self.manager, peer: self.peer, refuses: self.refuses, name: PhantomData }
+        let Self { manager, made_at, peer, refuses, .. } = self;
+        SessionLayer { manager, made_at, peer, refuses, name: PhantomData }
+    }
+}
+
+impl<K: 'static> SessionLayer<K> {
+    /// Lets a request in, and returns the exchange to commit: none where a layer outside has opened one for the cookie.
+    fn enter(&self, head: &mut Parts) -> Result<Option<Exchange<K>>, SessionError> {
+        let (manager, layer) = (&self.manager, LayerName::new::<K>(self.made_at));
+        let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(head));
+        let outer = Opened::join(&head.extensions, layer, manager)?;
+        let exchange = outer.clone().unwrap_or_else(|| self.open(head));
+        if is_refused {
+            exchange.refuse_anonymous();
+        }
+        head.extensions.insert(Exchange::<K>::new(exchange.clone()));
+        if outer.is_some() {
+            return Ok(None);
+        }
+        let opened = OpenedExchange { layer, manager: manager.clone(), exchange: exchange.clone() };
+        Opened::note(&mut head.extensions, opened);
+        Ok(Some(Exchange::new(exchange)))
+    }
+
+    fn open(&self, head: &Parts) -> session_core::Exchange {
+        let incoming = Incoming::from(head);
+        self.manager.open(match (self.peer)(&head.extensions) {
+            Some(peer) => incoming.with_peer(peer),
+            None => incoming,
+        })
     }
 }
 
 impl<K> Clone for SessionLayer<K> {
     fn clone(&self) -> Self {
-        Self { manager: self.manager.clone(), peer: self.peer, refuses: self.refuses.clone(), name: PhantomData }
+        let Self { manager, made_at, peer, refuses, .. } = self;
+        Self { manager: manager.clone(), made_at, peer: *peer, refuses: refuses.clone(), name: PhantomData }
     }
 }
 
@@ -261,24 +301,11 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let SessionLayer { manager, peer, refuses, .. } = &self.layer;
-        if request.extensions().get::<Exchange<K>>().is_some_and(|exchange| exchange.is_of(manager)) {
-            return ResponseFuture::new(self.inner.call(request), None);
+    fn call(&mut self, request: Request<A>) -> Self::Future {
+        let (mut head, body) = request.into_parts();
+        match self.layer.enter(&mut head) {
+            Ok(exchange) => ResponseFuture::new(self.inner.call(Request::from_parts(head, body)), exchange),
+            Err(error) => ResponseFuture::refused(error),
         }
-        let mut incoming = Incoming::from(&request);
-        if let Some(peer) = peer(request.extensions()) {
-            incoming = incoming.with_peer(peer);
-        }
-        if let Some(refuses) = refuses {
-            let (head, body) = request.into_parts();
-            if refuses(&head) {
-                incoming = incoming.without_anonymous_session();
-            }
-            request = Request::from_parts(head, body);
-        }
-        let exchange = Exchange::new(manager.open(incoming));
-        request.extensions_mut().insert(exchange.clone());
-        ResponseFuture::new(self.inner.call(request), Some(exchange))
     }
 }

@@ -43,6 +43,7 @@ mod error;
 mod extract;
 mod future;
 mod layer;
+mod opened;
 mod session;
 
 pub use error::SessionError;

@@ -46,6 +46,7 @@ impl Faulty {
         self.0.reads_fail.store(fail, Ordering::Relaxed);
     }
 
+    #[allow(dead_code, reason = "not every file of tests cuts the writes")]
     pub(crate) fn fail_writes(&self, fail: bool) {
         self.0.writes_fail.store(fail, Ordering::Relaxed);
     }
