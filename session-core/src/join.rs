@@ -41,7 +41,7 @@ impl Exchange {
     /// use session_memory::MemoryStore;
     ///
     /// # fn open() -> Result<(), ConfigError> {
-    /// let minutes = |n| Duration::from_secs(n * 60);
+    /// let minutes = |n: u64| Duration::from_secs(n * 60);
     /// let site = SessionManager::development(MemoryStore::default());
     /// let short = Policy::builder().logged_in(Lifetime::new(minutes(5), minutes(60))).build()?;
     /// let bank = site.clone().with_policy(short);

@@ -99,8 +99,8 @@ async fn only_the_same_name_scope_store_and_keys_are_the_same_session() {
         (with_cookie(&site.manager, |cookie| same(cookie).path("/shop")), JoinError::Scope),
         (with_cookie(&site.manager, |cookie| same(cookie).partitioned(true)), JoinError::Scope),
         (built(Keyring::new(key(8))), JoinError::Keys),
-        (built(Keyring::new(key(8)).and_verify(key(7))), JoinError::Keys),
-        (built(Keyring::new(key(7)).and_verify(key(8))), JoinError::Keys),
+        (built(Keyring::new(key(8)).and_accept(key(7))), JoinError::Keys),
+        (built(Keyring::new(key(7)).and_accept(key(8))), JoinError::Keys),
         (built(Keyring::new(key(7))), JoinError::Store),
     ] {
         assert_eq!(exchange.join(&manager), Err(why), "{manager:?}");

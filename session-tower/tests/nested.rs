@@ -124,7 +124,7 @@ async fn an_exchange_is_found_again_behind_one_of_another_cookie() {
         .layer(SessionLayer::new(manager));
     let mut browser = Browser::default();
     let answer = browser.get(&app, "/login").await;
-    assert_eq!((cookies_of(&answer, "session"), cookies_of(&answer, "other")), (1, 1));
+    assert_eq!((cookies_of(&answer, CookieConfig::development().name()), cookies_of(&answer, "other")), (1, 1));
     assert_eq!(browser.get(&app, "/owner").await.text(), "42");
 }
 
@@ -145,7 +145,7 @@ async fn layers_of_one_cookie_name_that_cannot_be_one_cookie_are_a_500_whose_log
         |store: &Faulty, byte| SessionManager::new(store.clone(), keys(byte)).with_cookie(CookieConfig::development());
     let store = Faulty::default();
     let manager = over(&store, 7);
-    let scope = CookieConfig::builder("session").secure(false).path("/count").build().unwrap();
+    let scope = CookieConfig::builder(CookieConfig::development().name()).secure(false).path("/count").build().unwrap();
     let site = || SessionLayer::new(manager.clone());
     for (inside, outside, why) in [
         (site(), SessionLayer::new(over(&Faulty::default(), 7)), "their stores are two"),
@@ -168,10 +168,10 @@ async fn refuses(app: Router, why: &str, [outer, inner]: [&str; 2]) {
     // A middleware outside has something to save and to send.
     let answer = Browser::default().get(&app, "/login").await;
     assert_eq!((answer.head.status, answer.body.len()), (StatusCode::INTERNAL_SERVER_ERROR, 0));
-    assert_eq!(cookies_of(&answer, "session"), 0);
+    assert_eq!(cookies_of(&answer, CookieConfig::development().name()), 0);
     let lines = log.lines();
     let line = lines.iter().find(|line| line.contains("ERROR session")).unwrap();
-    assert!(line.contains("`session`") && line.contains(why), "{line}");
+    assert!(line.contains(&format!("`{}`", CookieConfig::development().name())) && line.contains(why), "{line}");
     let place = "session-tower/tests/nested.rs:";
     assert!(line.contains(&format!("outside {outer} made at {place}")), "{line}");
     assert!(line.contains(&format!("inside {inner} made at {place}")), "{line}");
@@ -184,5 +184,5 @@ async fn where_layers_exclude_each_other_the_session_outside_is_saved_with_one_c
     let app = routes().layer(SessionLayer::new(inside)).layer(from_fn(around)).layer(SessionLayer::new(outside));
     let answer = Browser::default().get(&app, "/login").await;
     assert_eq!(answer.head.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(cookies_of(&answer, "session"), 1);
+    assert_eq!(cookies_of(&answer, CookieConfig::development().name()), 1);
 }
