@@ -1,5 +1,7 @@
 //! A login over several requests: when it began.
 
+use std::sync::Arc;
+
 use crate::{
     EndReason, Error, Expiry,
     admission::Began,
@@ -7,14 +9,13 @@ use crate::{
     logout::Extent,
     merge::{Write, attempts, pause, read},
     record::{Age, Data, Found, Header, Record, millis},
-    state::{Inner, Live, Standing},
+    state::{Inner, Standing},
 };
 
 impl Inner {
     /// Ends what a login that took too long has left. An anonymous session ends: what was proven in it is too old. An
     /// owner's session only loses the note.
-    pub(crate) async fn refuse_expired(&self, live: &Live, began: &Began) -> Result<(), Error> {
-        let found = &live.found;
+    pub(crate) async fn refuse_expired(&self, found: &Arc<Found>, began: &Began) -> Result<(), Error> {
         // A login later in this request is still the one that took too long.
         self.state().noted = began.noted;
         if !self.has_expired_note(found) {
@@ -51,6 +52,11 @@ impl Inner {
             let live = match standing {
                 Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
                 Standing::Live(live) => live,
+                Standing::Unread(unread) => {
+                    self.before_new_token().await?;
+                    self.leave_unread(&unread).await?;
+                    continue;
+                }
                 Standing::Absent => {
                     self.before_new_token().await?;
                     // The note comes after: only then is it known when the session's time began.

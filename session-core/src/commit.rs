@@ -47,6 +47,7 @@ impl Inner {
             && match &state.standing {
                 Standing::Absent | Standing::Barred(_) => true,
                 Standing::Lost(_) => false,
+                Standing::Unread(unread) => unread.is_no_trouble(),
                 Standing::Live(live) => {
                     let is_pending = live.found.header().pending.is_some();
                     !is_pending && !self.is_rotation_due(live) && !is_touch_due(&live.found)
@@ -145,6 +146,7 @@ impl Inner {
         let live = match standing {
             Standing::Live(live) => live,
             Standing::Lost(lost) => return Ok(Step::Done(lost.into())),
+            Standing::Unread(unread) => return unread.outcome(occasion, !pending.is_empty()).map(Step::Done),
             Standing::Absent | Standing::Barred(_) => {
                 let data = pending.apply(&Data::new())?;
                 return match standing {

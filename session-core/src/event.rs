@@ -102,8 +102,8 @@ pub enum EventKind {
     TouchFailed(Error),
     /// A successor could not be stored. The token goes on as it is.
     SuccessorFailed(Error),
-    /// A stored session cannot be read: it was left out of a list, or could not be ended.
-    Unreadable,
+    /// A stored session cannot be read. A request came with its token, or it was left out of a list, or could not be ended.
+    Unreadable(Error),
 }
 
 /// Why a session was ended.
@@ -118,6 +118,8 @@ pub enum EndReason {
     TooManySessions,
     /// The login that was begun in it took too long.
     LoginExpired,
+    /// It could not be read, and its user has logged in, or has begun to.
+    Unreadable,
 }
 
 /// Gets every [`SessionEvent`]. It is called within the request: it must not block.
@@ -172,7 +174,7 @@ impl Observer for TracingObserver {
             | EventKind::EndFailed(_)
             | EventKind::ConflictingLogins { .. }
             | EventKind::TooManyCookies { .. }
-            | EventKind::Unreadable => tell!(warn),
+            | EventKind::Unreadable(_) => tell!(warn),
             EventKind::BadCookie { .. }
             | EventKind::StaleCookie
             | EventKind::SuccessorIssued

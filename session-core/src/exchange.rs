@@ -10,14 +10,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
-    Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, StoreError, WithheldReason,
+    Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, WithheldReason,
     join::Joined,
     keyring::Forged,
     moment::Moment,
     origin::Withholding,
     patience::PatientStore,
     site::Site,
-    state::{Answer, Inner, Lost},
+    state::{Answer, Inner, Lost, Standing},
     token::SessionToken,
 };
 
@@ -87,6 +87,9 @@ pub enum Outcome {
     /// There was something to save, and no session yet to save it in: none is made here, no cookie is sent, and the values
     /// are lost with this request. The reason says what to do instead. A login makes a session all the same.
     Withheld(WithheldReason),
+    /// The session is stored and cannot be read, and the policy goes on without it: what was changed is lost, and no cookie
+    /// is sent.
+    Unreadable,
 }
 
 impl Outcome {
@@ -96,7 +99,8 @@ impl Outcome {
             Self::Gone => Err(Error::Gone),
             Self::Superseded => Err(Error::Superseded),
             Self::Withheld(reason) => Err(Error::Withheld(reason)),
-            Self::Unchanged | Self::Saved => Ok(()),
+            // Only a commit answers the last of these.
+            Self::Unchanged | Self::Saved | Self::Unreadable => Ok(()),
         }
     }
 }
@@ -153,30 +157,30 @@ impl Exchange {
 
     /// The session of this request: loaded when this is first called, the same later.
     ///
-    /// Where there is none, the handle is an empty new session, stored when it is no longer empty.
+    /// Where there is none, the handle is an empty new session, stored when it is no longer empty. Of one that is stored
+    /// and cannot be read, see [`WhenUnreadable`](crate::WhenUnreadable).
     ///
     /// # Errors
     ///
     /// [`Error::Store`] if the store fails, or [`Error::Contended`]; also each later time.
     pub async fn session(&self) -> Result<Session, Error> {
-        if !self.0.state().forgotten {
-            self.0.loaded.get_or_init(|| self.0.load()).await.clone()?;
-        }
+        self.0.loaded.get_or_init(|| self.0.load()).await.clone()?;
         Ok(Session::of(self.clone()))
     }
 
     /// The session, if somebody asked for it and it could be loaded. No I/O.
     #[must_use]
     pub fn loaded(&self) -> Option<Session> {
-        let is_loaded = self.0.state().forgotten || matches!(self.0.loaded.get(), Some(Ok(())));
+        let is_loaded = matches!(self.0.loaded.get(), Some(Ok(())));
         is_loaded.then(|| Session::of(self.clone()))
     }
 
-    /// Starts afresh where the stored session cannot be read: the handle is then an empty new session, and what is stored
-    /// stays as it is. After any other answer of [`session`](Self::session) it does nothing.
+    /// Goes on in this request without a session that is stored and cannot be read, as
+    /// [`WhenUnreadable::GoOnWithout`](crate::WhenUnreadable::GoOnWithout) does in each. After any other answer of
+    /// [`session`](Self::session) it does nothing.
     pub fn forget(&self) {
-        if let Some(Err(Error::Store(StoreError::Corrupt { .. }))) = self.0.loaded.get() {
-            self.0.state().forgotten = true;
+        if let Standing::Unread(unread) = &mut self.0.state().standing {
+            unread.goes_on = true;
         }
     }
 

@@ -77,6 +77,7 @@ mod site;
 mod state;
 mod store;
 mod token;
+mod unread;
 
 pub use async_trait::async_trait;
 pub use cookie::{CookieConfig, CookieConfigBuilder, SameSite};
@@ -92,7 +93,7 @@ pub use login::Login;
 pub use manager::SessionManager;
 pub use origin::WithheldReason;
 pub use owner::{Device, InvalidOwner, Owner};
-pub use policy::{Lifetime, Policy, PolicyBuilder};
+pub use policy::{Lifetime, Policy, PolicyBuilder, WhenUnreadable};
 pub use purge::PurgeTask;
 pub use scope::CookieScope;
 pub use session::Session;

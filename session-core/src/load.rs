@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Error, EventKind, Expiry, Revision, SessionId, epoch,
+    Error, EventKind, Expiry, Revision, SessionId, StoreError, epoch,
     merge::{RIDES, Write, attempts, pause, read},
     record::Found,
     rotation::{self, Verdict},
@@ -33,11 +33,13 @@ impl Inner {
         if self.presented.iter().any(|token| token.id != first.id) {
             return Box::pin(self.load_several()).await;
         }
-        match self.open_session(first.id).await? {
-            Opened::Live(found, token) => self.take_up(found, token),
-            Opened::Late => self.bar(Lost::Superseded, Answer::Nothing),
-            Opened::Stolen => self.bar(Lost::Gone, Answer::Removal),
-            Opened::Nothing => {}
+        match self.open_session(first.id).await {
+            Ok(Opened::Live(found, token)) => self.take_up(found, token),
+            Ok(Opened::Late) => self.bar(Lost::Superseded, Answer::Nothing),
+            Ok(Opened::Stolen) => self.bar(Lost::Gone, Answer::Removal),
+            Ok(Opened::Nothing) => {}
+            Err(Error::Store(error @ StoreError::Corrupt { .. })) => self.load_unread(first.id, error, None),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -130,6 +132,9 @@ impl Inner {
     pub(crate) fn take_up(&self, found: Arc<Found>, token: SessionToken) {
         // Once only: a request loads once.
         let _ = self.taken.set(found.clone());
+        if let Err(error) = found.record.data.values() {
+            return self.load_unread(found.id, error, Some(found));
+        }
         let judged = found.left.asked;
         let SessionToken { secret, under_old_key, .. } = token;
         self.state().standing = Standing::Live(Live { found, secret, judged, is_new: false, under_old_key });

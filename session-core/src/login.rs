@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     Error, EventKind, Expiry, Owner, Session,
     admission::Began,
+    epoch::Kept,
     merge::{MERGES, Settled, Write, attempts},
     record::{Data, Found, Header, Record},
     state::{Inner, Lost, Standing},
@@ -152,19 +153,29 @@ impl Inner {
             let live = match standing {
                 Standing::Lost(lost) => return Err(lost.into()),
                 Standing::Live(live) => live,
-                Standing::Absent | Standing::Barred(_) => {
-                    let began = self.began(None);
-                    if !began.is_within_window() {
+                standing @ (Standing::Absent | Standing::Barred(_) | Standing::Unread(_)) => {
+                    let unread = if let Standing::Unread(unread) = standing { unread.found } else { None };
+                    let began = self.began(unread.as_deref());
+                    let owner = unread.as_ref().and_then(|found| found.header().owner.as_ref());
+                    if owner != Some(&login.owner) && !began.is_within_window() {
+                        if let Some(found) = &unread {
+                            self.refuse_expired(found, &began).await?;
+                        }
                         return Err(Error::LoginExpired);
                     }
-                    return self.login_in_new_session(login, began, None).await;
+                    let replaced = unread.as_ref().map(|found| (found.id, found.header().generation));
+                    self.login_in_new_session(login, began, None, replaced).await?;
+                    if let Some(found) = &unread {
+                        self.end_replaced(found).await;
+                    }
+                    return Ok(());
                 }
             };
             let Found { record, .. } = &*live.found;
             let began = self.began(Some(&live.found));
             let is_same_owner = record.header.owner.as_ref() == Some(&login.owner);
             if !is_same_owner && !began.is_within_window() {
-                self.refuse_expired(&live, &began).await?;
+                self.refuse_expired(&live.found, &began).await?;
                 return Err(Error::LoginExpired);
             }
             let data = if login.keeps_data_of(&live.found) { pending.apply(&record.data)? } else { Data::new() };
@@ -186,7 +197,7 @@ impl Inner {
                 }
                 // The form was sent twice: either answer logs in, whichever the browser keeps.
                 Moved::ByAnother(found) if login.was_overtaken_by_its_like(&live.found, &found) => {
-                    return self.login_in_new_session(login, began, Some(&live.found)).await;
+                    return self.login_in_new_session(login, began, Some(&live.found), None).await;
                 }
                 Moved::ByAnother(found) => {
                     self.adopt(Some(found))?;
@@ -200,7 +211,13 @@ impl Inner {
 
     /// A login under a fresh id, with nothing but what this request has changed: what is in the session that it loaded
     /// may have been taken out of it by now.
-    async fn login_in_new_session(&self, login: &Login, began: Began, loaded: Option<&Found>) -> Result<(), Error> {
+    async fn login_in_new_session(
+        &self,
+        login: &Login,
+        began: Began,
+        loaded: Option<&Found>,
+        replaced: Option<Kept>,
+    ) -> Result<(), Error> {
         let lifetime = self.lifetime(login);
         let header = |secret| Header {
             owner: Some(login.owner.clone()),
@@ -212,7 +229,7 @@ impl Inner {
             let data = if keeps_changes { pending.apply(&Data::new())? } else { Data::new() };
             if self.carry(version, None) {
                 let (found, secret) = self.create(data, header).await?;
-                return self.admit(found, secret, login, None, began, true).await;
+                return self.admit(found, secret, login, replaced, began, true).await;
             }
         }
         Err(Error::Contended)
@@ -258,6 +275,7 @@ impl Inner {
             let (standing, pending, version) = self.snapshot();
             let live = match standing {
                 Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
+                Standing::Unread(unread) => return Err(unread.error.into()),
                 Standing::Absent => return Ok(()),
                 Standing::Live(live) => live,
             };

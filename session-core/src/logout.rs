@@ -5,6 +5,7 @@ use crate::{
     merge::{attempts, pause, read},
     record::{Found, Header},
     state::{Answer, Inner, Lost, Standing},
+    unread::Unread,
 };
 
 /// How often a deletion is sent while it fails.
@@ -40,18 +41,20 @@ impl Extent {
 impl Inner {
     pub(crate) async fn logout(&self) -> Result<(), Error> {
         let _in_order = self.writing.lock().await;
-        let live = match self.snapshot().0 {
+        let found = match self.snapshot().0 {
             Standing::Lost(Lost::Gone) | Standing::Barred(Lost::Gone) => return Ok(()),
-            Standing::Live(live) => Some(live),
+            Standing::Live(live) => Some(live.found),
+            Standing::Unread(Unread { found: Some(found), .. }) => Some(found),
+            Standing::Unread(unread) => return Err(unread.error.into()),
             Standing::Absent | Standing::Barred(Lost::Ambiguous) => None,
             Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
         };
         // Until it has succeeded: also if this future is dropped.
         self.state().answer = Answer::Silence;
-        if let Some(live) = live {
+        if let Some(found) = found {
             // What was begun in this session is not dated anew by a login after the logout.
-            self.state().noted = self.began(Some(&live.found)).noted;
-            self.end_login(&live.found, EndReason::Logout, Extent::Login).await?;
+            self.state().noted = self.began(Some(&found)).noted;
+            self.end_login(&found, EndReason::Logout, Extent::Login).await?;
         }
         for other in self.others().await? {
             self.end_login(&other, EndReason::Logout, Extent::Generation).await?;
@@ -67,6 +70,16 @@ impl Inner {
         match deleted {
             Deleted::ByUs | Deleted::Before => Ok(()),
             Deleted::NotOurs => Err(self.lose(Lost::Superseded).into()),
+        }
+    }
+
+    /// Ends a session that cannot be read, for one that takes its place, unless it is another login's now.
+    pub(crate) async fn end_unread(&self, found: &Found) -> Result<(), Error> {
+        let deleted = self.delete_login(found, Extent::Login).await?;
+        self.tell_deleted(&deleted, EndReason::Unreadable, found);
+        match deleted {
+            Deleted::ByUs | Deleted::Before => Ok(()),
+            Deleted::NotOurs => Err(Error::Superseded),
         }
     }
 

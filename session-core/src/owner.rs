@@ -118,9 +118,10 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`] if a value of another type is stored.
+    /// [`Error::Decode`] if a value of another type is stored, [`Error::Store`] if the values of that session cannot be
+    /// read: then the device can still be ended.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        self.data.get(key.as_bytes()).map(|value| format::decode(key.as_bytes(), value)).transpose()
+        self.data.values()?.get(key.as_bytes()).map(|value| format::decode(key.as_bytes(), value)).transpose()
     }
 
     fn new(found: Found, current: Option<SessionId>) -> Self {
@@ -159,7 +160,7 @@ pub(crate) async fn devices(
     for (id, loaded) in caller.store.list(owner).await? {
         match Found::decode(id, loaded, asked) {
             Ok(found) => devices.push(Device::new(found, current)),
-            Err(_) => caller.tell(EventKind::Unreadable, Some(id), Some(owner)),
+            Err(error) => caller.tell(EventKind::Unreadable(error.into()), Some(id), Some(owner)),
         }
     }
     devices.sort_by_key(|device| (device.age, device.id));
@@ -169,8 +170,8 @@ pub(crate) async fn devices(
 /// Ends the session if it is this owner's.
 pub(crate) async fn end(caller: Caller<'_>, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
     let is_ended = match delete(caller.store, owner, id).await {
-        Err(Error::Store(StoreError::Corrupt { .. })) => {
-            caller.tell(EventKind::Unreadable, Some(*id), None);
+        Err(error @ Error::Store(StoreError::Corrupt { .. })) => {
+            caller.tell(EventKind::Unreadable(error), Some(*id), None);
             false
         }
         deleted => deleted?,

@@ -53,6 +53,26 @@ fn judge_duration(duration: Duration, name: &'static str) -> Result<(), ConfigEr
     if range.contains(&duration) { Ok(()) } else { Err(ConfigError::Duration { name }) }
 }
 
+/// What a page gets whose session is stored and cannot be read: a later version has written its values and the site was
+/// rolled back, or the key that sealed it is gone.
+///
+/// In either case [`Session::login`](crate::Session::login) makes a new session,
+/// [`Session::logout`](crate::Session::logout) ends the one that cannot be read, and what is stored is never overwritten.
+/// Both go by the head of what is stored, which every version can read. If not even that can be read, a login makes a new
+/// session all the same, a logout is an error, and what is stored stays until it expires. An event tells of each request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenUnreadable {
+    /// The error: what reads a value answers [`StoreError::Corrupt`](crate::StoreError::Corrupt), and so does the commit,
+    /// unless the handler has logged in or out.
+    #[default]
+    Fail,
+    /// No session: nobody is logged in, there are no values, and none are saved
+    /// ([`Outcome::Unreadable`](crate::Outcome::Unreadable)). No session is created and no cookie leaves. It would replace
+    /// a login that another version of the application can read.
+    GoOnWithout,
+}
+
 /// What holds for the sessions of a site.
 ///
 /// The default follows NIST SP 800-63B-4 at AAL2 for a login without "remember me".
@@ -85,6 +105,7 @@ pub struct Policy {
     pub(crate) grace: Duration,
     pub(crate) sessions_per_owner: Option<u32>,
     pub(crate) size_limit: usize,
+    pub(crate) when_unreadable: WhenUnreadable,
 }
 
 impl Default for Policy {
@@ -97,6 +118,7 @@ impl Default for Policy {
             grace: MINUTE,
             sessions_per_owner: None,
             size_limit: 1 << 20,
+            when_unreadable: WhenUnreadable::Fail,
         }
     }
 }
@@ -161,6 +183,11 @@ impl Policy {
         let limit = self.sessions_per_owner.map_or("no limit".to_owned(), |limit| limit.to_string());
         line("sessions per user", limit);
         line("largest session", format!("{} bytes", self.size_limit));
+        let pages = match self.when_unreadable {
+            WhenUnreadable::Fail => "its pages fail",
+            WhenUnreadable::GoOnWithout => "its pages go on without one",
+        };
+        line("if a stored session cannot be read", pages.to_owned());
         sheet
     }
 
@@ -240,6 +267,13 @@ impl PolicyBuilder {
     #[must_use]
     pub fn size_limit(mut self, bytes: usize) -> Self {
         self.0.size_limit = bytes;
+        self
+    }
+
+    /// What a page gets whose session is stored and cannot be read. Default: an error.
+    #[must_use]
+    pub fn when_unreadable(mut self, pages: WhenUnreadable) -> Self {
+        self.0.when_unreadable = pages;
         self
     }
 

@@ -45,13 +45,15 @@ impl Session {
     ///
     /// [`Error::Decode`] if a value of another type is stored.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        self.raw(key).map(|value| format::decode(key.as_bytes(), &value)).transpose()
+        let value = self.inner().state().value(key.as_bytes())?;
+        value.map(|value| format::decode(key.as_bytes(), &value)).transpose()
     }
 
     /// Whether there is a value under this key.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.raw(key).is_some()
+        let state = self.inner().state();
+        state.with_stored(|stored| state.seen.get(key.as_bytes(), stored).is_some())
     }
 
     /// The keys that have a value.
@@ -173,7 +175,7 @@ impl Session {
         for _ in 0..MERGES {
             let (before, version) = {
                 let state = self.inner().state();
-                (state.with_stored(|stored| state.seen.get(&key, stored).cloned()), state.version)
+                (state.value(&key)?, state.version)
             };
             // Unlocked: it is the application's code.
             let (value, encoded) = change(before.as_ref())?;
@@ -252,6 +254,7 @@ impl Session {
                 Standing::Live(live) => Some(&live.found),
                 Standing::Absent | Standing::Barred(_) => None,
                 Standing::Lost(lost) => return Err((*lost).into()),
+                Standing::Unread(unread) => return unread.judge_read().map(|()| None),
             };
             let mut data = pending.apply(base.map_or(&Data::new(), |found| &found.record.data))?;
             let Some(taken) = data.remove(&key) else { return Ok(None) };
@@ -301,6 +304,7 @@ impl Session {
         match inner.snapshot().0 {
             Standing::Absent | Standing::Barred(_) => Ok(()),
             Standing::Lost(lost) => Err(lost.into()),
+            Standing::Unread(unread) => Err(unread.error.into()),
             Standing::Live(live) => {
                 inner.adopt(read(&inner.store, &live.found.id).await?)?;
                 inner.rebase()
@@ -351,11 +355,6 @@ impl Session {
         crate::epoch::revoke(self.inner().caller(), &owner, Some(kept)).await
     }
 
-    fn raw(&self, key: &str) -> Option<Bytes> {
-        let state = self.inner().state();
-        state.with_stored(|stored| state.seen.get(key.as_bytes(), stored).cloned())
-    }
-
     fn live<T>(&self, read: impl FnOnce(&Live) -> T) -> Option<T> {
         match &self.inner().state().standing {
             Standing::Live(live) => Some(read(live)),
@@ -377,7 +376,11 @@ impl Session {
 
     /// After the response has left, a session may have ended long ago: what acts on others in the owner's name asks first.
     async fn still_stands(&self) -> Result<(), Error> {
-        let sent = self.inner().state().sent;
+        let sent = {
+            let state = self.inner().state();
+            state.judge_read()?;
+            state.sent
+        };
         if sent { self.reload().await } else { Ok(()) }
     }
 }

@@ -33,17 +33,18 @@ impl Inner {
                 Ok(Opened::Late) => is_late = true,
                 Ok(Opened::Stolen) => is_stolen = true,
                 Ok(Opened::Nothing) => {}
-                Err(error @ Error::Store(StoreError::Corrupt { .. })) => {
-                    self.site().tell(&self.resource, EventKind::Unreadable, Some(id), None);
-                    unreadable = Some(error);
-                }
+                Err(Error::Store(error @ StoreError::Corrupt { .. })) => unreadable = Some((id, error)),
                 Err(error) => return Err(error),
             }
         }
-        if let Some(error) = unreadable.as_ref().filter(|_| live.is_empty()) {
-            return Err(error.clone());
-        }
         self.state().is_hushed = is_late || is_stolen || unreadable.is_some();
+        if let Some((id, error)) = unreadable {
+            if live.is_empty() {
+                self.load_unread(id, error, None);
+                return Ok(());
+            }
+            self.site().tell(&self.resource, EventKind::Unreadable(error.into()), Some(id), None);
+        }
         if live.is_empty() && is_late {
             self.bar(Lost::Superseded, Answer::Nothing);
         } else if live.is_empty() && is_stolen {

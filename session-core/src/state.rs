@@ -23,6 +23,7 @@ use crate::{
     rotation,
     site::{Caller, Site},
     token::{SessionSecret, SessionToken},
+    unread::Unread,
 };
 
 /// What the clones of an exchange and its session share.
@@ -75,7 +76,6 @@ pub(crate) struct State {
     pub(crate) skip_touch: bool,
     /// The response head has left.
     pub(crate) sent: bool,
-    pub(crate) forgotten: bool,
 }
 
 /// What this exchange has to do with a session.
@@ -91,6 +91,8 @@ pub(crate) enum Standing {
     Barred(Lost),
     /// It was lost to another request: nothing is created or sent any more.
     Lost(Lost),
+    /// There is one that cannot be read: it can be ended, and a login makes a new one.
+    Unread(Unread),
 }
 
 /// Why there is no session to write to.
@@ -168,6 +170,19 @@ impl State {
         }
     }
 
+    /// Refuses to answer for the stored session where it cannot be read.
+    pub(crate) fn judge_read(&self) -> Result<(), Error> {
+        if let Standing::Unread(unread) = &self.standing { unread.judge_read() } else { Ok(()) }
+    }
+
+    /// The value under this key, as this request sees it.
+    pub(crate) fn value(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        if !self.seen.cleared && !self.seen.values.contains_key(key) {
+            self.judge_read()?;
+        }
+        Ok(self.with_stored(|stored| self.seen.get(key, stored).cloned()))
+    }
+
     /// How large the session is with this value, and how large it was.
     pub(crate) fn size_with(&mut self, key: &Bytes, value: &Bytes) -> (usize, usize) {
         let before = self.size();
@@ -238,12 +253,20 @@ impl Inner {
     /// generation that this exchange loaded.
     pub(crate) fn adopt(&self, found: Option<Arc<Found>>) -> Result<(), Lost> {
         let Some(found) = found else { return Err(self.lose(Lost::Gone)) };
+        let (id, unread) = (found.id, self.turned_unread(&found));
         let mut state = self.state();
         if let Standing::Live(live) = &mut state.standing
             && live.found.header().generation == found.header().generation
         {
-            live.found = found;
+            match &unread {
+                Some(unread) => state.standing = Standing::Unread(unread.clone()),
+                None => live.found = found,
+            }
             state.version += 1;
+            drop(state);
+            if let Some(unread) = &unread {
+                self.tell_unread(id, unread);
+            }
             return Ok(());
         }
         drop(state);
@@ -281,7 +304,7 @@ impl Inner {
     fn start_over(&self, keep: impl FnOnce(&mut State) -> Delta) {
         let mut state = self.state();
         let pending = keep(&mut state);
-        let State { noted, skip_touch, sent, version, forgotten, is_hushed, .. } = *state;
+        let State { noted, skip_touch, sent, version, is_hushed, .. } = *state;
         let (standing, answer) = match is_hushed {
             // Another login's cookie may be on its way to the browser, which a removal would remove.
             true => (Standing::Barred(Lost::Superseded), Answer::Nothing),
@@ -289,8 +312,7 @@ impl Inner {
             false => (Standing::Absent, Answer::Nothing),
         };
         let version = version + 1;
-        let kept =
-            State { noted, skip_touch, sent, version, forgotten, is_hushed, has_ended: true, ..State::default() };
+        let kept = State { noted, skip_touch, sent, version, is_hushed, has_ended: true, ..State::default() };
         let old = std::mem::replace(&mut *state, State { standing, pending, answer, ..kept });
         drop(state);
         // Unlocked: what the closures of the application hold is dropped here.
@@ -340,7 +362,7 @@ impl Inner {
         match &state.standing {
             Standing::Absent => true,
             Standing::Live(live) => state.has_ended || live.found.header().owner.is_some() || shows(),
-            Standing::Barred(_) | Standing::Lost(_) => false,
+            Standing::Unread(_) | Standing::Barred(_) | Standing::Lost(_) => false,
         }
     }
 

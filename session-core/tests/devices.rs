@@ -39,7 +39,7 @@ async fn an_unreadable_session_is_left_out_of_the_devices_with_an_event() {
     let id = session_core::SessionId::from_bytes([1; 16]);
     site.lab.memory.create(&id, entry, HOUR, HOUR).await.unwrap();
     assert_eq!(browser.start().await.1.devices().await.unwrap().len(), 1);
-    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Unreadable)), 1);
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Unreadable(_))), 1);
     assert!(!site.manager.end(&owner, &id).await.unwrap());
 }
 

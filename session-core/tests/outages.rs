@@ -204,33 +204,6 @@ async fn a_failed_save_is_an_error_and_the_login_before_it_still_leaves() {
     assert_eq!(browser.owner().await, Some(Owner::from(42)));
 }
 
-#[tokio::test]
-async fn an_unreadable_payload_is_corrupt_and_stays_as_it_is_until_forgotten() {
-    let site = Site::new();
-    let mut browser = site.visitor().await;
-    let id = browser.start().await.1.id().unwrap();
-    let loaded = site.lab.memory.load(&id).await.unwrap().unwrap();
-    for cut in [0, 1, 40] {
-        let revision = site.lab.memory.load(&id).await.unwrap().unwrap().revision;
-        let entry = session_core::Entry::new(revision, &loaded.payload[..cut]);
-        assert!(site.lab.memory.replace(&id, revision, entry, session_core::Expiry::Keep).await.unwrap());
-        let exchange = browser.open();
-        let error = exchange.session().await.unwrap_err();
-        assert!(matches!(error, Error::Store(StoreError::Corrupt { .. })), "{error}");
-        assert_eq!(error.status(), 500);
-        assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
-        assert_eq!(site.lab.payload(&id).await.unwrap(), loaded.payload[..cut]);
-    }
-    let exchange = browser.open();
-    exchange.session().await.unwrap_err();
-    exchange.forget();
-    exchange.session().await.unwrap().insert("n", &5).unwrap();
-    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
-    browser.receive(&exchange.headers());
-    assert_eq!(browser.get::<i64>("n").await, Some(5));
-    assert!(site.lab.payload(&id).await.is_some(), "the row stays");
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_purge_task_survives_an_error_and_stops_when_it_is_told_to() {
     let site = Site::new();
