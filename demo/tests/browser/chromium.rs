@@ -71,6 +71,11 @@ impl Chromium {
 
     /// A browser with the profile in this folder.
     pub(crate) async fn profile_in(&self, folder: Arc<TempDir>, demo: &Demo) -> Profile {
+        self.profile_at(folder, address(demo)).await
+    }
+
+    /// A browser before any site.
+    pub(crate) async fn profile_at(&self, folder: Arc<TempDir>, site: String) -> Profile {
         let mut wishes = DesiredCapabilities::chrome();
         for switch in SWITCHES {
             wishes.add_arg(switch).unwrap();
@@ -81,7 +86,7 @@ impl Chromium {
         driver.set_poller(Arc::new(ElementPollerWithTimeout::new(PATIENCE, INTERVAL)));
         // Dropping it would end the session over a connection that only this thread, which then waits, could serve.
         driver.clone().leak().unwrap();
-        Profile { driver, folder, driven_by: self.address.clone(), site: address(demo) }
+        Profile { driver, folder, driven_by: self.address.clone(), site }
     }
 }
 

@@ -13,5 +13,6 @@ mod back;
 mod cookies;
 mod devices;
 mod forms;
+mod moving;
 mod tab;
 mod warning;
