@@ -179,7 +179,8 @@ impl Inner {
     }
 
     fn is_rotation_due(&self, live: &Live) -> bool {
-        rotation::is_due(live.found.header(), || live.found.age(), self.rotation_interval(live))
+        let interval = rotation::interval(&self.site().policy, live.under_old_key);
+        rotation::is_due(live.found.header(), || live.found.age(), interval)
     }
 
     /// Moves the expiry; `false` if the session has moved on, and what it is now has been adopted.

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
-    Randomness,
+    Policy, Randomness,
     record::{Age, Header, Pending, millis},
     token::{SessionSecret, SessionToken, random},
 };
@@ -69,6 +69,15 @@ fn judge(header: &Header, token: &SessionToken, age: Age, grace: Duration) -> Ve
     }
 }
 
+/// How long after its last promotion or change of generation a token gets a successor.
+///
+/// For one that came under an old key that is as soon as the grace is over, and no sooner: two promotions within the grace
+/// would make an honest late request look like theft.
+pub(crate) fn interval(policy: &Policy, under_old_key: bool) -> Duration {
+    let after_grace = policy.grace.saturating_add(Duration::from_millis(1));
+    if under_old_key { policy.rotation.min(after_grace) } else { policy.rotation }
+}
+
 /// Whether the token should get a successor: only a login's does, and a pending one is never replaced.
 pub(crate) fn is_due(header: &Header, age: impl FnOnce() -> Age, interval: Duration) -> bool {
     header.owner.is_some() && header.pending.is_none() && age().saturating_sub(header.rotated) >= millis(interval)
@@ -102,6 +111,24 @@ pub(crate) fn promote(header: &mut Header, age: Age) {
 mod tests {
     use super::*;
     use crate::{Lifetime, Owner, SessionId};
+
+    #[test]
+    fn a_token_under_an_old_key_is_due_when_its_predecessor_is_accepted_no_longer() {
+        let policy = Policy::default();
+        let [own, before] = [1, 2].map(|byte| SessionSecret::from_bytes([byte; 32]));
+        let header = Header::new(own.hash(), policy.logged_in);
+        let header = Header { owner: Some(Owner::from(42)), retired: Some(before.hash()), ..header };
+        let late =
+            SessionToken { id: SessionId::from_bytes([7; 16]), generation: 0, secret: before, under_old_key: false };
+        let at_last = millis(policy.grace);
+        for (age, verdict, due) in [(at_last, Verdict::Retired, false), (at_last + 1, Verdict::Theft, true)] {
+            assert_eq!(judge(&header, &late, age, policy.grace), verdict);
+            assert_eq!(is_due(&header, || age, interval(&policy, true)), due);
+            assert!(!is_due(&header, || age, interval(&policy, false)));
+        }
+        let close = Policy { rotation: policy.grace + Duration::from_nanos(1), ..policy };
+        assert_eq!(interval(&close, true), close.rotation, "never later than without an old key");
+    }
 
     #[test]
     fn a_secret_that_is_none_of_the_session_s_is_theft_of_a_login_and_a_stranger_s_without_one() {

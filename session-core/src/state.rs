@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    CookieScope, Error, EventKind, Keyring, Policy,
+    CookieScope, Error, EventKind, Keyring,
     incoming::Resource,
     join::Joined,
     merge::{Delta, MERGES, Overlay, Write},
@@ -326,15 +326,7 @@ impl Inner {
         !state.sent
             && !state.is_hushed
             && state.answer.is_nothing()
-            && live.judged.elapsed() < self.rotation_interval(live)
-    }
-
-    /// How long after its last rotation the client's token gets a successor: for one under an old key no longer than the
-    /// grace. Two promotions within the grace would make an honest late request look like theft.
-    pub(crate) fn rotation_interval(&self, live: &Live) -> Duration {
-        let Policy { rotation, grace, .. } = self.site().policy;
-        let after_grace = grace.saturating_add(Duration::from_millis(1));
-        if live.under_old_key { rotation.min(after_grace) } else { rotation }
+            && live.judged.elapsed() < rotation::interval(&self.site().policy, live.under_old_key)
     }
 
     /// Sends the successor to whom the session's token is still the old one.
