@@ -89,7 +89,7 @@ fn committed<B: Default, K: 'static>(
     let mut response = match outcome {
         Ok(outcome) => {
             let mut response = handled;
-            if let Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) = outcome {
+            if let Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) | Outcome::Unreadable = outcome {
                 response.extensions_mut().insert(outcome);
             }
             response

@@ -36,6 +36,8 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// - A page that a form of another site posts to makes no new anonymous session, because its cookie would replace that of a
 ///   login that the browser has kept back: see [`Outcome::Withheld`](session_core::Outcome::Withheld), which then lies in
 ///   the response's extensions.
+/// - Where a session is stored and cannot be read, after a roll-back for one, handlers that log in or out still work. Others
+///   are answered 500, or go on without one, as the policy says: see [`WhenUnreadable`](session_core::WhenUnreadable).
 /// - An inner service that fails commits nothing. A panic commits nothing either, and ends the connection: put
 ///   `CatchPanicLayer` of tower-http inside this layer, as the example does; then its 500 is committed as any other
 ///   response.

@@ -1,5 +1,7 @@
 //! A store that counts its calls and fails on demand.
 
+#![allow(dead_code, reason = "not every file of tests counts the calls or cuts the wire")]
+
 use std::{
     fmt,
     sync::{
@@ -41,7 +43,6 @@ impl Faulty {
         self.0.calls.swap(0, Ordering::Relaxed)
     }
 
-    #[allow(dead_code, reason = "not every file of tests cuts the reads")]
     pub(crate) fn fail_reads(&self, fail: bool) {
         self.0.reads_fail.store(fail, Ordering::Relaxed);
     }

@@ -1,0 +1,65 @@
+//! A session that is stored and cannot be read.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod faulty;
+mod site;
+
+use axum::{Router, http::StatusCode};
+use session_core::{Entry, Error, Expiry, Outcome, Policy, SessionManager, Store, StoreError, WhenUnreadable};
+use session_tower::{Exchange, SessionLayer};
+
+use crate::faulty::Faulty;
+use crate::site::*;
+
+fn app(when_unreadable: WhenUnreadable) -> (Router, Faulty) {
+    let store = Faulty::default();
+    let policy = Policy::builder().when_unreadable(when_unreadable).build().unwrap();
+    let manager = SessionManager::development(store.clone()).with_policy(policy);
+    (routes().layer(SessionLayer::new(manager)), store)
+}
+
+/// A browser with a login whose values a later version has written.
+async fn unreadable(app: &Router, store: &Faulty) -> Browser {
+    let mut browser = Browser::default();
+    let answer = browser.get(app, "/login").await;
+    let id = answer.head.extensions.get::<Exchange>().unwrap().loaded().unwrap().id().unwrap();
+    let loaded = store.load(&id).await.unwrap().unwrap();
+    let mut payload = loaded.payload.to_vec();
+    let head = usize::from(u16::from_be_bytes([payload[1], payload[2]]));
+    payload[3 + head] = 2;
+    let entry = Entry::new(loaded.revision, &payload);
+    assert!(store.replace(&id, loaded.revision, entry, Expiry::Keep).await.unwrap());
+    browser
+}
+
+#[tokio::test]
+async fn a_page_is_a_500_and_a_login_and_a_logout_work() {
+    let (app, store) = app(WhenUnreadable::Fail);
+    let mut browser = unreadable(&app, &store).await;
+    for path in ["/read", "/count", "/owner"] {
+        let answer = browser.get(&app, path).await;
+        assert_eq!((answer.head.status, answer.text()), (StatusCode::INTERNAL_SERVER_ERROR, ""), "{path}");
+        assert!(matches!(answer.cause(), Some(Error::Store(StoreError::Corrupt { .. }))), "{path}");
+        assert_eq!(answer.set_cookies().len(), 0, "{path}");
+    }
+    assert_eq!(browser.get(&app, "/silent").await.head.status, StatusCode::OK);
+    assert_eq!(browser.get(&app, "/login").await.head.status, StatusCode::OK);
+    assert_eq!(browser.get(&app, "/count").await.text(), "1");
+    let mut browser = unreadable(&app, &store).await;
+    assert_eq!(browser.get(&app, "/logout").await.head.status, StatusCode::OK);
+    assert_eq!(browser.cookies, []);
+}
+
+#[tokio::test]
+async fn a_page_goes_on_as_if_nobody_were_logged_in_where_the_site_says_so() {
+    let (app, store) = app(WhenUnreadable::GoOnWithout);
+    let mut browser = unreadable(&app, &store).await;
+    assert_eq!(browser.get(&app, "/read").await.text(), "0");
+    assert_eq!(browser.get(&app, "/owner").await.head.status, StatusCode::UNAUTHORIZED);
+    let answer = browser.get(&app, "/count").await;
+    assert_eq!((answer.text(), answer.set_cookies().len()), ("1", 0));
+    assert_eq!(answer.head.extensions.get::<Outcome>(), Some(&Outcome::Unreadable));
+    assert_eq!(browser.get(&app, "/login").await.head.status, StatusCode::OK);
+    assert_eq!(browser.get(&app, "/owner").await.text(), "42");
+}
