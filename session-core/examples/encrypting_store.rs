@@ -6,6 +6,7 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
+use bytes::Bytes;
 use chacha20poly1305::{
     Key, KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
@@ -94,7 +95,13 @@ impl<S: Store> Store for Sealed<S> {
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
         let listed = self.inner.list(owner).await?;
-        listed.into_iter().map(|(id, loaded)| Ok((id, self.open(&id, loaded)?))).collect()
+        // One whose seal is broken stays in the list, with a payload that is no session: it must not keep its owner's others
+        // from being listed, nor him from logging in where their number is limited.
+        let open = |(id, loaded): (SessionId, Loaded)| {
+            let sealed = Loaded { payload: Bytes::new(), ..loaded.clone() };
+            (id, self.open(&id, loaded).unwrap_or(sealed))
+        };
+        Ok(listed.into_iter().map(open).collect())
     }
 
     async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
@@ -124,5 +131,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let other_key = Sealed::new(store, &[8; 32]);
     assert!(matches!(other_key.load(&id).await, Err(StoreError::Corrupt { .. })));
+    assert_eq!(other_key.list(&Owner::from(42)).await?.len(), 1);
     Ok(())
 }

@@ -29,9 +29,10 @@ use crate::{
 /// - A handler's error that becomes a response is committed like any other answer. Where no response follows, after a
 ///   panic for one, nothing is committed.
 /// - If the commit fails, the handler's response must not leave: the error's [`status`](Error::status) with an empty body,
-///   `Cache-Control: no-store` and [`Retry-After`](Error::retry_after) takes its place, with the `Set-Cookie` and `Vary` that others have added.
-/// - On [`Outcome::Gone`], [`Outcome::Superseded`] and [`Outcome::Withheld`] the handler's response stays: it has usually
-///   done something besides. Pass the outcome on, for those who want to know.
+///   `Cache-Control: no-store` and [`Retry-After`](Error::retry_after) takes its place, with the `Set-Cookie` and `Vary`
+///   that others have added.
+/// - On [`Outcome::Gone`], [`Outcome::Superseded`], [`Outcome::Withheld`] and [`Outcome::Unreadable`] the handler's response
+///   stays: it has usually done something besides. Pass the outcome on, for those who want to know.
 /// - Where a client hangs up, drop the future wherever it is: of the changes that wait for the commit either all are saved
 ///   or none.
 ///

@@ -82,7 +82,8 @@ impl Session {
     /// A number goes in as it is; a name or a UUID as [`Owner::try_from(name)?`](Owner), which takes 1 to 255 bytes.
     ///
     /// The values of an anonymous session, or of the same user's, are kept, with what this request has changed. Another
-    /// user's are dropped, also what this request has changed of them.
+    /// user's are dropped, also what this request has changed of them. Where the stored session cannot be read, a new one
+    /// with what this request has changed takes its place: see [`WhenUnreadable`](crate::WhenUnreadable).
     ///
     /// Where the same form is sent twice at once, both requests log in. The second gets a session of its own, with only
     /// what it has changed itself: so the user is logged in whichever answer the browser keeps. With
@@ -131,7 +132,8 @@ impl Session {
     /// # Errors
     ///
     /// [`Error::Superseded`] if a later login has overtaken this request: that one goes on, and no cookie is sent.
-    /// [`Error::Store`], [`Error::Contended`]: then the session may still be there, and no cookie is sent either. Against
+    /// [`Error::Store`], [`Error::Contended`]: then the session may still be there, and no cookie is sent either.
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if nothing of it can be read, not even whose it is. Against
     /// somebody who writes to it without a pause [`revoke_all`](crate::SessionManager::revoke_all) wins.
     pub async fn logout(&self) -> Result<(), Error> {
         self.inner().logout().await
