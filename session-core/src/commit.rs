@@ -10,7 +10,7 @@ use crate::{
     moment::TimeLeft,
     record::{Data, Found, Header, Record, length},
     rotation,
-    state::{Answer, InFlight, Inner, Live, Standing},
+    state::{InFlight, Inner, Live, Standing},
     token::{SecretHash, SessionSecret},
 };
 
@@ -66,13 +66,6 @@ impl Inner {
         self.state().sent = true;
         self.warn_of_plain_http();
         outcome
-    }
-
-    fn warn_of_plain_http(&self) {
-        let is_refused = self.resource.https == Some(false) && self.site().cookie.is_secure() && !self.header_client;
-        if is_refused && matches!(self.state().answer, Answer::Token { .. }) {
-            self.tell_live(EventKind::InsecureTransport);
-        }
     }
 
     /// Saves the changes because the handler asked for it.

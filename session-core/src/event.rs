@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, time::SystemTime};
 
-use crate::{Error, Owner, SessionId, WithheldReason};
+use crate::{Error, Owner, PlainHttp, SessionId, WithheldReason};
 
 /// Something that happened to a session. It never holds a secret.
 #[derive(Clone, Debug)]
@@ -61,8 +61,17 @@ pub enum EventKind {
     },
     /// A login has succeeded, but another session that its request had opened could not be ended.
     EndFailed(Error),
-    /// A secure cookie leaves over plain http, where browsers refuse it: is the proxy set up to say `https`?
-    InsecureTransport,
+    /// A cookie with `Secure` leaves to a client that speaks plain http. Its browser drops the cookie, so that a login does
+    /// not stick. Nothing is withheld, because the witness may be mistaken: behind two proxies, the way to the last one is
+    /// often plain.
+    ///
+    /// It is told with each such response. The log is told the cause and what to set as a warning, whatever the observer is:
+    /// once for each cause, by a manager and its clones.
+    ///
+    /// It is not told where the browser keeps such a cookie all the same: on the user's own machine (`localhost`, and what
+    /// ends in `.localhost`, `127.0.0.0/8`, `[::1]`), as Chromium and Firefox do, though not Safari; nor where the request
+    /// has `Sec-Fetch-Site`, which browsers send over https only.
+    InsecureTransport(PlainHttp),
     /// A successor of the session's token was stored and is sent.
     SuccessorIssued,
     /// The successor came back: it is now the session's token.
@@ -167,15 +176,16 @@ impl Observer for TracingObserver {
         }
         match kind {
             EventKind::TheftDetected => tell!(warn),
-            EventKind::InsecureTransport
-            | EventKind::LoginRevoked { cause: Some(_) }
+            EventKind::LoginRevoked { cause: Some(_) }
             | EventKind::TouchFailed(_)
             | EventKind::SuccessorFailed(_)
             | EventKind::EndFailed(_)
             | EventKind::ConflictingLogins { .. }
             | EventKind::TooManyCookies { .. }
             | EventKind::Unreadable(_) => tell!(warn),
-            EventKind::BadCookie { .. }
+            // The log has it already, once for each cause.
+            EventKind::InsecureTransport(_)
+            | EventKind::BadCookie { .. }
             | EventKind::StaleCookie
             | EventKind::SuccessorIssued
             | EventKind::Withheld(WithheldReason::Refused) => tell!(debug),

@@ -5,7 +5,10 @@ use std::{fmt, net::IpAddr};
 use http::{HeaderMap, HeaderName, Method, Uri, header, request};
 use zeroize::Zeroizing;
 
-use crate::origin::{Arrival, Source};
+use crate::{
+    PlainHttp,
+    origin::{Arrival, Source},
+};
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -88,9 +91,12 @@ impl Incoming {
         self
     }
 
-    /// Whether the connection itself is TLS; behind a trusted proxy the proxy's word on it goes first. A cookie with `Secure`
-    /// that leaves over plain http is told as [`EventKind::InsecureTransport`](crate::EventKind::InsecureTransport), because
-    /// browsers drop it; nothing is refused. Where neither is said, nothing is told.
+    /// Whether the connection itself is TLS; behind a trusted proxy the proxy's word on it goes first.
+    ///
+    /// A cookie with `Secure` that leaves over plain http is told as
+    /// [`EventKind::InsecureTransport`](crate::EventKind::InsecureTransport), because browsers drop it; nothing is refused.
+    /// Where neither is said, the page counts that the request comes from. The scheme of the request's target is no
+    /// evidence: a proxy that ends TLS may go on in plain HTTP/2.
     #[must_use]
     pub fn with_https(mut self, https: bool) -> Self {
         self.https = Some(https);
@@ -123,6 +129,14 @@ impl Incoming {
         self
     }
 
+    /// The value of `Referer`: `""` if it is not there. Like `Origin` it can show that a page of your own was fetched without
+    /// https: see [`EventKind::InsecureTransport`](crate::EventKind::InsecureTransport).
+    #[must_use]
+    pub fn with_referer(mut self, referer: &str) -> Self {
+        self.source.set_referer(referer);
+        self
+    }
+
     /// The values of `Sec-Fetch-Site` and `Sec-Fetch-Mode`: `""` for one that is not there. Browsers say there whether the
     /// request comes from another site. They send them over https, and to their own machine.
     #[must_use]
@@ -143,25 +157,31 @@ impl Incoming {
     /// Decides what to believe.
     pub(crate) fn resource(self, trusted_proxies: &[IpAddr]) -> Resource {
         let trusts = |address: &IpAddr| trusted_proxies.contains(&address.to_canonical());
-        let arrival = self.source.arrival(self.method.as_deref());
-        let mut resource =
-            Resource { method: self.method, path: self.path, peer: self.peer, https: self.https, arrival };
+        let mut said = self.https.map(|https| (https, PlainHttp::Application));
+        let mut peer = self.peer;
         if self.peer.as_ref().is_some_and(trusts) {
             if let Some(proto) = &self.forwarded_proto {
                 // The last one is the trusted proxy's own word.
                 let proto = proto.rsplit(',').next().unwrap_or_default().trim();
-                resource.https = Some(proto.eq_ignore_ascii_case("https"));
+                said = Some((proto.eq_ignore_ascii_case("https"), PlainHttp::Proxy));
             }
             // From the last on, each is the word of the hop behind it: the first stranger is the client.
             let hops = self.forwarded_for.iter().rev().flat_map(|line| line.rsplit(','));
             for hop in hops.map_while(|hop| hop.trim().parse().ok()) {
-                resource.peer = Some(hop);
+                peer = Some(hop);
                 if !trusts(&hop) {
                     break;
                 }
             }
         }
-        resource
+        Resource {
+            arrival: self.source.arrival(self.method.as_deref()),
+            plain_http: self.source.plain_http(said),
+            https: said.map(|(https, _)| https),
+            method: self.method,
+            path: self.path,
+            peer,
+        }
     }
 }
 
@@ -191,6 +211,7 @@ impl From<&HeaderMap> for Incoming {
         }
         .with_host(value(&header::HOST))
         .with_origin(value(&header::ORIGIN))
+        .with_referer(value(&header::REFERER))
         .with_fetch_metadata(value(&FETCH_SITE), value(&FETCH_MODE))
     }
 }
@@ -216,4 +237,6 @@ pub(crate) struct Resource {
     /// `None`: unknown.
     pub(crate) https: Option<bool>,
     pub(crate) arrival: Arrival,
+    /// The client speaks plain http, and drops secure cookies.
+    pub(crate) plain_http: Option<PlainHttp>,
 }

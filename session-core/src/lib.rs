@@ -77,6 +77,7 @@ mod site;
 mod state;
 mod store;
 mod token;
+mod transport;
 mod unread;
 
 pub use async_trait::async_trait;
@@ -99,3 +100,4 @@ pub use scope::CookieScope;
 pub use session::Session;
 pub use store::{Entry, Expiry, Loaded, Revision, Store, StoreError, StoreErrorSource};
 pub use token::{InvalidSessionId, SessionId};
+pub use transport::PlainHttp;

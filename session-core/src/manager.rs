@@ -48,6 +48,7 @@ impl SessionManager {
             format: Format::default(),
             observer: Arc::new(TracingObserver),
             trusted_proxies: Vec::new(),
+            plain_http_log: Arc::default(),
         }))
     }
 

@@ -1,13 +1,14 @@
-//! Whether a request comes from another site, and what is not made for it then.
+//! The page that a request comes from: whether it is another site's, and what is not made for it then.
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use http::{Uri, uri::Authority};
 
-use crate::{EventKind, Exchange, SameSite, state::Inner};
+use crate::{EventKind, Exchange, PlainHttp, SameSite, state::Inner};
 
 /// Why a request gets no new anonymous session. See [`Outcome::Withheld`](crate::Outcome::Withheld).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +67,15 @@ pub(crate) struct Source {
     /// What the browser itself says. `None`: it says nothing.
     is_cross_site: Option<bool>,
     is_navigation: bool,
-    /// The host of `Origin`.
-    origin: Option<String>,
+    origin: Option<Page>,
+    referer: Option<Page>,
+}
+
+/// What an `Origin` or a `Referer` tells.
+#[derive(Clone, Debug)]
+struct Page {
+    host: String,
+    is_http: bool,
 }
 
 impl Source {
@@ -78,8 +86,13 @@ impl Source {
 
     /// Takes note of `Origin`. Of `null` and of nonsense there is nothing to note.
     pub(crate) fn set_origin(&mut self, origin: &str) {
-        let origin = origin.parse().ok().filter(|origin: &Uri| origin.scheme().is_some());
-        self.origin = origin.and_then(|origin| Some(origin.host()?.to_owned()));
+        self.origin = Page::of(origin);
+    }
+
+    /// Takes note of `Referer`. Nobody asks for one with https, which most are: they are not worth the reading.
+    pub(crate) fn set_referer(&mut self, referer: &str) {
+        let is_http = referer.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
+        self.referer = if is_http { Page::of(referer) } else { None };
     }
 
     /// Takes note of `Sec-Fetch-Site` and `Sec-Fetch-Mode` (W3C Fetch Metadata).
@@ -101,9 +114,50 @@ impl Source {
         }
     }
 
+    /// Whether the client speaks plain http, so that it drops a secure cookie; `said`: what is believed of the connection,
+    /// and who has said it.
+    pub(crate) fn plain_http(&self, said: Option<(bool, PlainHttp)>) -> Option<PlainHttp> {
+        // Browsers send `Sec-Fetch-Site` to addresses alone that they trust: with https, or on this machine.
+        if self.is_cross_site.is_some() || self.is_loopback() {
+            return None;
+        }
+        match said {
+            Some((is_https, by)) => (!is_https).then_some(by),
+            None => self.has_plain_page().then_some(PlainHttp::Page),
+        }
+    }
+
     fn has_another_origin(&self) -> bool {
         let (Some(host), Some(origin)) = (&self.host, &self.origin) else { return false };
-        !host.eq_ignore_ascii_case(origin)
+        !origin.is_at(host)
+    }
+
+    /// Whether the request comes from a page of its own host that was fetched without TLS.
+    fn has_plain_page(&self) -> bool {
+        let Some(host) = &self.host else { return false };
+        [&self.origin, &self.referer].into_iter().flatten().any(|page| page.is_http && page.is_at(host))
+    }
+
+    /// Whether the host is the user's own machine, where Chromium and Firefox keep a secure cookie without TLS.
+    fn is_loopback(&self) -> bool {
+        let Some(host) = &self.host else { return false };
+        let name = host.to_ascii_lowercase();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse();
+        name == "localhost"
+            || name.ends_with(".localhost")
+            || address.is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+}
+
+impl Page {
+    fn of(address: &str) -> Option<Self> {
+        let address: Uri = address.parse().ok()?;
+        let is_http = address.scheme_str()? == "http";
+        Some(Self { host: address.host()?.to_owned(), is_http })
+    }
+
+    fn is_at(&self, host: &str) -> bool {
+        self.host.eq_ignore_ascii_case(host)
     }
 }
 

@@ -246,7 +246,7 @@ async fn believed(trusted: &[&str], incoming: Incoming) -> (Option<IpAddr>, bool
     let events = site.events.all();
     let created = events.iter().find(|event| matches!(event.kind, EventKind::Created)).unwrap();
     assert_eq!(created.peer, peer);
-    (peer, events.iter().any(|event| matches!(event.kind, EventKind::InsecureTransport)))
+    (peer, events.iter().any(|event| matches!(event.kind, EventKind::InsecureTransport(_))))
 }
 
 #[tokio::test]
@@ -256,7 +256,7 @@ async fn a_login_over_plain_http_is_told_whose_cookie_browsers_drop() {
     assert_eq!(exchange.is_https(), Some(false));
     exchange.session().await.unwrap().login(USER).await.unwrap();
     exchange.commit().await.unwrap();
-    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::InsecureTransport)), 1);
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::InsecureTransport(_))), 1);
 }
 
 #[tokio::test]

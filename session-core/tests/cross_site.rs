@@ -140,7 +140,7 @@ async fn what_shows_that_a_request_comes_from_another_site() {
         ("POST", &[("origin", "https://shop.example")], false, false),
         ("POST", &[("origin", "http://SHOP.example:8443")], false, false),
         ("POST", &[], false, false),
-        // Whoever follows a link sends a lax cookie. A strict one stays behind.
+        // A link that is followed takes a lax cookie along. A strict one stays behind.
         ("GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], false, true),
         ("HEAD", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], false, true),
         ("GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], false, false),
