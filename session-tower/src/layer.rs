@@ -20,6 +20,7 @@ use crate::{
 };
 
 type Peer = fn(&Extensions) -> Option<IpAddr>;
+type Https = fn(&Extensions) -> Option<bool>;
 type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 
 /// Gives every request its session.
@@ -44,7 +45,7 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// - A layer inside another, with the same marker and a clone of its manager, opens nothing of its own: the session is that
 ///   of the layer outside, under the policy of the layer inside.
 ///   `SessionLayer::new(manager.clone().with_policy(stricter))` around a part of the site is all that a part with a policy
-///   of its own takes. Where two layers have a cookie of one name, but another marker, store, keys or scope, each request
+///   of its own takes; what is known of the request is what the layer outside was told. Where two layers have a cookie of one name, but another marker, store, keys or scope, each request
 ///   is a 500, and the log names both.
 /// - The [`Exchange`] is in the extensions of the request, and afterwards of the response.
 ///
@@ -127,6 +128,7 @@ pub struct SessionLayer<K = ()> {
     manager: SessionManager,
     made_at: &'static Location<'static>,
     peer: Peer,
+    https: Https,
     refuses: Option<Arc<Refuses>>,
     name: PhantomData<fn() -> K>,
 }
@@ -136,7 +138,7 @@ impl SessionLayer {
     #[must_use]
     #[track_caller]
     pub fn new(manager: SessionManager) -> Self {
-        Self { manager, made_at: Location::caller(), peer: |_| None, refuses: None, name: PhantomData }
+        Self { manager, made_at: Location::caller(), peer: |_| None, https: |_| None, refuses: None, name: PhantomData }
     }
 }
 
@@ -162,6 +164,37 @@ impl<K> SessionLayer<K> {
     #[must_use]
     pub fn with_peer(self, peer: fn(&Extensions) -> Option<IpAddr>) -> Self {
         Self { peer, ..self }
+    }
+
+    /// The same with a word on whether the connection is TLS: for a server that speaks it itself, without a proxy. `None`:
+    /// it is not known. Behind a trusted proxy the proxy's word goes first.
+    ///
+    /// It is what [`is_https`](session_core::Exchange::is_https) answers. Where it is `false`, and the cookie is `Secure`, the
+    /// log warns that logins do not stick: see
+    /// [`EventKind::InsecureTransport`](session_core::EventKind::InsecureTransport). The scheme of the request line is not
+    /// asked, because a proxy that ends TLS may go on in plain HTTP/2.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_tower::SessionLayer;
+    ///
+    /// /// What the part that accepts connections puts into the extensions of each request.
+    /// #[derive(Clone)]
+    /// struct Connection {
+    ///     is_tls: bool,
+    /// }
+    ///
+    /// # fn layers(manager: session_core::SessionManager) -> [SessionLayer; 2] {
+    /// let always = SessionLayer::new(manager.clone()).with_https(|_| Some(true));
+    /// let sometimes = SessionLayer::new(manager)
+    ///     .with_https(|extensions| extensions.get::<Connection>().map(|connection| connection.is_tls));
+    /// # [always, sometimes]
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_https(self, https: fn(&Extensions) -> Option<bool>) -> Self {
+        Self { https, ..self }
     }
 
     /// The same without a new anonymous session for the requests that `refuses` picks: crawlers and health checks, whose
@@ -217,8 +250,8 @@ impl<K> SessionLayer<K> {
     /// ```
     #[must_use]
     pub fn named<N: 'static>(self) -> SessionLayer<N> {
-        let Self { manager, made_at, peer, refuses, .. } = self;
-        SessionLayer { manager, made_at, peer, refuses, name: PhantomData }
+        let Self { manager, made_at, peer, https, refuses, .. } = self;
+        SessionLayer { manager, made_at, peer, https, refuses, name: PhantomData }
     }
 }
 
@@ -242,18 +275,22 @@ impl<K: 'static> SessionLayer<K> {
     }
 
     fn open(&self, head: &Parts) -> session_core::Exchange {
-        let incoming = Incoming::from(head);
-        self.manager.open(match (self.peer)(&head.extensions) {
-            Some(peer) => incoming.with_peer(peer),
-            None => incoming,
-        })
+        let mut incoming = Incoming::from(head);
+        if let Some(peer) = (self.peer)(&head.extensions) {
+            incoming = incoming.with_peer(peer);
+        }
+        if let Some(https) = (self.https)(&head.extensions) {
+            incoming = incoming.with_https(https);
+        }
+        self.manager.open(incoming)
     }
 }
 
 impl<K> Clone for SessionLayer<K> {
     fn clone(&self) -> Self {
-        let Self { manager, made_at, peer, refuses, .. } = self;
-        Self { manager: manager.clone(), made_at, peer: *peer, refuses: refuses.clone(), name: PhantomData }
+        let Self { manager, made_at, peer, https, refuses, .. } = self;
+        let (manager, refuses) = (manager.clone(), refuses.clone());
+        Self { manager, made_at, peer: *peer, https: *https, refuses, name: PhantomData }
     }
 }
 

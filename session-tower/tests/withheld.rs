@@ -92,7 +92,7 @@ async fn the_host_of_http_2_is_compared_with_the_origin() {
     }
 }
 
-/// Gives crawlers no session, nor whoever asks whether the site is up.
+/// Picks crawlers, and those who ask whether the site is up.
 fn is_no_visitor(request: &Parts) -> bool {
     let agent = request.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     request.uri.path() == "/health" || agent.contains("bot") || request.extensions.get::<Internal>().is_some()
@@ -128,7 +128,7 @@ async fn a_function_of_the_request_refuses_visitors_a_session() {
 
 #[tokio::test]
 async fn a_function_that_refuses_visitors_may_hold_what_the_application_knows() {
-    let paths = vec!["/insert".to_owned()];
+    let paths = ["/insert".to_owned()];
     let layer = SessionLayer::new(SessionManager::development(Faulty::default()))
         .without_anonymous_sessions(move |request| paths.iter().any(|path| path == request.uri.path()));
     let app = pages().layer(layer.clone());
