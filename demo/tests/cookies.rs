@@ -49,16 +49,25 @@ fn behind_a_trusted_proxy_it_has_the_production_form() {
     assert_eq!(browser.owner(), "anna");
     demo.logs(&["access", "client=203.0.113.9", "path=\"/register\"", "status=303", "owner=anna", "session="]);
     demo.logs(&["LoggedIn", "owner=anna", "peer=203.0.113.9"]);
-    assert!(!demo.has_logged(&["InsecureTransport"]));
+    assert!(!demo.has_logged(&["LOGINS DO NOT STICK"]));
     assert_eq!(browser.get("/").header("strict-transport-security"), "max-age=31536000");
 }
 
 #[test]
-fn a_proxy_that_says_http_gets_a_warning() {
+fn a_proxy_that_says_http_gets_one_warning_with_the_cause_and_the_setting() {
     let demo = Demo::start("memory", &["--trusted-proxy", "127.0.0.1"]);
-    let answer = demo.browser().with_header("x-forwarded-proto", "http").post("/api/counter");
-    demo.logs(&["WARN", "InsecureTransport"]);
-    assert_eq!(answer.header("strict-transport-security"), "", "it may be demanded over https only");
+    let plain = demo.browser().with_header("x-forwarded-proto", "http");
+    // On one's own machine browsers keep the cookie all the same.
+    plain.clone().post("/api/counter");
+    assert!(!demo.has_logged(&["LOGINS DO NOT STICK"]));
+    for _ in 0..2 {
+        let answer = plain.clone().with_header("host", "shop.example").post("/api/counter");
+        assert_eq!(answer.set_cookies().len(), 1, "nothing is withheld");
+        assert_eq!(answer.header("strict-transport-security"), "", "it may be demanded over https only");
+    }
+    demo.logs(&["WARN session", "LOGINS DO NOT STICK", "X-Forwarded-Proto: http", "redirect http to https"]);
+    let warnings = demo.log().iter().filter(|line| line.contains("LOGINS DO NOT STICK")).count();
+    assert_eq!(warnings, 1);
 }
 
 #[test]
@@ -70,7 +79,7 @@ fn nobody_but_the_trusted_proxy_is_believed() {
     demo.logs(&["access", "client=127.0.0.1", "status=303", "owner=anna"]);
     demo.logs(&["LoggedIn", "peer=127.0.0.1"]);
     assert!(!demo.has_logged(&["203.0.113.9"]));
-    assert!(!demo.has_logged(&["InsecureTransport"]));
+    assert!(!demo.has_logged(&["LOGINS DO NOT STICK"]));
 }
 
 #[test]

@@ -54,11 +54,15 @@ async fn the_production_cookie_is_stored_where_the_browser_trusts_the_connection
     assert_eq!((cookie.path.as_deref(), cookie.domain.as_deref()), (Some("/"), Some("localhost")));
     assert!(matches!(cookie.same_site, Some(SameSite::Lax)));
 
+    assert!(!demo.has_logged(&["LOGINS DO NOT STICK"]));
+
     let profile = chromium.profile(&demo).await.calling_it("shop.test");
     profile.open("/login").await;
     profile.send_form("user42", "Log in").await;
     profile.sees("Hello, stranger").await;
     assert!(profile.cookie("__Host-session").await.is_none());
+    // No proxy says so: it is the form's `Origin` that does.
+    demo.logs(&["WARN session", "LOGINS DO NOT STICK", "a page of this host", "redirect http to https"]);
 }
 
 #[tokio::test]
