@@ -119,7 +119,7 @@ pub enum ConfigError {
     /// The cookie's name has a character that RFC 6265, section 4.1.1 forbids, or none at all.
     #[error("a cookie's name has only letters, digits and !#$%&'*+-.^_`|~")]
     CookieName,
-    /// The cookie's name is so long that browsers drop the cookie (RFC 6265bis, section 5.6).
+    /// With a name of this length browsers drop the cookie (RFC 6265bis, section 5.6).
     #[error("a cookie's name has at most {limit} bytes, or browsers drop the cookie; this one has {length}")]
     CookieNameTooLong {
         /// How many bytes it has.

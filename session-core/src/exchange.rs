@@ -225,7 +225,7 @@ impl Exchange {
         }
         if let Some(set_cookie) = set_cookie {
             // First: a browser may take a domain that is this very host for no domain, and what comes last stands.
-            for removal in site.cookie.remove_former(|scope| self.0.leaves(scope)) {
+            for removal in site.cookie.remove_former(|scope| self.0.removes_from(scope)) {
                 append_once(headers, header::SET_COOKIE, removal);
             }
             append_once(headers, header::SET_COOKIE, set_cookie);

@@ -348,7 +348,7 @@ impl Inner {
     /// Whether the cookie of this former scope is removed beside what the response sends: beside a login's token and by a
     /// logout, not after a theft. An anonymous token takes the place of cookies that the request showed, of no login that
     /// the browser keeps for another path.
-    pub(crate) fn leaves(&self, former: &CookieScope) -> bool {
+    pub(crate) fn removes_from(&self, former: &CookieScope) -> bool {
         let shows = || self.cookie_present && former.covers(self.resource.path.as_deref().unwrap_or("/"));
         let state = self.state();
         match &state.standing {

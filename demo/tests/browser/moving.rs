@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{Router, http::HeaderMap, http::Uri};
+use axum::{
+    Router,
+    http::{HeaderMap, Uri},
+};
 use session_core::{CookieConfig, CookieConfigBuilder, CookieScope, Key, Keyring, SessionManager};
 use session_memory::MemoryStore;
 use session_tower::{Session, SessionError, SessionLayer};
