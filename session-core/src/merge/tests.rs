@@ -110,3 +110,19 @@ proptest! {
         prop_assert_eq!(one, other);
     }
 }
+
+#[test]
+fn what_cannot_be_read_is_carried_along_and_never_overwritten() {
+    use crate::{Lifetime, record::Header, token::SecretHash};
+    let hour = Duration::from_secs(3600);
+    let header = Header::new(SecretHash([0; 32]), Lifetime::new(hour, hour));
+    let record = Record { header, data: Data::Unread(Bytes::from_static(b"of a later version")) };
+    let left = TimeLeft { asked: Instant::now(), expires_in: hour, ends_in: hour };
+    let revision = Revision::from_bytes([1; 8]);
+    let found = Found { id: SessionId::from_bytes([1; 16]), record: record.clone(), revision, left };
+    let carried = Write::new(&found, record.clone(), Expiry::Keep).unwrap();
+    assert_eq!(carried.record.data, record.data);
+    assert!(Write::new(&found, Record { data: Data::new(), ..record.clone() }, Expiry::Keep).is_err());
+    assert!(delta(&[Act::Insert(0, 0)]).apply(&record.data).is_err());
+    assert!(delta(&[Act::Clear]).apply(&record.data).is_err());
+}

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "shared by the test binaries")]
 
 mod lab;
+pub mod unreadable;
 
 use std::{
     sync::{Arc, Mutex},
