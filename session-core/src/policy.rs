@@ -64,7 +64,9 @@ fn judge_duration(duration: Duration, name: &'static str) -> Result<(), ConfigEr
 #[non_exhaustive]
 pub enum WhenUnreadable {
     /// The error: what reads a value answers [`StoreError::Corrupt`](crate::StoreError::Corrupt), and so does the commit,
-    /// unless the handler has logged in or out.
+    /// unless the handler has logged in or out. What can answer no error, like [`Session::owner`](crate::Session::owner),
+    /// answers as of an empty session: a handler that must know before the commit asks
+    /// [`Session::readable`](crate::Session::readable).
     #[default]
     Fail,
     /// No session: nobody is logged in, there are no values, and none are saved

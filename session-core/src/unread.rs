@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Error, EventKind, Outcome, SessionId, StoreError, WhenUnreadable,
+    Error, EventKind, Outcome, Session, SessionId, StoreError, WhenUnreadable,
     commit::Occasion,
     record::Found,
     state::{Inner, Lost, Standing},
@@ -44,6 +44,21 @@ impl Unread {
     /// Whether a page that has changed nothing may leave: also one that has seen the values as long as they could be read.
     pub(crate) fn is_no_trouble(&self) -> bool {
         self.goes_on || self.was_read
+    }
+}
+
+impl Session {
+    /// Whether the handler may go by what this handle answers.
+    ///
+    /// Of a session that is stored and cannot be read, [`owner`](Self::owner), [`contains`](Self::contains) and
+    /// [`keys`](Self::keys) answer as of an empty one, and the page fails at its commit. A middleware that lets nobody in, or
+    /// a handler that acts outside of the session before that, asks this first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the session cannot be read, unless the policy goes on without it: see [`WhenUnreadable`].
+    pub fn readable(&self) -> Result<(), Error> {
+        self.inner().state().judge_read()
     }
 }
 

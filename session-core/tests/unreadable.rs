@@ -12,6 +12,7 @@ fn told(site: &Site) -> usize {
 
 /// What a page sees and does where it must take the session for empty.
 async fn sees_nobody_and_nothing(session: &Session) {
+    session.readable().unwrap();
     assert_eq!((session.owner(), session.id(), session.keys()), (None, None, Vec::new()));
     assert_eq!(session.get::<i64>("n").unwrap(), None);
     assert_eq!(session.take::<i64>("n").await.unwrap(), None);
@@ -29,6 +30,7 @@ async fn a_page_whose_session_cannot_be_read_is_an_error_and_what_is_stored_stay
         let id = id_of(&browser).await;
         let stored = if head { in_later_data(&site, &id).await } else { in_garbage(&site, &id).await };
         let (exchange, session) = browser.start().await;
+        assert!(is_corrupt(session.readable()));
         assert!(is_corrupt(session.get::<i64>("n")));
         assert!(is_corrupt(session.update("n", |n: &mut i64| *n += 1)));
         assert!(is_corrupt(session.take::<i64>("n").await));

@@ -31,13 +31,14 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, SessionError> {
         let session = Self::named(&parts.extensions).await?;
-        Ok(session.id().is_some().then_some(session))
+        // One that cannot be read is there: a handler can end it.
+        Ok((session.id().is_some() || session.readable().is_err()).then_some(session))
     }
 }
 
 /// Who is logged in: an extractor that answers 401 where nobody is.
 ///
-/// `Option<CurrentOwner>` goes on without a login, but not while the store is down. Of the session of a
+/// `Option<CurrentOwner>` goes on without a login, but not while the store is down, nor where the session cannot be read. Of the session of a
 /// [named](crate::SessionLayer::named) layer, ask [`owner`](session_core::Session::owner).
 ///
 /// # Examples
@@ -57,6 +58,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CurrentOwner {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, SessionError> {
         let session = Session::of(&parts.extensions).await?;
+        session.readable()?;
         session.owner().map(Self).ok_or_else(SessionError::not_logged_in)
     }
 }
@@ -65,7 +67,9 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for CurrentOwner {
     type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, SessionError> {
-        Ok(Session::of(&parts.extensions).await?.owner().map(Self))
+        let session = Session::of(&parts.extensions).await?;
+        session.readable()?;
+        Ok(session.owner().map(Self))
     }
 }
 

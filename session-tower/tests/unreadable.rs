@@ -5,18 +5,27 @@
 mod faulty;
 mod site;
 
-use axum::{Router, http::StatusCode};
+use axum::{Router, http::StatusCode, routing::get};
 use session_core::{Entry, Error, Expiry, Outcome, Policy, SessionManager, Store, StoreError, WhenUnreadable};
-use session_tower::{Exchange, SessionLayer};
+use session_tower::{CurrentOwner, Exchange, Session, SessionLayer};
 
 use crate::faulty::Faulty;
 use crate::site::*;
+
+async fn guest(owner: Option<CurrentOwner>) {
+    panic!("the handler was told that {owner:?} is logged in");
+}
+
+async fn leave(session: Option<Session>) {
+    session.unwrap().logout().await.unwrap();
+}
 
 fn app(when_unreadable: WhenUnreadable) -> (Router, Faulty) {
     let store = Faulty::default();
     let policy = Policy::builder().when_unreadable(when_unreadable).build().unwrap();
     let manager = SessionManager::development(store.clone()).with_policy(policy);
-    (routes().layer(SessionLayer::new(manager)), store)
+    let more = Router::new().route("/guest", get(guest)).route("/leave", get(leave));
+    (routes().merge(more).layer(SessionLayer::new(manager)), store)
 }
 
 /// A browser with a login whose values a later version has written.
@@ -37,7 +46,7 @@ async fn unreadable(app: &Router, store: &Faulty) -> Browser {
 async fn a_page_is_a_500_and_a_login_and_a_logout_work() {
     let (app, store) = app(WhenUnreadable::Fail);
     let mut browser = unreadable(&app, &store).await;
-    for path in ["/read", "/count", "/owner"] {
+    for path in ["/read", "/count", "/owner", "/guest"] {
         let answer = browser.get(&app, path).await;
         assert_eq!((answer.head.status, answer.text()), (StatusCode::INTERNAL_SERVER_ERROR, ""), "{path}");
         assert!(matches!(answer.cause(), Some(Error::Store(StoreError::Corrupt { .. }))), "{path}");
@@ -46,9 +55,11 @@ async fn a_page_is_a_500_and_a_login_and_a_logout_work() {
     assert_eq!(browser.get(&app, "/silent").await.head.status, StatusCode::OK);
     assert_eq!(browser.get(&app, "/login").await.head.status, StatusCode::OK);
     assert_eq!(browser.get(&app, "/count").await.text(), "1");
-    let mut browser = unreadable(&app, &store).await;
-    assert_eq!(browser.get(&app, "/logout").await.head.status, StatusCode::OK);
-    assert_eq!(browser.cookies, []);
+    for path in ["/logout", "/leave"] {
+        let mut browser = unreadable(&app, &store).await;
+        assert_eq!(browser.get(&app, path).await.head.status, StatusCode::OK);
+        assert_eq!(browser.cookies, []);
+    }
 }
 
 #[tokio::test]
