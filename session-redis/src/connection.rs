@@ -17,6 +17,7 @@ use crate::cluster::Cluster;
 use crate::sentinel::{Master, Sentinel};
 use crate::{
     error::{foreign_answer, from_driver, from_wait},
+    index::Steps,
     node::Node,
     script::Lua,
 };
@@ -43,6 +44,15 @@ pub(crate) struct Call<'a> {
     pub(crate) arguments: &'a [&'a [u8]],
 }
 
+/// What is asked of a key.
+#[derive(Clone, Copy)]
+pub(crate) enum Question {
+    /// The string of a session.
+    Session,
+    /// The entries of an owner's index.
+    Index,
+}
+
 /// What is at some keys, and the server's clock before that, in milliseconds since 1970.
 #[derive(Debug)]
 pub(crate) struct Reading {
@@ -59,22 +69,38 @@ impl Reading {
     }
 }
 
+impl Question {
+    fn add(self, pipeline: &mut Pipeline, key: &[u8]) {
+        match self {
+            Self::Session => pipeline.cmd("GET").arg(key),
+            Self::Index => pipeline.cmd("ZRANGE").arg(key).arg(0).arg(-1),
+        };
+    }
+
+    #[cfg(feature = "cluster")]
+    fn script(self, cluster: &Cluster) -> &Lua {
+        match self {
+            Self::Session => &cluster.load,
+            Self::Index => &cluster.range,
+        }
+    }
+}
+
 impl Connection {
     pub(crate) async fn run(&self, call: Call<'_>) -> Result<Value, StoreError> {
         self.in_time(self.evaluate(call)).await
     }
 
-    /// Runs the first script and then the second, and answers as the second does.
+    /// Takes both steps, and answers as the second does.
     ///
     /// What the first has written, a successor may lack: where the second is sent to one, so is the first, once more. But a
     /// connection of the driver's may be made anew in between, and nobody is told.
-    pub(crate) async fn run_both(&self, first: Call<'_>, second: Call<'_>) -> Result<Value, StoreError> {
+    pub(crate) async fn run_both(&self, steps: Steps<'_>) -> Result<Value, StoreError> {
         let both = async {
             match &self.server {
                 Server::Node(node) => {
                     node.send(async |manager: ConnectionManager| {
-                        first.evaluate(|command| query(manager.clone(), command)).await?;
-                        second.evaluate(|command| query(manager.clone(), command)).await
+                        steps.evaluate(|command| query(manager.clone(), command)).await
                     })
                     .await
                 }
@@ -82,30 +108,15 @@ impl Connection {
                 Server::Sentinel(sentinel) => {
                     sentinel
                         .send(async |master: Master| {
-                            first.evaluate(|command| query_master(master.clone(), command)).await?;
-                            second.evaluate(|command| query_master(master.clone(), command)).await
+                            steps.evaluate(|command| query_master(master.clone(), command)).await
                         })
                         .await
                 }
                 #[cfg(feature = "cluster")]
-                Server::Cluster(_) => {
-                    self.evaluate(first).await?;
-                    self.evaluate(second).await
-                }
+                Server::Cluster(_) => steps.evaluate(async |command: Cmd| self.send(&command).await).await,
             }
         };
         timeout(2 * self.timeout, both).await.map_err(from_wait)?.map_err(from_driver)
-    }
-
-    /// Reads the members of the sorted set at this key.
-    pub(crate) async fn members(&self, key: &[u8]) -> Result<Value, StoreError> {
-        #[cfg(feature = "cluster")]
-        if let Server::Cluster(cluster) = &self.server {
-            return self.reading(|| self.evaluate(Call { script: &cluster.range, key, arguments: &[] })).await;
-        }
-        let mut range = redis::cmd("ZRANGE");
-        range.arg(key).arg(0).arg(-1);
-        self.reading(|| self.send(&range)).await
     }
 
     /// Sends a command once.
@@ -115,12 +126,12 @@ impl Connection {
 
     /// Reads what is at these keys, in their order. The clock comes first: a session that is touched in between is live at
     /// both.
-    pub(crate) async fn fetch(&self, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
+    pub(crate) async fn fetch(&self, question: Question, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
         let count = 1 + keys.len();
         let mut pipeline = Pipeline::with_capacity(count);
         pipeline.cmd("TIME");
         for key in keys {
-            pipeline.cmd("GET").arg(key);
+            question.add(&mut pipeline, key);
         }
         let answers = match &self.server {
             Server::Node(node) => {
@@ -135,7 +146,7 @@ impl Connection {
                 self.reading(|| sentinel.send(fetch)).await?
             }
             #[cfg(feature = "cluster")]
-            Server::Cluster(cluster) => return self.fetch_each(cluster, keys).await,
+            Server::Cluster(cluster) => return self.fetch_each(question.script(cluster), keys).await,
         };
         let mut answers = answers.into_iter();
         let now = instant(answers.next())?;
@@ -144,9 +155,9 @@ impl Connection {
     }
 
     #[cfg(feature = "cluster")]
-    async fn fetch_each(&self, cluster: &Cluster, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
+    async fn fetch_each(&self, script: &Lua, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
         let readings = keys.iter().map(async |key| {
-            let parts = self.reading(|| self.evaluate(Call { script: &cluster.load, key, arguments: &[] })).await?;
+            let parts = self.reading(|| self.evaluate(Call { script, key, arguments: &[] })).await?;
             let Value::Array(parts) = parts else { return Err(foreign_answer()) };
             let [time, value] = parts.try_into().map_err(|_| foreign_answer())?;
             Ok(Reading { values: vec![value], now: instant(Some(time))? })
@@ -187,7 +198,10 @@ impl Connection {
 }
 
 impl Call<'_> {
-    async fn evaluate<F: Future<Output = RedisResult<Value>>>(&self, send: impl Fn(Cmd) -> F) -> RedisResult<Value> {
+    pub(crate) async fn evaluate<F: Future<Output = RedisResult<Value>>>(
+        &self,
+        send: impl Fn(Cmd) -> F,
+    ) -> RedisResult<Value> {
         let command = |name, script: &str| {
             let mut command = redis::cmd(name);
             command.arg(script).arg(1).arg(self.key).arg(self.arguments);

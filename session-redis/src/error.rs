@@ -46,6 +46,11 @@ pub(crate) fn foreign_answer() -> StoreError {
     StoreError::backend(BACKEND, Sentence("the answer does not fit the command"))
 }
 
+/// Twice the server has done nothing, since the entry in the owner's index was over a minute old.
+pub(crate) fn too_late() -> StoreError {
+    StoreError::unavailable(BACKEND, Sentence("the session came over a minute after its entry in the owner's index"))
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Sentence(&'static str);

@@ -1,7 +1,7 @@
 //! A session as a string: `revision(8) ‖ expiry(8) ‖ end(8) ‖ bound(8) ‖ length of the owner(1) ‖ owner ‖ payload`.
 //!
 //! Expiry and end are in milliseconds since 1970, on the server's clock, and filled in by the server. The bound is the
-//! revision of the write that bound the session to its owner; other writes keep it. The expiry is the key's, too: so that the
+//! second half of the session's entry in its owner's index; without an owner it is any. The expiry is the key's, too: so that the
 //! server takes the key away, while a load needs no second command whose answer may be of a later state.
 
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub(crate) struct Frame {
     /// In milliseconds since 1970, as the end is.
     pub(crate) expires_at: u64,
     pub(crate) ends_at: u64,
+    pub(crate) bound: [u8; 8],
     pub(crate) owner: Bytes,
     pub(crate) payload: Bytes,
 }
@@ -46,7 +47,7 @@ impl Frame {
         let (revision, rest) = value.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (expires_at, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (ends_at, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
-        let (_bound, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
+        let (&bound, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (&length, rest) = rest.split_first().ok_or_else(too_short)?;
         let payload = FIXED + usize::from(length);
         if rest.len() < usize::from(length) {
@@ -56,6 +57,7 @@ impl Frame {
             revision: Revision::from_bytes(*revision),
             expires_at: u64::from_be_bytes(*expires_at),
             ends_at: u64::from_be_bytes(*ends_at),
+            bound,
             owner: value.slice(FIXED..payload),
             payload: value.slice(payload..),
         })

@@ -41,6 +41,7 @@ mod cluster;
 mod connection;
 mod error;
 mod frame;
+mod index;
 mod node;
 mod script;
 #[cfg(feature = "sentinel")]

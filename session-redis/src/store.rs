@@ -1,23 +1,23 @@
 //! The store: one command an operation, and one more for the index of an owner's sessions.
 
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use redis::{Value, aio::ConnectionManager};
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
 
 use crate::{
     Builder,
-    connection::{Call, Connection, Reading},
-    error::{foreign_answer, foreign_value, from_driver},
+    connection::{Call, Connection, Question, Reading},
+    error::{foreign_answer, foreign_value, from_driver, too_late},
     frame::{Frame, milliseconds},
+    index::{Index, Member, SKEW, Steps},
     script::Scripts,
 };
 
 /// An index keeps a session for so long after its end: what a failover to a clock behind it, and the time between the
 /// write of the index and the session's, may need.
-const BEYOND_THE_END: Duration = Duration::from_secs(3600);
+const BEYOND_THE_END: Duration = Duration::from_millis(SKEW);
 
 /// So many of an owner's sessions are read, or deleted, at once.
 const AT_ONCE: usize = 128;
@@ -91,57 +91,55 @@ impl RedisStore {
         write: Call<'_>,
     ) -> Result<Value, StoreError> {
         let Some(owner) = entry.owner else { return self.0.connection.run(write).await };
-        let member = member(id, entry.revision.as_bytes());
         let (key, kept) = (self.owner_key(owner), text(ends_in.saturating_add(BEYOND_THE_END)));
-        let index = Call { script: &self.0.scripts.index, key: &key, arguments: &[&member, &kept] };
-        self.0.connection.run_both(index, write).await
+        let index = Call { script: &self.0.scripts.index, key: &key, arguments: &[id.as_bytes(), &kept] };
+        self.0.connection.run_both(Steps { index, session: write }).await
     }
 
-    /// The ids that the index has for this owner, each once. Some may be of sessions that are gone, or another's by now.
-    async fn indexed(&self, owner: &Owner) -> Result<Vec<SessionId>, StoreError> {
-        let members = self.0.connection.members(&self.owner_key(owner)).await?;
-        let Value::Array(members) = members else { return Err(foreign_answer()) };
-        let ids: Result<BTreeSet<[u8; 16]>, StoreError> = members
-            .iter()
-            .map(|member| match member {
-                Value::BulkString(member) if member.len() == 24 => {
-                    member.first_chunk().copied().ok_or_else(foreign_answer)
-                }
-                _ => Err(foreign_value("an owner's index holds what is no session")),
-            })
-            .collect();
-        Ok(ids?.into_iter().map(SessionId::from_bytes).collect())
+    async fn index(&self, owner: &Owner) -> Result<Index, StoreError> {
+        let mut reading = self.0.connection.fetch(Question::Index, &[self.owner_key(owner)]).await?;
+        let members = match reading.values.pop().map(Value::extract_error).transpose().map_err(from_driver)? {
+            Some(Value::Array(members)) => members,
+            _ => return Err(foreign_answer()),
+        };
+        let read = |member: &Value| match member {
+            Value::BulkString(member) => Member::read(member),
+            _ => None,
+        };
+        let members: Option<_> = members.iter().map(read).collect();
+        let members = members.ok_or_else(|| foreign_value("an owner's index holds what is no session"))?;
+        Ok(Index { members, now: reading.now })
     }
 
-    /// Deletes the session if it has this revision and this owner, where they are given, and answers with its entry in
-    /// the index of the owner that it had.
+    /// Deletes the session if it has this revision and this owner, where they are given.
     async fn delete_if(
         &self,
         id: &SessionId,
         expected: Option<Revision>,
         owner: Option<&Owner>,
-    ) -> Result<Option<Indexed>, StoreError> {
+    ) -> Result<Deletion, StoreError> {
         let expected = expected.as_ref().map_or(&[][..], |expected| expected.as_bytes());
         let arguments = [expected, owner.map_or(&[][..], Owner::as_bytes)];
         let delete = Call { script: &self.0.scripts.delete, key: &self.session_key(id), arguments: &arguments };
         match self.0.connection.run(delete).await? {
             Value::BulkString(deleted) => {
                 let (bound, owner) = deleted.split_first_chunk::<8>().ok_or_else(foreign_answer)?;
-                Ok(Some(Indexed { member: member(id, bound), owner: owner.to_vec() }))
+                Ok(Deletion::Done { member: Member::new(id, *bound), owner: owner.to_vec() })
             }
-            answer => yes_or_no(&answer).map(|_| None),
+            Value::Nil => Ok(Deletion::Missing),
+            answer => yes_or_no(&answer).map(|_| Deletion::Refused),
         }
     }
 
-    /// Takes sessions that this store has deleted out of their owner's index. If it fails nothing is lost: they leave it
-    /// after their end.
-    async fn forget(&self, owner: &[u8], members: &[[u8; 24]]) {
+    /// Takes entries out of their owner's index, of sessions that this store has deleted or that can never be there again.
+    /// If it fails nothing is lost: they leave it after their end.
+    async fn forget(&self, owner: &[u8], members: &[Member]) {
         if owner.is_empty() || members.is_empty() {
             return;
         }
         let mut remove = redis::cmd("ZREM");
         remove.arg([self.0.prefix.as_bytes(), b":o:", owner].concat());
-        remove.arg(members.iter().map(|member| &member[..]).collect::<Vec<_>>());
+        remove.arg(members.iter().map(Member::as_bytes).collect::<Vec<_>>());
         let _ = self.0.connection.write(&remove).await;
     }
 }
@@ -169,9 +167,11 @@ impl Store for RedisStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let mut reading = self.0.connection.fetch(&[self.session_key(id)]).await?;
-        let value = reading.values.pop().ok_or_else(foreign_answer)?;
-        Ok(live(value, reading.now)?.map(|(_, loaded)| loaded))
+        let mut reading = self.0.connection.fetch(Question::Session, &[self.session_key(id)]).await?;
+        match frame(reading.values.pop().ok_or_else(foreign_answer)?)? {
+            Some(frame) => loaded(&frame, reading.now),
+            None => Ok(None),
+        }
     }
 
     async fn replace(
@@ -204,37 +204,53 @@ impl Store for RedisStore {
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        let Some(deleted) = self.delete_if(id, Some(expected), None).await? else { return Ok(false) };
-        self.forget(&deleted.owner, &[deleted.member]).await;
+        let deletion = self.delete_if(id, Some(expected), None).await?;
+        let Deletion::Done { member, owner } = deletion else { return Ok(false) };
+        self.forget(&owner, &[member]).await;
         Ok(true)
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
-        let ids = self.indexed(owner).await?;
+        let index = self.index(owner).await?;
+        let ids: Vec<_> = index.ids().into_iter().collect();
         let mut all = Reading { values: Vec::with_capacity(ids.len()), now: u64::MAX };
         for ids in ids.chunks(AT_ONCE) {
             let keys: Vec<_> = ids.iter().map(|id| self.session_key(id)).collect();
-            all = all.and(self.0.connection.fetch(&keys).await?);
+            all = all.and(self.0.connection.fetch(Question::Session, &keys).await?);
         }
-        let mut sessions = Vec::with_capacity(ids.len());
+        let (mut sessions, mut bounds) = (Vec::new(), BTreeMap::new());
         for (id, value) in ids.into_iter().zip(all.values) {
-            let session = live(value, all.now)?.filter(|(of, _)| of == owner.as_bytes());
-            sessions.extend(session.map(|(_, loaded)| (id, loaded)));
+            let Some(frame) = frame(value)? else { continue };
+            bounds.insert(id, frame.bound);
+            let live = loaded(&frame, all.now)?.filter(|_| frame.owner == owner.as_bytes());
+            sessions.extend(live.map(|loaded| (id, loaded)));
         }
+        let is_dead = |member: &&Member| bounds.get(&member.id()) != Some(&member.bound());
+        let dead: Vec<_> = index.settled().filter(is_dead).copied().collect();
+        self.forget(owner.as_bytes(), &dead).await;
         Ok(sessions)
     }
 
     async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
-        let ids = self.indexed(owner).await?;
-        let deletions = ids
+        let index = self.index(owner).await?;
+        let deletions = index
+            .ids()
             .into_iter()
             .filter(|id| Some(id) != keep)
-            .map(|id| async move { self.delete_if(&id, None, Some(owner)).await });
+            .map(|id| async move { (id, self.delete_if(&id, None, Some(owner)).await) });
         // One that cannot be deleted must not save the others.
-        let outcomes: Vec<_> = stream::iter(deletions).buffer_unordered(AT_ONCE).collect().await;
-        let members: Vec<_> = outcomes.iter().flatten().flatten().map(|deleted| deleted.member).collect();
-        self.forget(owner.as_bytes(), &members).await;
-        outcomes.into_iter().map(|outcome| outcome.map(|deleted| u64::from(deleted.is_some()))).sum()
+        let outcomes: BTreeMap<_, _> = stream::iter(deletions).buffer_unordered(AT_ONCE).collect().await;
+        let is_gone = |member: &&Member| {
+            matches!(outcomes.get(&member.id()), Some(Ok(Deletion::Missing | Deletion::Done { .. })))
+        };
+        let mut gone: Vec<_> = index.settled().filter(is_gone).copied().collect();
+        gone.extend(outcomes.values().flatten().filter_map(|deletion| match deletion {
+            Deletion::Done { member, .. } => Some(*member),
+            Deletion::Missing | Deletion::Refused => None,
+        }));
+        self.forget(owner.as_bytes(), &gone).await;
+        let count = |outcome: Result<Deletion, _>| outcome.map(|done| u64::from(matches!(done, Deletion::Done { .. })));
+        outcomes.into_values().map(count).sum()
     }
 
     /// Redis expires sessions by itself.
@@ -243,30 +259,28 @@ impl Store for RedisStore {
     }
 }
 
-/// A session in the index of its owner.
-struct Indexed {
-    member: [u8; 24],
-    owner: Vec<u8>,
+/// What became of a session that was to be deleted.
+enum Deletion {
+    /// It was deleted: its entry in the index of the owner that it had.
+    Done { member: Member, owner: Vec<u8> },
+    /// There is nothing under its key.
+    Missing,
+    /// It has expired, or is of another revision or owner.
+    Refused,
 }
 
-/// The entry of a session in its owner's index: with the write that bound it, so that taking out a session that is gone
-/// never takes out one that was made under its id since.
-fn member(id: &SessionId, bound: &[u8; 8]) -> [u8; 24] {
-    let mut member = [0; 24];
-    let (of_id, of_bound) = member.split_at_mut(16);
-    of_id.copy_from_slice(id.as_bytes());
-    of_bound.copy_from_slice(bound);
-    member
+/// What is under a session's key, if anything is.
+fn frame(value: Value) -> Result<Option<Frame>, StoreError> {
+    match value.extract_error().map_err(from_driver)? {
+        Value::Nil => Ok(None),
+        Value::BulkString(value) => Frame::decode(value).map(Some),
+        _ => Err(foreign_answer()),
+    }
 }
 
-/// The owner and what the value holds, if it is live at this instant.
-fn live(value: Value, now: u64) -> Result<Option<(Bytes, Loaded)>, StoreError> {
-    let value = match value.extract_error().map_err(from_driver)? {
-        Value::Nil => return Ok(None),
-        Value::BulkString(value) => value,
-        _ => return Err(foreign_answer()),
-    };
-    let Frame { revision, expires_at, ends_at, owner, payload } = Frame::decode(value)?;
+/// What the session holds, if it is live at this instant.
+fn loaded(frame: &Frame, now: u64) -> Result<Option<Loaded>, StoreError> {
+    let &Frame { revision, expires_at, ends_at, .. } = frame;
     if expires_at > ends_at {
         return Err(foreign_value("the expiry is past the end"));
     }
@@ -274,7 +288,7 @@ fn live(value: Value, now: u64) -> Result<Option<(Bytes, Loaded)>, StoreError> {
         return Ok(None);
     }
     let (expires_in, ends_in) = (Duration::from_millis(expires_at - now), Duration::from_millis(ends_at - now));
-    Ok(Some((owner, Loaded { revision, payload, expires_in, ends_in })))
+    Ok(Some(Loaded { revision, payload: frame.payload.clone(), expires_in, ends_in }))
 }
 
 fn yes_or_no(answer: &Value) -> Result<bool, StoreError> {
@@ -282,6 +296,7 @@ fn yes_or_no(answer: &Value) -> Result<bool, StoreError> {
         Value::Int(1) => Ok(true),
         Value::Int(0) => Ok(false),
         Value::Int(-1) => Err(foreign_value("a value is shorter than a session")),
+        Value::Array(_) => Err(too_late()),
         _ => Err(foreign_answer()),
     }
 }
@@ -289,3 +304,6 @@ fn yes_or_no(answer: &Value) -> Result<bool, StoreError> {
 fn text(time: Duration) -> Vec<u8> {
     milliseconds(time).to_string().into_bytes()
 }
+
+#[cfg(test)]
+mod tests;

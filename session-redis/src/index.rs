@@ -1,0 +1,170 @@
+//! The index of an owner's sessions: how an entry gets there before its session, and when it may go.
+//!
+//! An entry is `id(16) ‖ bound(8)`, and the session has the same bound. On a cluster the two have different servers, so the
+//! entry is written first, and the session in a second step. An entry without a session may therefore be of a login whose
+//! second step is still on its way, and has to stay.
+//!
+//! It need not stay for ever, since the bound tells when the entry was written: `at=` and the seconds since 1970 on the
+//! clock of the index's server. The second step does nothing once its entry is over a minute old. After that minute, and
+//! the hour by which two servers' clocks may differ, an entry without a session is dead.
+//!
+//! Earlier versions wrote a random bound. Such an entry tells no time, and stays until its end.
+
+use std::collections::BTreeSet;
+
+use redis::{Cmd, RedisResult, Value};
+use session_core::SessionId;
+
+use crate::connection::Call;
+
+/// In milliseconds: after this the second step does nothing. The scripts say the same.
+const LATE: u64 = 60_000;
+
+/// In milliseconds: by so much two servers' clocks may differ.
+pub(crate) const SKEW: u64 = 3_600_000;
+
+/// An entry of the index: the session's id and bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Member([u8; 24]);
+
+impl Member {
+    pub(crate) fn new(id: &SessionId, bound: [u8; 8]) -> Self {
+        let mut member = [0; 24];
+        let (of_id, of_bound) = member.split_at_mut(16);
+        of_id.copy_from_slice(id.as_bytes());
+        of_bound.copy_from_slice(&bound);
+        Self(member)
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        SessionId::from_bytes(std::array::from_fn(|at| self.0[at]))
+    }
+
+    pub(crate) fn bound(&self) -> [u8; 8] {
+        std::array::from_fn(|at| self.0[16 + at])
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// When it was written, in milliseconds since 1970.
+    fn written_at(&self) -> Option<u64> {
+        match self.bound() {
+            [b'a', b't', b'=', a, b, c, d, e] => {
+                Some(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]).saturating_mul(1000))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The entries of an owner, as they were at an instant of any server of the store.
+#[derive(Debug)]
+pub(crate) struct Index {
+    pub(crate) members: Vec<Member>,
+    pub(crate) now: u64,
+}
+
+impl Index {
+    /// Each id once. Some may be of sessions that are gone, or another's by now.
+    pub(crate) fn ids(&self) -> BTreeSet<SessionId> {
+        self.members.iter().map(Member::id).collect()
+    }
+
+    /// The entries whose second step can do nothing any more: if their session was not there later than this was read, it
+    /// never will be.
+    pub(crate) fn settled(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| {
+            member.written_at().is_some_and(|written_at| written_at.saturating_add(LATE + SKEW) < self.now)
+        })
+    }
+}
+
+/// The two steps of a write that binds a session to an owner.
+#[derive(Clone, Copy)]
+pub(crate) struct Steps<'a> {
+    /// Adds the entry.
+    pub(crate) index: Call<'a>,
+    /// Writes the session.
+    pub(crate) session: Call<'a>,
+}
+
+impl Steps<'_> {
+    /// Answers as the second step does.
+    ///
+    /// Where that was too late it has done nothing, and both are taken once more. The server may only have a clock that is
+    /// ahead of the index's: so the second time the entry's age is measured on its own clock, from before that entry was
+    /// written. Two clocks that differ refuse no login then.
+    pub(crate) async fn evaluate<F: Future<Output = RedisResult<Value>>>(
+        &self,
+        send: impl Fn(Cmd) -> F,
+    ) -> RedisResult<Value> {
+        let refused = match self.once(&send, None).await? {
+            Value::Array(refused) => refused,
+            answer => return Ok(answer),
+        };
+        match refused.as_slice() {
+            [Value::Int(clock)] => self.once(&send, Some(clock.to_string().as_bytes())).await,
+            _ => Ok(Value::Array(refused)),
+        }
+    }
+
+    async fn once<F: Future<Output = RedisResult<Value>>>(
+        &self,
+        send: impl Fn(Cmd) -> F,
+        since: Option<&[u8]>,
+    ) -> RedisResult<Value> {
+        let bound = match self.index.evaluate(&send).await? {
+            Value::BulkString(bound) => bound,
+            // No answer of the second step is like it.
+            _ => return Ok(Value::Nil),
+        };
+        let mut arguments = self.session.arguments.to_vec();
+        arguments.push(&bound);
+        arguments.extend(since);
+        Call { arguments: &arguments, ..self.session }.evaluate(&send).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled_at(bound: [u8; 8], now: u64) -> bool {
+        let member = Member::new(&SessionId::from_bytes([7; 16]), bound);
+        Index { members: vec![member], now }.settled().next().is_some()
+    }
+
+    #[test]
+    fn an_entry_is_settled_after_the_minute_and_the_hour_and_not_before() {
+        // 1,000,000 seconds.
+        let bound = *b"at=\0\0\x0f\x42\x40";
+        for (milliseconds_later, is_settled) in [(0, false), (60_001, false), (3_660_000, false), (3_660_001, true)] {
+            assert_eq!(settled_at(bound, 1_000_000_000 + milliseconds_later), is_settled, "{milliseconds_later}");
+        }
+        assert!(!settled_at(bound, 0), "of a clock that is behind");
+    }
+
+    #[test]
+    fn an_entry_that_tells_no_time_is_never_settled() {
+        for bound in [[0; 8], [0xff; 8], *b"At=\0\0\0\0\0", *b"aT=\0\0\0\0\0", *b"at:\0\0\0\0\0"] {
+            assert!(!settled_at(bound, u64::MAX), "{bound:?}");
+        }
+        assert!(settled_at(*b"at=\0\0\0\0\0", u64::MAX));
+    }
+
+    #[test]
+    fn an_entry_is_the_id_and_then_the_bound() {
+        let (id, bound) = (SessionId::from_bytes(std::array::from_fn(|at| at as u8)), [16, 17, 18, 19, 20, 21, 22, 23]);
+        let member = Member::new(&id, bound);
+        assert_eq!(member.as_bytes(), (0..24).collect::<Vec<u8>>());
+        assert_eq!((member.id(), member.bound()), (id, bound));
+        assert_eq!(Member::read(member.as_bytes()), Some(member));
+        assert_eq!((Member::read(&[0; 23]), Member::read(&[0; 25])), (None, None));
+    }
+}
