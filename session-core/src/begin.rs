@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    EndReason, Error, Expiry,
+    EndReason, Error, Expiry, Purpose,
     admission::Began,
     commit::Occasion,
     logout::Extent,
@@ -61,7 +61,7 @@ impl Inner {
                     self.before_new_token().await?;
                     // The note comes after: only then is it known when the session's time began.
                     let data = pending.apply(&Data::new())?;
-                    self.create_anonymous(data, version).await?;
+                    self.create_anonymous(data, Purpose::Login, version).await?;
                     continue;
                 }
             };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    Entry, Error, EventKind, Expiry, Outcome, Revision, SessionId,
+    Entry, Error, EventKind, Expiry, Outcome, Purpose, Revision, SessionId,
     merge::{RIDES, Settled, Write, attempts, pause, read},
     moment::TimeLeft,
     record::{Data, Found, Header, Record, length},
@@ -81,7 +81,7 @@ impl Inner {
             match self.next_step(occasion)? {
                 Step::Touch(_) | Step::Replace { is_changed: false, .. } if attempt >= RIDES => break,
                 Step::Done(outcome) => return Ok(outcome),
-                Step::Create { data, version } => match self.create_anonymous(data, version).await {
+                Step::Create { data, version } => match self.create_anonymous(data, Purpose::Visit, version).await {
                     Ok(true) => return Ok(Outcome::Saved),
                     Ok(false) => {}
                     Err(Error::Withheld(reason)) => return Ok(Outcome::Withheld(reason)),
@@ -260,7 +260,7 @@ impl Inner {
     }
 
     /// Stores a new session without an owner, unless it is withheld; `false` if other changes have come in between.
-    pub(crate) async fn create_anonymous(&self, data: Data, version: u64) -> Result<bool, Error> {
+    pub(crate) async fn create_anonymous(&self, data: Data, purpose: Purpose, version: u64) -> Result<bool, Error> {
         if let Some(reason) = self.withhold() {
             return Err(Error::Withheld(reason));
         }
@@ -268,7 +268,7 @@ impl Inner {
             return Ok(false);
         }
         let lifetime = self.site().policy.before_login;
-        let (found, secret) = self.create(data, |secret| Header::new(secret, lifetime)).await?;
+        let (found, secret) = self.create(data, purpose, |secret| Header::new(secret, lifetime)).await?;
         let created = found.clone();
         self.begin(found, secret, true);
         self.tell(EventKind::Created, Some(&created));
@@ -280,6 +280,7 @@ impl Inner {
     pub(crate) async fn create(
         &self,
         data: Data,
+        purpose: Purpose,
         header: impl Fn(SecretHash) -> Header,
     ) -> Result<(Arc<Found>, SessionSecret), Error> {
         self.judge_size(&data, &Data::new())?;
@@ -289,7 +290,7 @@ impl Inner {
             let record = Record { header: header(secret.hash()).under(own), data: data.clone() };
             let (expires_in, ends_in) = (record.header.lifetime.idle, record.header.lifetime.absolute);
             let payload = record.encode();
-            let entry = Entry::new(own, &payload).with_owner(record.header.owner.as_ref());
+            let entry = Entry::new(own, &payload).with_owner(record.header.owner.as_ref()).with_purpose(purpose);
             let asked = Instant::now();
             match self.store.create(&id, entry, expires_in, ends_in).await {
                 Ok(()) => {

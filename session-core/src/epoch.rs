@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Entry, Error, EventKind, Expiry, Owner, Revision, SessionId, StoreError,
+    Entry, Error, EventKind, Expiry, Owner, Purpose, Revision, SessionId, StoreError,
     merge::{attempts, pause},
     patience::PatientStore,
     record::Unreadable,
@@ -63,7 +63,7 @@ pub(crate) async fn advance(
     let mut seen = seen.map(|epoch| epoch.revision);
     let mut failures = 0;
     for attempt in attempts() {
-        let entry = Entry::new(Revision::random()?, &payload);
+        let entry = Entry::new(Revision::random()?, &payload).with_purpose(Purpose::Login);
         let moved = match seen {
             None => store.create(&id, entry, LIFETIME, LIFETIME).await.map(|()| true),
             Some(seen) => {

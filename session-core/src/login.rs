@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Error, EventKind, Expiry, Owner, Session,
+    Error, EventKind, Expiry, Owner, Purpose, Session,
     admission::Began,
     epoch::Kept,
     merge::{MERGES, Settled, Write, attempts},
@@ -230,7 +230,7 @@ impl Inner {
             let keeps_changes = loaded.is_none_or(|found| login.keeps_data_of(found));
             let data = if keeps_changes { pending.apply(&Data::new())? } else { Data::new() };
             if self.carry(version, None) {
-                let (found, secret) = self.create(data, header).await?;
+                let (found, secret) = self.create(data, Purpose::Login, header).await?;
                 return self.admit(found, secret, login, replaced, began, true).await;
             }
         }

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Owner, Randomness, SessionId};
+use crate::{Owner, Purpose, Randomness, SessionId};
 
 /// A register per session: the contract that every database crate keeps.
 ///
@@ -70,7 +70,8 @@ use crate::{Owner, Randomness, SessionId};
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Makes the session, unless a live one has this id.
     ///
-    /// A row that has expired is overwritten as if it were not there.
+    /// A row that has expired is overwritten as if it were not there. A store that has little room left may refuse what is
+    /// only for a visitor, as the entry's [`purpose`](Entry::purpose) says.
     ///
     /// # Errors
     ///
@@ -159,19 +160,27 @@ pub struct Entry<'a> {
     pub payload: &'a [u8],
     /// The user that the session belongs to, if somebody is logged in.
     pub owner: Option<&'a Owner>,
+    /// Whom a new session is for.
+    pub purpose: Purpose,
 }
 
 impl<'a> Entry<'a> {
     /// An entry without an owner.
     #[must_use]
     pub fn new(revision: Revision, payload: &'a [u8]) -> Self {
-        Self { revision, payload, owner: None }
+        Self { revision, payload, owner: None, purpose: Purpose::Visit }
     }
 
     /// The same entry with this owner.
     #[must_use]
     pub fn with_owner(self, owner: Option<&'a Owner>) -> Self {
         Self { owner, ..self }
+    }
+
+    /// The same entry with this purpose.
+    #[must_use]
+    pub fn with_purpose(self, purpose: Purpose) -> Self {
+        Self { purpose, ..self }
     }
 
     /// The same entry with this payload: what a wrapper that encrypts needs.
@@ -186,8 +195,8 @@ impl<'a> Entry<'a> {
 
 impl fmt::Debug for Entry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { revision, payload, owner } = self;
-        write!(f, "Entry({revision:?}, {} bytes, owner {owner:?})", payload.len())
+        let Self { revision, payload, owner, purpose } = self;
+        write!(f, "Entry({revision:?}, {} bytes, owner {owner:?}, {purpose:?})", payload.len())
     }
 }
 

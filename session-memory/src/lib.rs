@@ -69,7 +69,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
+use session_core::{Entry, Expiry, Loaded, Owner, Purpose, Revision, SessionId, Store, StoreError, async_trait};
 
 use crate::{
     owners::Owners,
@@ -85,7 +85,8 @@ const SHARDS: usize = 64;
 /// and revoking cost the owner's own sessions only, purging the expired ones only.
 ///
 /// It is bounded: when it is full, expired sessions make room first; then a new one is refused with
-/// [`StoreError::Unavailable`]. A live session is never dropped.
+/// [`StoreError::Unavailable`]. A live session is never dropped. The last quarter of the room is kept for logins: visitors
+/// who fill the rest cannot keep anybody from logging in, or from logging out everywhere.
 ///
 /// # Examples
 ///
@@ -159,9 +160,10 @@ impl fmt::Debug for MemoryStore {
 
 /// Why a full store refuses a new session: every session it holds is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("all {capacity} sessions that there is room for are live")]
+#[error("there are {room} live sessions or more, and no room for another one (room for {kept} is kept for logins)")]
 pub struct CapacityReached {
-    capacity: usize,
+    room: usize,
+    kept: usize,
 }
 
 // No method awaits: each is one critical section (`list`, `revoke` and `purge`: one for each session or shard), so a
@@ -177,6 +179,7 @@ impl Store for MemoryStore {
         ends_in: Duration,
     ) -> Result<(), StoreError> {
         let payload = Bytes::copy_from_slice(entry.payload);
+        let room = self.0.room(entry);
         loop {
             {
                 let mut shard = self.0.shard(id);
@@ -185,7 +188,7 @@ impl Store for MemoryStore {
                     return Err(StoreError::AlreadyExists);
                 }
                 self.0.remove(&mut shard, id);
-                if self.0.take_place() {
+                if self.0.take_place(room) {
                     let ends_at = after(now, ends_in);
                     let expires_at = after(now, expires_in).min(ends_at);
                     let owner = entry.owner.cloned();
@@ -195,7 +198,8 @@ impl Store for MemoryStore {
                 }
             }
             if !self.0.make_room() {
-                return Err(StoreError::unavailable(BACKEND, CapacityReached { capacity: self.0.capacity }));
+                let kept = self.0.capacity - room;
+                return Err(StoreError::unavailable(BACKEND, CapacityReached { room, kept }));
             }
         }
     }
@@ -302,8 +306,16 @@ impl Sessions {
         }
     }
 
-    fn take_place(&self) -> bool {
-        let one_more = |held| (held < self.capacity).then_some(held + 1);
+    /// Up to how many rows there may be for this one to be made. What serves a login may take the last quarter, too.
+    fn room(&self, entry: Entry<'_>) -> usize {
+        match (entry.purpose, entry.owner) {
+            (Purpose::Visit, None) => self.capacity - self.capacity / 4,
+            _ => self.capacity,
+        }
+    }
+
+    fn take_place(&self, room: usize) -> bool {
+        let one_more = |held| (held < room).then_some(held + 1);
         self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
     }
 
