@@ -40,13 +40,14 @@ mod node;
 mod pgbouncer;
 mod postgres;
 mod process;
+mod proxy;
 mod redis;
 mod sentinel;
 
 use std::{env, sync::OnceLock, time::Duration};
 
-pub use self::node::Node;
 use self::{image::Image, process::Process};
+pub use self::{node::Node, proxy::Proxy};
 
 /// How long an image may take to be pulled where a program would do, and where it would not.
 const PULLS_WITHIN: Duration = Duration::from_secs(60);

@@ -1,0 +1,228 @@
+//! A proxy in front of a server, which does to connections what networks do.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// A proxy in front of a server: it loses the answer to one request, or falls silent on the connections that are there.
+///
+/// Networks do both. A connection is cut after the server has done what it was asked, and nobody hears of that. Or a
+/// router forgets an idle connection: whatever is sent on it is lost, and no end learns of it.
+///
+/// # Examples
+///
+/// ```no_run
+/// use session_conformance::servers::{self, Proxy};
+///
+/// let proxy = Proxy::before(servers::postgres().url());
+/// println!("a store connects to {}", proxy.url());
+/// proxy.lose_the_answer(b"what the next request has in it");
+/// proxy.silence();
+/// ```
+#[derive(Debug)]
+pub struct Proxy {
+    url: String,
+    own: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// How many answers were lost.
+    lost: AtomicUsize,
+    /// How often clients have sent something.
+    sent: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    closed: bool,
+    /// What is in requests whose answers are to be lost, each once.
+    losing: Vec<Vec<u8>>,
+    connections: Vec<Arc<Connection>>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    client: TcpStream,
+    server: TcpStream,
+    silent: AtomicBool,
+    /// The next answer is lost, and the connection with it.
+    doomed: AtomicBool,
+}
+
+impl Proxy {
+    /// Starts a proxy before the server at this URL, on a free port. It ends when it is dropped, with its connections.
+    ///
+    /// # Panics
+    ///
+    /// If the URL names no server, or nobody may listen.
+    #[must_use]
+    pub fn before(url: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let own = listener.local_addr().unwrap();
+        let server = address(url);
+        let shared = Arc::new(Shared::default());
+        let accepting = Arc::clone(&shared);
+        let target = with_port(url, server);
+        thread::spawn(move || accepting.accept(&listener, &target));
+        Self { url: url.replacen(server, &own.to_string(), 1), own, shared }
+    }
+
+    /// The URL of the server by way of this proxy.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Loses the answer to the next request that has these bytes in it, and cuts the connection in its place. The server
+    /// does what it is asked.
+    pub fn lose_the_answer(&self, to: &[u8]) {
+        self.shared.state().losing.push(to.to_vec());
+    }
+
+    /// How many answers were lost.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        self.shared.lost.load(Ordering::SeqCst)
+    }
+
+    /// How often clients have sent something, on whatever connection.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.shared.sent.load(Ordering::SeqCst)
+    }
+
+    /// Hands nothing on any more on the connections that are there, and leaves them open. New connections work.
+    pub fn silence(&self) {
+        for connection in &self.shared.state().connections {
+            connection.silent.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let connections = {
+            let mut state = self.shared.state();
+            state.closed = true;
+            std::mem::take(&mut state.connections)
+        };
+        connections.iter().for_each(|connection| connection.cut());
+        // It is waiting for somebody to connect.
+        let _ = TcpStream::connect(self.own);
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accept(self: &Arc<Self>, listener: &TcpListener, target: &str) {
+        for client in listener.incoming() {
+            let (Ok(client), false) = (client, self.state().closed) else { return };
+            // Where nobody listens, the client finds its connection closed.
+            let Ok(server) = TcpStream::connect(target) else { continue };
+            let _ = (client.set_nodelay(true), server.set_nodelay(true));
+            let (silent, doomed) = (AtomicBool::new(false), AtomicBool::new(false));
+            let connection = Arc::new(Connection { client, server, silent, doomed });
+            self.state().connections.push(Arc::clone(&connection));
+            let (asking, answering) = (Arc::clone(self), Arc::clone(self));
+            let asked = Arc::clone(&connection);
+            thread::spawn(move || asking.ask(&asked));
+            thread::spawn(move || answering.answer(&connection));
+        }
+    }
+
+    /// Hands on what the client sends.
+    fn ask(&self, connection: &Arc<Connection>) {
+        let mut request = Vec::new();
+        let mut part = [0; 8192];
+        while let Ok(length @ 1..) = (&connection.client).read(&mut part) {
+            self.sent.fetch_add(1, Ordering::SeqCst);
+            if connection.silent.load(Ordering::SeqCst) {
+                continue;
+            }
+            request.extend_from_slice(&part[..length]);
+            self.doom(connection, &mut request);
+            if (&connection.server).write_all(&part[..length]).is_err() {
+                break;
+            }
+        }
+        // The client has gone. A router that has forgotten the connection tells nobody.
+        if !connection.silent.load(Ordering::SeqCst) {
+            connection.cut();
+            self.state().connections.retain(|other| !Arc::ptr_eq(other, connection));
+        }
+    }
+
+    /// Marks the connection if an answer to this is to be lost. Leaves as much of it as may be the beginning of what is
+    /// looked for.
+    fn doom(&self, connection: &Connection, request: &mut Vec<u8>) {
+        let mut state = self.state();
+        let longest = state.losing.iter().map(Vec::len).max().unwrap_or(1);
+        let is_in = |needle: &Vec<u8>| request.windows(needle.len().max(1)).any(|bytes| bytes == needle);
+        if let Some(found) = state.losing.iter().position(is_in) {
+            state.losing.remove(found);
+            connection.doomed.store(true, Ordering::SeqCst);
+            request.clear();
+        }
+        request.drain(..request.len().saturating_sub(longest - 1));
+    }
+
+    /// Hands on what the server answers.
+    fn answer(&self, connection: &Connection) {
+        let mut part = [0; 8192];
+        while let Ok(length @ 1..) = (&connection.server).read(&mut part) {
+            if connection.silent.load(Ordering::SeqCst) {
+                continue;
+            }
+            if connection.doomed.load(Ordering::SeqCst) {
+                self.lost.fetch_add(1, Ordering::SeqCst);
+                break;
+            }
+            if (&connection.client).write_all(&part[..length]).is_err() {
+                break;
+            }
+        }
+        if !connection.silent.load(Ordering::SeqCst) {
+            connection.cut();
+        }
+    }
+}
+
+impl Connection {
+    fn cut(&self) {
+        let _ = self.client.shutdown(Shutdown::Both);
+        let _ = self.server.shutdown(Shutdown::Both);
+    }
+}
+
+/// The part of the URL that says where the server is.
+fn address(url: &str) -> &str {
+    let (_, rest) = url.split_once("://").unwrap_or_else(|| panic!("{url} is not the URL of a server"));
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
+/// The address with the port that servers of this kind listen on, where the URL names none.
+fn with_port(url: &str, address: &str) -> String {
+    let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let port = match url.split([':', '+']).next() {
+        _ if has_port => return address.to_owned(),
+        Some("postgres" | "postgresql") => 5432,
+        Some("mysql" | "mariadb") => 3306,
+        Some("redis") => 6379,
+        Some("mongodb") => 27017,
+        _ => panic!("{url} names no port"),
+    };
+    format!("{address}:{port}")
+}
