@@ -16,14 +16,17 @@ use session_postgres::PostgresStore;
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut options = ConnectOptions::new(env::var("DATABASE_URL")?);
     // What the store asks of a pool that it shares: the README says why.
+    let builder = PostgresStore::builder();
+    let hooks = builder.clone();
     options
+        .map_sqlx_postgres_pool_opts(move |options| options.before_acquire(hooks.before_acquire()))
         .acquire_timeout(Duration::from_secs(2))
         .statement_timeout(Duration::from_secs(2))
         .test_before_acquire(false)
         .sqlx_logging(false);
     let db = Database::connect(options).await?;
 
-    let store = PostgresStore::new(db.get_postgres_connection_pool().clone());
+    let store = builder.with_pool(db.get_postgres_connection_pool().clone());
     store.migrate().await?;
     let purge = store.purge_every(Duration::from_secs(60));
     let sessions = SessionManager::new(store, Keyring::new(Key::generate()?));

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     error::{foreign_answer, from_driver, from_wait, is_broken, is_undone},
+    idle::Condemned,
     pooled::{message, milliseconds},
     schema::Statement,
 };
@@ -46,13 +47,14 @@ pub(crate) struct Client {
     pub(crate) pooled: bool,
     timeout: Duration,
     nonces: AtomicU64,
+    condemned: Condemned,
 }
 
 impl Client {
-    pub(crate) fn new(pool: PgPool, pooled: bool, timeout: Duration) -> Self {
+    pub(crate) fn new(pool: PgPool, pooled: bool, timeout: Duration, condemned: Condemned) -> Self {
         // Random, so that no two stores behind one pooler count through the same numbers.
         let nonces = AtomicU64::new(RandomState::new().hash_one(0));
-        Self { pool, pooled, timeout, nonces }
+        Self { pool, pooled, timeout, nonces, condemned }
     }
 
     /// The rows of the answer, at least one. `$1` is the nonce, the values begin at `$2`.
@@ -68,23 +70,17 @@ impl Client {
         let mut within = self.timeout;
         let mut broken = 0;
         loop {
-            let nonce = self.nonce();
-            let answer = self.send(&mut lease.connection, statement, within, nonce, values);
-            let error = match timeout_at(deadline, answer).await.map_err(from_wait)? {
-                Ok(rows) => {
-                    verify(&rows, nonce ^ statement.tag)?;
-                    lease.answered = true;
-                    return Ok(rows);
-                }
+            let error = match self.send_once(&mut lease, statement, within, deadline, values).await? {
+                Ok(rows) => return Ok(rows),
                 Err(error) => error,
             };
-            let again = if is_broken(&error) {
-                // After a restart of the server each idle connection is found to be cut, one after the other.
+            let again = if lease.answered {
+                is_undone(&error)
+            } else {
+                // An application's pool may not have the hook: there each idle connection is found to be cut, one after
+                // the other.
                 broken += 1;
                 kind == Kind::Read && broken <= self.pool.options().get_max_connections()
-            } else {
-                lease.answered = true;
-                is_undone(&error)
             };
             let now = Instant::now();
             if !again || now >= end {
@@ -101,7 +97,39 @@ impl Client {
                     timeout_at(deadline, lease.hurry(within)).await.map_err(from_wait)?.map_err(from_driver)?;
                 }
             }
-            lease.answered = false;
+        }
+    }
+
+    /// Sends the statement once: the rows, or what the driver says instead. The outer error is the last word.
+    async fn send_once(
+        &self,
+        lease: &mut Lease,
+        statement: &Statement,
+        within: Duration,
+        deadline: Instant,
+        values: &[Value<'_>],
+    ) -> Result<Result<Vec<PgRow>, Error>, StoreError> {
+        lease.answered = false;
+        let (nonce, sent) = (self.nonce(), Instant::now());
+        match timeout_at(deadline, self.send(&mut lease.connection, statement, within, nonce, values)).await {
+            Ok(Ok(rows)) => {
+                verify(&rows, nonce ^ statement.tag)?;
+                lease.answered = true;
+                Ok(Ok(rows))
+            }
+            Ok(Err(error)) => {
+                lease.answered = !is_broken(&error);
+                if !lease.answered {
+                    // The server has gone, and has taken with it whatever was idle until now.
+                    self.condemned.before(Instant::now().into_std());
+                }
+                Ok(Err(error))
+            }
+            Err(elapsed) => {
+                // What was used since it was sent works.
+                self.condemned.before(sent.into_std());
+                Err(from_wait(elapsed))
+            }
         }
     }
 

@@ -22,7 +22,8 @@
 //! - [`PostgresStore`] is the store: [`connect`](PostgresStore::connect) makes a pool of its own,
 //!   [`new`](PostgresStore::new) takes the application's, an ORM's included.
 //! - [`Builder`] sets the table's name, the time-out, the number of connections, and the
-//!   [pooled mode](Builder::with_pooled) for PgBouncer.
+//!   [pooled mode](Builder::with_pooled) for PgBouncer. Its [`before_acquire`](Builder::before_acquire) is the hook that an
+//!   application's own pool needs: it asks connections that were idle before they are used.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`PostgresStore::migrate`] makes it.
 //! - [`PurgeTask`](session_core::PurgeTask) deletes expired sessions now and then.
 //! - [`ForeignAnswer`] is the error of a pooler that nobody has told the store of.
@@ -34,6 +35,7 @@
 mod builder;
 mod client;
 mod error;
+mod idle;
 mod pooled;
 mod schema;
 mod store;

@@ -65,7 +65,8 @@ impl PostgresStore {
     /// Uses the application's own pool, and the table `sessions` in it. The table must be there: see
     /// [`migrate`](Self::migrate).
     ///
-    /// The pool should have a `statement_timeout`, and no test before each use; the README says why.
+    /// The pool should have a `statement_timeout`, and the [hook](Builder::before_acquire) in place of a test before each
+    /// use; the README says why.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self::builder().with_pool(pool)
@@ -78,9 +79,9 @@ impl PostgresStore {
     }
 
     pub(crate) fn from_pool(builder: Builder, pool: PgPool) -> Self {
-        let Builder { table, timeout, pooled, .. } = builder;
+        let Builder { table, timeout, pooled, condemned, .. } = builder;
         let sql = Statements::of(&table, pooled);
-        Self(Arc::new(Inner { table, sql, client: Client::new(pool, pooled, timeout) }))
+        Self(Arc::new(Inner { table, sql, client: Client::new(pool, pooled, timeout, condemned) }))
     }
 
     /// Makes the table and its indexes if the table is not there: [`SCHEMA`](crate::SCHEMA), under the table's name. It may
