@@ -6,11 +6,13 @@ use session_core::StoreError;
 use sqlx::{
     ConnectOptions, Error, MySqlConnection, MySqlPool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
+    pool::PoolConnectionMetadata,
 };
 
 use crate::{
     MysqlStore,
     error::from_driver,
+    idle::{Condemned, IdleCheck, Usable},
     schema::{DEFAULT_TABLE, SETTINGS},
 };
 
@@ -37,12 +39,20 @@ use crate::{
 pub struct Builder {
     pub(crate) table: String,
     pub(crate) timeout: Duration,
+    pub(crate) condemned: Condemned,
     connections: u32,
+    idle_check: Duration,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self { table: DEFAULT_TABLE.into(), timeout: Duration::from_secs(2), connections: 10 }
+        Self {
+            table: DEFAULT_TABLE.into(),
+            timeout: Duration::from_secs(2),
+            condemned: Condemned::default(),
+            connections: 10,
+            idle_check: Duration::from_secs(5),
+        }
     }
 
     /// Keeps the sessions in the table of this name, `sessions` by default. Two stores with two tables never meet.
@@ -78,6 +88,18 @@ impl Builder {
         Self { connections: connections.max(1), ..self }
     }
 
+    /// A connection that was idle for longer is asked whether it still works before it is used: 5 seconds by default.
+    ///
+    /// A server, a router or a restart may have ended it, and nobody is told. The question is one round trip more, after a
+    /// pause, and may take a quarter of the [timeout](Self::with_timeout). One that fails is answered by a new connection,
+    /// and the others that were idle for as long are closed unasked.
+    ///
+    /// It holds for [`connect`](Self::connect). An application's own pool needs the [hook](Self::before_acquire).
+    #[must_use]
+    pub fn with_idle_check(self, after: Duration) -> Self {
+        Self { idle_check: after, ..self }
+    }
+
     /// Connects to the server: `mysql://user:password@host:3306/database?ssl-mode=VERIFY_IDENTITY`.
     ///
     /// The table must be there: see [`MysqlStore::migrate`].
@@ -94,13 +116,41 @@ impl Builder {
         let pool = MySqlPoolOptions::new()
             .max_connections(self.connections)
             .acquire_timeout(self.timeout)
-            // A round trip for each operation, and no promise: a connection may break a moment later.
+            // A round trip for each operation: only connections that were idle for long are asked.
             .test_before_acquire(false)
+            .before_acquire(self.before_acquire())
             .after_connect(move |connection, _| Box::pin(set_up(connection, timeout)))
             .connect_with(options.disable_statement_logging())
             .await
             .map_err(from_driver)?;
         Ok(self.with_pool(pool))
+    }
+
+    /// The hook that asks idle connections, for the application's own pool: see
+    /// [`with_idle_check`](Self::with_idle_check). Without it the first requests after a pause or a restart of the server
+    /// may fail.
+    ///
+    /// What the store then learns of broken connections, the hook knows, too. So it belongs to the builder that makes the
+    /// store, and has the settings that the builder has by then.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use session_mysql::{MysqlStore, sqlx::mysql::MySqlPoolOptions};
+    ///
+    /// let builder = MysqlStore::builder();
+    /// let options = MySqlPoolOptions::new().test_before_acquire(false).before_acquire(builder.before_acquire());
+    /// let store = builder.with_pool(options.connect("mysql://app@db.example/shop").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn before_acquire(
+        &self,
+    ) -> impl for<'c> Fn(&'c mut MySqlConnection, PoolConnectionMetadata) -> Usable<'c> + Send + Sync + use<> {
+        let (after, limit, condemned) = (self.idle_check, self.timeout / 4, self.condemned.clone());
+        IdleCheck { after, limit, condemned }.hook()
     }
 
     /// Uses the application's own pool. The table must be there: see [`MysqlStore::migrate`].

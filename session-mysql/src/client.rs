@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     builder::set_up,
     error::{from_driver, from_wait, is_broken, is_undone},
+    idle::Condemned,
 };
 
 /// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.
@@ -50,11 +51,12 @@ enum Kind {
 pub(crate) struct Client {
     pool: MySqlPool,
     timeout: Duration,
+    condemned: Condemned,
 }
 
 impl Client {
-    pub(crate) fn new(pool: MySqlPool, timeout: Duration) -> Self {
-        Self { pool, timeout }
+    pub(crate) fn new(pool: MySqlPool, timeout: Duration, condemned: Condemned) -> Self {
+        Self { pool, timeout, condemned }
     }
 
     pub(crate) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
@@ -71,21 +73,17 @@ impl Client {
         let deadline = end + GRACE;
         let mut broken = 0;
         loop {
-            let answer = send(&mut lease.connection, kind, sql, values);
-            let error = match timeout_at(deadline, answer).await.map_err(from_wait)? {
-                Ok(answer) => {
-                    lease.answered = true;
-                    return Ok(answer);
-                }
+            let error = match self.send_once(&mut lease, deadline, kind, sql, values).await? {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let again = if is_broken(&error) {
-                // After a restart of the server each idle connection is found to be cut, one after the other.
+            let again = if lease.answered {
+                is_undone(&error)
+            } else {
+                // An application's pool may not have the hook: there each idle connection is found to be cut, one after
+                // the other.
                 broken += 1;
                 kind == Kind::Read && broken <= self.pool.options().get_max_connections()
-            } else {
-                lease.answered = true;
-                is_undone(&error)
             };
             let now = Instant::now();
             if !again || now >= end {
@@ -100,7 +98,34 @@ impl Client {
                 let hurry = lease.hurry(end - now);
                 timeout_at(deadline, hurry).await.map_err(from_wait)?.map_err(from_driver)?;
             }
-            lease.answered = false;
+        }
+    }
+
+    /// Sends the statement once: the answer, or what the driver says instead. The outer error is the last word.
+    async fn send_once(
+        &self,
+        lease: &mut Lease,
+        deadline: Instant,
+        kind: Kind,
+        sql: &SqlStr,
+        values: &[Value<'_>],
+    ) -> Result<Result<Answer, Error>, StoreError> {
+        lease.answered = false;
+        let sent = Instant::now();
+        match timeout_at(deadline, send(&mut lease.connection, kind, sql, values)).await {
+            Ok(answer) => {
+                lease.answered = !answer.as_ref().is_err_and(is_broken);
+                if !lease.answered {
+                    // The server has gone, and has taken with it whatever was idle until now.
+                    self.condemned.before(Instant::now().into_std());
+                }
+                Ok(answer)
+            }
+            Err(elapsed) => {
+                // What was used since it was sent works.
+                self.condemned.before(sent.into_std());
+                Err(from_wait(elapsed))
+            }
         }
     }
 

@@ -59,7 +59,8 @@ impl MysqlStore {
     /// [`migrate`](Self::migrate).
     ///
     /// The pool's connections must have `autocommit` on. They should be in `READ COMMITTED`, and wait for locks no longer
-    /// than the store does; the README says why.
+    /// than the store does, and have the [hook](Builder::before_acquire) in place of a test before each use; the README says
+    /// why.
     #[must_use]
     pub fn new(pool: MySqlPool) -> Self {
         Self::builder().with_pool(pool)
@@ -72,9 +73,9 @@ impl MysqlStore {
     }
 
     pub(crate) fn from_pool(builder: Builder, pool: MySqlPool) -> Self {
-        let Builder { table, timeout, .. } = builder;
+        let Builder { table, timeout, condemned, .. } = builder;
         let sql = Statements::of(&table);
-        Self(Arc::new(Inner { table, sql, client: Client::new(pool, timeout) }))
+        Self(Arc::new(Inner { table, sql, client: Client::new(pool, timeout, condemned) }))
     }
 
     /// Makes the table if it is not there: [`SCHEMA`](crate::SCHEMA), under the table's name. It may be called again, and by

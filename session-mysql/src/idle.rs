@@ -1,0 +1,70 @@
+//! Connections that have been idle: whether they still work is asked before they are used.
+//!
+//! A server, a router or a restart may have ended an idle connection, and nobody is told. A statement that meets one
+//! fails, or waits for its whole timeout. So a connection that was idle for long is asked first, under a short limit. And
+//! where one is broken, so are those that were idle for as long: they are closed unasked.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::{Connection, Error, MySqlConnection, pool::PoolConnectionMetadata};
+use tokio::time::timeout;
+
+/// A connection that was last used before this is not used again: one of its age was broken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Condemned(Arc<Mutex<Option<Instant>>>);
+
+impl Condemned {
+    /// Condemns the connections that were last used before this, and are idle.
+    pub(crate) fn before(&self, instant: Instant) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = (*last).max(Some(instant));
+    }
+
+    fn has(&self, last_used: Instant) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|before| last_used < before)
+    }
+}
+
+/// When an idle connection is asked, and how long it may take to answer.
+#[derive(Clone, Debug)]
+pub(crate) struct IdleCheck {
+    pub(crate) after: Duration,
+    pub(crate) limit: Duration,
+    pub(crate) condemned: Condemned,
+}
+
+/// What a pool's `before_acquire` answers: whether the connection may be used.
+pub(crate) type Usable<'c> = Pin<Box<dyn Future<Output = Result<bool, Error>> + Send + 'c>>;
+
+impl IdleCheck {
+    /// The hook for a pool.
+    pub(crate) fn hook(self) -> impl for<'c> Fn(&'c mut MySqlConnection, PoolConnectionMetadata) -> Usable<'c> {
+        move |connection, metadata| {
+            let check = self.clone();
+            Box::pin(async move { Ok(check.is_usable(connection, metadata.idle_for).await) })
+        }
+    }
+
+    async fn is_usable(&self, connection: &mut MySqlConnection, idle_for: Duration) -> bool {
+        let asked = Instant::now();
+        // Older than the machine is none.
+        if asked.checked_sub(idle_for).is_none_or(|last_used| self.condemned.has(last_used)) {
+            return false;
+        }
+        if idle_for <= self.after {
+            return true;
+        }
+        match timeout(self.limit, connection.ping()).await {
+            Ok(Ok(())) => return true,
+            // The server has gone, and has taken with it whatever was idle until now.
+            Ok(Err(_)) => self.condemned.before(Instant::now()),
+            // What was used since the question works.
+            Err(_) => self.condemned.before(asked),
+        }
+        false
+    }
+}

@@ -1,0 +1,250 @@
+//! Connections that have been idle: after a pause, a restart or a silent network the first requests work.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::{Duration, Instant};
+
+use session_conformance::servers::{self, Proxy, Server};
+use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
+use session_mysql::{
+    Builder, MysqlStore,
+    sqlx::{self, AssertSqlSafe, Connection, Executor, MySqlConnection, MySqlPool, Row, mysql::MySqlPoolOptions},
+};
+use tokio::task::JoinSet;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const CONNECTIONS: u32 = 14;
+/// Of each operation.
+const TIMES: u8 = 10;
+
+fn entry(number: u8) -> Entry<'static> {
+    Entry::new(Revision::from_bytes([number; 8]), b"payload")
+}
+
+fn id(operation: u8, number: u8) -> SessionId {
+    SessionId::from_bytes([operation, number, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42])
+}
+
+fn builder() -> Builder {
+    MysqlStore::builder().with_connections(CONNECTIONS).with_idle_check(Duration::from_millis(100))
+}
+
+/// A store in an application's pool, which tells how many of its connections are idle.
+async fn with_a_pool(builder: Builder, connections: u32, url: &str) -> (MySqlPool, MysqlStore) {
+    let options = MySqlPoolOptions::new().max_connections(connections).test_before_acquire(false);
+    let pool = options.before_acquire(builder.before_acquire()).connect(url).await.unwrap();
+    (pool.clone(), builder.with_pool(pool))
+}
+
+/// A connection to look at the server, which is not closed for being idle.
+async fn look_at(url: &str) -> MySqlConnection {
+    let mut other = MySqlConnection::connect(url).await.unwrap();
+    other.execute("SET wait_timeout = 3600, max_statement_time = 0").await.unwrap();
+    // Those that look are told apart by their default database.
+    other.execute("USE information_schema").await.unwrap();
+    other
+}
+
+/// Waits until the driver has taken every connection back: one that it takes back now is not idle for long.
+async fn all_are_back(pool: &MySqlPool) {
+    while pool.num_idle() < pool.options().get_max_connections() as usize {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Which of the store's connections are there, and are doing this.
+async fn which(other: &mut MySqlConnection, doing: &str) -> Vec<i64> {
+    let sql = "SELECT id FROM information_schema.processlist WHERE user = 'root' AND db = 'test' \
+        AND CONCAT(command, ' ', COALESCE(state, '')) LIKE ?";
+    sqlx::query(sql).bind(doing).fetch_all(other).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// Waits until as many of the store's connections are there, and are doing this.
+async fn wait_for(expected: u32, other: &mut MySqlConnection, doing: &str) {
+    let waiting = async {
+        while which(other, doing).await.len() != expected as usize {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+    assert!(waited.is_ok(), "{} instead of {expected} are {doing}", which(other, doing).await.len());
+}
+
+/// Makes all connections of the store at once, and leaves them idle.
+async fn warm_up(store: &MysqlStore, url: &str) {
+    let (mut holding, mut other) = (look_at(url).await, look_at(url).await);
+    holding.execute("LOCK TABLES test.sessions WRITE").await.unwrap();
+    let mut loads = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let store = store.clone();
+        loads.spawn(async move { store.load(&id(0, 0)).await.unwrap() });
+    }
+    wait_for(CONNECTIONS, &mut other, "% Waiting for table metadata lock").await;
+    holding.execute("UNLOCK TABLES").await.unwrap();
+    holding.close().await.unwrap();
+    loads.join_all().await;
+    wait_for(CONNECTIONS, &mut other, "Sleep %").await;
+}
+
+/// Cuts every connection of the store, and waits until they have gone.
+async fn cut_the_others(other: &mut MySqlConnection) {
+    for id in which(other, "%").await {
+        // It may have gone by itself.
+        let _ = other.execute(AssertSqlSafe(format!("KILL CONNECTION {id}"))).await;
+    }
+    wait_for(0, other, "%").await;
+}
+
+/// The operations, each on sessions of its own.
+const OPERATIONS: [&str; 8] = ["load", "create", "replace", "touch", "delete", "list", "revoke", "purge"];
+
+async fn prepare(store: &MysqlStore) {
+    store.migrate().await.unwrap();
+    for operation in [0, 2, 3, 4] {
+        for number in 0..TIMES {
+            let _ = store.create(&id(operation, number), entry(1), HOUR, HOUR).await;
+        }
+    }
+}
+
+async fn run(store: &MysqlStore, operation: u8, number: u8) -> Result<bool, StoreError> {
+    let (id, revision, user) = (id(operation, number), entry(1).revision, Owner::from(42));
+    match OPERATIONS[usize::from(operation)] {
+        "load" => store.load(&id).await.map(|loaded| loaded.is_some()),
+        "create" => store.create(&id, entry(1), HOUR, HOUR).await.map(|()| true),
+        "replace" => store.replace(&id, revision, entry(2), Expiry::Keep).await,
+        "touch" => store.touch(&id, revision, HOUR).await,
+        "delete" => store.delete(&id, revision).await,
+        "list" => store.list(&user).await.map(|listed| listed.is_empty()),
+        "revoke" => store.revoke(&user, None).await.map(|count| count == 0),
+        _ => store.purge(10).await.map(|count| count == 0),
+    }
+}
+
+/// Ten of this operation, all at once: none fails.
+async fn ten_of(store: &MysqlStore, operation: u8) {
+    let mut all = JoinSet::new();
+    for number in 0..TIMES {
+        let store = store.clone();
+        all.spawn(async move { run(&store, operation, number).await });
+    }
+    let answers = all.join_all().await;
+    let failures: Vec<_> = answers.iter().filter(|answer| !matches!(answer, Ok(true))).collect();
+    assert!(failures.is_empty(), "{}: {failures:#?}", OPERATIONS[usize::from(operation)]);
+}
+
+/// The server has closed what was idle for a second, for each operation.
+async fn work_after_the_server_has_closed_idle_connections(server: &Server, store: &MysqlStore) {
+    prepare(store).await;
+    for operation in 0..8 {
+        warm_up(store, server.url()).await;
+        wait_for(0, &mut look_at(server.url()).await, "%").await;
+        ten_of(store, operation).await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_requests_work_after_the_server_has_closed_idle_connections() {
+    let server = servers::own_mysql(&["--wait-timeout=1"]);
+    let store = builder().connect(server.url()).await.unwrap();
+    work_after_the_server_has_closed_idle_connections(&server, &store).await;
+}
+
+#[tokio::test]
+async fn the_first_requests_work_in_an_application_s_pool_that_has_the_hook() {
+    let server = servers::own_mysql(&["--wait-timeout=1"]);
+    let (_, store) = with_a_pool(builder(), CONNECTIONS, server.url()).await;
+    work_after_the_server_has_closed_idle_connections(&server, &store).await;
+}
+
+#[tokio::test]
+async fn the_first_requests_work_after_a_restart_of_the_server() {
+    let server = servers::own_mysql(&[]);
+    // The server may be back sooner than a pause is one.
+    let (pool, store) = with_a_pool(builder().with_idle_check(Duration::ZERO), CONNECTIONS, server.url()).await;
+    prepare(&store).await;
+    for operation in 0..8 {
+        warm_up(&store, server.url()).await;
+        all_are_back(&pool).await;
+        server.kill();
+        server.start();
+        ten_of(&store, operation).await;
+    }
+}
+
+/// A router has forgotten the connections: what is sent on them is lost, and nobody tells.
+#[tokio::test]
+async fn a_network_that_drops_idle_connections_without_a_word_costs_one_limit() {
+    const LIMIT: Duration = Duration::from_secs(5);
+    let server = servers::own_mysql(&[]);
+    let proxy = Proxy::before(server.url());
+    let builder = builder().with_idle_check(Duration::ZERO).with_timeout(4 * LIMIT);
+    let (pool, store) = with_a_pool(builder, CONNECTIONS, proxy.url()).await;
+    prepare(&store).await;
+    warm_up(&store, server.url()).await;
+    all_are_back(&pool).await;
+    proxy.silence();
+    let start = Instant::now();
+    for operation in 0..8 {
+        for number in 0..TIMES {
+            assert!(run(&store, operation, number).await.unwrap(), "{}", OPERATIONS[usize::from(operation)]);
+        }
+    }
+    let elapsed = start.elapsed();
+    assert!(elapsed >= LIMIT && elapsed < 2 * LIMIT, "it took {elapsed:?}");
+}
+
+/// Within the time in which none is asked.
+#[tokio::test]
+async fn one_broken_connection_condemns_those_of_its_age() {
+    let server = servers::own_mysql(&[]);
+    let store = builder().with_idle_check(HOUR).connect(server.url()).await.unwrap();
+    prepare(&store).await;
+    let mut other = look_at(server.url()).await;
+    for operation in 0..8 {
+        warm_up(&store, server.url()).await;
+        cut_the_others(&mut other).await;
+        let error = store.touch(&id(0, 0), entry(1).revision, HOUR).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+        ten_of(&store, operation).await;
+    }
+}
+
+#[tokio::test]
+async fn one_silent_connection_condemns_those_of_its_age() {
+    let server = servers::own_mysql(&[]);
+    let proxy = Proxy::before(server.url());
+    let builder = builder().with_idle_check(HOUR).with_timeout(Duration::from_secs(3));
+    let (pool, store) = with_a_pool(builder, CONNECTIONS, proxy.url()).await;
+    prepare(&store).await;
+    warm_up(&store, server.url()).await;
+    all_are_back(&pool).await;
+    proxy.silence();
+    let error = store.touch(&id(0, 0), entry(1).revision, HOUR).await.unwrap_err();
+    assert!(matches!(error, StoreError::TimedOut { .. }), "{error:?}");
+    for operation in 0..8 {
+        for number in 0..TIMES {
+            assert!(run(&store, operation, number).await.unwrap(), "{}", OPERATIONS[usize::from(operation)]);
+        }
+    }
+}
+
+/// What is sent for one load: one message, and the one by which the driver takes the connection back.
+#[tokio::test]
+async fn a_connection_is_asked_only_after_a_pause() {
+    let server = servers::mysql();
+    let proxy = Proxy::before(server.url());
+    for (idle_check, expected) in [(HOUR, 2), (Duration::ZERO, 3)] {
+        let builder = builder().with_table("asked").unwrap().with_idle_check(idle_check);
+        let (pool, store) = with_a_pool(builder, 1, proxy.url()).await;
+        store.migrate().await.unwrap();
+        let mut before = 0;
+        // The first load prepares its statement.
+        for _ in 0..2 {
+            before = proxy.sent();
+            assert!(store.load(&id(0, 0)).await.unwrap().is_none());
+            all_are_back(&pool).await;
+        }
+        assert_eq!(proxy.sent() - before, expected, "with {idle_check:?}");
+    }
+}
