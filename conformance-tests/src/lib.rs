@@ -38,8 +38,8 @@
 //! tabs: package, module, case, start and end in milliseconds since 1970, where the server comes from (`url`, `container`,
 //! `local` or `none`), and what it calls itself. They tell what has run, for whoever has to prove it.
 //!
-//! It proves what can be seen through the eight methods. It does **not** prove what a database does when it is killed or
-//! cut off, nor that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt). It opens each namespace
+//! It proves what can be seen through the eight methods, also where an answer is lost, if [`Subject::lose_the_answer`] can
+//! lose one. It does **not** prove what a database does when it is killed, nor that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt). It opens each namespace
 //! once: so it does not prove either that sessions survive a restart, nor that two processes on one database keep the
 //! contract. A store tests these itself.
 //!
@@ -76,8 +76,8 @@ mod trial;
 
 use std::time::Duration;
 
-use session_core::Store;
 pub use session_core::async_trait;
+use session_core::{SessionId, Store};
 
 pub use crate::case::{Case, cases, check};
 #[doc(hidden)]
@@ -125,6 +125,13 @@ pub trait Subject: Send + Sync + 'static {
     /// Lets time pass for all stores that were opened: by waiting, or by moving their clock. At least so much; the cases
     /// ask for less than three seconds each.
     async fn pass(&self, time: Duration);
+
+    /// Loses the answer to the next call that names this session: the database does what it is asked, and the connection is
+    /// cut before the answer is through.
+    ///
+    /// Nothing is lost unless this is overridden, which is right where no network is in between. Elsewhere a proxy does it,
+    /// such as `servers::Proxy`, which finds the request by the bytes of the id.
+    async fn lose_the_answer(&self, _to: &SessionId) {}
 
     /// How long one case may take before it fails: a minute, unless overridden.
     fn deadline(&self) -> Duration {

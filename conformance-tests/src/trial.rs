@@ -168,6 +168,11 @@ impl<S: Subject> Trial<S> {
         answer("purge", self.store.purge(limit).await)
     }
 
+    /// Loses the answer to the next call that names this session, if the subject can.
+    pub(crate) async fn lose_the_answer(&self, to: SessionId) {
+        self.subject.lose_the_answer(&to).await;
+    }
+
     /// Lets so much time pass, and a little more: a database's clock may be slewed.
     pub(crate) async fn pass(&self, time: Duration) {
         let start = Instant::now();

@@ -4,6 +4,7 @@ pub(crate) mod cancel;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod linear;
+pub(crate) mod outcome;
 pub(crate) mod owner;
 pub(crate) mod payload;
 pub(crate) mod promise;
@@ -112,8 +113,14 @@ macro_rules! each_case {
                 a_dropped_touch_leaves_the_session_whole
                 a_dropped_delete_or_revoke_leaves_the_session_or_none
                 after_a_dropped_read_the_next_call_works;
+            outcome:
+                a_create_whose_answer_is_lost_is_never_already_exists
+                a_replace_whose_answer_is_lost_never_says_no
+                a_touch_whose_answer_is_lost_never_says_no
+                a_delete_whose_answer_is_lost_never_says_no;
             promise:
                 n_parallel_updates_of_one_key_add_n
+                an_update_whose_answer_is_lost_is_applied_once
                 changes_of_different_keys_at_once_are_all_kept
                 of_many_who_take_a_value_one_gets_it
                 a_save_after_the_logout_changes_nothing_and_sends_no_cookie

@@ -135,6 +135,19 @@ pub(crate) async fn n_parallel_updates_of_one_key_add_n<S: Subject>(trial: &Tria
     assert_eq!(browser.counter().await, Some(2 * AT_ONCE), "of parallel increments some are lost or counted twice");
 }
 
+pub(crate) async fn an_update_whose_answer_is_lost_is_applied_once<S: Subject>(trial: &Trial<S>) {
+    let site = Site::over(trial, Policy::default());
+    let mut browser = site.logged_in(&owner("user 42")).await;
+    for round in 1..4 {
+        let exchange = browser.open();
+        let session = session(&exchange).await;
+        session.update("counter", |n: &mut u64| *n += 1).unwrap();
+        trial.lose_the_answer(session.id().unwrap()).await;
+        browser.close(&exchange).await;
+        assert_eq!(browser.counter().await, Some(round), "an update whose answer was lost was applied twice or not");
+    }
+}
+
 pub(crate) async fn changes_of_different_keys_at_once_are_all_kept<S: Subject>(trial: &Trial<S>) {
     let site = Site::over(trial, Policy::default());
     let browser = site.logged_in(&owner("user 42")).await;

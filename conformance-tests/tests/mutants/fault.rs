@@ -126,11 +126,17 @@ faults! {
     TouchTakesTheRowOut => a_dropped_touch_leaves_the_session_whole,
     DeleteEmptiesTheRowFirst => a_dropped_delete_or_revoke_leaves_the_session_or_none,
     LoadLosesItsConnection => after_a_dropped_read_the_next_call_works,
+
+    CreateIsSentAgain => a_create_whose_answer_is_lost_is_never_already_exists,
+    ReplaceIsSentAgain => a_replace_whose_answer_is_lost_never_says_no,
+    TouchTakesSilenceForNo => a_touch_whose_answer_is_lost_never_says_no,
+    DeleteIsSentAgain => a_delete_whose_answer_is_lost_never_says_no,
 }
 
 /// What the same faults do to the promises of a session.
 pub(crate) const PROMISES: &[(Fault, &str)] = &[
     (Fault::ReplaceChecksThenWrites, "n_parallel_updates_of_one_key_add_n"),
+    (Fault::ReplaceIsSentAgain, "an_update_whose_answer_is_lost_is_applied_once"),
     (Fault::ReplaceChecksThenWrites, "changes_of_different_keys_at_once_are_all_kept"),
     (Fault::ReplaceChecksThenWrites, "of_many_who_take_a_value_one_gets_it"),
     (Fault::ReplaceRevivesDeleted, "a_save_after_the_logout_changes_nothing_and_sends_no_cookie"),

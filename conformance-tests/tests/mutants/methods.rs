@@ -19,7 +19,12 @@ impl Store for Small {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
-        self.create_in_steps(id, entry, [expires_in, ends_in]).await
+        let created = self.create_in_steps(id, entry, [expires_in, ends_in]).await;
+        match self.loses_the_answer(id) {
+            true if self.is(CreateIsSentAgain) => self.create_in_steps(id, entry, [expires_in, ends_in]).await,
+            true => Err(failure()),
+            false => created,
+        }
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
@@ -33,15 +38,30 @@ impl Store for Small {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        Ok(self.replace_in_steps(id, expected, entry, expiry).await)
+        let replaced = self.replace_in_steps(id, expected, entry, expiry).await;
+        match self.loses_the_answer(id) {
+            true if self.is(ReplaceIsSentAgain) => Ok(self.replace_in_steps(id, expected, entry, expiry).await),
+            true => Err(failure()),
+            false => Ok(replaced),
+        }
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
-        Ok(self.touch_in_steps(id, expected, expires_in).await)
+        let touched = self.touch_in_steps(id, expected, expires_in).await;
+        match self.loses_the_answer(id) {
+            true if self.is(TouchTakesSilenceForNo) => Ok(false),
+            true => Err(failure()),
+            false => Ok(touched),
+        }
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        Ok(self.delete_in_steps(id, expected).await)
+        let deleted = self.delete_in_steps(id, expected).await;
+        match self.loses_the_answer(id) {
+            true if self.is(DeleteIsSentAgain) => Ok(self.delete_in_steps(id, expected).await),
+            true => Err(failure()),
+            false => Ok(deleted),
+        }
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {

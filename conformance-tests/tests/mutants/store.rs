@@ -1,7 +1,7 @@
 //! A small correct store that can be broken in one clause at a time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -21,11 +21,12 @@ pub(crate) struct Broken {
     fault: Fault,
     clock: Arc<Clock>,
     shared: Arc<Mutex<Rows>>,
+    losing: Arc<Mutex<BTreeSet<SessionId>>>,
 }
 
 impl Broken {
     pub(crate) fn by(fault: Fault) -> Self {
-        Self { fault, clock: Arc::new(Clock::new()), shared: Arc::default() }
+        Self { fault, clock: Arc::new(Clock::new()), shared: Arc::default(), losing: Arc::default() }
     }
 }
 
@@ -35,11 +36,15 @@ impl Subject for Broken {
 
     async fn open(&self, _namespace: &str) -> Small {
         let rows = if self.fault == NamespacesMeet { Arc::clone(&self.shared) } else { Arc::default() };
-        Small { fault: self.fault, clock: Arc::clone(&self.clock), rows }
+        Small { fault: self.fault, clock: Arc::clone(&self.clock), rows, losing: Arc::clone(&self.losing) }
     }
 
     async fn pass(&self, time: Duration) {
         self.clock.advance(time);
+    }
+
+    async fn lose_the_answer(&self, to: &SessionId) {
+        self.losing.lock().unwrap_or_else(PoisonError::into_inner).insert(*to);
     }
 }
 
@@ -49,6 +54,8 @@ pub(crate) struct Small {
     pub(crate) fault: Fault,
     clock: Arc<Clock>,
     rows: Arc<Mutex<Rows>>,
+    /// Of which sessions the next answer is lost.
+    losing: Arc<Mutex<BTreeSet<SessionId>>>,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +93,11 @@ impl Row {
 impl Small {
     pub(crate) fn is(&self, fault: Fault) -> bool {
         self.fault == fault
+    }
+
+    /// Whether the answer about this session is lost, which happens once.
+    pub(crate) fn loses_the_answer(&self, id: &SessionId) -> bool {
+        self.losing.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
     }
 
     pub(crate) fn lock(&self) -> (MutexGuard<'_, Rows>, u64) {

@@ -1,0 +1,89 @@
+//! A write whose answer is lost: its outcome is unknown, and the store never says that it was not done.
+//!
+//! Who sends it again by itself finds its own first sending in the way. Core takes a `false` for another's write, and
+//! would apply the same change twice.
+
+use session_core::{
+    Expiry::{Extend, Keep, Restart},
+    Loaded, Store,
+    StoreError::AlreadyExists,
+};
+
+use crate::{
+    Subject,
+    trial::{DAY, HOUR, Trial, first, id, revision, second},
+};
+
+/// The session is what the first write or the second left, and nothing in between.
+fn whole(loaded: &Loaded) {
+    let payload = if loaded.revision == revision(1) { "the first write" } else { "the second write" };
+    assert_eq!(loaded.payload, payload, "a write whose answer was lost left half of a session: {loaded:?}");
+}
+
+pub(crate) async fn a_create_whose_answer_is_lost_is_never_already_exists<S: Subject>(trial: &Trial<S>) {
+    trial.create(id(1), first(), HOUR, DAY).await;
+    for number in 2..5 {
+        trial.lose_the_answer(id(number)).await;
+        let created = trial.store().create(&id(number), first(), HOUR, DAY).await;
+        assert!(
+            !matches!(created, Err(AlreadyExists)),
+            "a `create` whose answer was lost said that another had made the session: it was sent twice"
+        );
+        let loaded = trial.load(id(number)).await;
+        assert!(created.is_err() || loaded.is_some(), "`create` said that it was done, and was not");
+        loaded.iter().for_each(whole);
+        trial.create(id(10 + number), first(), HOUR, DAY).await;
+    }
+}
+
+pub(crate) async fn a_replace_whose_answer_is_lost_never_says_no<S: Subject>(trial: &Trial<S>) {
+    for (number, expiry) in (0..).zip([Keep, Extend(HOUR), Restart { expires_in: HOUR, ends_in: DAY }]) {
+        // The first of its kind may take more than one message.
+        trial.create(id(10 + number), first(), HOUR, DAY).await;
+        trial.must_replace(id(10 + number), 1, second(), expiry).await;
+
+        trial.create(id(number), first(), HOUR, DAY).await;
+        trial.lose_the_answer(id(number)).await;
+        let replaced = trial.store().replace(&id(number), revision(1), second(), expiry).await;
+        assert!(
+            !matches!(replaced, Ok(false)),
+            "a `replace` with {expiry:?} whose answer was lost said that it was not done: it was sent twice"
+        );
+        let loaded = trial.loaded(id(number)).await;
+        whole(&loaded);
+        let is_applied = loaded.revision == revision(2);
+        assert!(replaced.is_err() || is_applied, "`replace` said that it was done, and was not");
+        let again = trial.replace(id(number), 1, second(), expiry).await;
+        assert_eq!(again, !is_applied, "a `replace` whose answer was lost was applied twice, or not at all");
+    }
+}
+
+pub(crate) async fn a_touch_whose_answer_is_lost_never_says_no<S: Subject>(trial: &Trial<S>) {
+    trial.create(id(1), first(), HOUR, DAY).await;
+    trial.must_touch(id(1), 1, HOUR).await;
+    for _ in 0..3 {
+        trial.lose_the_answer(id(1)).await;
+        let touched = trial.store().touch(&id(1), revision(1), 2 * HOUR).await;
+        assert!(!matches!(touched, Ok(false)), "a `touch` whose answer was lost said that it was not done");
+        whole(&trial.loaded(id(1)).await);
+        trial.must_touch(id(1), 1, HOUR).await;
+    }
+}
+
+pub(crate) async fn a_delete_whose_answer_is_lost_never_says_no<S: Subject>(trial: &Trial<S>) {
+    trial.create(id(1), first(), HOUR, DAY).await;
+    trial.must_delete(id(1), 1).await;
+    for number in 2..5 {
+        trial.create(id(number), first(), HOUR, DAY).await;
+        trial.lose_the_answer(id(number)).await;
+        let deleted = trial.store().delete(&id(number), revision(1)).await;
+        assert!(
+            !matches!(deleted, Ok(false)),
+            "a `delete` whose answer was lost said that it was not done: it was sent twice"
+        );
+        let loaded = trial.load(id(number)).await;
+        assert!(deleted.is_err() || loaded.is_none(), "`delete` said that it was done, and was not");
+        let again = trial.delete(id(number), 1).await;
+        assert_eq!(again, loaded.is_some(), "after a `delete` whose answer was lost the next one is wrong");
+    }
+}
