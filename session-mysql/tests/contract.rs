@@ -6,13 +6,21 @@ use std::time::Duration;
 
 use session_conformance::{
     Subject, async_trait,
-    servers::{self, Server},
+    servers::{self, Proxy, Server},
 };
+use session_core::SessionId;
 use session_mysql::{MysqlStore, sqlx::mysql::MySqlPoolOptions};
 
 /// One database for all namespaces, each of which is a table.
 struct Mysql {
+    proxy: Proxy,
     in_the_applications_pool: bool,
+}
+
+impl Mysql {
+    fn new(in_the_applications_pool: bool) -> Self {
+        Self { proxy: Proxy::before(servers::mysql().url()), in_the_applications_pool }
+    }
 }
 
 #[async_trait]
@@ -20,7 +28,7 @@ impl Subject for Mysql {
     type Store = MysqlStore;
 
     async fn open(&self, namespace: &str) -> MysqlStore {
-        let (url, wait) = (servers::mysql().url(), Duration::from_secs(10));
+        let (url, wait) = (self.proxy.url(), Duration::from_secs(10));
         // The tests run at once, and the server has connections for all of them.
         let builder = MysqlStore::builder().with_table(namespace).unwrap().with_connections(5).with_timeout(wait);
         let store = if self.in_the_applications_pool {
@@ -38,6 +46,10 @@ impl Subject for Mysql {
         Some(servers::mysql())
     }
 
+    async fn lose_the_answer(&self, to: &SessionId) {
+        self.proxy.lose_the_answer(to.as_bytes());
+    }
+
     /// The server's clock is the system's: it cannot be moved.
     async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;
@@ -45,9 +57,9 @@ impl Subject for Mysql {
 }
 
 mod over_connections_of_its_own {
-    session_conformance::store_tests!(super::Mysql { in_the_applications_pool: false });
+    session_conformance::store_tests!(super::Mysql::new(false));
 }
 
 mod in_the_applications_pool {
-    session_conformance::store_tests!(super::Mysql { in_the_applications_pool: true });
+    session_conformance::store_tests!(super::Mysql::new(true));
 }

@@ -8,14 +8,22 @@ use std::time::Duration;
 use sea_orm::{ConnectOptions, Database};
 use session_conformance::{
     Subject, async_trait,
-    servers::{self, Server},
+    servers::{self, Proxy, Server},
 };
+use session_core::SessionId;
 use session_postgres::PostgresStore;
 
 /// One database for all namespaces, each of which is a table.
 struct Postgres {
     server: &'static Server,
+    proxy: Proxy,
     pooled: bool,
+}
+
+impl Postgres {
+    fn at(server: &'static Server) -> Self {
+        Self { server, proxy: Proxy::before(server.url()), pooled: server.url().starts_with("postgres+pooled:") }
+    }
 }
 
 #[async_trait]
@@ -26,13 +34,22 @@ impl Subject for Postgres {
         let builder = PostgresStore::builder().with_table(namespace).unwrap().with_pooled(self.pooled);
         // The tests run at once, and the server has connections for all of them.
         let store =
-            builder.with_connections(5).with_timeout(Duration::from_secs(10)).connect(self.server.url()).await.unwrap();
+            builder.with_connections(5).with_timeout(Duration::from_secs(10)).connect(self.proxy.url()).await.unwrap();
         store.migrate().await.unwrap();
         store
     }
 
     fn server(&self) -> Option<&'static Server> {
         Some(self.server)
+    }
+
+    async fn lose_the_answer(&self, to: &SessionId) {
+        if self.pooled {
+            let hex: String = to.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            self.proxy.lose_the_answer(hex.as_bytes());
+        } else {
+            self.proxy.lose_the_answer(to.as_bytes());
+        }
     }
 
     /// The server's clock is the system's: it cannot be moved.
@@ -44,30 +61,30 @@ impl Subject for Postgres {
 mod over_connections_of_its_own {
     use super::*;
 
-    session_conformance::store_tests!(Postgres { server: servers::postgres(), pooled: false });
+    session_conformance::store_tests!(Postgres::at(servers::postgres()));
 }
 
 mod in_the_pooled_mode {
     use super::*;
 
-    session_conformance::store_tests!(Postgres { server: servers::postgres(), pooled: true });
+    session_conformance::store_tests!(Postgres { pooled: true, ..Postgres::at(servers::postgres()) });
 }
 
 /// The URL selects the mode.
 mod behind_pgbouncer_in_transaction_mode {
     use super::*;
 
-    session_conformance::store_tests!(Postgres { server: servers::pgbouncer(), pooled: false });
+    session_conformance::store_tests!(Postgres::at(servers::pgbouncer()));
 }
 
-struct SeaOrm;
+struct SeaOrm(Proxy);
 
 #[async_trait]
 impl Subject for SeaOrm {
     type Store = PostgresStore;
 
     async fn open(&self, namespace: &str) -> PostgresStore {
-        let mut options = ConnectOptions::new(servers::postgres().url());
+        let mut options = ConnectOptions::new(self.0.url());
         options.max_connections(5).sqlx_logging(false);
         let db = Database::connect(options).await.unwrap();
         let builder = PostgresStore::builder().with_table(namespace).unwrap().with_timeout(Duration::from_secs(10));
@@ -80,6 +97,10 @@ impl Subject for SeaOrm {
         Some(servers::postgres())
     }
 
+    async fn lose_the_answer(&self, to: &SessionId) {
+        self.0.lose_the_answer(to.as_bytes());
+    }
+
     async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
@@ -88,5 +109,5 @@ impl Subject for SeaOrm {
 mod in_the_pool_of_a_seaorm_application {
     use super::*;
 
-    session_conformance::store_tests!(SeaOrm);
+    session_conformance::store_tests!(SeaOrm(Proxy::before(servers::postgres().url())));
 }
