@@ -11,13 +11,14 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
     Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, WithheldReason,
+    answer::Answer,
     join::Joined,
     keyring::Forged,
     moment::Moment,
     origin::Withholding,
     patience::PatientStore,
     site::Site,
-    state::{Answer, Inner, Lost, Standing},
+    state::{Inner, Lost, Standing},
     token::SessionToken,
 };
 

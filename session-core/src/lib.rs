@@ -45,6 +45,7 @@
 //! browser has stored the answer: see [`Policy`].
 
 mod admission;
+mod answer;
 mod begin;
 mod commit;
 mod cookie;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
-    Error, EventKind, Expiry, Revision, SessionId, StoreError, epoch,
+    Error, EventKind, Expiry, Revision, SessionId, StoreError,
+    answer::Answer,
+    epoch,
     merge::{RIDES, Write, attempts, pause, read},
     record::Found,
     rotation::{self, Verdict},
-    state::{Answer, Inner, Live, Lost, Standing},
+    state::{Inner, Live, Lost, Standing},
     token::SessionToken,
 };
 

@@ -2,9 +2,10 @@
 
 use crate::{
     EndReason, Error, EventKind,
+    answer::Answer,
     merge::{attempts, pause, read},
     record::{Found, Header},
-    state::{Answer, Inner, Lost, Standing},
+    state::{Inner, Lost, Standing},
     unread::Unread,
 };
 

@@ -4,12 +4,13 @@ use std::{cmp::Reverse, sync::Arc};
 
 use crate::{
     EndReason, Error, EventKind, SessionId, StoreError,
+    answer::Answer,
     load::Opened,
     logout::Extent,
     merge::read,
     record::Found,
     rotation::Verdict,
-    state::{Answer, Inner, Lost},
+    state::{Inner, Lost},
     token::SessionToken,
 };
 

@@ -2,10 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{
-    EventKind,
-    state::{Answer, Inner},
-};
+use crate::{EventKind, answer::Answer, state::Inner};
 
 /// How it is known that a client speaks plain http.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
