@@ -63,7 +63,7 @@ impl Inner {
     fn start_over(&self, keep: impl FnOnce(&mut State) -> Delta) {
         let mut state = self.state();
         let pending = keep(&mut state);
-        let State { noted, skip_touch, sent, version, is_hushed, .. } = *state;
+        let State { noted, has_ended, skip_touch, sent, version, is_hushed, .. } = *state;
         let (standing, answer) = match is_hushed {
             // Another login's cookie may be on its way to the browser, which a removal would remove.
             true => (Standing::Barred(Lost::Superseded), Answer::Nothing),
@@ -71,7 +71,7 @@ impl Inner {
             false => (Standing::Absent, Answer::Nothing),
         };
         let version = version + 1;
-        let kept = State { noted, skip_touch, sent, version, is_hushed, has_ended: true, ..State::default() };
+        let kept = State { noted, has_ended, skip_touch, sent, version, is_hushed, ..State::default() };
         let old = std::mem::replace(&mut *state, State { standing, pending, answer, ..kept });
         drop(state);
         // Unlocked: what the closures of the application hold is dropped here.

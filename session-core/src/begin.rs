@@ -9,7 +9,7 @@ use crate::{
     logout::Extent,
     merge::{Write, attempts, pause, read},
     record::{Age, Data, Found, Header, Record, millis},
-    state::{Inner, Standing},
+    state::{Inner, Lost, Standing},
 };
 
 impl Inner {
@@ -50,6 +50,13 @@ impl Inner {
         for attempt in attempts() {
             let (standing, pending, version) = self.snapshot();
             let live = match standing {
+                // A login ends them all. One of several requests begins here, so this does, too.
+                Standing::Barred(Lost::Withheld(_)) => {
+                    self.before_new_token().await?;
+                    self.end_others().await?;
+                    self.end_keeping_changes()?;
+                    continue;
+                }
                 Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
                 Standing::Live(live) => live,
                 Standing::Unread(unread) => {

@@ -46,15 +46,15 @@ pub enum EventKind {
         /// How many were live.
         count: usize,
     },
-    /// The cookies of a request opened logins of different users, so nobody is logged in: only a login and a logout act,
-    /// and end them all. The site has moved its cookie to another Domain or Path, or another site of the domain has set
+    /// The cookies of a request opened logins of different users, so nobody is logged in: only a login, `begin_login` and a logout
+    /// act, and end them all. The site has moved its cookie to another Domain or Path, or another site of the domain has set
     /// one. A name with `__Host-` is the cure.
     ConflictingLogins {
         /// How many sessions were live.
         count: usize,
     },
-    /// A request had genuine cookies of more than four sessions. None was loaded: only a login and a logout act, and end
-    /// them all.
+    /// A request had genuine cookies of more than four sessions. None was loaded: only a login, `begin_login` and a
+    /// logout act, and end them all.
     TooManyCookies {
         /// How many sessions they name.
         ids: usize,

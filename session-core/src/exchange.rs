@@ -86,8 +86,8 @@ pub enum Outcome {
     Gone,
     /// A login or renewal has overtaken this request: what was changed since the last save is lost, and no cookie is sent.
     Superseded,
-    /// There was something to save, and no session yet to save it in: none is made here, no cookie is sent, and the values
-    /// are lost with this request. The reason says what to do instead. A login makes a session all the same.
+    /// There was something to save, and no session to save it in: none is made here, no cookie is sent, and the values are
+    /// lost with this request. The reason says what to do instead. A login makes a session all the same.
     Withheld(WithheldReason),
     /// The session is stored and cannot be read, and the policy goes on without it: what was changed is lost, and no cookie
     /// is sent.
@@ -111,7 +111,8 @@ impl From<Lost> for Outcome {
     fn from(lost: Lost) -> Self {
         match lost {
             Lost::Gone => Self::Gone,
-            Lost::Superseded | Lost::Ambiguous => Self::Superseded,
+            Lost::Superseded => Self::Superseded,
+            Lost::Withheld(reason) => Self::Withheld(reason),
         }
     }
 }

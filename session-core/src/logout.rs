@@ -47,20 +47,19 @@ impl Inner {
             Standing::Live(live) => Some(live.found),
             Standing::Unread(Unread { found: Some(found), .. }) => Some(found),
             Standing::Unread(unread) => return Err(unread.error.into()),
-            Standing::Absent | Standing::Barred(Lost::Ambiguous) => None,
+            Standing::Absent | Standing::Barred(Lost::Withheld(_)) => None,
             Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
         };
         // Until it has succeeded: also if this future is dropped.
         self.state().answer = Answer::Silence;
         if let Some(found) = found {
-            // What was begun in this session is not dated anew by a login after the logout.
+            // What was begun in it is not given a later date by a login after this.
             self.state().noted = self.began(Some(&found)).noted;
             self.end_login(&found, EndReason::Logout, Extent::Login).await?;
         }
-        for other in self.others().await? {
-            self.end_login(&other, EndReason::Logout, Extent::Generation).await?;
-        }
+        self.end_others().await?;
         self.end();
+        self.state().has_ended = true;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use http::{Uri, uri::Authority};
 
 use crate::{EventKind, Exchange, PlainHttp, SameSite, state::Inner};
 
-/// Why a request gets no new anonymous session. See [`Outcome::Withheld`](crate::Outcome::Withheld).
+/// Why a request gets no session, or no new one. See [`Outcome::Withheld`](crate::Outcome::Withheld).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WithheldReason {
@@ -26,6 +26,13 @@ pub enum WithheldReason {
     /// The application gives this visitor none:
     /// [`Incoming::without_anonymous_session`](crate::Incoming::without_anonymous_session).
     Refused,
+    /// The cookies of the request open logins of different users:
+    /// [`EventKind::ConflictingLogins`](crate::EventKind::ConflictingLogins). A login, `begin_login` and a logout end them
+    /// all.
+    SeveralUsers,
+    /// The request has cookies of more than four sessions:
+    /// [`EventKind::TooManyCookies`](crate::EventKind::TooManyCookies). A login, `begin_login` and a logout end them all.
+    TooManyCookies,
 }
 
 impl fmt::Display for WithheldReason {
@@ -33,6 +40,8 @@ impl fmt::Display for WithheldReason {
         f.write_str(match self {
             Self::CrossSite => "the request comes from another site, and the browser has kept its cookies back",
             Self::Refused => "the application gives this visitor no session",
+            Self::SeveralUsers => "its cookies are of several users",
+            Self::TooManyCookies => "it has cookies of too many sessions",
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use crate::{
-    EndReason, Error, EventKind, SessionId, StoreError,
+    EndReason, Error, EventKind, SessionId, StoreError, WithheldReason,
     answer::Answer,
     load::Opened,
     logout::Extent,
@@ -22,7 +22,7 @@ impl Inner {
     pub(crate) async fn load_several(&self) -> Result<(), Error> {
         let ids = self.presented_ids();
         if ids.len() > MOST_SESSIONS {
-            self.bar(Lost::Ambiguous, Answer::Nothing);
+            self.bar(Lost::Withheld(WithheldReason::TooManyCookies), Answer::Nothing);
             self.tell(EventKind::TooManyCookies { ids: ids.len() }, None);
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl Inner {
         if others.iter().any(is_other_user) {
             self.tell(EventKind::ConflictingLogins { count }, None);
             self.state().others = others.into_iter().chain([taken]).collect();
-            self.bar(Lost::Ambiguous, Answer::Nothing);
+            self.bar(Lost::Withheld(WithheldReason::SeveralUsers), Answer::Nothing);
             return;
         }
         if count > 1 {
@@ -96,6 +96,17 @@ impl Inner {
             }));
         }
         Ok(others)
+    }
+
+    /// Ends the other sessions of the request. One that fails is an error.
+    pub(crate) async fn end_others(&self) -> Result<(), Error> {
+        for other in self.others().await? {
+            // What was begun in it is not given a later date by a login after this.
+            let noted = self.began(Some(&other)).noted;
+            self.state().noted = noted;
+            self.end_login(&other, EndReason::Logout, Extent::Generation).await?;
+        }
+        Ok(())
     }
 
     /// After a login the other sessions of its request end, or the next request would have to choose again. The login

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    Error, EventKind, Keyring,
+    Error, EventKind, Keyring, WithheldReason,
     answer::Answer,
     incoming::Resource,
     join::Joined,
@@ -97,15 +97,16 @@ pub(crate) enum Standing {
 pub(crate) enum Lost {
     Gone,
     Superseded,
-    /// The request's cookies are of several users, or too many.
-    Ambiguous,
+    /// None of the sessions that the request's cookies name is taken.
+    Withheld(WithheldReason),
 }
 
 impl From<Lost> for Error {
     fn from(lost: Lost) -> Self {
         match lost {
             Lost::Gone => Self::Gone,
-            Lost::Superseded | Lost::Ambiguous => Self::Superseded,
+            Lost::Superseded => Self::Superseded,
+            Lost::Withheld(reason) => Self::Withheld(reason),
         }
     }
 }

@@ -116,13 +116,15 @@ async fn what_follows_a_login_and_its_logout_in_a_form_of_another_site_is_withhe
     assert!(!sets_cookie(&exchange));
 }
 
+/// The method, the headers, and whether the request is withheld under Lax and under Strict.
+type Case = (&'static str, &'static [(&'static str, &'static str)], bool, bool);
+
 #[tokio::test]
 async fn what_shows_that_a_request_comes_from_another_site() {
     let site = Site::new();
     let (lax, strict) = (site.manager.clone(), with_same_site(&site, SameSite::Strict));
     const FOREIGN: (&str, &str) = ("origin", "https://bank.example");
-    let cases: &[(&str, &[(&'static str, &str)], bool, bool)] = &[
-        // Method, headers, and whether a lax and a strict cookie is kept back.
+    let cases: &[Case] = &[
         ("POST", &[("sec-fetch-site", "cross-site"), FOREIGN], true, true),
         ("POST", &[("sec-fetch-site", "cross-site")], true, true),
         ("POST", &[("sec-fetch-site", "cross-site"), ("origin", "null")], true, true),

@@ -3,7 +3,7 @@
 
 mod support;
 
-use session_core::{Error, EventKind, Exchange, Incoming, Outcome, Owner, Session, StoreError};
+use session_core::{Error, EventKind, Exchange, Incoming, Outcome, Owner, Session, StoreError, WithheldReason};
 use support::*;
 
 /// A request with the cookies of both, loaded, in both orders.
@@ -227,9 +227,9 @@ async fn two_logins_of_different_users_are_nobody() {
     in_both_orders(&site, &one, &two, async |exchange, session| {
         assert_eq!((session.owner(), session.id(), session.get::<i64>("n").unwrap()), (None, None, None));
         session.insert("n", &1).unwrap();
-        session.save().await.unwrap_err();
-        session.begin_login().await.unwrap_err();
-        exchange.commit().await.unwrap();
+        let reason = WithheldReason::SeveralUsers;
+        assert!(matches!(session.save().await, Err(Error::Withheld(told)) if told == reason));
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Withheld(reason));
         assert!(!sets_cookie(exchange));
     })
     .await;
@@ -257,6 +257,27 @@ async fn a_login_resolves_a_conflict_of_users_and_a_logout_ends_both() {
     }
 }
 
+#[tokio::test]
+async fn a_login_over_several_requests_gets_out_of_a_conflict_of_users() {
+    let site = Site::new();
+    let (one, two) = (site.logged_in(USER).await, site.logged_in(7).await);
+    let exchange = together(&site, &[&one, &two]);
+    let session = exchange.session().await.unwrap();
+    session.insert("return_to", "/cart").unwrap();
+    session.begin_login().await.unwrap();
+    exchange.commit().await.unwrap();
+    assert!(!is_stored(&site, &one).await && !is_stored(&site, &two).await);
+    let mut browser = site.browser();
+    browser.receive(&exchange.headers());
+    browser
+        .visit(async |session| {
+            assert_eq!(session.get::<String>("return_to").unwrap().as_deref(), Some("/cart"));
+            session.login(USER).await.unwrap();
+        })
+        .await;
+    assert_eq!(browser.owner().await, Some(user()));
+}
+
 // Too many.
 
 #[tokio::test]
@@ -272,7 +293,7 @@ async fn more_than_four_ids_are_not_loaded_and_make_no_session() {
     let five = together(&site, &browsers.iter().collect::<Vec<_>>());
     let session = five.session().await.unwrap();
     session.insert("n", &1).unwrap();
-    session.save().await.unwrap_err();
+    assert!(matches!(session.save().await, Err(Error::Withheld(WithheldReason::TooManyCookies))));
     five.commit().await.unwrap();
     assert!(!sets_cookie(&five));
     assert_eq!(site.lab.calls(), []);

@@ -103,5 +103,5 @@ async fn plain_http_is_not_told_of_a_cookie_without_secure() {
     exchange.session().await.unwrap().login(USER).await.unwrap();
     exchange.commit().await.unwrap();
     assert!(sets_cookie(&exchange));
-    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::InsecureTransport)), 0);
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::InsecureTransport(_))), 0);
 }

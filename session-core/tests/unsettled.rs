@@ -64,8 +64,8 @@ async fn a_reload_that_cannot_settle_a_write_says_so_and_keeps_it() {
     assert_eq!(browser.get::<i64>("n").await, Some(1));
 }
 
-/// Where the generation is in the payload: after the version and the flags, big endian.
-const GENERATION: std::ops::Range<usize> = 2..6;
+/// Where the generation is in the payload: after the version, the head's length and the flags, big endian.
+const GENERATION: std::ops::Range<usize> = 4..8;
 
 #[tokio::test(start_paused = true)]
 async fn a_login_whose_answer_was_lost_and_that_another_overtook_is_superseded() {
