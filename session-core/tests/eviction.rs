@@ -11,7 +11,7 @@ fn limited(limit: u32) -> Site {
     Site::with_policy(Policy::builder().sessions_per_owner(limit).build().unwrap())
 }
 
-/// Gives the owner so many sessions, which count as the oldest: nobody can read them.
+/// Gives the owner sessions that count as the oldest: nobody can read them.
 async fn old_sessions(site: &Site, owner: &Owner, count: u32) {
     for number in 0..count {
         let id = SessionId::from_bytes(u128::from(number).to_be_bytes());
@@ -134,7 +134,7 @@ async fn an_eviction_that_fails_each_time_refuses_the_login_and_is_given_up_soon
 
 /// Each reader puts them in the same order: the oldest first, and of one age by their ids.
 #[tokio::test]
-async fn of_three_logins_at_once_the_youngest_stands_whoever_looks_first() {
+async fn of_three_logins_at_once_the_youngest_stands_in_any_order_of_looking() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let site = limited(1);
         let (mut gates, mut logins) = (Vec::new(), Vec::new());
