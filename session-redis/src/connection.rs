@@ -87,6 +87,17 @@ impl Question {
 }
 
 impl Connection {
+    /// Whether the keys are on several servers.
+    pub(crate) fn is_cluster(&self) -> bool {
+        match &self.server {
+            Server::Node(_) => false,
+            #[cfg(feature = "cluster")]
+            Server::Cluster(_) => true,
+            #[cfg(feature = "sentinel")]
+            Server::Sentinel(_) => false,
+        }
+    }
+
     pub(crate) async fn run(&self, call: Call<'_>) -> Result<Value, StoreError> {
         self.in_time(self.evaluate(call)).await
     }

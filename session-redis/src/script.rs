@@ -112,6 +112,15 @@ redis.call('DEL',KEYS[1])
 return h:sub(25,32)..o"
 );
 
+/// Keys of sessions, each followed by its entry: takes out the entries whose session is not there, or has another bound.
+///
+/// Where one server has all keys it judges and removes in one step. The store may have looked at a replica that lags behind:
+/// that one refuses the removal, and its master judges again.
+const PRUNE: &str = "for i=1,#ARGV,2 do
+  if redis.call('GETRANGE',ARGV[i],24,31)~=ARGV[i+1]:sub(17) then redis.call('ZREM',KEYS[1],ARGV[i+1]) end
+end
+return 1";
+
 /// For a cluster: a connection of the application's own may send commands that only read to replicas, which may lag behind.
 #[cfg(feature = "cluster")]
 pub(crate) const RANGE: &str = "return {redis.call('TIME'),redis.call('ZRANGE',KEYS[1],0,-1)}";
@@ -141,6 +150,7 @@ pub(crate) struct Scripts {
     pub(crate) replace: Lua,
     pub(crate) touch: Lua,
     pub(crate) delete: Lua,
+    pub(crate) prune: Lua,
 }
 
 impl Scripts {
@@ -151,6 +161,7 @@ impl Scripts {
             replace: Lua::new(REPLACE),
             touch: Lua::new(TOUCH),
             delete: Lua::new(DELETE),
+            prune: Lua::new(PRUNE),
         }
     }
 }

@@ -131,8 +131,26 @@ impl RedisStore {
         }
     }
 
-    /// Takes entries out of their owner's index, of sessions that this store has deleted or that can never be there again.
-    /// If it fails nothing is lost: they leave it after their end.
+    /// Takes entries out of their owner's index that seem dead. On a cluster a replica never answers, so that is certain;
+    /// elsewhere the server that removes them looks once more.
+    async fn prune(&self, owner: &Owner, dead: &[Member]) {
+        if self.0.connection.is_cluster() {
+            return self.forget(owner.as_bytes(), dead).await;
+        }
+        let index = self.owner_key(owner);
+        for dead in dead.chunks(AT_ONCE) {
+            let keys: Vec<_> = dead.iter().map(|member| self.session_key(&member.id())).collect();
+            let pairs = keys.iter().zip(dead).flat_map(|(key, member)| [key.as_slice(), member.as_bytes()]);
+            let arguments: Vec<_> = pairs.collect();
+            let prune = Call { script: &self.0.scripts.prune, key: &index, arguments: &arguments };
+            if self.0.connection.run(prune).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Takes entries out of their owner's index, of sessions that are deleted. If it fails nothing is lost: they
+    /// leave it after their end.
     async fn forget(&self, owner: &[u8], members: &[Member]) {
         if owner.is_empty() || members.is_empty() {
             return;
@@ -227,7 +245,7 @@ impl Store for RedisStore {
         }
         let is_dead = |member: &&Member| bounds.get(&member.id()) != Some(&member.bound());
         let dead: Vec<_> = index.settled().filter(is_dead).copied().collect();
-        self.forget(owner.as_bytes(), &dead).await;
+        self.prune(owner, &dead).await;
         Ok(sessions)
     }
 
@@ -240,15 +258,18 @@ impl Store for RedisStore {
             .map(|id| async move { (id, self.delete_if(&id, None, Some(owner)).await) });
         // One that cannot be deleted must not save the others.
         let outcomes: BTreeMap<_, _> = stream::iter(deletions).buffer_unordered(AT_ONCE).collect().await;
-        let is_gone = |member: &&Member| {
-            matches!(outcomes.get(&member.id()), Some(Ok(Deletion::Missing | Deletion::Done { .. })))
+        let is_dead = |member: &&Member| match outcomes.get(&member.id()) {
+            Some(Ok(Deletion::Missing)) => true,
+            Some(Ok(Deletion::Done { member: deleted, .. })) => deleted != *member,
+            _ => false,
         };
-        let mut gone: Vec<_> = index.settled().filter(is_gone).copied().collect();
-        gone.extend(outcomes.values().flatten().filter_map(|deletion| match deletion {
+        let dead: Vec<_> = index.settled().filter(is_dead).copied().collect();
+        let deleted = outcomes.values().flatten().filter_map(|deletion| match deletion {
             Deletion::Done { member, .. } => Some(*member),
             Deletion::Missing | Deletion::Refused => None,
-        }));
-        self.forget(owner.as_bytes(), &gone).await;
+        });
+        self.forget(owner.as_bytes(), &deleted.collect::<Vec<_>>()).await;
+        self.prune(owner, &dead).await;
         let count = |outcome: Result<Deletion, _>| outcome.map(|done| u64::from(matches!(done, Deletion::Done { .. })));
         outcomes.into_values().map(count).sum()
     }

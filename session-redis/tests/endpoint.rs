@@ -164,3 +164,32 @@ async fn a_connection_of_the_application_s_own_stays_where_it_is() {
     let error = store.touch(&ID, OLD, HOUR).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
 }
+
+/// The old server is a replica that nothing reaches any more, so the session, which is used elsewhere, has expired there.
+#[tokio::test]
+async fn what_an_old_server_has_forgotten_stays_in_the_index_of_its_successor() {
+    for revokes in [false, true] {
+        let endpoint = Endpoint::start().await;
+        let (store, owner, id) = (open(&endpoint).await, Owner::from(42), SessionId::from_bytes([7; 16]));
+        store.create(&id, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
+        let (mut old, mut new) = (admin(endpoint.old.url()).await, admin(endpoint.new.url()).await);
+        // It was written two hours ago.
+        let age = "local m=redis.call('ZRANGE',KEYS[1],0,0)[1]
+local bound=struct.pack('>c3I5','at=',redis.call('TIME')[1]-7200)
+redis.call('ZADD',KEYS[1],redis.call('ZSCORE',KEYS[1],m),m:sub(1,16)..bound)
+redis.call('ZREM',KEYS[1],m)
+redis.call('SETRANGE',KEYS[2],24,bound)";
+        ask::<()>(&mut old, &["EVAL", age, "2", "sessions:o:42", &key(&id)]).await;
+        caught_up(&mut old).await;
+        endpoint.promote().await;
+        ask::<()>(&mut old, &["DEL", &key(&id)]).await;
+        ask::<()>(&mut old, &["REPLICAOF", "127.0.0.1", "1"]).await;
+        endpoint.leads_to.store(port(&endpoint.new), Ordering::SeqCst);
+        match revokes {
+            true => drop(store.revoke(&owner, None).await),
+            false => assert_eq!(store.list(&owner).await.unwrap(), [], "it has asked the old one"),
+        }
+        assert_eq!(ask::<u64>(&mut new, &["ZCARD", "sessions:o:42"]).await, 1, "revokes: {revokes}");
+        assert_eq!(store.list(&owner).await.unwrap().len(), 1);
+    }
+}

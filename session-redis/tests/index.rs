@@ -22,7 +22,7 @@ async fn send<T: FromRedisValue>(connection: &mut impl ConnectionLike, words: &[
     Cmd::new().arg(words).query_async(connection).await.unwrap()
 }
 
-/// Lets so many seconds pass for the entries of this index, as if they and the sessions had been written earlier.
+/// Lets some seconds pass for the entries of this index, as if they and the sessions had been written earlier.
 async fn age(connection: &mut impl ConnectionLike, prefix: &str, seconds: u64) {
     let index = format!("{prefix}:o:42");
     let entries: Vec<(Vec<u8>, f64)> =

@@ -58,7 +58,7 @@ impl Bench {
         self.store.0.connection.run(write).await.unwrap()
     }
 
-    /// Makes this entry so many seconds older: what it would be if the time had passed.
+    /// Makes this entry older by some seconds: what it would be if the time had passed.
     async fn age(&mut self, bound: [u8; 8], seconds: u64) -> [u8; 8] {
         let older = older(bound, seconds);
         let key = self.store.owner_key(&self.owner);
@@ -100,7 +100,7 @@ async fn an_entry_whose_session_is_still_on_its_way_stays() {
     assert_eq!(bench.ask::<u64>(&[b"DBSIZE"]).await, 0);
 }
 
-/// However long the second step takes, and whoever lists or revokes before it.
+/// However long the second step takes, and if somebody lists or revokes before it.
 #[tokio::test]
 async fn a_session_is_in_the_list_or_was_never_made_however_late_its_second_step_comes() {
     let mut bench = Bench::new().await;
