@@ -96,7 +96,19 @@ impl RedisStore {
         self.0.connection.run_both(Steps { index, session: write }).await
     }
 
+    /// The index of an owner's sessions. Where one server has all keys and there are many, the dead go first, a batch in a
+    /// step: so their sessions need not be asked for one by one.
     async fn index(&self, owner: &Owner) -> Result<Index, StoreError> {
+        let index = self.read_index(owner).await?;
+        if index.members.len() <= AT_ONCE || self.0.connection.is_cluster() {
+            return Ok(index);
+        }
+        let settled: Vec<_> = index.settled().copied().collect();
+        self.prune(owner, &settled).await;
+        self.read_index(owner).await
+    }
+
+    async fn read_index(&self, owner: &Owner) -> Result<Index, StoreError> {
         let mut reading = self.0.connection.fetch(Question::Index, &[self.owner_key(owner)]).await?;
         let members = match reading.values.pop().map(Value::extract_error).transpose().map_err(from_driver)? {
             Some(Value::Array(members)) => members,
@@ -131,8 +143,8 @@ impl RedisStore {
         }
     }
 
-    /// Takes entries out of their owner's index that seem dead. On a cluster a replica never answers, so that is certain;
-    /// elsewhere the server that removes them looks once more.
+    /// Takes entries out of their owner's index, all of them settled. On a cluster they must be dead: a replica never answers
+    /// there, so that is certain. Elsewhere the server that removes them looks itself, and keeps those that are not.
     async fn prune(&self, owner: &Owner, dead: &[Member]) {
         if self.0.connection.is_cluster() {
             return self.forget(owner.as_bytes(), dead).await;
