@@ -301,7 +301,7 @@ impl Inner {
             }
         }
         self.put_back();
-        Err(failure.map_or(Error::Contended, Error::Store))
+        Err(failure.map_or(Error::Contended, Error::from))
     }
 
     /// A fresh secret, unless there is no key to sign its token with.

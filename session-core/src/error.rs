@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{StoreError, WithheldReason};
+use crate::{SchemaError, StoreError, WithheldReason};
 
 /// Why a session could not be read, changed or saved.
 ///
@@ -13,7 +13,10 @@ use crate::{StoreError, WithheldReason};
 pub enum Error {
     /// The store did not answer.
     #[error("the session store failed")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
+    /// The store's table is missing, or is not one of the store's.
+    #[error(transparent)]
+    Schema(SchemaError),
     /// The answer to a write was lost, and so many others have followed that it cannot be told whether it was applied.
     #[error("it cannot be told whether the session was saved")]
     OutcomeUnknown,
@@ -74,7 +77,7 @@ impl Error {
         use http::StatusCode as Status;
         match self {
             Self::Store(StoreError::Corrupt { .. }) => Status::INTERNAL_SERVER_ERROR,
-            Self::Store(_) | Self::OutcomeUnknown | Self::Contended => Status::SERVICE_UNAVAILABLE,
+            Self::Store(_) | Self::Schema(_) | Self::OutcomeUnknown | Self::Contended => Status::SERVICE_UNAVAILABLE,
             Self::Gone | Self::Superseded | Self::LoginRevoked | Self::LoginExpired => Status::CONFLICT,
             // To send it again would not help, and nothing is wrong with the server.
             Self::Withheld(_) => Status::FORBIDDEN,
@@ -94,6 +97,15 @@ impl Error {
             Self::Store(_) => Some(Duration::from_secs(5)),
             Self::OutcomeUnknown | Self::Contended => Some(Duration::from_secs(1)),
             _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Schema(error) => Self::Schema(error),
+            error => Self::Store(error),
         }
     }
 }

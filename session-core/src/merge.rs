@@ -214,7 +214,7 @@ impl Write {
                 }
             }
         }
-        Err(failure.map_or(Error::Contended, Error::Store))
+        Err(failure.map_or(Error::Contended, Error::from))
     }
 
     /// Sends the write once: the session as it then is, or nothing if `expected` is no longer its revision.

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Owner, Purpose, Randomness, SessionId};
+use crate::{Owner, Purpose, Randomness, SchemaError, SessionId};
 
 /// A register per session: the contract that every database crate keeps.
 ///
@@ -301,6 +301,9 @@ pub enum StoreError {
         /// What is wrong with it.
         source: StoreErrorSource,
     },
+    /// The table is missing, or is not one of this store's. Nothing was written.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// The database answered with any other error.
     #[error("{backend} answered with an error")]
     Backend {

@@ -3,8 +3,20 @@
 
 mod support;
 
-use session_core::{Error, Outcome, Owner, Store, StoreError};
+use session_core::{Error, Outcome, Owner, SchemaError, Store, StoreError};
 use support::*;
+
+/// What the log shows first is the outermost error.
+#[test]
+fn a_missing_table_is_the_first_thing_that_an_error_says() {
+    let missing = SchemaError::TableMissing { table: "sessions".into() };
+    let sentence =
+        "the table sessions is missing: call `migrate()` of the store at start, or make the table by its `SCHEMA`";
+    let error = Error::from(StoreError::from(missing));
+    assert_eq!(error.to_string(), sentence);
+    assert!(std::error::Error::source(&error).is_none(), "it is said once");
+    assert_eq!(error.status(), 503);
+}
 
 // Unknown outcomes.
 

@@ -9,6 +9,8 @@ const BACKEND: &str = "mysql";
 /// <https://mariadb.com/kb/en/mariadb-error-code-reference/>. Below 1900 they are the same in both.
 mod number {
     pub(super) const SHUTDOWN: u16 = 1053;
+    pub(super) const NO_SUCH_COLUMN: u16 = 1054;
+    pub(super) const NO_SUCH_TABLE: u16 = 1146;
     pub(super) const LOCK_WAIT: u16 = 1205;
     pub(super) const DEADLOCK: u16 = 1213;
     pub(super) const INTERRUPTED: u16 = 1317;
@@ -52,6 +54,13 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
 /// A deadlock's victim is rolled back as a whole. After a wait for a lock only the statement is, and that is all there is.
 pub(crate) fn is_undone(error: &Error) -> bool {
     matches!(answered(error), number::DEADLOCK | number::LOCK_WAIT)
+}
+
+/// Whether the server does not know the table as the statement does.
+pub(crate) fn is_of_the_table(error: &StoreError) -> bool {
+    let StoreError::Backend { source, .. } = error else { return false };
+    let answered = source.downcast_ref::<Error>().map(answered);
+    matches!(answered, Some(number::NO_SUCH_COLUMN | number::NO_SUCH_TABLE))
 }
 
 /// Whether the connection is of no more use: cut, or ended by the server's last word on it.

@@ -38,6 +38,7 @@ mod error;
 mod idle;
 mod schema;
 mod store;
+mod table;
 
 pub use sqlx;
 

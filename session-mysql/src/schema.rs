@@ -198,8 +198,8 @@ const MOVE: &str = concat!(
     " ORDER BY sweep_at LIMIT 500",
 );
 
-const IS_THERE: &str =
-    "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'sessions'";
+const COLUMNS: &str = "SELECT column_name AS name, column_type AS type FROM information_schema.columns \
+    WHERE table_schema = DATABASE() AND table_name = 'sessions'";
 
 /// Whoever makes the table waits for others who do. Both go with the connection, which is closed afterwards.
 pub(crate) const PATIENCE: &str = "SET lock_wait_timeout = 60 /*M! , max_statement_time = 0 */";
@@ -208,7 +208,7 @@ pub(crate) const LOCK: &str = "SELECT GET_LOCK('session-mysql migrate', 60)";
 /// The statements for one table.
 #[derive(Debug)]
 pub(crate) struct Statements {
-    pub(crate) is_there: SqlStr,
+    pub(crate) columns: SqlStr,
     pub(crate) schema: SqlStr,
     pub(crate) create: SqlStr,
     pub(crate) load: SqlStr,
@@ -232,7 +232,7 @@ impl Statements {
             AssertSqlSafe(text.replace("'sessions'", &format!("'{table}'"))).into_sql_str()
         };
         Self {
-            is_there: text(IS_THERE),
+            columns: text(COLUMNS),
             schema: text(SCHEMA),
             create: text(CREATE),
             load: text(LOAD),

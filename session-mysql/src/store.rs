@@ -3,15 +3,21 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use session_core::{Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SessionId, Store, StoreError, async_trait};
-use sqlx::{Decode, MySql, MySqlPool, Row, SqlStr, Type, mysql::MySqlRow};
+use session_core::{
+    Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SchemaError, SessionId, Store, StoreError, async_trait,
+};
+use sqlx::{
+    Decode, MySql, MySqlPool, Row, SqlStr, Type,
+    mysql::{MySqlQueryResult, MySqlRow},
+};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Builder,
     client::{Client, Value},
-    error::{foreign_answer, foreign_row, from_driver, from_wait},
+    error::{foreign_answer, foreign_row, from_driver, from_wait, is_of_the_table},
     schema::{FOUND, LOCK, MADE, PATIENCE, Statements},
+    table::judge,
 };
 
 /// How long making the table may take: longer than an operation, since others may be making it.
@@ -83,14 +89,45 @@ impl MysqlStore {
     ///
     /// # Errors
     ///
-    /// Any but [`StoreError::AlreadyExists`], if the database fails; what is missing is made by the next call.
+    /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's, which stays as it is. Any
+    /// but [`StoreError::AlreadyExists`], if the database fails; what is missing is made by the next call.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let there = self.0.client.read(&self.0.sql.is_there, &[]).await?;
-        if there.first().map(|row| column::<i64>(row, 0)).transpose()? == Some(1) {
-            return Ok(());
+        match self.inspect().await {
+            Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
+            verdict => return verdict,
         }
         let deadline = Instant::now() + MIGRATION;
-        timeout_at(deadline, self.make_table(deadline)).await.map_err(from_wait)?
+        timeout_at(deadline, self.make_table(deadline)).await.map_err(from_wait)??;
+        self.inspect().await
+    }
+
+    /// Whether the table is there, and has the columns that the statements need.
+    async fn inspect(&self) -> Result<(), StoreError> {
+        let rows = self.0.client.read(&self.0.sql.columns, &[]).await?;
+        // MySQL 8 shows both as text or as bytes, by version.
+        let text =
+            |row: &MySqlRow, at| column::<Vec<u8>>(row, at).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let columns =
+            rows.iter().map(|row| Ok((text(row, 0)?, text(row, 1)?))).collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(judge(&self.0.table, &columns)?)
+    }
+
+    /// The answer. Where the server does not know the table or its columns, the error says what is wrong with it.
+    async fn explain<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if answer.as_ref().is_err_and(is_of_the_table)
+            && let Err(StoreError::Schema(error)) = self.inspect().await
+        {
+            return Err(error.into());
+        }
+        answer
+    }
+
+    async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
+        self.explain(self.0.client.read(sql, values).await).await
+    }
+
+    async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<MySqlQueryResult, StoreError> {
+        self.explain(self.0.client.write(sql, values).await).await
     }
 
     async fn make_table(&self, deadline: Instant) -> Result<(), StoreError> {
@@ -118,12 +155,12 @@ impl MysqlStore {
 
     /// Whether the statement has found its row, and has written it.
     async fn found(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<bool, StoreError> {
-        Ok(self.0.client.write(sql, values).await?.last_insert_id() == FOUND)
+        Ok(self.write(sql, values).await?.last_insert_id() == FOUND)
     }
 
     /// How many rows the statement has deleted: no flag changes that.
     async fn deleted(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        Ok(self.0.client.write(sql, values).await?.rows_affected())
+        Ok(self.write(sql, values).await?.rows_affected())
     }
 }
 
@@ -152,7 +189,7 @@ impl Store for MysqlStore {
             ends_in,
             expires_in,
         ];
-        match self.0.client.write(&self.0.sql.create, &values).await?.last_insert_id() {
+        match self.write(&self.0.sql.create, &values).await?.last_insert_id() {
             MADE => Ok(()),
             FOUND => Err(StoreError::AlreadyExists),
             _ => Err(foreign_answer("the answer does not tell whether the session was there")),
@@ -160,7 +197,7 @@ impl Store for MysqlStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let rows = self.0.client.read(&self.0.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
+        let rows = self.read(&self.0.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
         rows.first().map(loaded).transpose()
     }
 
@@ -200,7 +237,7 @@ impl Store for MysqlStore {
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
-        let rows = self.0.client.read(&self.0.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
+        let rows = self.read(&self.0.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
         let session = |row: &MySqlRow| {
             let id: Vec<u8> = column(row, "id")?;
             let id = id.try_into().map_err(|_| foreign_row("an id is not of 16 bytes"))?;
@@ -220,13 +257,13 @@ impl Store for MysqlStore {
         }
         let sql = &self.0.sql;
         loop {
-            let rows = self.0.client.read(&sql.window, &[]).await?;
+            let rows = self.read(&sql.window, &[]).await?;
             let window = rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))?;
             let last: Option<i64> = window.try_get("sweep_at").map_err(from_driver)?;
             let until = Value::Number(last.map_or_else(|| column(window, "now"), Ok)?);
             let deleted = self.deleted(&sql.purge, &[until, Value::Number(limit.into())]).await?;
             if deleted < limit.into() {
-                self.0.client.write(&sql.move_on, &[until]).await?;
+                self.write(&sql.move_on, &[until]).await?;
             }
             // Where all of a window have been touched meanwhile, expired ones may come behind it.
             if deleted > 0 || last.is_none() {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use session_conformance::servers;
-use session_core::{Entry, Owner, Revision, SessionId, Store, StoreError};
+use session_core::{Entry, Owner, Revision, SchemaError, SessionId, Store, StoreError};
 use session_mysql::{
     InvalidTable, MysqlStore, SCHEMA,
     sqlx::{self, AssertSqlSafe, MySqlPool, Row},
@@ -133,12 +133,13 @@ async fn purge_passes_by_what_was_touched() {
 }
 
 #[tokio::test]
-async fn without_its_table_the_store_answers_an_error() {
+async fn without_its_table_the_store_says_migrate_first() {
     let pool = pool().await;
     run(&pool, "DROP TABLE IF EXISTS not_there").await;
     let store = store(&pool, "not_there");
     for error in [store.load(&ID).await.unwrap_err(), store.purge(1).await.unwrap_err()] {
-        assert!(matches!(error, StoreError::Backend { backend: "mysql", .. }), "{error:?}");
+        assert!(matches!(error, StoreError::Schema(SchemaError::TableMissing { .. })), "{error:?}");
+        assert!(error.to_string().starts_with("the table not_there is missing: call `migrate()`"), "{error}");
     }
     store.migrate().await.unwrap();
     assert_eq!(store.load(&ID).await.unwrap(), None);
@@ -154,6 +155,35 @@ async fn the_schema_may_live_in_the_applications_migrations() {
     store.migrate().await.unwrap();
     run(&pool, SCHEMA).await;
     assert!(store.load(&ID).await.unwrap().is_some(), "`migrate` again must change nothing");
+}
+
+/// Tables of well-known libraries, whose default name is the same.
+#[tokio::test]
+async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
+    let pool = pool().await;
+    let missing = |column| SchemaError::ColumnMissing { table: "others".into(), column };
+    let kind = |column, expected, found: &str| SchemaError::ColumnType {
+        table: "others".into(),
+        column,
+        expected,
+        found: found.into(),
+    };
+    for (columns, expected) in [
+        ("session_id varchar(128) PRIMARY KEY, expires int unsigned NOT NULL, data mediumtext", missing("id")),
+        ("id varchar(255), payload longtext, last_activity int", kind("id", "binary(16)", "varchar(255)")),
+        ("id binary(16) PRIMARY KEY, payload longblob, expires_at bigint", missing("revision")),
+        (
+            "id binary(16) PRIMARY KEY, revision bigint, payload blob, owner varbinary(255), expires_at bigint",
+            kind("payload", "longblob", "blob"),
+        ),
+    ] {
+        run(&pool, &format!("DROP TABLE IF EXISTS others; CREATE TABLE others ({columns})")).await;
+        let error = store(&pool, "others").migrate().await.unwrap_err();
+        assert!(matches!(&error, StoreError::Schema(error) if *error == expected), "{columns}: {error:?}");
+    }
+    run(&pool, "DROP TABLE others; CREATE TABLE others (id binary(16) PRIMARY KEY, data longblob)").await;
+    let error = store(&pool, "others").load(&ID).await.unwrap_err();
+    assert!(error.to_string().contains("it has no column revision"), "{error}");
 }
 
 #[test]

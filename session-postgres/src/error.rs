@@ -40,6 +40,13 @@ pub(crate) fn is_undone(error: &Error) -> bool {
     code.is_some_and(|code| code == SERIALIZATION_FAILURE || code == DEADLOCK)
 }
 
+/// Whether the server does not know the table as the statement does: class 42, but for a right that is missing.
+pub(crate) fn is_of_the_table(error: &StoreError) -> bool {
+    let StoreError::Backend { source, .. } = error else { return false };
+    let answer = source.downcast_ref::<Error>().and_then(Error::as_database_error);
+    answer.and_then(|answer| answer.code()).is_some_and(|code| code.starts_with("42") && code != "42501")
+}
+
 /// Whether the connection is of no more use: cut, or ended by the server's last word on it.
 pub(crate) fn is_broken(error: &Error) -> bool {
     let code = error.as_database_error().and_then(|answer| answer.code());

@@ -39,6 +39,7 @@ mod idle;
 mod pooled;
 mod schema;
 mod store;
+mod table;
 
 pub use sqlx;
 

@@ -146,7 +146,12 @@ const PURGE: &str = concat!(
     "SELECT $1::bigint AS nonce, (SELECT count(*) FROM w) AS written, (SELECT count(*) FROM m) AS moved",
 );
 
-const IS_THERE: &str = r#"SELECT $1::bigint AS nonce, to_regclass('"sessions"') IS NOT NULL AS there"#;
+/// One row without a name if there is no such table.
+const COLUMNS: &str = concat!(
+    "SELECT $1::bigint AS nonce, a.attname::text AS name, format_type(a.atttypid, NULL) AS type ",
+    r#"FROM (SELECT to_regclass('"sessions"') AS oid) AS t "#,
+    "LEFT JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped",
+);
 
 /// Whoever makes the table holds this lock: `CREATE TABLE IF NOT EXISTS` by two at once fails.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(8315168207168892787); ";
@@ -181,7 +186,7 @@ fn tag_of(text: &str) -> i64 {
 /// The statements for one table.
 #[derive(Debug)]
 pub(crate) struct Statements {
-    pub(crate) is_there: Statement,
+    pub(crate) columns: Statement,
     pub(crate) schema: Statement,
     pub(crate) create: Statement,
     pub(crate) load: Statement,
@@ -215,7 +220,7 @@ impl Statements {
             Statement::new(&text)
         };
         Self {
-            is_there: text(IS_THERE),
+            columns: text(COLUMNS),
             schema: text(&[LOCK, SCHEMA, "SELECT $1::bigint AS nonce"].concat()),
             create: text(CREATE),
             load: text(LOAD),

@@ -3,7 +3,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use session_core::{Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SessionId, Store, StoreError, async_trait};
+use session_core::{
+    Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SchemaError, SessionId, Store, StoreError, async_trait,
+};
 use sqlx::{
     Decode, PgPool, Postgres, Row, Type, ValueRef,
     error::BoxDynError,
@@ -13,9 +15,10 @@ use sqlx::{
 use crate::{
     Builder,
     client::{Client, Kind, Value},
-    error::{foreign_row, from_driver},
+    error::{foreign_row, from_driver, is_of_the_table},
     pooled::from_hex,
     schema::{Statement, Statements},
+    table::judge,
 };
 
 /// How long making the table may take: longer than an operation, since others may be making it.
@@ -89,14 +92,40 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// Any but [`StoreError::AlreadyExists`], if the database fails; nothing has been made then.
+    /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's, which stays as it is. Any
+    /// but [`StoreError::AlreadyExists`], if the database fails; nothing has been made then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         // Asked first, because making an index that is there waits for everybody who is writing.
-        let rows = self.0.client.ask(Kind::Read, &self.0.sql.is_there, &[]).await?;
-        if column(first(&rows)?, "there")? {
-            return Ok(());
+        match self.inspect().await {
+            Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
+            verdict => return verdict,
         }
-        self.0.client.run(&self.0.sql.schema, MIGRATION).await
+        self.0.client.run(&self.0.sql.schema, MIGRATION).await?;
+        self.inspect().await
+    }
+
+    /// Whether the table is there, and has the columns that the statements need.
+    async fn inspect(&self) -> Result<(), StoreError> {
+        let rows = self.0.client.ask(Kind::Read, &self.0.sql.columns, &[]).await?;
+        let mut columns = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let name: Option<String> = row.try_get("name").map_err(from_driver)?;
+            if let Some(name) = name {
+                columns.push((name, column(row, "type")?));
+            }
+        }
+        Ok(judge(&self.0.table, &columns)?)
+    }
+
+    /// The answer. Where the server does not know the table or its columns, the error says what is wrong with it.
+    async fn ask(&self, kind: Kind, statement: &Statement, values: &[Value<'_>]) -> Result<Vec<PgRow>, StoreError> {
+        let answer = self.0.client.ask(kind, statement, values).await;
+        if answer.as_ref().is_err_and(is_of_the_table)
+            && let Err(StoreError::Schema(error)) = self.inspect().await
+        {
+            return Err(error.into());
+        }
+        answer
     }
 
     /// Starts a task that purges now, and then each time so much time has passed. It tells the log of an error and goes
@@ -112,7 +141,7 @@ impl PostgresStore {
 
     /// How many rows the statement has written.
     async fn write(&self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        let rows = self.0.client.ask(Kind::Write, statement, values).await?;
+        let rows = self.ask(Kind::Write, statement, values).await?;
         count(first(&rows)?, "written")
     }
 
@@ -175,7 +204,7 @@ impl Store for PostgresStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let rows = self.0.client.ask(Kind::Read, &self.0.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
+        let rows = self.ask(Kind::Read, &self.0.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
         let row = first(&rows)?;
         if is_there(row)? { self.loaded(row).map(Some) } else { Ok(None) }
     }
@@ -214,7 +243,7 @@ impl Store for PostgresStore {
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
-        let rows = self.0.client.ask(Kind::Read, &self.0.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
+        let rows = self.ask(Kind::Read, &self.0.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
         let mut sessions = Vec::with_capacity(rows.len());
         for row in &rows {
             if is_there(row)? {
@@ -233,7 +262,7 @@ impl Store for PostgresStore {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         loop {
             let limit = Value::Number(i64::from(limit));
-            let rows = self.0.client.ask(Kind::Write, &self.0.sql.purge, &[limit]).await?;
+            let rows = self.ask(Kind::Write, &self.0.sql.purge, &[limit]).await?;
             let row = first(&rows)?;
             let deleted = count(row, "written")?;
             // Where all that were looked at have been touched meanwhile, expired ones may come behind them.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use session_conformance::servers;
-use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
+use session_core::{Entry, Expiry, Owner, Revision, SchemaError, SessionId, Store, StoreError};
 use session_postgres::{
     InvalidTable, PostgresStore, SCHEMA,
     sqlx::{self, AssertSqlSafe, PgPool, Row, postgres::PgPoolOptions},
@@ -113,13 +113,14 @@ async fn the_table_itself_refuses_what_is_no_session() {
 }
 
 #[tokio::test]
-async fn without_its_table_the_store_answers_an_error() {
+async fn without_its_table_the_store_says_migrate_first() {
     let pool = pool(&[]).await;
     run(&pool, "DROP TABLE IF EXISTS not_there").await;
     for pooled in [false, true] {
         let store = store(&pool, "not_there", pooled);
         for error in [store.load(&ID).await.unwrap_err(), store.purge(1).await.unwrap_err()] {
-            assert!(matches!(error, StoreError::Backend { backend: "postgres", .. }), "{error:?}");
+            assert!(matches!(error, StoreError::Schema(SchemaError::TableMissing { .. })), "{error:?}");
+            assert!(error.to_string().starts_with("the table not_there is missing: call `migrate()`"), "{error}");
         }
     }
     let store = store(&pool, "not_there", false);
@@ -137,6 +138,43 @@ async fn the_schema_may_live_in_the_applications_migrations() {
     store.create(&ID, entry(), HOUR, HOUR).await.unwrap();
     store.migrate().await.unwrap();
     assert!(store.load(&ID).await.unwrap().is_some(), "`migrate` again must change nothing");
+}
+
+/// Tables of well-known libraries, whose default name is the same.
+#[tokio::test]
+async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
+    let pool = pool(&[]).await;
+    let missing = |column| SchemaError::ColumnMissing { table: "others".into(), column };
+    let text = |column, expected, found: &str| SchemaError::ColumnType {
+        table: "others".into(),
+        column,
+        expected,
+        found: found.into(),
+    };
+    let zone = "timestamp with time zone";
+    for (columns, expected) in [
+        ("sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL", missing("id")),
+        ("id varchar(255), user_id bigint, payload text, last_activity int", text("id", "bytea", "character varying")),
+        ("id bytea PRIMARY KEY, data bytea NOT NULL, expires_at timestamptz NOT NULL", missing("revision")),
+        (
+            "id bytea PRIMARY KEY, revision bigint, payload bytea, owner bytea, expires_at timestamp, ends_at timestamptz",
+            text("expires_at", zone, "timestamp without time zone"),
+        ),
+    ] {
+        run(&pool, &format!("DROP TABLE IF EXISTS others; CREATE TABLE others ({columns})")).await;
+        for pooled in [false, true] {
+            let store = store(&pool, "others", pooled);
+            let error = store.migrate().await.unwrap_err();
+            assert!(matches!(&error, StoreError::Schema(error) if *error == expected), "{columns}: {error:?}");
+            // The server itself notices what is missing.
+            if matches!(expected, SchemaError::ColumnMissing { .. }) {
+                let StoreError::Schema(error) = store.load(&ID).await.unwrap_err() else { panic!("{columns}") };
+                assert_eq!(error, expected, "{columns}");
+            }
+        }
+        let indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = 'others' AND indexname LIKE 'others\\_%at'";
+        assert_eq!(sqlx::query(indexes).fetch_one(&pool).await.unwrap().get::<i64, _>(0), 0);
+    }
 }
 
 /// The role may use the table, and make none.

@@ -7,6 +7,7 @@ const BACKEND: &str = "sqlite";
 
 /// Primary result codes (<https://www.sqlite.org/rescode.html>); an extended code has them in its lowest byte.
 mod code {
+    pub(super) const ERROR: i32 = 1;
     pub(super) const PERM: i32 = 3;
     pub(super) const BUSY: i32 = 5;
     pub(super) const LOCKED: i32 = 6;
@@ -39,6 +40,12 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
         }
         _ => StoreError::backend(BACKEND, error),
     }
+}
+
+/// Whether SQLite cannot make sense of the statement: it says so, too, where the table or a column is missing.
+pub(crate) fn is_of_the_statement(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(|answer| answer.code());
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == code::ERROR)
 }
 
 /// The store's error for a wait that took too long.

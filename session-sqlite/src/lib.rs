@@ -37,6 +37,7 @@ mod builder;
 mod error;
 mod schema;
 mod store;
+mod table;
 
 pub use sqlx;
 

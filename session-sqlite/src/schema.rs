@@ -98,9 +98,12 @@ const PURGE: &str = concat!(
     " ORDER BY expires_at LIMIT ?1)",
 );
 
+const COLUMNS: &str = "SELECT name, type FROM pragma_table_info('sessions')";
+
 /// The statements for one table.
 #[derive(Debug)]
 pub(crate) struct Statements {
+    pub(crate) columns: SqlStr,
     pub(crate) schema: SqlStr,
     pub(crate) create: SqlStr,
     pub(crate) load: SqlStr,
@@ -118,10 +121,11 @@ impl Statements {
     /// The statements for the table of this name, which has been checked: letters, digits and `_`.
     pub(crate) fn of(table: &str) -> Self {
         let text = |text: &str| {
-            let text = text.replace("\"sessions", &format!("\"{table}"));
+            let text = text.replace("\"sessions", &format!("\"{table}")).replace("'sessions'", &format!("'{table}'"));
             AssertSqlSafe(text).into_sql_str()
         };
         Self {
+            columns: text(COLUMNS),
             schema: text(SCHEMA),
             create: text(CREATE),
             load: text(LOAD),

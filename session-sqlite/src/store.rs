@@ -3,7 +3,9 @@
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use session_core::{Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SessionId, Store, StoreError, async_trait};
+use session_core::{
+    Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SchemaError, SessionId, Store, StoreError, async_trait,
+};
 use sqlx::{
     Decode, Row, Sqlite, SqlitePool, Type,
     query::Query,
@@ -13,8 +15,9 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     Builder,
-    error::{foreign_row, from_driver, from_wait},
+    error::{foreign_row, from_driver, from_wait, is_of_the_statement},
     schema::Statements,
+    table::judge,
 };
 
 /// Sessions in a SQLite file. Cloning makes another handle on the same connections.
@@ -90,11 +93,37 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// Any but [`StoreError::AlreadyExists`], if the database fails; what is missing is made by the next call.
+    /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's, which stays as it is. Any
+    /// but [`StoreError::AlreadyExists`], if the database fails; what is missing is made by the next call.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let _turn = self.turn().await?;
-        let schema = sqlx::raw_sql(self.0.sql.schema.clone());
-        schema.execute(&self.0.writer).await.map(drop).map_err(from_driver)
+        // Looked at first, so that a table of somebody else's gets no index.
+        match self.inspect().await {
+            Ok(()) | Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
+            Err(error) => return Err(error),
+        }
+        {
+            let _turn = self.turn().await?;
+            let schema = sqlx::raw_sql(self.0.sql.schema.clone());
+            schema.execute(&self.0.writer).await.map_err(from_driver)?;
+        }
+        self.inspect().await
+    }
+
+    /// Whether the table is there, and has the columns that the statements need.
+    async fn inspect(&self) -> Result<(), StoreError> {
+        let rows = sqlx::query(self.0.sql.columns.clone()).fetch_all(&self.0.readers).await.map_err(from_driver)?;
+        let columns = rows.iter().map(|row| Ok((column(row, "name")?, column(row, "type")?)));
+        Ok(judge(&self.0.table, &columns.collect::<Result<Vec<_>, StoreError>>()?)?)
+    }
+
+    /// The driver's error. Where SQLite does not know the table or its columns, it says what is wrong with it.
+    async fn explain(&self, error: sqlx::Error) -> StoreError {
+        if is_of_the_statement(&error)
+            && let Err(StoreError::Schema(error)) = self.inspect().await
+        {
+            return error.into();
+        }
+        from_driver(error)
     }
 
     /// Starts a task that purges now, and then each time so much time has passed. It tells the log of an error and goes
@@ -121,8 +150,10 @@ impl SqliteStore {
     /// dropped has sent it or not, and what it has sent is done wholly, before the connection's next statement.
     async fn write(&self, statement: Statement<'_>) -> Result<u64, StoreError> {
         let _turn = self.turn().await?;
-        let result = statement.execute(&self.0.writer).await.map_err(from_driver)?;
-        Ok(result.rows_affected())
+        match statement.execute(&self.0.writer).await {
+            Ok(result) => Ok(result.rows_affected()),
+            Err(error) => Err(self.explain(error).await),
+        }
     }
 }
 
@@ -153,9 +184,10 @@ impl Store for SqliteStore {
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
         let load = sqlx::query(self.0.sql.load.clone()).bind(&id.as_bytes()[..]);
-        match load.fetch_optional(&self.0.readers).await.map_err(from_driver)? {
-            Some(row) => loaded(&row, column(&row, "now")?),
-            None => Ok(None),
+        match load.fetch_optional(&self.0.readers).await {
+            Ok(Some(row)) => loaded(&row, column(&row, "now")?),
+            Ok(None) => Ok(None),
+            Err(error) => Err(self.explain(error).await),
         }
     }
 
@@ -202,7 +234,10 @@ impl Store for SqliteStore {
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
         let list = sqlx::query(self.0.sql.list.clone()).bind(owner.as_bytes());
-        let rows = list.fetch_all(&self.0.readers).await.map_err(from_driver)?;
+        let rows = match list.fetch_all(&self.0.readers).await {
+            Ok(rows) => rows,
+            Err(error) => return Err(self.explain(error).await),
+        };
         // SQLite reads its clock once a step, and each row is a step: the last one's instant counts for all.
         let Some(last) = rows.last() else { return Ok(Vec::new()) };
         let now = column(last, "now")?;

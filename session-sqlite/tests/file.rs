@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use session_core::{Entry, Owner, Revision, SessionId, Store, StoreError};
+use session_core::{Entry, Owner, Revision, SchemaError, SessionId, Store, StoreError};
 use session_sqlite::{
     InvalidTable, SCHEMA, SqliteStore,
     sqlx::{self, Row, SqlitePool, sqlite::SqliteConnectOptions},
@@ -124,11 +124,12 @@ async fn content(pool: &SqlitePool) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn without_its_table_the_store_answers_an_error() {
+async fn without_its_table_the_store_says_migrate_first() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::new(pool(&folder.path().join("application.db")).await);
     for error in [store.load(&ID).await.unwrap_err(), store.purge(1).await.unwrap_err()] {
-        assert!(matches!(error, StoreError::Backend { backend: "sqlite", .. }), "{error:?}");
+        assert!(matches!(error, StoreError::Schema(SchemaError::TableMissing { .. })), "{error:?}");
+        assert!(error.to_string().starts_with("the table sessions is missing: call `migrate()`"), "{error}");
     }
     store.migrate().await.unwrap();
     assert_eq!(store.load(&ID).await.unwrap(), None);
@@ -143,6 +144,40 @@ async fn the_schema_may_live_in_the_applications_migrations() {
     store.create(&ID, entry(), HOUR, HOUR).await.unwrap();
     store.migrate().await.unwrap();
     assert!(store.load(&ID).await.unwrap().is_some(), "`migrate` again must change nothing");
+}
+
+/// Tables of well-known libraries, whose default name is the same.
+#[tokio::test]
+async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
+    let missing = |column| SchemaError::ColumnMissing { table: "sessions".into(), column };
+    let kind = |column, expected, found: &str| SchemaError::ColumnType {
+        table: "sessions".into(),
+        column,
+        expected,
+        found: found.into(),
+    };
+    for (columns, expected) in [
+        ("sid TEXT PRIMARY KEY, expired INTEGER, sess TEXT", missing("id")),
+        ("id TEXT PRIMARY KEY, data BLOB, expires_at INTEGER", kind("id", "BLOB", "TEXT")),
+        ("id BLOB PRIMARY KEY, payload BLOB, owner BLOB, expires_at INTEGER", missing("revision")),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("application.db");
+        let pool = pool(&path).await;
+        let table = sqlx::AssertSqlSafe(format!("CREATE TABLE sessions ({columns})"));
+        sqlx::query(table).execute(&pool).await.unwrap();
+        for error in [SqliteStore::new(pool.clone()).migrate().await, SqliteStore::open(&path).await.map(drop)] {
+            let error = error.unwrap_err();
+            assert!(matches!(&error, StoreError::Schema(error) if *error == expected), "{columns}: {error:?}");
+        }
+        let StoreError::Schema(error) = SqliteStore::new(pool.clone()).load(&ID).await.unwrap_err() else {
+            panic!("{columns}")
+        };
+        assert_eq!(error, expected, "{columns}");
+        // The keys' own index, which nobody has named, has no text.
+        let indexes = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL";
+        assert_eq!(sqlx::query(indexes).fetch_one(&pool).await.unwrap().get::<i64, _>(0), 0, "{columns}");
+    }
 }
 
 #[test]
