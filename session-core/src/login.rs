@@ -79,6 +79,9 @@ impl<T: Into<Owner>> From<T> for Login {
 impl Session {
     /// Logs the user in: a fresh token, a new lifetime. The old token is dead at once.
     ///
+    /// Every other session that the request's cookies open ends once the login has succeeded. A form of another site can log
+    /// in, too: see [`EventKind::CrossSiteLogin`](crate::EventKind::CrossSiteLogin).
+    ///
     /// A number goes in as it is; a name or a UUID as [`Owner::try_from(name)?`](Owner), which takes 1 to 255 bytes.
     ///
     /// The values of an anonymous session, or of the same user's, are kept, with what this request has changed. Another
@@ -126,7 +129,7 @@ impl Session {
         self.inner().renew().await
     }
 
-    /// Ends the session. The handle is then an empty new one, unless this request had found the session gone before: then
+    /// Ends the session, and every other one that the request's cookies open. The handle is then an empty new one, unless this request had found the session gone before: then
     /// it stays lost, and nothing is sent.
     ///
     /// # Errors

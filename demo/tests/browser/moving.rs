@@ -105,10 +105,10 @@ async fn a_cookie_that_moves_to_another_scope_ends_as_one_cookie_and_leaves_none
     for (host, name, before, after, former) in moves() {
         let cookie = || CookieConfig::builder(name);
         let site = Moved::serve(host, before(cookie()), after(cookie()).former_scope(former)).await;
-        site.log_in_across(&profile).await;
-        profile.sees("user 42, 1 cookies").await;
-        // Then a login where the site has been rolled back, and a logout where it is out again.
         for rolled_back in [false, true] {
+            site.log_in_across(&profile).await;
+            profile.sees("user 42, 1 cookies").await;
+            // A login where the site has been rolled back leaves two cookies, and a logout ends what both open.
             if rolled_back {
                 site.before(&profile, "login").await;
             }
