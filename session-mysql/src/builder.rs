@@ -145,7 +145,6 @@ impl Builder {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn before_acquire(
         &self,
     ) -> impl for<'c> Fn(&'c mut MySqlConnection, PoolConnectionMetadata) -> Usable<'c> + Send + Sync + use<> {

@@ -168,7 +168,6 @@ impl Builder {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn before_acquire(
         &self,
     ) -> impl for<'c> Fn(&'c mut PgConnection, PoolConnectionMetadata) -> Usable<'c> + Send + Sync + use<> {
