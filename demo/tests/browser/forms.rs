@@ -65,7 +65,7 @@ async fn a_form_from_another_site_that_is_to_keep_a_value_leaves_the_login_as_it
         profile.open("/register").await;
         let user = host.replace('.', "_");
         profile.enter(&user, "Register").await;
-        let token = profile.cookie("session").await.unwrap().value;
+        let token = profile.session_cookie().await.unwrap().value;
         let elsewhere = Elsewhere::serve(&format!(
             "<form method=post action='{}/lab/return'><input name=paid value=yes></form>
              <script>document.forms[0].submit()</script>",
@@ -74,7 +74,7 @@ async fn a_form_from_another_site_that_is_to_keep_a_value_leaves_the_login_as_it
         profile.driver.goto(elsewhere.page("elsewhere.test")).await.unwrap();
         // The page that the form was sent to has sent the browser on to one that has the session.
         profile.sees(&format!("counted 1 for {user}")).await;
-        assert_eq!(profile.cookie("session").await.unwrap().value, token);
+        assert_eq!(profile.session_cookie().await.unwrap().value, token);
         profile.open("/").await;
         profile.sees(&format!("Hello, {user}")).await;
     }
