@@ -129,8 +129,8 @@ impl Session {
         self.inner().renew().await
     }
 
-    /// Ends the session, and every other one that the request's cookies open. The handle is then an empty new one, unless this request had found the session gone before: then
-    /// it stays lost, and nothing is sent.
+    /// Ends the session, and every other one that the request's cookies open. The handle is then an empty new one, unless
+    /// this request had found the session gone before: then it stays lost, and nothing is sent.
     ///
     /// # Errors
     ///
