@@ -53,7 +53,7 @@ impl Inner {
                 // A login ends them all. One of several requests begins here, so this does, too.
                 Standing::Barred(Lost::Withheld(_)) => {
                     self.before_new_token().await?;
-                    self.end_others().await?;
+                    self.end_others(EndReason::Replaced).await?;
                     self.end_keeping_changes()?;
                     continue;
                 }

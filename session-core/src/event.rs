@@ -127,6 +127,8 @@ pub enum EndReason {
     TooManySessions,
     /// The login that was begun in it took too long.
     LoginExpired,
+    /// Its browser sent the cookies of several sessions, and has logged in, or begun to: a new session takes their place.
+    Replaced,
     /// It could not be read, and its user has logged in, or has begun to.
     Unreadable,
 }

@@ -57,7 +57,7 @@ impl Inner {
             self.state().noted = self.began(Some(&found)).noted;
             self.end_login(&found, EndReason::Logout, Extent::Login).await?;
         }
-        self.end_others().await?;
+        self.end_others(EndReason::Logout).await?;
         self.end();
         self.state().has_ended = true;
         Ok(())

@@ -99,12 +99,12 @@ impl Inner {
     }
 
     /// Ends the other sessions of the request. One that fails is an error.
-    pub(crate) async fn end_others(&self) -> Result<(), Error> {
+    pub(crate) async fn end_others(&self, reason: EndReason) -> Result<(), Error> {
         for other in self.others().await? {
             // What was begun in it is not given a later date by a login after this.
             let noted = self.began(Some(&other)).noted;
             self.state().noted = noted;
-            self.end_login(&other, EndReason::Logout, Extent::Generation).await?;
+            self.end_login(&other, reason, Extent::Generation).await?;
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Inner {
         self.state().others = Vec::new();
         for other in others {
             match self.delete_login(&other, Extent::Generation).await {
-                Ok(deleted) => self.tell_deleted(&deleted, EndReason::Logout, &other),
+                Ok(deleted) => self.tell_deleted(&deleted, EndReason::Replaced, &other),
                 Err(error) => self.tell(EventKind::EndFailed(error), Some(&other)),
             }
         }

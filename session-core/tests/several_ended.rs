@@ -3,7 +3,7 @@
 
 mod support;
 
-use session_core::{Error, EventKind, Login, Owner};
+use session_core::{EndReason, Error, EventKind, Login, Owner};
 use support::*;
 
 #[tokio::test]
@@ -57,6 +57,8 @@ async fn a_login_ends_the_other_sessions_after_it_has_succeeded_and_not_before()
     let exchange = together(&site, &[&taken, &other]);
     exchange.session().await.unwrap().login(Login::new(USER)).await.unwrap();
     assert!(!is_stored(&site, &other).await);
+    let event = site.events.all().pop().unwrap();
+    assert!(matches!(event.kind, EventKind::Ended(EndReason::Replaced)), "{event:?}");
 }
 
 #[tokio::test]
