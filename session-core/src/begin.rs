@@ -7,7 +7,7 @@ use crate::{
     admission::Began,
     commit::Occasion,
     logout::Extent,
-    merge::{Write, attempts, pause, read},
+    merge::{Delta, Write, attempts, pause, read},
     record::{Age, Data, Found, Header, Record, millis},
     state::{Inner, Lost, Standing},
 };
@@ -49,28 +49,9 @@ impl Inner {
         self.resolve().await?;
         for attempt in attempts() {
             let (standing, pending, version) = self.snapshot();
-            let live = match standing {
-                // A login ends them all. One of several requests begins here, so this does, too.
-                Standing::Barred(Lost::Withheld(_)) => {
-                    self.before_new_token().await?;
-                    self.end_others(EndReason::Replaced).await?;
-                    self.end_keeping_changes()?;
-                    continue;
-                }
-                Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
-                Standing::Live(live) => live,
-                Standing::Unread(unread) => {
-                    self.before_new_token().await?;
-                    self.leave_unread(&unread).await?;
-                    continue;
-                }
-                Standing::Absent => {
-                    self.before_new_token().await?;
-                    // The note comes after: only then is it known when the session's time began.
-                    let data = pending.apply(&Data::new())?;
-                    self.create_anonymous(data, Purpose::Login, version).await?;
-                    continue;
-                }
+            let Standing::Live(live) = standing else {
+                self.make_session_to_begin_in(standing, &pending, version).await?;
+                continue;
             };
             let Found { record, .. } = &*live.found;
             if self.has_expired_note(&live.found) {
@@ -97,6 +78,28 @@ impl Inner {
             }
         }
         Err(Error::Contended)
+    }
+
+    /// Makes an anonymous session where there is none that a login can begin in. What the request's cookies still open ends.
+    async fn make_session_to_begin_in(&self, standing: Standing, pending: &Delta, version: u64) -> Result<(), Error> {
+        match standing {
+            Standing::Barred(Lost::Withheld(_)) => {
+                self.before_new_token().await?;
+                self.end_others(EndReason::Replaced).await?;
+                self.end_keeping_changes()
+            }
+            Standing::Lost(lost) | Standing::Barred(lost) => Err(lost.into()),
+            Standing::Unread(unread) => {
+                self.before_new_token().await?;
+                self.leave_unread(&unread).await
+            }
+            // The note comes after: only then is it known when the session's time began.
+            Standing::Absent | Standing::Live(_) => {
+                self.before_new_token().await?;
+                let data = pending.apply(&Data::new())?;
+                self.create_anonymous(data, Purpose::Login, version).await.map(|_| ())
+            }
+        }
     }
 
     /// The age of the session at which the login began. A login that this exchange has broken off counts if it is recent
