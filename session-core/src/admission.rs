@@ -102,6 +102,9 @@ impl Inner {
             site.tell(&self.resource, EventKind::Revoked { count }, None, Some(owner));
         }
         match site.policy.sessions_per_owner {
+            // It has just ended all others. One that it would count now is a login that the moved epoch refuses, or a
+            // later one, which counts by itself.
+            Some(_) if login.ends_others => Ok(true),
             Some(limit) => owner::evict(self.caller(), owner, limit, found.id).await,
             None => Ok(true),
         }

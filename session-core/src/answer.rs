@@ -111,7 +111,7 @@ impl Inner {
         let shows = || self.cookie_present && former.covers(self.resource.path.as_deref().unwrap_or("/"));
         let state = self.state();
         match &state.standing {
-            Standing::Absent => true,
+            Standing::Absent => state.has_ended || shows(),
             Standing::Live(live) => state.has_ended || live.found.header().owner.is_some() || shows(),
             Standing::Unread(_) | Standing::Barred(_) | Standing::Lost(_) => false,
         }

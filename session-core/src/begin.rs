@@ -83,8 +83,13 @@ impl Inner {
     /// Makes an anonymous session where there is none that a login can begin in. What the request's cookies still open ends.
     async fn make_session_to_begin_in(&self, standing: Standing, pending: &Delta, version: u64) -> Result<(), Error> {
         match standing {
+            // Nothing may be made here, so nothing ends for it.
+            _ if self.state().is_hushed => Err(Error::Superseded),
             Standing::Barred(Lost::Withheld(_)) => {
                 self.before_new_token().await?;
+                if let Some(reason) = self.withhold() {
+                    return Err(Error::Withheld(reason));
+                }
                 self.end_others(EndReason::Replaced).await?;
                 self.end_keeping_changes()
             }

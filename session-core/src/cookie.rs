@@ -21,7 +21,7 @@ use crate::{
 /// Browsers cut a cookie's life to this (RFC 6265bis, section 5.5).
 const LONGEST_MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// What comes after so many bytes of `Cookie` headers is not looked at.
+/// So many bytes of cookies of our name are looked at. Those of other names do not count: they would hide ours.
 const MOST_BYTES: usize = 16 * 1024;
 
 /// What ends a cookie's life, for browsers that know `Max-Age` and for those that do not.
@@ -140,8 +140,14 @@ impl CookieConfig {
     /// Verifies every cookie of our name. A browser sends one for each Domain, Path and partition, in any order.
     pub(crate) fn read(&self, header: &[u8], keys: &Keyring) -> ReadCookies {
         let mut read = ReadCookies::default();
-        for value in values(&header[..header.len().min(MOST_BYTES)], &self.name) {
+        let mut bytes = 0;
+        for value in values(header, &self.name) {
             read.present = true;
+            bytes += self.name.len() + 1 + value.len();
+            if bytes > MOST_BYTES {
+                read.has_more = true;
+                break;
+            }
             match std::str::from_utf8(value).map_err(|_| Forged::Malformed).and_then(|v| keys.verify(&self.name, v)) {
                 Ok(token) => read.tokens.push(token),
                 Err(Forged::Malformed) => read.malformed += 1,
@@ -211,6 +217,8 @@ fn values<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
 pub(crate) struct ReadCookies {
     pub(crate) tokens: Vec<SessionToken>,
     pub(crate) present: bool,
+    /// Whether there were more than are looked at.
+    pub(crate) has_more: bool,
     pub(crate) malformed: usize,
     pub(crate) wrongly_signed: usize,
 }

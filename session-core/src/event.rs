@@ -41,7 +41,8 @@ pub enum EventKind {
     StaleCookie,
     /// The cookies of a request opened several sessions of one user, or anonymous ones beside it. One was taken: a login
     /// before an anonymous session, and the younger of two. A login and a logout end the others. It happens where the
-    /// cookie has moved to another Domain or Path: see [`CookieConfig`](crate::CookieConfig).
+    /// cookie has moved to another Domain or Path: see [`CookieConfig`](crate::CookieConfig). Another site of the domain can
+    /// plant one, too, unless the name starts with `__Host-`.
     DuplicateSessions {
         /// How many were live.
         count: usize,
@@ -53,7 +54,7 @@ pub enum EventKind {
         /// How many sessions were live.
         count: usize,
     },
-    /// A request had genuine cookies of more than four sessions. None was loaded: only a login, `begin_login` and a
+    /// A request had genuine cookies of more than four sessions, or more than 16 KiB of cookies of the name. None was loaded: only a login, `begin_login` and a
     /// logout act, and end them all.
     TooManyCookies {
         /// How many sessions they name.

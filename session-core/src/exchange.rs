@@ -145,6 +145,7 @@ impl Exchange {
             opened,
             presented: read.tokens,
             cookie_present: read.present,
+            has_more_cookies: read.has_more,
             header_client: token.is_some(),
             signing: OnceLock::new(),
             withholding,

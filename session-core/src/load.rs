@@ -31,6 +31,10 @@ pub(crate) enum Opened {
 impl Inner {
     /// Loads the session that the request's tokens name, and judges them.
     pub(crate) async fn load(&self) -> Result<(), Error> {
+        if self.has_more_cookies {
+            self.bar_too_many();
+            return Ok(());
+        }
         let Some(first) = self.presented.first() else { return Ok(()) };
         if self.presented.iter().any(|token| token.id != first.id) {
             return Box::pin(self.load_several()).await;

@@ -159,7 +159,10 @@ impl Inner {
                 Standing::Lost(lost) => return Err(lost.into()),
                 Standing::Live(live) => live,
                 standing @ (Standing::Absent | Standing::Barred(_) | Standing::Unread(_)) => {
-                    let unread = if let Standing::Unread(unread) = standing { unread.found } else { None };
+                    let (unread, seen) = match standing {
+                        Standing::Unread(unread) => (unread.found.clone(), unread.seen()),
+                        _ => (None, None),
+                    };
                     let began = self.began(unread.as_deref());
                     let owner = unread.as_ref().and_then(|found| found.header().owner.as_ref());
                     if owner != Some(&login.owner) && !began.is_within_window() {
@@ -169,7 +172,7 @@ impl Inner {
                         return Err(Error::LoginExpired);
                     }
                     let replaced = unread.as_ref().map(|found| (found.id, found.header().generation));
-                    self.login_in_new_session(login, began, None, replaced).await?;
+                    self.login_in_new_session(login, began, seen.as_deref(), replaced).await?;
                     if let Some(found) = &unread {
                         self.end_replaced(found).await;
                     }

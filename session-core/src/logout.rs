@@ -43,7 +43,9 @@ impl Inner {
     pub(crate) async fn logout(&self) -> Result<(), Error> {
         let _in_order = self.writing.lock().await;
         let found = match self.snapshot().0 {
-            Standing::Lost(Lost::Gone) | Standing::Barred(Lost::Gone) => return Ok(()),
+            Standing::Lost(Lost::Gone) | Standing::Barred(Lost::Gone) => {
+                return self.end_others(EndReason::Logout).await;
+            }
             Standing::Live(live) => Some(live.found),
             Standing::Unread(Unread { found: Some(found), .. }) => Some(found),
             Standing::Unread(unread) => return Err(unread.error.into()),
@@ -55,9 +57,15 @@ impl Inner {
         if let Some(found) = found {
             // What was begun in it is not given a later date by a login after this.
             self.state().noted = self.began(Some(&found)).noted;
-            self.end_login(&found, EndReason::Logout, Extent::Login).await?;
+            let others = self.state().others.clone();
+            let ended = self.end_login(&found, EndReason::Logout, Extent::Login).await;
+            // Also where this one could not be ended.
+            self.state().others = others;
+            let others_ended = self.end_others(EndReason::Logout).await;
+            ended.and(others_ended)?;
+        } else {
+            self.end_others(EndReason::Logout).await?;
         }
-        self.end_others(EndReason::Logout).await?;
         self.end();
         self.state().has_ended = true;
         Ok(())

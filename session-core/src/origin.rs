@@ -30,7 +30,7 @@ pub enum WithheldReason {
     /// [`EventKind::ConflictingLogins`](crate::EventKind::ConflictingLogins). A login, `begin_login` and a logout end them
     /// all.
     SeveralUsers,
-    /// The request has cookies of more than four sessions:
+    /// The request has cookies of more than four sessions, or more than 16 KiB of cookies of the name:
     /// [`EventKind::TooManyCookies`](crate::EventKind::TooManyCookies). A login, `begin_login` and a logout end them all.
     TooManyCookies,
 }

@@ -13,6 +13,9 @@ use crate::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError
 /// So long a request goes on after the first error of its store. An answer ends that.
 const AFTER_AN_ERROR: Duration = Duration::from_secs(3);
 
+/// When the three seconds are over, what follows at once is refused at once: the commit after a login that failed.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
+
 /// The store as one request asks it: from the first error on, all its calls together have three seconds.
 ///
 /// Each call has a timeout of its own in the driver. An operation of several calls would wait for each of them.
@@ -90,10 +93,10 @@ impl PatientStore {
         answer
     }
 
-    /// Until when a call may take. An error that is long past is forgotten: a websocket asks again after minutes.
+    /// Until when a call may take. An error that is past is forgotten: a handler may ask again after a while.
     fn deadline(&self) -> Option<Instant> {
         let mut failing_since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *failing_since = failing_since.filter(|since| since.elapsed() < 2 * AFTER_AN_ERROR);
+        *failing_since = failing_since.filter(|since| since.elapsed() < AFTER_AN_ERROR + FORGOTTEN_AFTER);
         failing_since.map(|since| since + AFTER_AN_ERROR)
     }
 }

@@ -254,7 +254,10 @@ impl Session {
                 Standing::Live(live) => Some(&live.found),
                 Standing::Absent | Standing::Barred(_) => None,
                 Standing::Lost(lost) => return Err((*lost).into()),
-                Standing::Unread(unread) => return unread.judge_read().map(|()| None),
+                Standing::Unread(unread) => {
+                    unread.judge_read()?;
+                    None
+                }
             };
             let mut data = pending.apply(base.map_or(&Data::new(), |found| &found.record.data))?;
             let Some(taken) = data.remove(&key) else { return Ok(None) };
@@ -304,7 +307,7 @@ impl Session {
         match inner.snapshot().0 {
             Standing::Absent | Standing::Barred(_) => Ok(()),
             Standing::Lost(lost) => Err(lost.into()),
-            Standing::Unread(unread) => Err(unread.error.into()),
+            Standing::Unread(unread) => unread.judge_read(),
             Standing::Live(live) => {
                 inner.adopt(read(&inner.store, &live.found.id).await?)?;
                 inner.rebase()

@@ -22,8 +22,7 @@ impl Inner {
     pub(crate) async fn load_several(&self) -> Result<(), Error> {
         let ids = self.presented_ids();
         if ids.len() > MOST_SESSIONS {
-            self.bar(Lost::Withheld(WithheldReason::TooManyCookies), Answer::Nothing);
-            self.tell(EventKind::TooManyCookies { ids: ids.len() }, None);
+            self.bar_too_many();
             return Ok(());
         }
         let mut live = Vec::new();
@@ -34,17 +33,24 @@ impl Inner {
                 Ok(Opened::Late) => is_late = true,
                 Ok(Opened::Stolen) => is_stolen = true,
                 Ok(Opened::Nothing) => {}
-                Err(Error::Store(error @ StoreError::Corrupt { .. })) => unreadable = Some((id, error)),
+                Err(Error::Store(error @ StoreError::Corrupt { .. })) => {
+                    if let Some((id, error)) = unreadable.replace((id, error)) {
+                        self.tell_unreadable(id, error);
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
-        self.state().is_hushed = is_late || is_stolen || unreadable.is_some();
+        // What cannot be read may be a login that a later version has written. An anonymous session does not replace it.
+        let hides_login = unreadable.is_some() && !live.is_empty();
+        let hides_login = hides_login && live.iter().all(|(found, _)| found.header().owner.is_none());
+        self.state().is_hushed = is_late || is_stolen || hides_login;
         if let Some((id, error)) = unreadable {
             if live.is_empty() {
                 self.load_unread(id, error, None);
                 return Ok(());
             }
-            self.site().tell(&self.resource, EventKind::Unreadable(error.into()), Some(id), None);
+            self.tell_unreadable(id, error);
         }
         if live.is_empty() && is_late {
             self.bar(Lost::Superseded, Answer::Nothing);
@@ -54,6 +60,12 @@ impl Inner {
             self.take_one(live);
         }
         Ok(())
+    }
+
+    /// The cookies are too many to look at them all, or to load what they name: none is taken.
+    pub(crate) fn bar_too_many(&self) {
+        self.bar(Lost::Withheld(WithheldReason::TooManyCookies), Answer::Nothing);
+        self.tell(EventKind::TooManyCookies { ids: self.presented_ids().len() }, None);
     }
 
     /// Takes a login before an anonymous session, and the younger of two. Logins of two users are nobody's.
@@ -83,13 +95,20 @@ impl Inner {
     /// The sessions that the request's tokens open, but the one that was taken.
     pub(crate) async fn others(&self) -> Result<Vec<Arc<Found>>, Error> {
         let ids = self.presented_ids();
-        if ids.len() <= MOST_SESSIONS {
+        if ids.len() <= MOST_SESSIONS && !self.has_more_cookies {
             return Ok(self.state().others.clone());
         }
         // Too many to load for a page. To end them they are all looked at, or one would log the user in again.
         let mut others = Vec::new();
         for id in ids {
-            let found = read(&self.store, &id).await?;
+            let found = match read(&self.store, &id).await {
+                // Nothing is known of it, so nothing is done to it.
+                Err(Error::Store(error @ StoreError::Corrupt { .. })) => {
+                    self.tell_unreadable(id, error);
+                    continue;
+                }
+                found => found?,
+            };
             others.extend(found.filter(|found| {
                 let verdict = self.judge(found).map(|(verdict, _)| verdict);
                 matches!(verdict, Some(Verdict::Pending | Verdict::Current | Verdict::Retired))
@@ -98,15 +117,18 @@ impl Inner {
         Ok(others)
     }
 
-    /// Ends the other sessions of the request. One that fails is an error.
+    /// Ends the other sessions of the request, each of them that can be ended. One that cannot is an error.
     pub(crate) async fn end_others(&self, reason: EndReason) -> Result<(), Error> {
+        let mut ended = Ok(());
         for other in self.others().await? {
-            // What was begun in it is not given a later date by a login after this.
-            let noted = self.began(Some(&other)).noted;
-            self.state().noted = noted;
-            self.end_login(&other, reason, Extent::Generation).await?;
+            // One that cannot be ended does not save the rest: it may be an attacker's, who changes it all the time.
+            ended = self.end_login(&other, reason, Extent::Generation).await.and(ended);
         }
-        Ok(())
+        ended
+    }
+
+    fn tell_unreadable(&self, id: SessionId, error: StoreError) {
+        self.site().tell(&self.resource, EventKind::Unreadable(error.into()), Some(id), None);
     }
 
     /// After a login the other sessions of its request end, or the next request would have to choose again. The login

@@ -36,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) presented: Vec<SessionToken>,
     /// Whether the request had cookies of our name at all.
     pub(crate) cookie_present: bool,
+    /// Whether it had more of them than are looked at.
+    pub(crate) has_more_cookies: bool,
     /// Whether the client takes the token in a header of its own.
     pub(crate) header_client: bool,
     /// The keys that sign this exchange's token: those that there are when it is first sent.
@@ -240,6 +242,8 @@ impl Inner {
                 Some(unread) => state.standing = Standing::Unread(unread.clone()),
                 None => live.found = found,
             }
+            // Also where the changes cannot be worked out over it: what was measured was the state before.
+            state.seen.length = None;
             state.version += 1;
             drop(state);
             if let Some(unread) = &unread {

@@ -25,6 +25,7 @@ use crate::{Owner, Purpose, Randomness, SchemaError, SessionId};
 ///   and the end.
 /// - The store keeps the end itself. Only [`Expiry::Restart`] moves it.
 /// - The owner changes only with [`Expiry::Restart`].
+/// - A method ends in its own time, with [`StoreError::TimedOut`]. The core waits for it until it has failed once.
 /// - A method sends its write once. Neither the store nor its driver repeats it, unless the server itself recognises
 ///   the repetition or says that nothing was applied (a deadlock's victim, a serialization failure).
 /// - Durations run from nothing to [`Duration::MAX`]. Nothing leaves no time: the write succeeds, and the session is over.

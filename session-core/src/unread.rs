@@ -32,6 +32,11 @@ impl Unread {
         if self.goes_on { Ok(()) } else { Err(self.error.clone().into()) }
     }
 
+    /// The session, if this request has seen its values.
+    pub(crate) fn seen(&self) -> Option<Arc<Found>> {
+        self.found.clone().filter(|_| self.was_read)
+    }
+
     /// What saving comes to.
     pub(crate) fn outcome(&self, occasion: Occasion, is_changed: bool) -> Result<Outcome, Error> {
         match occasion {
@@ -93,6 +98,9 @@ impl Inner {
     /// Leaves a session that cannot be read for a new one. The changes of this request wait for that.
     pub(crate) async fn leave_unread(&self, unread: &Unread) -> Result<(), Error> {
         if let Some(found) = &unread.found {
+            // What was begun in it is not given a later date by a login after this.
+            let noted = self.began(Some(found)).noted;
+            self.state().noted = noted;
             match self.end_unread(found).await {
                 Err(Error::Superseded) => return Err(self.lose(Lost::Superseded).into()),
                 ended => ended?,

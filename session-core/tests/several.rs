@@ -53,11 +53,38 @@ async fn each_cookie_of_the_name_within_16_kib_is_verified() {
         let header = format!("{}; __Host-session={good}", vec![&*junk; junk_cookies].join("; "));
         assert!(site.manager.open(Incoming::new([header.as_bytes()])).request_cookie().is_some(), "{junk_cookies}");
     }
-    let header = format!("theme={}; __Host-session={good}", "x".repeat(16 * 1024));
+}
+
+#[tokio::test]
+async fn cookies_of_other_names_hide_none_of_ours() {
+    let site = Site::new();
+    let browser = site.logged_in(USER).await;
+    let header = format!("theme={}; __Host-session={}", "x".repeat(20_000), browser.cookie.unwrap());
     let exchange = site.manager.open(Incoming::new([header.as_bytes()]));
-    assert!(exchange.request_cookie().is_none(), "what comes after 16 KiB is not looked at");
-    exchange.session().await.unwrap();
-    assert_eq!(site.lab.calls(), []);
+    assert_eq!(exchange.session().await.unwrap().owner(), Some(user()));
+}
+
+#[tokio::test]
+async fn more_than_16_kib_of_cookies_of_the_name_are_too_many() {
+    for logs_out in [false, true] {
+        let site = Site::new();
+        let browser = site.logged_in(USER).await;
+        let junk = format!("__Host-session={}", "x".repeat(114));
+        let own = format!("__Host-session={}", browser.cookie.clone().unwrap());
+        let junk = vec![&*junk; 200].join("; ");
+        let header = if logs_out { format!("{own}; {junk}") } else { format!("{junk}; {own}") };
+        let exchange = site.manager.open(Incoming::new([header.as_bytes()]));
+        let session = exchange.session().await.unwrap();
+        if logs_out {
+            session.logout().await.unwrap();
+            assert!(!is_stored(&site, &browser).await, "what was looked at ends");
+        } else {
+            session.insert("n", &1).unwrap();
+        }
+        exchange.commit().await.unwrap();
+        assert_eq!(sets_cookie(&exchange), logs_out, "an anonymous cookie would replace the login's");
+        assert_eq!(site.events.count(|kind| matches!(kind, EventKind::TooManyCookies { .. })), 1);
+    }
 }
 
 #[tokio::test]
@@ -301,7 +328,7 @@ async fn more_than_four_ids_are_not_loaded_and_make_no_session() {
 }
 
 #[tokio::test]
-async fn an_unreadable_session_hides_no_live_one_and_no_cookie_leaves_beside_it() {
+async fn an_unreadable_session_hides_no_live_one_and_no_anonymous_one_takes_its_place() {
     let site = Site::new();
     let unreadable = site.visitor().await;
     make_unreadable(&site, &unreadable.open().request_cookie().unwrap()).await;
@@ -313,6 +340,10 @@ async fn an_unreadable_session_hides_no_live_one_and_no_cookie_leaves_beside_it(
     let exchange = together(&site, &[&unreadable, &login]);
     assert_eq!(exchange.session().await.unwrap().owner(), Some(user()));
     exchange.commit().await.unwrap();
-    assert!(!sets_cookie(&exchange), "it may be a login that a newer version wrote");
+    assert!(sets_cookie(&exchange), "a login goes on rotating beside it");
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Unreadable(_))), 2);
+    let visitor = site.visitor().await;
+    let exchange = together(&site, &[&unreadable, &visitor]);
+    assert!(matches!(exchange.session().await.unwrap().renew().await, Err(Error::Superseded)));
+    assert!(!sets_cookie(&exchange), "it may be a login that a later version has written");
 }
