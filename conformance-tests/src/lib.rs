@@ -129,8 +129,8 @@ pub trait Subject: Send + Sync + 'static {
     /// Loses the answer to the next call that names this session: the database does what it is asked, and the connection is
     /// cut before the answer is through.
     ///
-    /// Nothing is lost unless this is overridden, which is right where no network is in between. Elsewhere a proxy does it,
-    /// such as `servers::Proxy`, which finds the request by the bytes of the id.
+    /// Nothing is lost unless this is overridden, which is right for a store within the process: it has no answer to lose.
+    /// Where a network is in between a proxy does it, such as `servers::Proxy`, which finds the request by the id in it.
     async fn lose_the_answer(&self, _to: &SessionId) {}
 
     /// How long one case may take before it fails: a minute, unless overridden.

@@ -67,3 +67,13 @@ fn a_proxy_ends_with_its_connections() {
     drop(proxy);
     assert_eq!(connection.read(&mut [0]).unwrap_or(0), 0);
 }
+
+#[test]
+#[should_panic(expected = "1 answers were to be lost, and no request was theirs")]
+fn an_answer_that_was_to_be_lost_and_is_not_fails_the_test() {
+    let server = servers::own_redis(&[]);
+    let proxy = Proxy::before(server.url());
+    let mut connection = connect(proxy.url());
+    proxy.lose_the_answer(b"INCR counted");
+    assert_eq!(ask(&mut connection, "INCR other\r\n"), ":1\r\n");
+}

@@ -333,6 +333,9 @@ pub fn own_mysql(arguments: &[&str]) -> Server {
 /// MongoDB 4.4 or later: `SESSION_TEST_MONGODB_URL`. Where there is no `mongod`, it is **a stand-in**, which keeps everything
 /// in memory and is not MongoDB: [`version`](Server::version) says so.
 ///
+/// Of a replica set, the URL names the primary alone, with `directConnection=true`: a driver would else go past the
+/// [`Proxy`], and no answer would be lost.
+///
 /// # Panics
 ///
 /// If there is none, with the sentence that says how to get one.

@@ -63,7 +63,7 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// If the URL names no server, or nobody may listen.
+    /// If the URL names no server, or several, or nobody may listen.
     #[must_use]
     pub fn before(url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -84,6 +84,8 @@ impl Proxy {
 
     /// Loses the answer to the next request that has these bytes in it, and cuts the connection in its place. The server
     /// does what it is asked.
+    ///
+    /// If no such request comes, dropping the proxy panics: a test would else pass without losing anything.
     pub fn lose_the_answer(&self, to: &[u8]) {
         self.shared.state().losing.push(to.to_vec());
     }
@@ -110,14 +112,16 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        let connections = {
+        let (connections, losing) = {
             let mut state = self.shared.state();
             state.closed = true;
-            std::mem::take(&mut state.connections)
+            (std::mem::take(&mut state.connections), state.losing.len())
         };
         connections.iter().for_each(|connection| connection.cut());
         // It is waiting for somebody to connect.
         let _ = TcpStream::connect(self.own);
+        // A test that has failed already has its reason.
+        assert!(losing == 0 || thread::panicking(), "{losing} answers were to be lost, and no request was theirs");
     }
 }
 
@@ -210,6 +214,7 @@ impl Connection {
 fn address(url: &str) -> &str {
     let (_, rest) = url.split_once("://").unwrap_or_else(|| panic!("{url} is not the URL of a server"));
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    assert!(!authority.contains(','), "{url} names several servers, and a proxy is before one");
     authority.rsplit('@').next().unwrap_or_default()
 }
 
