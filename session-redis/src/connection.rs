@@ -1,13 +1,14 @@
 //! The connection: what is sent, and how often.
 //!
 //! A write is sent once. It is sent again where the server has said that it did nothing: it does not know the script, the
-//! key is another node's, or it is a master no more. What only reads is sent again, once, after the connection was lost.
+//! key is another node's, or it is a master no more. What only reads is sent again, once, after the connection was lost,
+//! and on a cluster perhaps once more.
 
 use std::time::Duration;
 
 #[cfg(feature = "cluster")]
 use futures_util::future::try_join_all;
-use redis::{Cmd, ErrorKind, Pipeline, RedisResult, ServerErrorKind, Value, aio::ConnectionManager};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value, aio::ConnectionManager};
 use session_core::StoreError;
 use tokio::time::timeout;
 
@@ -195,10 +196,16 @@ impl Connection {
 
     async fn reading<T, F: Future<Output = RedisResult<T>>>(&self, read: impl Fn() -> F) -> Result<T, StoreError> {
         let reading = async {
-            match read().await {
-                Err(error) if error.is_connection_dropped() => read().await,
-                done => done,
+            let mut done = read().await;
+            if done.as_ref().is_err_and(RedisError::is_connection_dropped) {
+                done = read().await;
             }
+            // The driver says so of a node of a cluster to which it is just connecting again, and waits for that before the
+            // next command.
+            if done.as_ref().is_err_and(|error| error.kind() == ErrorKind::ClusterConnectionNotFound) {
+                done = read().await;
+            }
+            done
         };
         self.in_time(reading).await
     }

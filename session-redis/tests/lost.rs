@@ -1,0 +1,94 @@
+//! Answers that are lost on a cluster and on a watched master.
+//!
+//! Both tell the driver where their nodes are, so a proxy loses nothing unless its own address is what they tell. Servers
+//! that all tests share cannot do that: here are some that do, for those cases of the contract.
+
+#![cfg(any(feature = "cluster", feature = "sentinel"))]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use session_conformance::{
+    Subject, async_trait, cases,
+    servers::{self, Proxy},
+};
+use session_core::SessionId;
+use session_redis::RedisStore;
+
+use crate::support::{admin, ask};
+
+/// What is at the URL answers through the proxy.
+#[derive(Clone)]
+struct Proxied {
+    url: String,
+    proxy: Arc<Proxy>,
+}
+
+#[async_trait]
+impl Subject for Proxied {
+    type Store = RedisStore;
+
+    async fn open(&self, namespace: &str) -> RedisStore {
+        RedisStore::builder().with_prefix(namespace).unwrap().connect(&self.url).await.unwrap()
+    }
+
+    async fn lose_the_answer(&self, to: &SessionId) {
+        self.proxy.lose_the_answer(to.to_string().as_bytes());
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+impl Proxied {
+    /// Runs the cases in which an answer is lost.
+    async fn loses_answers(self) {
+        let proxy = Arc::clone(&self.proxy);
+        let running = tokio::task::spawn_blocking(move || {
+            let cases = cases().into_iter().filter(|case| case.name().contains("answer_is_lost"));
+            cases.map(|case| case.run(self.clone())).count()
+        });
+        assert_eq!(running.await.unwrap(), 5);
+        assert_eq!(proxy.lost(), 15, "three answers are lost in each case");
+    }
+}
+
+/// `host:port`, of which there is one.
+fn address(url: &str) -> &str {
+    url.rsplit('/').next().unwrap()
+}
+
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_on_a_cluster_is_never_answered_by_no() {
+    // The node's own port would be the other one plus 10000, which may be above the last port.
+    let bus = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let server = servers::own_redis(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
+    let proxy = Arc::new(Proxy::before(server.url()));
+    let mut node = admin(server.url()).await;
+    let port = proxy.url().rsplit(':').next().unwrap();
+    ask::<()>(&mut node, &["CONFIG", "SET", "cluster-announce-port", port]).await;
+    ask::<()>(&mut node, &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+    while !ask::<String>(&mut node, &["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {}
+    let url = format!("redis+cluster://{}", address(proxy.url()));
+    Proxied { url, proxy }.loses_answers().await;
+}
+
+#[cfg(feature = "sentinel")]
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_on_a_watched_master_is_never_answered_by_no() {
+    let master = servers::own_redis(&[]);
+    let proxy = Arc::new(Proxy::before(master.url()));
+    let (host, port) = address(proxy.url()).split_once(':').unwrap();
+    // Sentinels watch as many masters as they are told to.
+    let server = servers::own_redis_sentinel();
+    let (sentinels, _) = server.url().rsplit_once('/').unwrap();
+    let sentinel = address(sentinels).split(',').next().unwrap();
+    let mut operator = admin(&format!("redis://{sentinel}")).await;
+    ask::<()>(&mut operator, &["SENTINEL", "MONITOR", "proxied", host, port, "1"]).await;
+    let url = format!("redis+sentinel://{sentinel}/proxied");
+    Proxied { url, proxy }.loses_answers().await;
+}
