@@ -7,18 +7,28 @@ use std::time::Duration;
 
 use session_conformance::{
     Subject, async_trait,
-    servers::{self, Server},
+    servers::{self, Proxy, Server},
 };
+use session_core::SessionId;
 use session_redis::{RedisStore, redis};
 
 struct Redis {
     server: &'static Server,
+    /// None before a cluster or sentinels: they tell the driver where the nodes are, and it connects to these directly. The
+    /// cases that lose an answer lose none there; `tests/lost.rs` runs them where they do.
+    proxy: Option<Proxy>,
     in_the_applications_connection: bool,
 }
 
 impl Redis {
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
     fn at(server: &'static Server) -> Self {
-        Self { server, in_the_applications_connection: false }
+        Self { server, proxy: None, in_the_applications_connection: false }
+    }
+
+    fn on_one_node(in_the_applications_connection: bool) -> Self {
+        let server = servers::redis();
+        Self { server, proxy: Some(Proxy::before(server.url())), in_the_applications_connection }
     }
 }
 
@@ -27,16 +37,24 @@ impl Subject for Redis {
     type Store = RedisStore;
 
     async fn open(&self, namespace: &str) -> RedisStore {
+        let url = self.proxy.as_ref().map_or(self.server.url(), Proxy::url);
         let builder = RedisStore::builder().with_prefix(namespace).unwrap();
         if !self.in_the_applications_connection {
-            return builder.connect(self.server.url()).await.unwrap();
+            return builder.connect(url).await.unwrap();
         }
-        let client = redis::Client::open(self.server.url()).unwrap();
+        let client = redis::Client::open(url).unwrap();
         builder.with_manager(client.get_connection_manager().await.unwrap())
     }
 
     fn server(&self) -> Option<&'static Server> {
         Some(self.server)
+    }
+
+    /// The key has the id as text.
+    async fn lose_the_answer(&self, to: &SessionId) {
+        if let Some(proxy) = &self.proxy {
+            proxy.lose_the_answer(to.to_string().as_bytes());
+        }
     }
 
     /// The server's clock is the system's: it cannot be moved.
@@ -48,13 +66,13 @@ impl Subject for Redis {
 mod on_one_node {
     use super::*;
 
-    session_conformance::store_tests!(Redis::at(servers::redis()));
+    session_conformance::store_tests!(Redis::on_one_node(false));
 }
 
 mod on_the_applications_connection {
     use super::*;
 
-    session_conformance::store_tests!(Redis { in_the_applications_connection: true, ..Redis::at(servers::redis()) });
+    session_conformance::store_tests!(Redis::on_one_node(true));
 }
 
 #[cfg(feature = "cluster")]
