@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use session_conformance::{
     Subject, async_trait,
-    servers::{self, Server},
+    servers::{self, Proxy, Server},
 };
+use session_core::SessionId;
 use session_mongo::{MongoStore, mongodb};
 
 /// One database for all namespaces, each of which is a collection.
 struct Mongo {
-    server: &'static Server,
+    proxy: Proxy,
     in_the_applications_client: bool,
 }
 
 impl Mongo {
-    fn at(server: &'static Server) -> Self {
-        Self { server, in_the_applications_client: false }
+    fn new(in_the_applications_client: bool) -> Self {
+        Self { proxy: Proxy::before(servers::mongodb().url()), in_the_applications_client }
     }
 }
 
@@ -29,17 +30,22 @@ impl Subject for Mongo {
     async fn open(&self, namespace: &str) -> MongoStore {
         let builder = MongoStore::builder().with_collection(namespace).unwrap().with_timeout(Duration::from_secs(10));
         let store = if self.in_the_applications_client {
-            let client = mongodb::Client::with_uri_str(self.server.url()).await.unwrap();
+            let client = mongodb::Client::with_uri_str(self.proxy.url()).await.unwrap();
             builder.with_database(client.database("application"))
         } else {
-            builder.connect(self.server.url()).await.unwrap()
+            builder.connect(self.proxy.url()).await.unwrap()
         };
         store.migrate().await.unwrap();
         store
     }
 
     fn server(&self) -> Option<&'static Server> {
-        Some(self.server)
+        Some(servers::mongodb())
+    }
+
+    /// The document has the id as text.
+    async fn lose_the_answer(&self, to: &SessionId) {
+        self.proxy.lose_the_answer(to.to_string().as_bytes());
     }
 
     /// The server's clock is the system's: it cannot be moved.
@@ -49,13 +55,9 @@ impl Subject for Mongo {
 }
 
 mod over_a_client_of_its_own {
-    use super::*;
-
-    session_conformance::store_tests!(Mongo::at(servers::mongodb()));
+    session_conformance::store_tests!(super::Mongo::new(false));
 }
 
 mod over_the_applications_client {
-    use super::*;
-
-    session_conformance::store_tests!(Mongo { in_the_applications_client: true, ..Mongo::at(servers::mongodb()) });
+    session_conformance::store_tests!(super::Mongo::new(true));
 }
