@@ -43,10 +43,11 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 ///   `CatchPanicLayer` of tower-http inside this layer, as the example does; then its 500 is committed as any other
 ///   response.
 /// - A layer inside another, with the same marker and a clone of its manager, opens nothing of its own: the session is that
-///   of the layer outside, under the policy of the layer inside.
-///   `SessionLayer::new(manager.clone().with_policy(stricter))` around a part of the site is all that a part with a policy
-///   of its own takes; what is known of the request is what the layer outside was told. Where two layers have a cookie of one name, but another marker, store, keys or scope, each request
-///   is a 500, and the log names both.
+///   of the layer outside, under the policy of the layer inside. So a part of the site gets a policy of its own with
+///   `SessionLayer::new(manager.clone().with_policy(stricter))` around it. The policy holds for logins made inside. One made
+///   outside keeps the lifetime that it has. What is known of the request is what the layer outside was told.
+/// - Where two layers have a cookie of one name, but another marker, store, keys or scope, each request is a 500, and the
+///   log names both.
 /// - The [`Exchange`] is in the extensions of the request, and afterwards of the response.
 ///
 /// When a client hangs up, of the changes that wait for the commit either all are saved or none.
