@@ -21,7 +21,7 @@ use crate::{
 /// Browsers cut a cookie's life to this (RFC 6265bis, section 5.5).
 const LONGEST_MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// So many bytes of cookies of our name are looked at. Those of other names do not count: they would hide ours.
+/// Only this many bytes of cookies of our name are looked at. Those of other names do not count: they would hide ours.
 const MOST_BYTES: usize = 16 * 1024;
 
 /// What ends a cookie's life, for browsers that know `Max-Age` and for those that do not.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
 
-/// So long a request goes on after the first error of its store. An answer ends that.
+/// How long a request goes on after the first error of its store. An answer ends that.
 const AFTER_AN_ERROR: Duration = Duration::from_secs(3);
 
 /// When the three seconds are over, what follows at once is refused at once: the commit after a login that failed.
