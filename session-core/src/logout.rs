@@ -71,7 +71,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Ends the session, also where other requests have changed it meanwhile, unless it is another login's now.
+    /// Ends the session, even if other requests have changed it, unless it is another login's now.
     pub(crate) async fn end_login(&self, found: &Found, reason: EndReason, extent: Extent) -> Result<(), Error> {
         let deleted = self.delete_login(found, extent).await?;
         self.tell_deleted(&deleted, reason, found);

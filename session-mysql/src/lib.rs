@@ -21,7 +21,7 @@
 //!
 //! - [`MysqlStore`] is the store: [`connect`](MysqlStore::connect) makes a pool of its own, [`new`](MysqlStore::new) takes
 //!   the application's.
-//! - [`Builder`] sets the table's name, the time-out and the number of connections. Its
+//! - [`Builder`] sets the table's name, the timeout and the number of connections. Its
 //!   [`before_acquire`](Builder::before_acquire) is the hook that an application's own pool needs: it asks connections that
 //!   were idle before they are used.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`MysqlStore::migrate`] makes it.

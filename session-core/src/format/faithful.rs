@@ -44,7 +44,7 @@ impl<S: Serializer> Faithful<S> {
         Part { value, levels: self.levels, inside_some: self.inside_some }
     }
 
-    /// How many levels are left after opening so many.
+    /// How many levels are left after opening that number.
     fn open(&self, levels: u8) -> Result<u8, S::Error> {
         self.levels.checked_sub(levels).ok_or_else(|| S::Error::custom(TOO_DEEP))
     }

@@ -63,7 +63,7 @@ const KNOWN_FLAGS: u8 = PENDING | RETIRED | OWNER | PERSISTENT | LOGIN_NOTE;
 
 /// No version writes a longer head.
 const LONGEST_HEAD: usize = 640;
-/// Of these, so many bytes are for the fields that this version knows: 70, pending, retired, owner, note, revisions.
+/// This many of them are for the fields that this version knows: 70, pending, retired, owner, note, revisions.
 const LONGEST_KNOWN: usize = 70 + 48 + 32 + 256 + 8 + 8 * REVISIONS;
 
 impl Record {
