@@ -43,7 +43,7 @@ fn an_outage_is_a_503_and_loses_nothing() {
     assert!(page.body.contains("try again in a moment") && page.header("content-type").starts_with("text/html"));
     assert_eq!(browser.get("/api/ping").status, 200);
     assert_eq!(demo.browser().get("/").status, 200, "who has no session is not concerned");
-    demo.logs(&["ERROR", "session", "the session store failed"]);
+    demo.logs(&["ERROR", "session", "the table sessions is missing"]);
 
     tell(&demo, "ALTER TABLE away RENAME TO sessions");
     assert_eq!(browser.owner(), "anna");
