@@ -308,22 +308,37 @@ async fn futures_that_are_dropped_leave_a_pool_that_works() {
     assert_eq!(store.load(&ID).await.unwrap(), None);
 }
 
+/// The row stays as it is after a write that the server gave up on while another held the row.
+///
+/// On a busy machine the store may give up first. Then nobody knows whether the write will be done, and this tries again.
+async fn the_failed_write_stays_undone(store: &MysqlStore, table: &str) {
+    for _ in 0..10 {
+        store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
+        let mut holder = connect().await;
+        run(&mut holder, "BEGIN").await;
+        run(&mut holder, &format!("SELECT id FROM {table} FOR UPDATE")).await;
+        let error = store.replace(&ID, entry(1).revision, entry(2), Expiry::Keep).await.unwrap_err();
+        assert!(matches!(error, StoreError::TimedOut { backend: "mysql", .. }), "{error:?}");
+        run(&mut holder, "ROLLBACK").await;
+        until_they_have_ended(table).await;
+        let undone = store.delete(&ID, entry(1).revision).await.unwrap();
+        if is_the_servers_word(&error) {
+            assert!(undone, "the failed write was done later");
+            return;
+        }
+        store.delete(&ID, entry(2).revision).await.unwrap();
+    }
+    panic!("the server gave its word in none of ten tries: is the machine very busy?");
+}
+
 #[tokio::test]
 async fn a_row_that_is_locked_for_too_long_times_out_and_is_not_written_later() {
     let _fresh = open("locked").await;
     let builder = MysqlStore::builder().with_table("locked").unwrap().with_timeout(Duration::from_millis(200));
-    let store = builder.connect(url()).await.unwrap();
-    store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
-    let mut holder = connect().await;
-    run(&mut holder, "BEGIN").await;
-    run(&mut holder, "SELECT id FROM locked FOR UPDATE").await;
-    let error = store.delete(&ID, entry(1).revision).await.unwrap_err();
-    assert!(is_the_servers_word(&error), "{error:?}");
-    run(&mut holder, "ROLLBACK").await;
-    assert!(store.load(&ID).await.unwrap().is_some(), "the server has gone on without us");
+    the_failed_write_stays_undone(&builder.connect(url()).await.unwrap(), "locked").await;
 }
 
-/// Whatever ends the wait: the statement's time or the lock's, after the whole default time-out or half of it.
+/// Whatever ends the wait: the statement's time or the lock's, after the whole default timeout or half of it.
 #[tokio::test]
 async fn a_write_that_failed_at_a_lock_is_not_done_when_the_lock_is_released() {
     let _fresh = open("released").await;
@@ -335,15 +350,7 @@ async fn a_write_that_failed_at_a_lock_is_not_done_when_the_lock_is_released() {
         let pool = MySqlPool::connect(url()).await.unwrap();
         sqlx::raw_sql(settings).execute(&pool).await.unwrap();
         let store = MysqlStore::builder().with_table("released").unwrap().with_pool(pool);
-        store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
-        let mut holder = connect().await;
-        run(&mut holder, "BEGIN").await;
-        run(&mut holder, "SELECT id FROM released FOR UPDATE").await;
-        let error = store.replace(&ID, entry(1).revision, entry(2), Expiry::Keep).await.unwrap_err();
-        run(&mut holder, "ROLLBACK").await;
-        until_they_have_ended("released").await;
-        assert!(store.delete(&ID, entry(1).revision).await.unwrap(), "{settings}: the failed write was done later");
-        assert!(matches!(error, StoreError::TimedOut { backend: "mysql", .. }), "{settings}: {error:?}");
+        the_failed_write_stays_undone(&store, "released").await;
     }
 }
 
