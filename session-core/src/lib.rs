@@ -27,6 +27,19 @@
 //! It authenticates nobody, keeps no users, issues no JWT and knows no web framework. It needs a tokio runtime with its
 //! timer enabled, as the database drivers do.
 //!
+//! # Words
+//!
+//! | word | what it means here |
+//! | --- | --- |
+//! | token | what the cookie holds: the id of the session, a secret and a generation, all signed |
+//! | rotation | a login's token gets a *successor*, which leaves in a `Set-Cookie` |
+//! | proven | the browser has sent the successor, so it has it; this is the *promotion*, and the old token is *retired* |
+//! | grace | how long a retired token is still accepted, for the requests that were on their way |
+//! | generation | a number that a login and a renewal raise: the tokens of an earlier one open nothing any more |
+//! | renewal | [`Session::renew`], after a step-up: a logged-in user proves again who they are, by a password or a code |
+//! | note | what [`Session::begin_login`] stores, so that "log out everywhere" also stops a login that has begun |
+//! | epoch | when an owner last logged out everywhere, kept for a day: a login that began before is refused |
+//!
 //! # What it cannot see or save
 //!
 //! A stolen token is found out when it is used after its owner's browser has proven the successor. That leaves:

@@ -181,7 +181,7 @@ impl Policy {
         line("a replaced token is accepted for", in_words(self.grace));
         let half_grace = in_words(self.rotation.min(self.grace / 2));
         line("a request is safe while shorter than", half_grace);
-        line("an old key is needed for", in_words(self.longest_under_one_key()));
+        line("a key that signs no more is needed for", in_words(self.longest_under_one_key()));
         let limit = self.sessions_per_owner.map_or("no limit".to_owned(), |limit| limit.to_string());
         line("sessions per user", limit);
         line("largest session", format!("{} bytes", self.size_limit));

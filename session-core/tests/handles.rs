@@ -237,7 +237,7 @@ fn a_policy_describes_each_of_its_settings() {
         ("a login's token rotates every", "10 min"),
         ("a replaced token is accepted for", "1 min 30 s"),
         ("a request is safe while shorter than", "45 s"),
-        ("an old key is needed for", "14 d 1 min 30 s"),
+        ("a key that signs no more is needed for", "14 d 1 min 30 s"),
         ("sessions per user", "5"),
         ("largest session", "2048 bytes"),
         ("if a stored session cannot be read", "its pages fail"),

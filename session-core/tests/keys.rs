@@ -230,7 +230,7 @@ async fn an_old_key_may_go_after_the_longest_idle_time_and_the_grace() {
         (Policy::aal3(), "1 h\n"),
     ] {
         let sheet = policy.describe();
-        assert!(sheet.contains(&format!("an old key is needed for               {needed}")), "{sheet}");
+        assert!(sheet.contains(&format!("a key that signs no more is needed for {needed}")), "{sheet}");
     }
 }
 

@@ -202,7 +202,8 @@ impl<K> SessionLayer<K> {
     /// sessions would fill the store and never be asked for again.
     ///
     /// What such a request changes in its session is lost, with [`Outcome::Withheld`](session_core::Outcome::Withheld) in the
-    /// response's extensions. A session that is there goes on, and a login makes one.
+    /// response's extensions. Its `save` and `begin_login` answer an error, which is a 403. A session that is there goes on,
+    /// and a login makes one.
     ///
     /// # Examples
     ///
