@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr, time::SystemTime};
 
+use http::HeaderName;
+
 use crate::{Error, Owner, PlainHttp, SessionId, WithheldReason};
 
 /// Something that happened to a session. It never holds a secret.
@@ -73,6 +75,17 @@ pub enum EventKind {
     /// ends in `.localhost`, `127.0.0.0/8`, `[::1]`), as Chromium and Firefox do, though not Safari; nor where the request
     /// has `Sec-Fetch-Site`, which browsers send over https only.
     InsecureTransport(PlainHttp),
+    /// A response that has read a session leaves with a header by which shared caches may keep it and give it to others: a
+    /// proxy in front of the site, or a content delivery network. The handler, or a middleware inside, has set it: `public`,
+    /// `s-maxage`, a `max-age` without `private`, anything that does not forbid it. It leaves as it is. `Vary: Cookie` keeps
+    /// others from it where the shared cache obeys that, which not all do.
+    ///
+    /// The cure: `private` for what is made for one user, or a handler that does not ask for the session for what is
+    /// everybody's. It is told with each such response.
+    SharedCacheAllowed {
+        /// Which header: `Cache-Control`, or one that some caches obey in its place.
+        header: HeaderName,
+    },
     /// A successor of the session's token was stored and is sent.
     SuccessorIssued,
     /// The successor came back: it is now the session's token.
@@ -185,6 +198,7 @@ impl Observer for TracingObserver {
             | EventKind::EndFailed(_)
             | EventKind::ConflictingLogins { .. }
             | EventKind::TooManyCookies { .. }
+            | EventKind::SharedCacheAllowed { .. }
             | EventKind::Unreadable(_) => tell!(warn),
             // The log has it already, once for each cause.
             EventKind::InsecureTransport(_)

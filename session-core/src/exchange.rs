@@ -3,10 +3,9 @@
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
@@ -150,6 +149,7 @@ impl Exchange {
             signing: OnceLock::new(),
             withholding,
             loaded: OnceCell::new(),
+            is_told_of_shared_caches: AtomicBool::new(false),
             taken: OnceLock::new(),
             writing: AsyncMutex::new(()),
             state: Mutex::default(),
@@ -199,45 +199,6 @@ impl Exchange {
         self.0.commit().await
     }
 
-    /// The headers for the response: to be asked for after the commit, whatever it answered.
-    ///
-    /// At most one `Set-Cookie` of the cookie's name and scope, after those that remove what is in its [former
-    /// scopes](crate::CookieConfig#moving-the-cookie); with one, `Cache-Control: no-store`; if the session was read, `Vary: Cookie`. Where a
-    /// framework has a type of its own for headers: `Cache-Control` takes the place of the handler's, `Set-Cookie` and
-    /// `Vary` are added to what is there. The values are visible ASCII.
-    #[must_use]
-    pub fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        self.apply(&mut headers);
-        headers
-    }
-
-    /// Adds [`headers`](Self::headers) to those of a response.
-    pub fn apply(&self, headers: &mut HeaderMap) {
-        let site = self.0.site();
-        let answer = self.0.state().answer.clone();
-        let is_secret = matches!(answer, Answer::Token { .. });
-        let set_cookie = match &answer {
-            _ if self.0.header_client => None,
-            Answer::Nothing | Answer::Silence => None,
-            Answer::Token { token, max_age } => self.sign(token).and_then(|signed| site.cookie.set(&signed, *max_age)),
-            Answer::Removal => site.cookie.remove(),
-        };
-        if set_cookie.is_some() || is_secret {
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
-        if let Some(set_cookie) = set_cookie {
-            // First: a browser may take a domain that is this very host for no domain, and what comes last stands.
-            for removal in site.cookie.remove_former(|scope| self.0.removes_from(scope)) {
-                append_once(headers, header::SET_COOKIE, removal);
-            }
-            append_once(headers, header::SET_COOKIE, set_cookie);
-        }
-        if self.0.loaded.get().is_some() && !self.0.header_client {
-            append_once(headers, header::VARY, HeaderValue::from_static("Cookie"));
-        }
-    }
-
     /// The id in the request's genuine cookie, for logs. It proves nothing about the session. Of several it is the session
     /// that was taken, or the first where none was.
     #[must_use]
@@ -276,19 +237,13 @@ impl Exchange {
         }
     }
 
-    fn sign(&self, token: &SessionToken) -> Option<SignedToken> {
+    pub(crate) fn sign(&self, token: &SessionToken) -> Option<SignedToken> {
         let site = self.0.site();
         self.0.signing.get_or_init(|| site.keys.now()).sign(site.cookie.name(), token).ok()
     }
 
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
-    }
-}
-
-fn append_once(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
-    if headers.get_all(&name).iter().all(|there| *there != value) {
-        headers.append(name, value);
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     CookieConfig, Device, Error, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy, PurgeTask,
-    SessionId, Store, epoch,
+    SessionId, SiteData, Store, epoch,
     event::TracingObserver,
     incoming::Resource,
     keyring::Keys,
@@ -48,6 +48,7 @@ impl SessionManager {
             format: Format::default(),
             observer: Arc::new(TracingObserver),
             trusted_proxies: Vec::new(),
+            cleared: Vec::new(),
             plain_http_log: Arc::default(),
         }))
     }
@@ -96,6 +97,13 @@ impl SessionManager {
     #[must_use]
     pub fn with_trusted_proxies(self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
         self.with(|site| site.trusted_proxies = proxies.into_iter().map(|proxy| proxy.to_canonical()).collect())
+    }
+
+    /// The same, telling browsers at each logout to clear this data of the site (`Clear-Site-Data`). By default they are
+    /// told nothing. What is told when, [`SiteData`] says.
+    #[must_use]
+    pub fn with_clear_site_data(self, data: impl IntoIterator<Item = SiteData>) -> Self {
+        self.with(|site| site.cleared = data.into_iter().collect())
     }
 
     pub(crate) fn site(&self) -> &Arc<Site> {

@@ -3,8 +3,8 @@
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use crate::{
-    CookieConfig, EventKind, Format, Observer, Owner, Policy, SessionEvent, SessionId, Store, incoming::Resource,
-    keyring::Keys, patience::PatientStore, transport::PlainHttpLog,
+    CookieConfig, EventKind, Format, Observer, Owner, Policy, SessionEvent, SessionId, SiteData, Store,
+    incoming::Resource, keyring::Keys, patience::PatientStore, transport::PlainHttpLog,
 };
 
 /// What a site decided.
@@ -17,6 +17,8 @@ pub(crate) struct Site {
     pub(crate) format: Format,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// What browsers clear at a logout.
+    pub(crate) cleared: Vec<SiteData>,
     /// Shared with the clones that were changed since.
     pub(crate) plain_http_log: Arc<PlainHttpLog>,
 }

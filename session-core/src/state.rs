@@ -1,6 +1,6 @@
 //! What an exchange knows and has yet to do, and how that changes.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicBool};
 
 use bytes::Bytes;
 use tokio::{
@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     /// The keys that sign this exchange's token: those that there are when it is first sent.
     pub(crate) signing: OnceLock<Arc<Keyring>>,
     pub(crate) withholding: Withholding,
+    /// Whether it has been told that the response lets shared caches keep it.
+    pub(crate) is_told_of_shared_caches: AtomicBool,
     pub(crate) loaded: OnceCell<Result<(), Error>>,
     /// The session that the load has found, and took.
     pub(crate) taken: OnceLock<Arc<Found>>,

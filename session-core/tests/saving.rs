@@ -187,21 +187,6 @@ async fn a_websocket_that_was_opened_anonymously_stays_anonymous() {
     assert!(matches!(session.save().await, Err(Error::Superseded)));
 }
 
-#[tokio::test]
-async fn a_session_that_was_read_varies_by_cookie_and_a_cookie_is_never_cached() {
-    let site = Site::new();
-    let browser = site.visitor().await;
-    let (exchange, session) = browser.start().await;
-    exchange.commit().await.unwrap();
-    assert_eq!(exchange.headers().get("vary").unwrap(), "Cookie");
-    assert!(!exchange.headers().contains_key("cache-control"));
-    drop(session);
-    let (exchange, session) = browser.start().await;
-    session.login(42).await.unwrap();
-    exchange.commit().await.unwrap();
-    assert_eq!(exchange.headers().get("cache-control").unwrap(), "no-store");
-}
-
 // Sizes.
 
 #[tokio::test]
