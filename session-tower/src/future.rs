@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, Response, header};
 use pin_project_lite::pin_project;
 use session_core::{Error, Outcome};
 
-use crate::{Exchange, SessionError};
+use crate::{Exchange, ResponseBody, SessionError};
 
 type Commit = Pin<Box<dyn Future<Output = Result<Outcome, Error>> + Send>>;
 
@@ -47,10 +47,9 @@ impl<F, B, K> ResponseFuture<F, B, K> {
 impl<F, B, K, E> Future for ResponseFuture<F, B, K>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Default,
     K: 'static,
 {
-    type Output = Result<Response<B>, E>;
+    type Output = Result<Response<ResponseBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
@@ -58,7 +57,9 @@ where
             match state.as_mut().project() {
                 StateProjection::Handling { handler, exchange } => {
                     let response = ready!(handler.poll(context))?;
-                    let Some(exchange) = exchange.take() else { return Poll::Ready(Ok(response)) };
+                    let Some(exchange) = exchange.take() else {
+                        return Poll::Ready(Ok(response.map(ResponseBody::new)));
+                    };
                     let commit = {
                         let exchange = session_core::Exchange::clone(&exchange);
                         Box::pin(async move { exchange.commit().await })
@@ -81,14 +82,14 @@ where
 }
 
 /// The response as it leaves.
-fn committed<B: Default, K: 'static>(
+fn committed<B, K: 'static>(
     exchange: Exchange<K>,
     outcome: Result<Outcome, Error>,
     handled: Response<B>,
-) -> Response<B> {
+) -> Response<ResponseBody<B>> {
     let mut response = match outcome {
         Ok(outcome) => {
-            let mut response = handled;
+            let mut response = handled.map(ResponseBody::new);
             if let Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) | Outcome::Unreadable = outcome {
                 response.extensions_mut().insert(outcome);
             }

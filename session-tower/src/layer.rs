@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    Exchange, ResponseFuture, SessionError,
+    Exchange, ResponseBody, ResponseFuture, SessionError,
     opened::{LayerName, Opened, OpenedExchange},
 };
 
@@ -42,6 +42,8 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// - An inner service that fails commits nothing. A panic commits nothing either, and ends the connection: put
 ///   `CatchPanicLayer` of tower-http inside this layer, as the example does; then its 500 is committed as any other
 ///   response.
+/// - Any other layer may stand inside or outside: the body that leaves is a [`ResponseBody`]. When a `TimeoutLayer` inside
+///   gives up, what the handler has changed until then is committed. When one outside gives up, nothing is.
 /// - A layer inside another, with the same marker and a clone of its manager, opens nothing of its own: the session is that
 ///   of the layer outside, under the policy of the layer inside. So a part of the site gets a policy of its own with
 ///   `SessionLayer::new(manager.clone().with_policy(stricter))` around it. The policy holds for logins made inside. One made
@@ -331,10 +333,9 @@ impl<S: fmt::Debug, K> fmt::Debug for SessionService<S, K> {
 impl<S, K, A, B> Service<Request<A>> for SessionService<S, K>
 where
     S: Service<Request<A>, Response = Response<B>>,
-    B: Default,
     K: 'static,
 {
-    type Response = Response<B>;
+    type Response = Response<ResponseBody<B>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, B, K>;
 

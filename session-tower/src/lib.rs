@@ -38,6 +38,7 @@
 //! It authenticates nobody and guards against no forged form: it keeps what your login has found out. It does not read
 //! the peer's address by itself either, for servers keep it in different places: see [`SessionLayer::with_peer`].
 
+mod body;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
@@ -46,6 +47,7 @@ mod layer;
 mod opened;
 mod session;
 
+pub use body::ResponseBody;
 pub use error::SessionError;
 #[cfg(feature = "axum")]
 pub use extract::CurrentOwner;
