@@ -38,9 +38,17 @@ fn a_domain_that_no_browser_stores_is_refused_with_a_sentence() {
     }
     // Chromium stores the address, as a cookie of this one host.
     let label = format!("{}.org", "a".repeat(63));
-    for domain in
-        ["example.com", "Example.COM", "xn--bcher-kva.example", "a-b.example", "localhost", "127.0.0.1", &label]
-    {
+    let longest = format!("{}{}", format!("{}.", "a".repeat(63)).repeat(3), "b".repeat(61));
+    for domain in [
+        "example.com",
+        "Example.COM",
+        "xn--bcher-kva.example",
+        "a-b.example",
+        "localhost",
+        "127.0.0.1",
+        &label,
+        &longest,
+    ] {
         with_domain(domain).unwrap();
     }
 }

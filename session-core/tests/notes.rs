@@ -266,3 +266,23 @@ async fn begin_login_does_not_trust_a_note_that_a_login_in_place_has_cleared() {
         });
     }
 }
+
+#[tokio::test]
+async fn begin_login_makes_the_note_that_a_refused_login_has_cleared_since_the_load() {
+    let policy = Policy::builder().logged_in(lifetime(8 * HOUR, 8 * HOUR)).build().unwrap();
+    let site = Site::with_policy(policy);
+    let mut browser = site.logged_in(USER).await;
+    browser.visit(async |session| session.begin_login().await.unwrap()).await;
+    site.lab.advance(59 * MINUTE);
+    let (_exchange, session) = browser.start().await;
+    site.lab.advance(2 * MINUTE);
+    let (_refused, other) = browser.start().await;
+    assert!(matches!(other.login(7).await, Err(Error::LoginExpired)));
+    session.begin_login().await.unwrap();
+    site.lab.advance(MINUTE);
+    site.manager.revoke_all(&Owner::from(7)).await.unwrap();
+    site.lab.advance(MINUTE);
+    let (_exchange, session) = browser.start().await;
+    let answer = session.login(7).await;
+    assert!(matches!(answer, Err(Error::LoginRevoked)), "it began before the revocation: {answer:?}");
+}

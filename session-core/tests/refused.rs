@@ -31,6 +31,20 @@ async fn a_refused_visitor_gets_no_session_and_costs_the_store_nothing() {
 }
 
 #[tokio::test]
+async fn an_error_says_why_there_is_no_session() {
+    let reasons = [
+        (WithheldReason::CrossSite, "another site"),
+        (REFUSED, "the application gives"),
+        (WithheldReason::SeveralUsers, "several users"),
+        (WithheldReason::TooManyCookies, "too many"),
+    ];
+    for (reason, words) in reasons {
+        let text = Error::Withheld(reason).to_string();
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_visitor_with_a_header_of_his_own_is_refused_as_well() {
     let site = Site::new();
     let exchange = site.manager.open(Incoming::default().with_token("").without_anonymous_session());

@@ -84,6 +84,19 @@ async fn a_lost_response_harms_nobody_and_the_successor_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_successor_is_sent_when_it_is_due_also_where_no_touch_is() {
+    let site = Site::new();
+    let mut browser = site.logged_in(USER).await;
+    site.lab.advance(14 * MINUTE + 40 * SECOND);
+    browser.visit(async |_| ()).await;
+    site.lab.advance(30 * SECOND);
+    let (exchange, _) = browser.start().await;
+    exchange.commit().await.unwrap();
+    assert!(sets_cookie(&exchange));
+    assert!(!site.lab.calls().split_off(2).contains(&Call::Touch), "it was touched half a minute ago");
+}
+
+#[tokio::test]
 async fn a_retired_token_is_good_within_the_grace_gets_no_successor_and_is_theft_after_it() {
     let site = Site::new();
     let mut browser = site.logged_in(42).await;

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use session_core::{Error, Outcome};
+use session_core::{Error, Outcome, Policy, Store};
 use support::*;
 
 // What a request costs.
@@ -101,6 +101,17 @@ async fn a_touch_is_sent_when_a_tenth_of_the_idle_time_out_but_at_most_a_minute_
 }
 
 #[tokio::test]
+async fn a_short_idle_time_out_is_touched_when_a_tenth_of_it_was_used() {
+    let site = Site::with_policy(Policy::builder().before_login(lifetime(5 * MINUTE, HOUR)).build().unwrap());
+    let mut browser = site.visitor().await;
+    for (seconds, calls) in [(29, vec![Call::Load]), (2, vec![Call::Load, Call::Touch])] {
+        site.lab.advance(seconds * SECOND);
+        browser.visit(async |_| ()).await;
+        assert_eq!(site.lab.calls(), calls);
+    }
+}
+
+#[tokio::test]
 async fn a_poll_does_not_keep_the_user_signed_in() {
     let site = Site::new();
     let mut browser = site.visitor().await;
@@ -117,6 +128,22 @@ async fn a_poll_does_not_keep_the_user_signed_in() {
     assert!(!site.lab.calls().contains(&Call::Touch));
     site.lab.advance(15 * MINUTE);
     assert_eq!(browser.get::<i64>("n").await, None);
+}
+
+#[tokio::test]
+async fn a_poll_that_has_logged_out_is_still_a_poll() {
+    let site = Site::new();
+    let (_exchange, session) = site.visitor().await.start().await;
+    session.skip_touch();
+    session.logout().await.unwrap();
+    let left_after = async |n: i64| {
+        session.insert("n", &n).unwrap();
+        session.save().await.unwrap();
+        site.lab.memory.load(&session.id().unwrap()).await.unwrap().unwrap().expires_in
+    };
+    let before = left_after(1).await;
+    site.lab.advance(MINUTE);
+    assert!(left_after(2).await <= before - MINUTE, "the idle time-out has not begun again");
 }
 
 #[tokio::test]
@@ -173,6 +200,17 @@ async fn after_the_response_a_session_is_saved_but_not_created_renewed_or_logged
 }
 
 #[tokio::test]
+async fn after_the_response_a_logout_lets_no_session_be_made_that_no_client_hears_of() {
+    let site = Site::new();
+    let (exchange, session) = site.logged_in(USER).await.start().await;
+    exchange.commit().await.unwrap();
+    session.logout().await.unwrap();
+    session.insert("n", &1).unwrap();
+    assert!(matches!(session.save().await, Err(Error::ResponseSent)));
+    assert!(matches!(session.login(USER).await, Err(Error::ResponseSent)));
+}
+
+#[tokio::test]
 async fn a_websocket_that_was_opened_anonymously_stays_anonymous() {
     let site = Site::new();
     let mut browser = site.visitor().await;
@@ -191,7 +229,7 @@ async fn a_websocket_that_was_opened_anonymously_stays_anonymous() {
 
 #[tokio::test]
 async fn a_value_that_is_too_large_is_refused_at_insert_and_after_a_merge() {
-    let policy = session_core::Policy::builder().size_limit(4096).build().unwrap();
+    let policy = Policy::builder().size_limit(4096).build().unwrap();
     let site = Site::with_policy(policy);
     let mut browser = site.visitor().await;
     let (exchange, session) = browser.start().await;
@@ -204,11 +242,24 @@ async fn a_value_that_is_too_large_is_refused_at_insert_and_after_a_merge() {
 }
 
 #[tokio::test]
+async fn a_session_may_be_as_large_as_the_limit() {
+    let limited = |bytes| Site::with_policy(Policy::builder().size_limit(bytes).build().unwrap());
+    let value = "x".repeat(4096);
+    let (_, session) = limited(4095).browser().start().await;
+    let Err(Error::TooLarge { size, .. }) = session.insert("big", &value) else { panic!("it is too large") };
+    let (exchange, session) = limited(size).browser().start().await;
+    session.insert("big", &value).unwrap();
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
+    let (_, session) = limited(size - 1).browser().start().await;
+    assert!(matches!(session.insert("big", &value), Err(Error::TooLarge { .. })));
+}
+
+#[tokio::test]
 async fn a_session_that_was_larger_before_the_limit_was_lowered_goes_on_but_does_not_grow() {
     let site = Site::new();
     let mut browser = site.logged_in(42).await;
     browser.visit(async |session| session.insert("big", &"x".repeat(8192)).unwrap()).await;
-    let policy = session_core::Policy::builder().size_limit(4096).build().unwrap();
+    let policy = Policy::builder().size_limit(4096).build().unwrap();
     browser.manager = browser.manager.with_policy(policy);
     site.due().await;
     let old = browser.cookie.clone();

@@ -222,6 +222,35 @@ async fn a_value_that_comes_while_another_is_taken_is_not_lost() {
     );
 }
 
+/// Runs to its end, between two lines of a closure, what another task of the same request does just then.
+fn finish(task: impl Future<Output = Result<(), Error>>) {
+    let mut task = std::pin::pin!(task);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    while task.as_mut().poll(&mut context).map(Result::unwrap).is_pending() {}
+}
+
+#[tokio::test]
+async fn a_change_that_meets_a_logout_or_a_login_of_its_own_request_is_one_of_the_session_after_it() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    for logs_in in [false, true] {
+        let site = Site::new();
+        let mut browser = site.logged_in(USER).await;
+        browser.visit(async |session| session.insert("n", &5).unwrap()).await;
+        let (_exchange, session) = browser.start().await;
+        let (other, is_first) = (session.clone(), AtomicBool::new(true));
+        let change = move |n: &mut i64| {
+            *n += 1;
+            match is_first.swap(false, Ordering::SeqCst) {
+                true if logs_in => finish(other.login(7)),
+                true => finish(other.logout()),
+                false => {}
+            }
+        };
+        assert_eq!(session.update("n", change).unwrap(), 1, "the 5 was another user's: {logs_in}");
+        assert_eq!(session.get::<i64>("n").unwrap(), Some(1));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_promotion_whose_answer_was_lost_is_told() {
     let site = Site::new();

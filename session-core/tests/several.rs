@@ -123,6 +123,16 @@ async fn of_two_logins_of_one_user_and_of_two_anonymous_sessions_the_younger_is_
     }
 }
 
+#[tokio::test]
+async fn beside_another_anonymous_session_nothing_is_held_back() {
+    let site = Site::new();
+    let (older, younger) = (site.visitor().await, site.visitor().await);
+    let exchange = together(&site, &[&older, &younger]);
+    exchange.session().await.unwrap().renew().await.unwrap();
+    exchange.commit().await.unwrap();
+    assert!(sets_cookie(&exchange), "no login can be hidden here");
+}
+
 // Tokens of one session are one client's.
 
 #[tokio::test]
@@ -204,6 +214,19 @@ async fn beside_a_late_token_no_successor_and_no_removal_leaves() {
     assert_eq!(exchange.commit().await.unwrap(), Outcome::Superseded, "nothing is created");
     assert!(!sets_cookie(&exchange), "a removal would remove the login's");
     assert!(!is_stored(&site, &login).await);
+}
+
+#[tokio::test]
+async fn beside_a_late_token_no_removal_leaves_however_often_the_request_starts_over() {
+    let site = Site::new();
+    let (late, login) = (late(&site).await, site.logged_in(USER).await);
+    let exchange = together(&site, &[&late, &login]);
+    let session = exchange.session().await.unwrap();
+    session.logout().await.unwrap();
+    session.login(7).await.unwrap();
+    session.logout().await.unwrap();
+    exchange.commit().await.unwrap();
+    assert!(!sets_cookie(&exchange), "it would remove the cookie of the login that has overtaken the late token");
 }
 
 #[tokio::test]

@@ -30,6 +30,16 @@ async fn a_session_that_its_owner_ends_from_a_list_is_told_as_that() {
 }
 
 #[tokio::test]
+async fn a_logout_whose_deletion_lost_its_answer_is_told() {
+    let site = Site::new();
+    let (_exchange, session) = site.logged_in(USER).await.start().await;
+    site.lab.next(Call::Delete, Fault::LosesReply);
+    session.logout().await.unwrap();
+    site.lab.assert_all_met();
+    assert_eq!(told(&site, |kind| matches!(kind, EventKind::Ended(EndReason::Logout))).len(), 1);
+}
+
+#[tokio::test]
 async fn a_login_that_a_revocation_beats_is_told_once_and_without_a_cause() {
     let site = Site::new();
     let (_, session) = site.browser().start().await;
