@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, HeaderName, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use pin_project_lite::pin_project;
 use session_core::{Error, Outcome};
 
@@ -106,9 +106,33 @@ fn committed<B, K: 'static>(
             response
         }
     };
-    exchange.apply(response.headers_mut());
+    apply(&exchange, &mut response);
     response.extensions_mut().insert(exchange);
     response
+}
+
+/// The `Cache-Control` that a layer of another cookie, inside, has put where the handler had set none.
+#[derive(Clone)]
+struct CacheControlInside(HeaderValue);
+
+/// Adds what the exchange has to say. What a layer inside has said to caches by itself gives way to what is stricter.
+fn apply<B>(exchange: &session_core::Exchange, response: &mut Response<B>) {
+    let inside = response.extensions_mut().remove::<CacheControlInside>();
+    let headers = response.headers_mut();
+    // Not if a middleware in between has put another.
+    let inside = inside.filter(|CacheControlInside(inside)| headers.get(header::CACHE_CONTROL) == Some(inside));
+    if inside.is_some() {
+        headers.remove(header::CACHE_CONTROL);
+    }
+    let is_handlers = headers.contains_key(header::CACHE_CONTROL);
+    exchange.apply(headers);
+    if let (Some(CacheControlInside(inside)), false) = (inside, headers.contains_key(header::CACHE_CONTROL)) {
+        headers.insert(header::CACHE_CONTROL, inside);
+    }
+    let ours = headers.get(header::CACHE_CONTROL).filter(|ours| !is_handlers && *ours != "no-store");
+    if let Some(ours) = ours.cloned() {
+        response.extensions_mut().insert(CacheControlInside(ours));
+    }
 }
 
 fn keep(name: &HeaderName, from: &HeaderMap, to: &mut HeaderMap) {

@@ -39,6 +39,10 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 ///   the response's extensions.
 /// - Where a session is stored and cannot be read, after a roll-back for one, handlers that log in or out still work. Others
 ///   are answered 500, or go on without one, as the policy says: see [`WhenUnreadable`](session_core::WhenUnreadable).
+/// - It tells caches how private a response is: `Cache-Control: no-store` where a session with an owner was read,
+///   `private, no-cache` where an anonymous one was, unless the handler has set its own; with a cookie of ours always
+///   `no-store`. The rules are those of [`Exchange::apply`](session_core::Exchange::apply). What a middleware outside of the
+///   layer adds is not seen.
 /// - An inner service that fails commits nothing. A panic commits nothing either, and ends the connection: put
 ///   `CatchPanicLayer` of tower-http inside this layer, as the example does; then its 500 is committed as any other
 ///   response.
