@@ -1,6 +1,6 @@
 //! What a handler answers when its session fails.
 
-use std::{error::Error as StdError, fmt};
+use std::{any::type_name, error::Error as StdError, fmt};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use session_core::{Error, InvalidOwner};
@@ -16,13 +16,13 @@ use crate::opened::LayersError;
 ///
 /// ```
 /// use http::StatusCode;
-/// use session_tower::SessionError;
+/// use session_tower::{Error, SessionError};
 ///
-/// let error = SessionError::from(session_core::Error::Superseded);
+/// let error = SessionError::from(Error::Superseded);
 /// assert_eq!(error.status(), StatusCode::CONFLICT);
 /// let response = error.answer::<String>();
 /// assert_eq!(response.body(), "");
-/// assert!(response.extensions().get::<session_core::Error>().is_some());
+/// assert!(response.extensions().get::<Error>().is_some());
 /// ```
 #[derive(Clone, Debug)]
 pub struct SessionError(Reason);
@@ -30,7 +30,8 @@ pub struct SessionError(Reason);
 #[derive(Clone, Debug)]
 enum Reason {
     Session(Error),
-    NoLayer,
+    /// The name of the marker that was asked for.
+    NoLayer(&'static str),
     Layers(LayersError),
     #[cfg(feature = "axum")]
     NotLoggedIn,
@@ -38,8 +39,8 @@ enum Reason {
 
 impl SessionError {
     /// The handler runs outside of the layer.
-    pub(crate) fn no_layer() -> Self {
-        Self(Reason::NoLayer)
+    pub(crate) fn no_layer<K>() -> Self {
+        Self(Reason::NoLayer(type_name::<K>()))
     }
 
     /// The handler asked for an owner where there is none.
@@ -64,7 +65,7 @@ impl SessionError {
     pub fn status(&self) -> StatusCode {
         match &self.0 {
             Reason::Session(error) => error.status(),
-            Reason::NoLayer | Reason::Layers(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::NoLayer(_) | Reason::Layers(_) => StatusCode::INTERNAL_SERVER_ERROR,
             #[cfg(feature = "axum")]
             Reason::NotLoggedIn => StatusCode::UNAUTHORIZED,
         }
@@ -115,7 +116,17 @@ impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Reason::Session(error) => error.fmt(f),
-            Reason::NoLayer => f.write_str("a handler asked for its session, but no SessionLayer is around it"),
+            Reason::NoLayer(marker) => {
+                let (session, layer) = match *marker {
+                    "()" => ("Session".to_owned(), "SessionLayer::new(manager)".to_owned()),
+                    marker => (format!("Session<{marker}>"), format!("SessionLayer::new(manager).named::<{marker}>()")),
+                };
+                write!(
+                    f,
+                    "a handler asked for its {session}, but {layer} is not around it; routes that are added after \
+                     .layer(...) are outside of the layer"
+                )
+            }
             Reason::Layers(error) => error.fmt(f),
             #[cfg(feature = "axum")]
             Reason::NotLoggedIn => f.write_str("nobody is logged in"),

@@ -63,7 +63,7 @@ impl<K: 'static> Session<K> {
     /// }
     /// ```
     pub async fn named(extensions: &Extensions) -> Result<Self, SessionError> {
-        let exchange = extensions.get::<Exchange<K>>().ok_or_else(SessionError::no_layer)?;
+        let exchange = extensions.get::<Exchange<K>>().ok_or_else(SessionError::no_layer::<K>)?;
         Ok(Self { session: exchange.session().await?, layer: PhantomData })
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod faulty;
+mod log;
 mod site;
 
 use std::{
@@ -27,6 +28,7 @@ use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::faulty::Faulty;
+use crate::log::Log;
 use crate::site::*;
 
 #[tokio::test]
@@ -313,12 +315,19 @@ async fn an_optional_session_is_none_until_something_is_stored() {
 }
 
 #[tokio::test]
-async fn a_handler_without_the_layer_is_a_500_and_no_panic() {
-    let app = routes();
-    for path in ["/count", "/owner"] {
+async fn a_handler_without_the_layer_is_a_500_and_the_log_says_what_to_do() {
+    let app = routes().layer(SessionLayer::new(SessionManager::development(Faulty::default())));
+    let app = app.route("/late", get(owner)).merge(Router::new().route("/merged", get(owner)));
+    for path in ["/late", "/merged"] {
+        let log = Log::start();
         let answer = Browser::default().get(&app, path).await;
         assert_eq!(answer.head.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(answer.body.is_empty());
+        let lines = log.lines();
+        assert!(
+            matches!(&lines[..], [line] if line.contains("SessionLayer::new(manager) is not around it")),
+            "{lines:?}"
+        );
     }
 }
 

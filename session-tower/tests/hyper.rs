@@ -101,7 +101,23 @@ async fn without_the_layer_the_session_is_an_error() {
     let error = Session::of(&http::Extensions::new()).await.unwrap_err();
     assert_eq!(error.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(error.cause().is_none());
-    assert_eq!(error.to_string(), "a handler asked for its session, but no SessionLayer is around it");
+    let told = error.to_string();
+    assert!(
+        told.starts_with("a handler asked for its Session, but SessionLayer::new(manager) is not around it"),
+        "{told}"
+    );
+    assert!(told.ends_with("routes that are added after .layer(...) are outside of the layer"), "{told}");
+}
+
+#[tokio::test]
+async fn without_the_named_layer_the_error_names_its_marker() {
+    struct Admin;
+    let error = Session::<Admin>::named(&http::Extensions::new()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("Session<hyper::without_the_named_layer_the_error_names_its_marker::{{closure}}::Admin>"),
+        "{error}"
+    );
+    assert!(error.contains("SessionLayer::new(manager).named::<"), "{error}");
 }
 
 #[tokio::test]
