@@ -1,9 +1,8 @@
 //! The example of the README: `cargo run -p demo --example hello`, then open <http://127.0.0.1:3000>.
 
 use axum::{Router, routing::get};
-use session_core::SessionManager;
 use session_memory::MemoryStore;
-use session_tower::{Session, SessionError, SessionLayer};
+use session_tower::{Session, SessionError, SessionLayer, SessionManager};
 
 async fn home(session: Session) -> Result<String, SessionError> {
     let visits = session.update("visits", |n: &mut u64| *n += 1)?; // exact, however many requests do it at once

@@ -8,9 +8,8 @@ use axum::{
     routing::{get, post},
 };
 use serde::Deserialize; // serde = { version = "1", features = ["derive"] }
-use session_core::{Key, Keyring, Owner, SessionManager};
 use session_memory::MemoryStore;
-use session_tower::{CurrentOwner, Session, SessionError, SessionLayer};
+use session_tower::{CurrentOwner, Key, Keyring, Owner, Session, SessionError, SessionLayer, SessionManager};
 use tokio::net::TcpListener;
 
 #[derive(Deserialize)]

@@ -74,8 +74,7 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 ///     response::Response,
 ///     routing::{get, post},
 /// };
-/// use session_core::{Keyring, SessionManager, Store};
-/// use session_tower::{CurrentOwner, Exchange, Session, SessionError, SessionLayer};
+/// use session_tower::{CurrentOwner, Exchange, Keyring, Session, SessionError, SessionLayer, SessionManager, Store};
 /// use tower_http::catch_panic::CatchPanicLayer;
 ///
 /// fn app(store: impl Store, keys: Keyring) -> Router {
@@ -117,9 +116,8 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// Without axum:
 ///
 /// ```
-/// use session_core::SessionManager;
 /// use session_memory::MemoryStore;
-/// use session_tower::{Session, SessionError, SessionLayer};
+/// use session_tower::{Session, SessionError, SessionLayer, SessionManager};
 /// use tower::ServiceBuilder;
 ///
 /// async fn hello(request: http::Request<String>) -> Result<http::Response<String>, SessionError> {
@@ -163,7 +161,7 @@ impl<K> SessionLayer<K> {
     /// use axum::extract::ConnectInfo;
     /// use session_tower::SessionLayer;
     ///
-    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// # fn layer(manager: session_tower::SessionManager) -> SessionLayer {
     /// SessionLayer::new(manager)
     ///     .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()))
     /// # }
@@ -192,7 +190,7 @@ impl<K> SessionLayer<K> {
     ///     is_tls: bool,
     /// }
     ///
-    /// # fn layers(manager: session_core::SessionManager) -> [SessionLayer; 2] {
+    /// # fn layers(manager: session_tower::SessionManager) -> [SessionLayer; 2] {
     /// let always = SessionLayer::new(manager.clone()).with_https(|_| Some(true));
     /// let sometimes = SessionLayer::new(manager)
     ///     .with_https(|extensions| extensions.get::<Connection>().map(|connection| connection.is_tls));
@@ -217,7 +215,7 @@ impl<K> SessionLayer<K> {
     /// use http::header;
     /// use session_tower::SessionLayer;
     ///
-    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// # fn layer(manager: session_tower::SessionManager) -> SessionLayer {
     /// SessionLayer::new(manager).without_anonymous_sessions(|request| {
     ///     let agent = request.headers.get(header::USER_AGENT);
     ///     request.uri.path() == "/health" || agent.is_some_and(|agent| agent.as_bytes().ends_with(b"bot"))
@@ -239,8 +237,7 @@ impl<K> SessionLayer<K> {
     /// # #[cfg(feature = "axum")]
     /// # mod example {
     /// use axum::{Router, routing::get};
-    /// use session_core::SessionManager;
-    /// use session_tower::{Session, SessionLayer};
+    /// use session_tower::{Session, SessionLayer, SessionManager};
     ///
     /// struct Admin;
     ///

@@ -4,9 +4,8 @@
 //! # #[cfg(feature = "axum")]
 //! # mod example {
 //! use axum::{Router, routing::get};
-//! use session_core::SessionManager;
 //! use session_memory::MemoryStore;
-//! use session_tower::{Session, SessionError, SessionLayer};
+//! use session_tower::{Session, SessionError, SessionLayer, SessionManager};
 //!
 //! async fn home(session: Session) -> Result<String, SessionError> {
 //!     let visits = session.update("visits", |n: &mut u64| *n += 1)?;
@@ -24,14 +23,17 @@
 //! - [`Session`] is what a handler asks for. It is loaded only then: a request that never asks costs no call to the
 //!   store. It derefs to [`session_core::Session`], where everything is that can be done with it.
 //! - [`SessionError`] is what a handler returns with `?`: the right status, an empty body, the cause for your logs.
+//! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and all else of `session-core` has its name
+//!   here, too. So an application depends on this crate and a store. [`Session`] and [`Exchange`] are this crate's own:
+//!   they carry the marker of their layer.
 //! - [`Exchange`] lies in the extensions of the request and of the response, for middleware and access logs.
 //!
 //! # Features
 //!
-//! - `axum`: extractors for axum 0.8 ([`Session`], `Option<Session>`, `Result<Session, SessionError>`, `CurrentOwner`)
-//!   and `IntoResponse` for [`SessionError`]. Without it the crate serves any tower service over the `http` types, and
-//!   [`Session::of`] takes the extractor's place. If axum says that `Handler` is not implemented for your function, this
-//!   feature is missing.
+//! - `axum`, a default: extractors for axum 0.8 ([`Session`], `Option<Session>`, `Result<Session, SessionError>`,
+//!   `CurrentOwner`) and `IntoResponse` for [`SessionError`]. Without it (`default-features = false`) the crate serves any
+//!   tower service over the `http` types, and [`Session::of`] takes the extractor's place. The compiler cannot say that
+//!   this feature is missing, because the trait is axum's: it says that a function with a [`Session`] is no `Handler`.
 //!
 //! # What it does not do
 //!
@@ -54,3 +56,7 @@ pub use extract::CurrentOwner;
 pub use future::ResponseFuture;
 pub use layer::{SessionLayer, SessionService};
 pub use session::{Exchange, Session};
+/// For the two types of it whose names this crate has taken: [`session_core::Session`] and [`session_core::Exchange`].
+pub use session_core;
+#[doc(inline)]
+pub use session_core::*;
