@@ -1,14 +1,9 @@
 //! The command line, and what it makes of cookie and policy.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    str::FromStr,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
-use session_core::{ConfigError, CookieConfig, Lifetime, Policy};
+use session_core::{ConfigError, CookieConfig, Lifetime, Policy, ProxyHeader, TrustedProxies};
 
 use crate::data;
 
@@ -53,10 +48,18 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     grace: Option<Duration>,
 
-    /// A proxy in front: its word on https and on the client's address is believed, and the cookie is the production
-    /// one, __Host-session, which browsers take over https only. May be given several times
-    #[arg(long, value_name = "IP")]
-    pub(crate) trusted_proxy: Vec<IpAddr>,
+    /// A proxy in front, by its address or network (10.4.0.0/16): its word on https and on the client's address is believed,
+    /// and the cookie is the production one, __Host-session, which browsers take over https only. May be given several times
+    #[arg(long, value_name = "PROXY")]
+    trusted_proxy: Vec<String>,
+
+    /// So many proxies in front, wherever they are. Not safe where a client can reach the demo directly
+    #[arg(long, value_name = "COUNT", conflicts_with = "trusted_proxy")]
+    proxy_hops: Option<u8>,
+
+    /// The proxies say who the client is in Forwarded (RFC 7239), and not in X-Forwarded-For and X-Forwarded-Proto
+    #[arg(long)]
+    forwarded: bool,
 
     /// Answer /lab/ops with the store's calls so far, and obey delay_ms: for tests
     #[arg(long)]
@@ -78,11 +81,20 @@ impl Flags {
 
     /// What browsers accept over plain http, unless a proxy speaks https for us.
     pub(crate) fn cookie(&self) -> Result<CookieConfig, ConfigError> {
-        if self.trusted_proxy.is_empty() {
+        if self.trusted_proxy.is_empty() && self.proxy_hops.unwrap_or_default() == 0 {
             Ok(CookieConfig::development())
         } else {
             CookieConfig::builder("__Host-session").build()
         }
+    }
+
+    /// Who is believed, and in which header.
+    pub(crate) fn proxies(&self) -> Result<TrustedProxies, ConfigError> {
+        let proxies = match self.proxy_hops {
+            Some(count) => TrustedProxies::hops(count),
+            None => TrustedProxies::at(self.trusted_proxy.iter().map(String::as_str))?,
+        };
+        Ok(proxies.with_header(if self.forwarded { ProxyHeader::Forwarded } else { ProxyHeader::XForwarded }))
     }
 }
 

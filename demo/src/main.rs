@@ -74,13 +74,14 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let keys = Keyring::new(data::key()?);
     let policy =
         flags.policy().map_err(|error| format!("--idle, --absolute, --rotate or --grace: {}", with_causes(&error)))?;
+    let proxies = flags.proxies().map_err(|error| format!("--trusted-proxy: {error}"))?;
     let store = open_store(&flags.store).await;
     let store = store.map_err(|error| format!("--store {}: {}", flags.store, with_causes(&*error)))?;
     let counting = Counting::new(store);
     let manager = SessionManager::new(counting.clone(), keys)
         .with_cookie(flags.cookie()?)
         .with_policy(policy)
-        .with_trusted_proxies(flags.trusted_proxy.clone());
+        .with_trusted_proxies(proxies);
     let site = Site { users: Users::open().await?, counting: flags.lab.then_some(counting) };
     let app = site::router(&site, manager.clone());
 

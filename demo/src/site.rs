@@ -63,7 +63,7 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
         open_routes = open_routes.route("/lab/return", get(lab::come_back).post(lab::be_sent_back));
     }
     let sessions = SessionLayer::new(manager)
-        .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
+        .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0));
     let mut app = routes
         .with_state(site.clone())
         .layer(CatchPanicLayer::new()) // inside the sessions: its 500 is committed as any other answer

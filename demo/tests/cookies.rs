@@ -83,6 +83,21 @@ fn nobody_but_the_trusted_proxy_is_believed() {
 }
 
 #[test]
+fn proxies_are_counted_or_speak_the_other_header_on_demand() {
+    let through = |flags: &[&str], header, value| {
+        let demo = Demo::start("memory", flags);
+        assert!(
+            demo.browser().with_header(header, value).register("anna").set_cookies()[0].starts_with("__Host-session=")
+        );
+        demo
+    };
+    let demo = through(&["--proxy-hops", "2"], "x-forwarded-for", "1.2.3.4, 203.0.113.9:4711, 10.0.0.2");
+    demo.logs(&["access", "client=203.0.113.9", "owner=anna"]);
+    let demo = through(&["--trusted-proxy", "127.0.0.0/8", "--forwarded"], "forwarded", "for=\"[2001:db8::1]:443\"");
+    demo.logs(&["access", "client=2001:db8::1", "owner=anna"]);
+}
+
+#[test]
 fn without_a_proxy_nobody_is_believed() {
     let demo = Demo::start("memory", &[]);
     let mut browser = demo.browser().with_header("x-forwarded-for", "203.0.113.9");
@@ -135,6 +150,11 @@ fn it_says_what_it_does_not_understand() {
     assert!(refused(&["--store", "mongodb"]).contains("a store is `memory`, `sqlite:PATH`"));
     assert!(refused(&["--idle", "soon"]).contains("--idle"));
     assert!(refused(&["--addr", "everywhere"]).contains("--addr"));
+    assert!(
+        refused(&["--trusted-proxy", "0.0.0.0/0"])
+            .contains("--trusted-proxy: the trusted proxy at index 0 is everybody")
+    );
+    assert!(refused(&["--trusted-proxy", "10.0.0.1", "--proxy-hops", "1"]).contains("cannot be used with"));
     assert!(refused(&["--rotate", "1s", "--grace", "2s"]).contains("must be longer than the grace"));
     assert!(refused(&["--idle", "0s"]).contains("--idle, --absolute, --rotate or --grace: "));
     assert!(refused(&["--store", "sqlite::memory:"]).contains("can have no write-ahead log"));

@@ -167,6 +167,14 @@ pub enum ConfigError {
         /// `SameSite=None` or `Partitioned`.
         attribute: &'static str,
     },
+    /// A trusted proxy is no address and no network, or one of everybody.
+    #[error("the trusted proxy at index {index} {fault}")]
+    TrustedProxy {
+        /// Which one, counted from 0.
+        index: usize,
+        /// What is wrong with it, to follow the proxy in a sentence.
+        fault: &'static str,
+    },
     /// A duration is zero, or longer than 400 days.
     #[error("{name} must be more than zero and at most 400 days")]
     Duration {

@@ -22,7 +22,7 @@ pub struct SessionEvent {
     pub method: Option<String>,
     /// The path of the request, without its query.
     pub path: Option<String>,
-    /// The client's address: behind a trusted proxy the one that the proxy names.
+    /// The client's address, if it is known: behind a trusted proxy the one that the proxy names.
     pub peer: Option<IpAddr>,
 }
 

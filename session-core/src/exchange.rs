@@ -122,6 +122,9 @@ impl Exchange {
         let token = incoming.token.take();
         let cookies = std::mem::take(&mut incoming.cookies);
         let withholding = Withholding::new(incoming.refuses_anonymous);
+        if incoming.hides_peer() && site.trusted_proxies.need_peer() {
+            site.unknown_peer_log.warn();
+        }
         let resource = incoming.resource(&site.trusted_proxies);
         let keys = site.keys.now();
         let mut read = match &token {
@@ -214,14 +217,15 @@ impl Exchange {
         self.0.taken.get()?.header().owner.clone()
     }
 
-    /// Whether the client's connection is TLS: behind a trusted proxy as the proxy says. `None` if the adapter told
-    /// nothing.
+    /// Whether the client's connection is TLS: behind a trusted proxy as the proxy says. `None` if neither it nor the adapter
+    /// told.
     #[must_use]
     pub fn is_https(&self) -> Option<bool> {
         self.0.resource.https
     }
 
-    /// The client's address: behind a trusted proxy the one that the proxy names. `None` if the adapter told none.
+    /// The client's address: behind a trusted proxy the one that the proxy names. `None` if it is not known: the adapter told
+    /// none, the proxy hides it, or the client is a program on this machine. See [`TrustedProxies`](crate::TrustedProxies).
     #[must_use]
     pub fn peer(&self) -> Option<IpAddr> {
         self.0.resource.peer

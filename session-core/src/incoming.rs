@@ -2,16 +2,17 @@
 
 use std::{fmt, net::IpAddr};
 
-use http::{HeaderMap, HeaderName, Method, Uri, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request};
 use zeroize::Zeroizing;
 
 use crate::{
-    PlainHttp,
+    Peer, PlainHttp, TrustedProxies,
+    forwarded::{ProxyHeaders, list},
     origin::{Arrival, Source},
 };
 
-static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
@@ -22,12 +23,14 @@ static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// # Examples
 ///
 /// ```
+/// use std::net::IpAddr;
+///
 /// use session_core::Incoming;
 ///
 /// let cookies: &[u8] = b"theme=dark; __Host-session=...";
 /// let incoming = Incoming::new([cookies])
 ///     .with_resource("GET", "/account")
-///     .with_peer([192, 0, 2, 7].into());
+///     .with_peer(IpAddr::from([192, 0, 2, 7]));
 /// ```
 #[derive(Clone, Default)]
 pub struct Incoming {
@@ -36,10 +39,9 @@ pub struct Incoming {
     pub(crate) token: Option<Zeroizing<String>>,
     method: Option<String>,
     path: Option<String>,
-    peer: Option<IpAddr>,
+    peer: Option<Peer>,
     https: Option<bool>,
-    forwarded_for: Vec<String>,
-    forwarded_proto: Option<String>,
+    proxy_headers: ProxyHeaders,
     source: Source,
     pub(crate) refuses_anonymous: bool,
 }
@@ -84,10 +86,10 @@ impl Incoming {
         self
     }
 
-    /// The address at the other end of the connection.
+    /// The other end of the connection: its address, or [`Peer::Unix`]. The trusted proxies are known by it.
     #[must_use]
-    pub fn with_peer(mut self, peer: IpAddr) -> Self {
-        self.peer = Some(peer);
+    pub fn with_peer(mut self, peer: impl Into<Peer>) -> Self {
+        self.peer = Some(peer.into());
         self
     }
 
@@ -104,11 +106,19 @@ impl Incoming {
     }
 
     /// The values of `X-Forwarded-For` and `X-Forwarded-Proto`: `""` for one that is not there, several lines of one joined
-    /// by a comma. They are believed only if the peer is a proxy that the manager trusts.
+    /// by a comma. They are believed only if the peer is a proxy that the manager trusts: [`TrustedProxies`].
     #[must_use]
-    pub fn with_forwarded(mut self, forwarded_for: &str, proto: &str) -> Self {
-        self.forwarded_for = vec![forwarded_for.to_owned()];
-        self.forwarded_proto = (!proto.is_empty()).then(|| proto.to_owned());
+    pub fn with_x_forwarded(mut self, forwarded_for: &str, proto: &str) -> Self {
+        self.proxy_headers.x_forwarded_for = list([forwarded_for.as_bytes()]);
+        self.proxy_headers.x_forwarded_proto = list([proto.as_bytes()]);
+        self
+    }
+
+    /// The value of `Forwarded` (RFC 7239): `""` if it is not there, several lines joined by a comma. It is believed only if
+    /// the peer is a proxy that the manager trusts, and that [says it there](crate::ProxyHeader::Forwarded).
+    #[must_use]
+    pub fn with_forwarded(mut self, forwarded: &str) -> Self {
+        self.proxy_headers.forwarded = list([forwarded.as_bytes()]);
         self
     }
 
@@ -154,26 +164,18 @@ impl Incoming {
         }
     }
 
+    /// Whether the adapter has told nothing of the other end of the connection.
+    pub(crate) fn hides_peer(&self) -> bool {
+        self.peer.is_none()
+    }
+
     /// Decides what to believe.
-    pub(crate) fn resource(self, trusted_proxies: &[IpAddr]) -> Resource {
-        let trusts = |address: &IpAddr| trusted_proxies.contains(&address.to_canonical());
-        let mut said = self.https.map(|https| (https, PlainHttp::Application));
-        let mut peer = self.peer;
-        if self.peer.as_ref().is_some_and(trusts) {
-            if let Some(proto) = &self.forwarded_proto {
-                // The last one is the trusted proxy's own word.
-                let proto = proto.rsplit(',').next().unwrap_or_default().trim();
-                said = Some((proto.eq_ignore_ascii_case("https"), PlainHttp::Proxy));
-            }
-            // From the last on, each is the word of the hop behind it: the first stranger is the client.
-            let hops = self.forwarded_for.iter().rev().flat_map(|line| line.rsplit(','));
-            for hop in hops.map_while(|hop| hop.trim().parse().ok()) {
-                peer = Some(hop);
-                if !trusts(&hop) {
-                    break;
-                }
-            }
-        }
+    pub(crate) fn resource(self, trusted_proxies: &TrustedProxies) -> Resource {
+        let (peer, by_proxy) = trusted_proxies.judge(self.peer, &self.proxy_headers);
+        let said = match by_proxy {
+            Some(https) => Some((https, PlainHttp::Proxy)),
+            None => self.https.map(|https| (https, PlainHttp::Application)),
+        };
         Resource {
             arrival: self.source.arrival(self.method.as_deref()),
             plain_http: self.source.plain_http(said),
@@ -199,15 +201,15 @@ impl fmt::Debug for Incoming {
 
 impl From<&HeaderMap> for Incoming {
     fn from(headers: &HeaderMap) -> Self {
-        let lines = |name: &HeaderName| -> Vec<String> {
-            let values = headers.get_all(name).into_iter();
-            values.map(|value| value.to_str().unwrap_or_default().to_owned()).collect()
-        };
+        let list = |name: &HeaderName| list(headers.get_all(name).into_iter().map(HeaderValue::as_bytes));
         let value = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Self {
-            forwarded_for: lines(&FORWARDED_FOR),
-            forwarded_proto: lines(&FORWARDED_PROTO).pop(),
-            ..Self::new(headers.get_all(header::COOKIE).into_iter().map(http::HeaderValue::as_bytes))
+            proxy_headers: ProxyHeaders {
+                x_forwarded_for: list(&X_FORWARDED_FOR),
+                x_forwarded_proto: list(&X_FORWARDED_PROTO),
+                forwarded: list(&header::FORWARDED),
+            },
+            ..Self::new(headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes))
         }
         .with_host(value(&header::HOST))
         .with_origin(value(&header::ORIGIN))

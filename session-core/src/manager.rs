@@ -1,14 +1,13 @@
 //! The session manager: what a site decides once, and what works without a request.
 
 use std::{
-    net::IpAddr,
     sync::{Arc, Once},
     time::Duration,
 };
 
 use crate::{
     CookieConfig, Device, Error, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy, PurgeTask,
-    SessionId, SiteData, Store, epoch,
+    SessionId, SiteData, Store, TrustedProxies, epoch,
     event::TracingObserver,
     incoming::Resource,
     keyring::Keys,
@@ -47,9 +46,10 @@ impl SessionManager {
             policy: Policy::default(),
             format: Format::default(),
             observer: Arc::new(TracingObserver),
-            trusted_proxies: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             cleared: Vec::new(),
             plain_http_log: Arc::default(),
+            unknown_peer_log: Arc::default(),
         }))
     }
 
@@ -93,10 +93,10 @@ impl SessionManager {
         self.with(|site| site.observer = Arc::new(observer))
     }
 
-    /// The same, believing what these proxies say in `X-Forwarded-For` and `X-Forwarded-Proto`. Nobody else is believed.
+    /// The same, believing what these proxies say of the client's address and of https. Nobody else is believed.
     #[must_use]
-    pub fn with_trusted_proxies(self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.with(|site| site.trusted_proxies = proxies.into_iter().map(|proxy| proxy.to_canonical()).collect())
+    pub fn with_trusted_proxies(self, proxies: TrustedProxies) -> Self {
+        self.with(|site| site.trusted_proxies = proxies)
     }
 
     /// The same, telling browsers at each logout to clear this data of the site (`Clear-Site-Data`). By default they are

@@ -1,10 +1,10 @@
 //! What a site decided, for every exchange and every call without a request.
 
-use std::{net::IpAddr, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use crate::{
-    CookieConfig, EventKind, Format, Observer, Owner, Policy, SessionEvent, SessionId, SiteData, Store,
-    incoming::Resource, keyring::Keys, patience::PatientStore, transport::PlainHttpLog,
+    CookieConfig, EventKind, Format, Observer, Owner, Policy, SessionEvent, SessionId, SiteData, Store, TrustedProxies,
+    incoming::Resource, keyring::Keys, patience::PatientStore, proxies::UnknownPeerLog, transport::PlainHttpLog,
 };
 
 /// What a site decided.
@@ -16,11 +16,12 @@ pub(crate) struct Site {
     pub(crate) policy: Policy,
     pub(crate) format: Format,
     pub(crate) observer: Arc<dyn Observer>,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: TrustedProxies,
     /// What browsers clear at a logout.
     pub(crate) cleared: Vec<SiteData>,
-    /// Shared with the clones that were changed since.
+    /// Shared with the clones that were changed since, as is the next one.
     pub(crate) plain_http_log: Arc<PlainHttpLog>,
+    pub(crate) unknown_peer_log: Arc<UnknownPeerLog>,
 }
 
 impl Site {

@@ -10,7 +10,7 @@ use crate::{EventKind, answer::Answer, state::Inner};
 pub enum PlainHttp {
     /// The application says so, by [`Incoming::with_https`](crate::Incoming::with_https).
     Application,
-    /// A trusted proxy says so, in `X-Forwarded-Proto`.
+    /// A trusted proxy says so, in `X-Forwarded-Proto` or in `Forwarded`.
     Proxy,
     /// The browser says so: the `Origin` or the `Referer` of the request is the request's own host, and begins with `http:`.
     Page,
@@ -20,7 +20,7 @@ impl PlainHttp {
     fn cause(self) -> &'static str {
         match self {
             Self::Application => "the application says that the connection is not TLS (`with_https`)",
-            Self::Proxy => "the trusted proxy says `X-Forwarded-Proto: http`",
+            Self::Proxy => "the trusted proxy says `X-Forwarded-Proto: http`, or `proto=http` in `Forwarded`",
             Self::Page => "the request comes from a page of this host whose address begins with `http:`",
         }
     }

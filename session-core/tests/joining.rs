@@ -5,7 +5,7 @@ mod support;
 
 use session_core::{
     CookieConfig, CookieConfigBuilder, Error, EventKind, JoinError, Key, Keyring, Outcome, Policy, SameSite,
-    SessionManager,
+    SessionManager, TrustedProxies,
 };
 use support::*;
 
@@ -84,7 +84,7 @@ async fn only_the_same_name_scope_store_and_keys_are_the_same_session() {
     for joins in [
         with_cookie(&site.manager, same),
         with_cookie(&site.manager, |cookie| same(cookie).same_site(SameSite::Strict)),
-        manager.clone().with_trusted_proxies([[10, 0, 0, 1].into()]),
+        manager.clone().with_trusted_proxies(TrustedProxies::at(["10.0.0.1"]).unwrap()),
     ] {
         assert_eq!(exchange.join(&joins), Ok(()));
     }

@@ -5,11 +5,12 @@ mod support;
 
 use std::{
     io::{self, Write},
+    net::IpAddr,
     sync::{Arc, Mutex},
 };
 
 use http::Request;
-use session_core::{CookieConfig, EventKind, Incoming, PlainHttp, Policy, SessionManager};
+use session_core::{CookieConfig, EventKind, Incoming, PlainHttp, Policy, SessionManager, TrustedProxies};
 use support::*;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -61,7 +62,7 @@ fn form(host: &str, headers: &[(&str, &str)]) -> Incoming {
 
 /// The same through the proxy that the site trusts.
 fn proxied(host: &str, proto: &str, headers: &[(&str, &str)]) -> Incoming {
-    form(host, headers).with_forwarded("192.0.2.7", proto).with_peer([10, 0, 0, 1].into())
+    form(host, headers).with_x_forwarded("192.0.2.7", proto).with_peer(IpAddr::from([10, 0, 0, 1]))
 }
 
 /// Logs in, and returns whether a cookie leaves, and why it is told that the browser will drop it.
@@ -80,7 +81,7 @@ async fn login(manager: &SessionManager, events: &Events, incoming: Incoming) ->
 /// What is told of a login at a site behind a proxy.
 async fn told(incoming: Incoming) -> Option<PlainHttp> {
     let site = Site::new();
-    let manager = site.manager.clone().with_trusted_proxies([[10, 0, 0, 1].into()]);
+    let manager = site.manager.clone().with_trusted_proxies(TrustedProxies::at(["10.0.0.1"]).unwrap());
     let (has_cookie, told) = login(&manager, &site.events, incoming).await;
     assert!(has_cookie && told.len() <= 1, "nothing is withheld, and one response tells it once");
     told.first().copied()
@@ -119,7 +120,7 @@ async fn a_secure_cookie_for_a_client_that_speaks_plain_http_is_told_with_the_ca
         (form(SHOP, &[("origin", "null"), ("referer", "about:blank")]), None),
         (form("", &[plain]), None),
         // Nobody trusts this proxy.
-        (form(SHOP, &[("x-forwarded-proto", "http")]).with_peer([10, 0, 0, 9].into()), None),
+        (form(SHOP, &[("x-forwarded-proto", "http")]).with_peer(IpAddr::from([10, 0, 0, 9])), None),
     ] {
         assert_eq!(told(incoming.clone()).await, expected, "{incoming:?}");
     }
@@ -171,7 +172,7 @@ async fn insecure_transport_is_not_told_without_secure() {
 #[tokio::test]
 async fn the_log_is_told_once_for_each_cause_what_to_set() {
     let site = Site::new();
-    let manager = site.manager.clone().with_trusted_proxies([[10, 0, 0, 1].into()]);
+    let manager = site.manager.clone().with_trusted_proxies(TrustedProxies::at(["10.0.0.1"]).unwrap());
     let clone = manager.clone().with_policy(Policy::default());
     let log = Log::start();
     let causes = [

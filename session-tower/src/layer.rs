@@ -3,14 +3,13 @@
 use std::{
     fmt,
     marker::PhantomData,
-    net::IpAddr,
     panic::Location,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use http::{Extensions, Request, Response, request::Parts};
-use session_core::{Incoming, SessionManager};
+use session_core::{Incoming, Peer, SessionManager};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -19,7 +18,7 @@ use crate::{
     opened::{LayerName, Opened, OpenedExchange},
 };
 
-type Peer = fn(&Extensions) -> Option<IpAddr>;
+type FindPeer = dyn Fn(&Extensions) -> Option<Peer> + Send + Sync;
 type Https = fn(&Extensions) -> Option<bool>;
 type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 
@@ -80,7 +79,7 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// fn app(store: impl Store, keys: Keyring) -> Router {
 ///     let manager = SessionManager::new(store, keys);
 ///     let sessions = SessionLayer::new(manager)
-///         .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
+///         .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0));
 ///     Router::new()
 ///         .route("/account", get(account))
 ///         .route("/login", post(login))
@@ -132,7 +131,7 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 pub struct SessionLayer<K = ()> {
     manager: SessionManager,
     made_at: &'static Location<'static>,
-    peer: Peer,
+    peer: Option<Arc<FindPeer>>,
     https: Https,
     refuses: Option<Arc<Refuses>>,
     name: PhantomData<fn() -> K>,
@@ -143,13 +142,14 @@ impl SessionLayer {
     #[must_use]
     #[track_caller]
     pub fn new(manager: SessionManager) -> Self {
-        Self { manager, made_at: Location::caller(), peer: |_| None, https: |_| None, refuses: None, name: PhantomData }
+        Self { manager, made_at: Location::caller(), peer: None, https: |_| None, refuses: None, name: PhantomData }
     }
 }
 
 impl<K> SessionLayer<K> {
-    /// The same with a place to find the peer's address in: it goes into events, and the manager's trusted proxies are
-    /// known by it. Without it no proxy is trusted.
+    /// The same with a place to find the peer in, the other end of the connection: its address goes into events, and the
+    /// manager's trusted proxies are known by it. Without it no proxy is trusted, unless they are
+    /// [counted](session_core::TrustedProxies::hops).
     ///
     /// # Examples
     ///
@@ -163,12 +163,23 @@ impl<K> SessionLayer<K> {
     ///
     /// # fn layer(manager: session_tower::SessionManager) -> SessionLayer {
     /// SessionLayer::new(manager)
-    ///     .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()))
+    ///     .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0))
+    /// # }
+    /// ```
+    ///
+    /// Where the server listens on a Unix socket, to a proxy that the manager trusts as `unix:`:
+    ///
+    /// ```
+    /// use session_core::Peer;
+    /// use session_tower::SessionLayer;
+    ///
+    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// SessionLayer::new(manager).with_peer(|_| Some(Peer::Unix))
     /// # }
     /// ```
     #[must_use]
-    pub fn with_peer(self, peer: fn(&Extensions) -> Option<IpAddr>) -> Self {
-        Self { peer, ..self }
+    pub fn with_peer<P: Into<Peer>>(self, peer: impl Fn(&Extensions) -> Option<P> + Send + Sync + 'static) -> Self {
+        Self { peer: Some(Arc::new(move |extensions| peer(extensions).map(Into::into))), ..self }
     }
 
     /// The same with a word on whether the connection is TLS: for a server that speaks it itself, without a proxy. `None`:
@@ -281,7 +292,7 @@ impl<K: 'static> SessionLayer<K> {
 
     fn open(&self, head: &Parts) -> session_core::Exchange {
         let mut incoming = Incoming::from(head);
-        if let Some(peer) = (self.peer)(&head.extensions) {
+        if let Some(peer) = self.peer.as_ref().and_then(|peer| peer(&head.extensions)) {
             incoming = incoming.with_peer(peer);
         }
         if let Some(https) = (self.https)(&head.extensions) {
@@ -294,8 +305,8 @@ impl<K: 'static> SessionLayer<K> {
 impl<K> Clone for SessionLayer<K> {
     fn clone(&self) -> Self {
         let Self { manager, made_at, peer, https, refuses, .. } = self;
-        let (manager, refuses) = (manager.clone(), refuses.clone());
-        Self { manager, made_at, peer: *peer, https: *https, refuses, name: PhantomData }
+        let (manager, peer, refuses) = (manager.clone(), peer.clone(), refuses.clone());
+        Self { manager, made_at, peer, https: *https, refuses, name: PhantomData }
     }
 }
 
