@@ -102,6 +102,8 @@ impl Builder {
 
     /// Connects to the server: `mysql://user:password@host:3306/database?ssl-mode=VERIFY_IDENTITY`.
     ///
+    /// A URL without a user logs in as the user of the operating system, as the programs of MySQL and MariaDB do.
+    ///
     /// The table must be there: see [`MysqlStore::migrate`].
     ///
     /// # Errors
@@ -109,7 +111,7 @@ impl Builder {
     /// [`StoreError::TimedOut`] if the server refuses connections for longer than the time-out, [`StoreError::Unavailable`]
     /// if it cannot be reached or lets nobody in, [`StoreError::Backend`] if the URL is none or there is no such database.
     pub async fn connect(self, url: &str) -> Result<MysqlStore, StoreError> {
-        let options: MySqlConnectOptions = url.parse().map_err(from_driver)?;
+        let options = options_of(url).map_err(from_driver)?;
         // The driver would send these in a statement of its own; they are among our settings.
         let options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
         let timeout = self.timeout;
@@ -159,6 +161,23 @@ impl Builder {
     }
 }
 
+/// What the URL says. Where it names no user, the driver would take `root`.
+fn options_of(url: &str) -> Result<MySqlConnectOptions, Error> {
+    let options: MySqlConnectOptions = url.parse()?;
+    if names_user(url) {
+        return Ok(options);
+    }
+    let user = whoami::username().map_err(|error| Error::Configuration(error.into()))?;
+    Ok(options.username(&user))
+}
+
+/// Whether there is a user before the host (RFC 3986, section 3.2.1).
+fn names_user(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once('@').is_some_and(|(user, _)| !user.is_empty() && !user.starts_with(':'))
+}
+
 /// Tells the server how a connection of this store's is to be treated.
 pub(crate) async fn set_up(connection: &mut MySqlConnection, timeout: Duration) -> Result<(), Error> {
     // Whole seconds for locks, and never none at all: that would be no waiting in MariaDB, and refused by MySQL.
@@ -178,3 +197,22 @@ pub(crate) async fn set_up(connection: &mut MySqlConnection, timeout: Duration) 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a table's name is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
 pub struct InvalidTable;
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::options_of;
+
+    #[test]
+    fn a_url_without_a_user_logs_in_as_the_user_of_the_operating_system() {
+        let name = Command::new("id").arg("-un").output().unwrap().stdout;
+        let name = String::from_utf8(name).unwrap();
+        let user_of = |url: &str| options_of(url).unwrap().get_username().to_owned();
+        for url in ["mysql://db.example/shop", "mysql://:secret@db.example/shop", "mysql://db.example?charset=a@b"] {
+            assert_eq!(user_of(url), name.trim(), "{url}");
+        }
+        assert_eq!(user_of("mysql://app@db.example/shop"), "app");
+        assert_eq!(user_of("mysql://root:se@cret@db.example/shop"), "root");
+    }
+}

@@ -115,6 +115,8 @@ impl Builder {
     /// Connects to the server: `postgres://user:password@host:5432/database?sslmode=verify-full`, or
     /// `postgres+pooled://…` for the pooled mode.
     ///
+    /// A URL without a user logs in as libpq does: as `PGUSER`, else as the user of the operating system.
+    ///
     /// The table must be there: see [`PostgresStore::migrate`].
     ///
     /// # Errors
@@ -127,7 +129,7 @@ impl Builder {
             self.pooled = true;
             url = format!("postgres://{rest}").into();
         }
-        let options: PgConnectOptions = url.parse().map_err(from_driver)?;
+        let options = url.parse::<PgConnectOptions>().map_err(from_driver)?;
         // PgBouncer refuses to be told of either.
         let options = if self.pooled {
             options.extra_float_digits(None)
@@ -186,3 +188,23 @@ impl Builder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a table's name is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
 pub struct InvalidTable;
+
+#[cfg(test)]
+mod tests {
+    use std::{env, process::Command};
+
+    use sqlx::postgres::PgConnectOptions;
+
+    fn user_of(url: &str) -> String {
+        url.parse::<PgConnectOptions>().unwrap().get_username().to_owned()
+    }
+
+    #[test]
+    fn a_url_without_a_user_logs_in_as_libpq_does() {
+        let name = Command::new("id").arg("-un").output().unwrap().stdout;
+        let expected = env::var("PGUSER").unwrap_or_else(|_| String::from_utf8(name).unwrap().trim().to_owned());
+        assert_eq!(user_of("postgres://db.example/shop"), expected);
+        assert_eq!(user_of("postgres://app@db.example/shop"), "app");
+        assert_eq!(user_of("postgres://db.example/shop?user=app"), "app");
+    }
+}
