@@ -3,7 +3,10 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -13,10 +16,16 @@ use tokio::runtime;
 use crate::{
     Subject, each_case,
     trial::{Passed, Trial},
+    watched::Pulse,
 };
 
-/// How often a case is tried whose time ran out because the machine was busy.
-const ATTEMPTS: u32 = 5;
+/// How many times as long the short times of a case are, in each attempt. Another follows where the calls took so long
+/// that a session may have expired too early: first at the same pace, for a machine that was busy once. Then slower and
+/// slower, for a store that is slow; the longer the times, the less of an error shows.
+const SCALES: [u32; 7] = [1, 1, 1, 2, 4, 8, 16];
+
+/// How many times its deadline a case may take while the store answers.
+const DEADLINES: u32 = 20;
 
 /// One sentence that must hold for every store.
 ///
@@ -58,25 +67,39 @@ impl<S: Subject> Case<S> {
     ///
     /// # Panics
     ///
-    /// If the sentence does not hold, with what was seen; or if the store does not answer within
-    /// [`Subject::deadline`].
+    /// If the sentence does not hold, with what was seen; if the store has not answered for as long as
+    /// [`Subject::deadline`] allows; or if the case takes twenty times as long.
     pub fn run(&self, subject: S) {
         let (name, run) = (self.name, self.run);
         let deadline = subject.deadline();
         let (sender, outcome) = mpsc::channel();
         // A thread of its own: a store that blocks its runtime must not keep the deadline from being noticed.
+        let pulse = Arc::new(Pulse::new());
+        let watched = Arc::clone(&pulse);
         let started = thread::Builder::new().name(name.into()).spawn(move || {
-            let attempt = AssertUnwindSafe(|| attempt(run, subject));
+            let attempt = AssertUnwindSafe(|| attempts(run, subject, &watched));
             // Nobody listens any more once the deadline is over.
             let _ = sender.send(catch_unwind(attempt));
         });
         assert!(started.is_ok(), "no thread can be started for the case: {started:?}");
-        match outcome.recv_timeout(deadline) {
-            Ok(Ok(())) => {}
-            Ok(Err(panic)) => resume_unwind(panic),
-            Err(_) => {
-                panic!("{name}: the store has not answered within {deadline:?}, which `Subject::deadline` allows")
+        let start = Instant::now();
+        loop {
+            let patience = deadline.saturating_sub(pulse.silence());
+            match outcome.recv_timeout(patience) {
+                Ok(Ok(())) => return,
+                Ok(Err(panic)) => resume_unwind(panic),
+                Err(RecvTimeoutError::Disconnected) => panic!("{name}: the thread of the case has ended"),
+                Err(RecvTimeoutError::Timeout) => {}
             }
+            assert!(
+                pulse.silence() < deadline,
+                "{name}: the store has not answered within {deadline:?}, which `Subject::deadline` allows"
+            );
+            assert!(
+                start.elapsed() < deadline * DEADLINES,
+                "{name}: the store answers, and the case does not come to an end within {:?}",
+                deadline * DEADLINES
+            );
         }
     }
 }
@@ -102,21 +125,21 @@ pub fn check<S: Subject>(name: &str, subject: S) {
     case.unwrap_or_else(|| panic!("there is no case {name}")).run(subject);
 }
 
-fn attempt<S: Subject>(run: Run<S>, subject: S) {
+fn attempts<S: Subject>(run: Run<S>, subject: S, pulse: &Arc<Pulse>) {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     let subject = Arc::new(subject);
-    for attempt in 1.. {
-        let passed = Arc::new(Passed::default());
+    for (attempt, scale) in (1..).zip(SCALES) {
+        let passed = Arc::new(Passed::new(scale));
         let start = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             runtime.block_on(async {
-                run(&Trial::new(Arc::clone(&subject), Arc::clone(&passed)).await).await;
+                run(&Trial::new(Arc::clone(&subject), Arc::clone(&passed), Arc::clone(pulse)).await).await;
             });
         }));
         match outcome {
             Ok(()) => break,
-            Err(_) if attempt < ATTEMPTS && passed.too_slow(start) => {
-                eprintln!("The machine was too busy to tell; attempt {} follows.", attempt + 1);
+            Err(_) if attempt < SCALES.len() && passed.too_slow(start) => {
+                eprintln!("The machine or the store was too slow to tell; attempt {} follows.", attempt + 1);
             }
             Err(panic) => {
                 runtime.shutdown_background();

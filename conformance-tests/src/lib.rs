@@ -73,6 +73,7 @@ mod report;
 #[cfg(all(unix, feature = "servers"))]
 pub mod servers;
 mod trial;
+mod watched;
 
 use std::time::Duration;
 
@@ -123,7 +124,8 @@ pub trait Subject: Send + Sync + 'static {
     async fn open(&self, namespace: &str) -> Self::Store;
 
     /// Lets time pass for all stores that were opened: by waiting, or by moving their clock. At least so much; the cases
-    /// ask for less than three seconds each.
+    /// ask for less than three seconds each. Where the calls take so long that a session may have expired too early, a case
+    /// is tried again, and after three attempts with up to sixteen times as long.
     async fn pass(&self, time: Duration);
 
     /// Loses the answer to the next call that names this session: the database does what it is asked, and the connection is
@@ -133,7 +135,8 @@ pub trait Subject: Send + Sync + 'static {
     /// Where a network is in between a proxy does it, such as `servers::Proxy`, which finds the request by the id in it.
     async fn lose_the_answer(&self, _to: &SessionId) {}
 
-    /// How long one case may take before it fails: a minute, unless overridden.
+    /// How long the store may take to answer before the case fails: a minute, unless overridden. A case on a slow store
+    /// goes on while there are answers, for twenty times as long.
     fn deadline(&self) -> Duration {
         Duration::from_secs(60)
     }

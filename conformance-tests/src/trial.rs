@@ -7,7 +7,7 @@ use std::{
     panic::resume_unwind,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
     time::{Duration, Instant},
@@ -16,10 +16,14 @@ use std::{
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
 use tokio::sync::Barrier;
 
-use crate::Subject;
+use crate::{
+    Subject,
+    watched::{Pulse, Watched},
+};
 
-/// So soon sessions expire whose expiry a case waits for: long enough for the few operations that come before.
-pub(crate) const SOON: Duration = Duration::from_millis(500);
+/// So soon sessions expire whose expiry a case waits for, on a store and a machine that are not slow: long enough for the
+/// few operations that come before.
+const SOON: Duration = Duration::from_millis(500);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -30,13 +34,19 @@ const SLACK: Duration = Duration::from_millis(50);
 pub(crate) struct Trial<S: Subject> {
     subject: Arc<S>,
     namespace: String,
-    store: Arc<S::Store>,
+    store: Arc<Watched<S::Store>>,
     passed: Arc<Passed>,
+    pulse: Arc<Pulse>,
 }
 
 /// How much time a case has let pass, and how much more it took.
-#[derive(Default)]
-pub(crate) struct Passed(Mutex<Waits>);
+pub(crate) struct Passed {
+    waits: Mutex<Waits>,
+    /// How many times as long the short times are in this attempt.
+    scale: u32,
+    /// Whether the case has asked for a short time: its outcome then depends on how long the calls take.
+    is_timed: AtomicBool,
+}
 
 #[derive(Clone, Copy, Default)]
 struct Waits {
@@ -91,13 +101,14 @@ pub(crate) fn answer<T>(method: &str, answer: Result<T, StoreError>) -> T {
 }
 
 impl<S: Subject> Trial<S> {
-    pub(crate) async fn new(subject: Arc<S>, passed: Arc<Passed>) -> Self {
+    pub(crate) async fn new(subject: Arc<S>, passed: Arc<Passed>, pulse: Arc<Pulse>) -> Self {
         static OPENED: AtomicU64 = AtomicU64::new(0);
         // New for each run, too: a database keeps what the last run left.
         let run = RandomState::new().build_hasher().finish();
         let namespace = format!("kit_{run:016x}_{}", OPENED.fetch_add(1, Ordering::Relaxed));
-        let store = Arc::new(subject.open(&namespace).await);
-        Self { subject, namespace, store, passed }
+        let store = Arc::new(Watched::new(subject.open(&namespace).await, Arc::clone(&pulse)));
+        pulse.beat();
+        Self { subject, namespace, store, passed, pulse }
     }
 
     /// A store that never meets this one, though its name begins like it.
@@ -105,8 +116,19 @@ impl<S: Subject> Trial<S> {
         self.subject.open(&format!("{}_b", self.namespace)).await
     }
 
-    pub(crate) fn store(&self) -> Arc<S::Store> {
+    pub(crate) fn store(&self) -> Arc<Watched<S::Store>> {
         Arc::clone(&self.store)
+    }
+
+    /// How soon sessions expire whose expiry the case waits for.
+    pub(crate) fn soon(&self) -> Duration {
+        self.short(SOON)
+    }
+
+    /// A time within which the case has to come through some calls: longer where those are slow.
+    pub(crate) fn short(&self, time: Duration) -> Duration {
+        self.passed.is_timed.store(true, Ordering::Relaxed);
+        time * self.passed.scale
     }
 
     pub(crate) async fn create(&self, id: SessionId, entry: Entry<'_>, expires_in: Duration, ends_in: Duration) {
@@ -178,7 +200,8 @@ impl<S: Subject> Trial<S> {
         let start = Instant::now();
         let time = time + SLACK;
         self.subject.pass(time).await;
-        let mut waits = self.passed.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pulse.beat();
+        let mut waits = self.passed.waits.lock().unwrap_or_else(PoisonError::into_inner);
         waits.asked += time;
         waits.spent += start.elapsed();
     }
@@ -220,7 +243,7 @@ impl<S: Subject> Trial<S> {
     /// begins with another.
     pub(crate) async fn together<T, F, W>(&self, round: u128, count: u64, work: F) -> Vec<T>
     where
-        F: Fn(u64, Arc<S::Store>) -> W,
+        F: Fn(u64, Arc<Watched<S::Store>>) -> W,
         W: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
@@ -267,16 +290,20 @@ async fn in_turn<T>(works: Vec<impl Future<Output = T>>, first: usize) -> Vec<T>
 }
 
 impl Passed {
-    fn waits(&self) -> Waits {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn new(scale: u32) -> Self {
+        Self { waits: Mutex::default(), scale, is_timed: AtomicBool::new(false) }
     }
 
-    /// Whether a case that waits for an expiry took so long over the rest that a session may have expired too early for
-    /// it: then its failure says nothing about the store.
+    fn waits(&self) -> Waits {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a case with short times took so long over the rest that a session may have expired too early for it: then
+    /// its failure says nothing about the store.
     pub(crate) fn too_slow(&self, start: Instant) -> bool {
         let waits = self.waits();
         let work = start.elapsed().saturating_sub(waits.spent);
         let overslept = waits.spent.saturating_sub(waits.asked);
-        !waits.asked.is_zero() && work + overslept > SOON / 3
+        self.is_timed.load(Ordering::Relaxed) && work + overslept > SOON * self.scale / 3
     }
 }

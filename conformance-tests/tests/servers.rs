@@ -188,12 +188,25 @@ fn started(victim: &mut Child, number: usize) -> Vec<String> {
     lines
 }
 
-/// Sends this signal to the process and what it has started.
+/// Sends this signal to the process and what it has started. One that lives on is killed, and the test fails.
 fn signal(victim: &mut Child, signal: &str) {
     let group = format!("-{}", victim.id());
-    assert!(Command::new("sh").args(["-c", "kill -s $0 -- $1", signal, &group]).status().unwrap().success());
-    victim.wait().unwrap();
+    let send =
+        |signal: &str| Command::new("sh").args(["-c", "kill -s $0 -- $1", signal, &group]).status().unwrap().success();
+    assert!(send(signal));
+    let start = Instant::now();
+    while victim.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(20) {
+            send("KILL");
+            panic!("the victim lives on after {signal}");
+        }
+        std::thread::yield_now();
+    }
 }
+
+/// A signal that a process may act on, and one that it may not. A terminal sends INT, which would do the same here. But what
+/// a shell runs in the background ignores it, and so does what that starts.
+const ENDS: [&str; 2] = ["TERM", "KILL"];
 
 /// What is in the temporary folders of the servers of this process, or was told of them.
 #[cfg(target_os = "linux")]
@@ -240,7 +253,7 @@ fn a_test_process_that_is_killed_leaves_no_server_and_no_folder() {
             std::thread::park();
         }
     }
-    for end in ["INT", "KILL"] {
+    for end in ENDS {
         let mut victim = victim("a_test_process_that_is_killed_leaves_no_server_and_no_folder").spawn().unwrap();
         let addresses = started(&mut victim, 3);
         assert_eq!(folders(victim.id()).len(), 3);
@@ -260,7 +273,7 @@ fn kill_while(test: &str, program: &str, script: &str, is_so: impl Fn(PathBuf) -
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     let before = env::var_os("PATH").unwrap();
     let path = env::join_paths([place.clone()].into_iter().chain(env::split_paths(&before))).unwrap();
-    for end in ["INT", "KILL"] {
+    for end in ENDS {
         let mut victim = victim(test).env("PATH", &path).env("PATH_BEFORE", &before).spawn().unwrap();
         let start = Instant::now();
         while !folders(victim.id()).iter().any(|folder| is_so(env::temp_dir().join(folder))) {

@@ -80,8 +80,8 @@ pub(crate) async fn a_dropped_replace_leaves_the_old_state_or_the_new<S: Subject
 
 pub(crate) async fn a_dropped_touch_leaves_the_session_whole<S: Subject>(trial: &Trial<S>) {
     for (id, cut) in cuts() {
-        trial.create(id, first(), HOUR, DAY).await;
         let mark = trial.mark();
+        trial.create(id, first(), HOUR, DAY).await;
         drop_at(cut, trial.store().touch(&id, revision(1), 2 * HOUR)).await;
         let loaded = trial.loaded(id).await;
         whole(&loaded, cut);

@@ -4,7 +4,7 @@ use session_core::{Entry, Store, StoreError};
 
 use crate::{
     Subject,
-    trial::{DAY, HOUR, SOON, Trial, answer, first, id, owner, revision, second},
+    trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second},
 };
 
 pub(crate) async fn a_created_session_loads_as_it_was_written<S: Subject>(trial: &Trial<S>) {
@@ -63,10 +63,11 @@ pub(crate) async fn a_refused_create_leaves_the_live_session_untouched<S: Subjec
 }
 
 pub(crate) async fn create_succeeds_over_an_expired_session<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     let (before, after) = (owner("user 42"), owner("user 43"));
-    trial.create(id(1), first().with_owner(Some(&before)), SOON, DAY).await;
-    trial.create(id(2), first().with_owner(Some(&before)), SOON, SOON).await;
-    trial.pass(SOON).await;
+    trial.create(id(1), first().with_owner(Some(&before)), soon, DAY).await;
+    trial.create(id(2), first().with_owner(Some(&before)), soon, soon).await;
+    trial.pass(soon).await;
     let mark = trial.mark();
     trial.create(id(1), second().with_owner(Some(&after)), HOUR, 2 * DAY).await;
     trial.create(id(2), second(), HOUR, 2 * DAY).await;
@@ -101,10 +102,11 @@ pub(crate) async fn of_40_concurrent_creates_exactly_one_wins<S: Subject>(trial:
 }
 
 pub(crate) async fn of_40_concurrent_creates_over_an_expired_session_exactly_one_wins<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     for round in 0..3 {
-        trial.create(id(round), first(), SOON, DAY).await;
+        trial.create(id(round), first(), soon, DAY).await;
     }
-    trial.pass(SOON).await;
+    trial.pass(soon).await;
     for round in 0..3 {
         one_create_wins(trial, round, "over an expired session").await;
     }

@@ -4,7 +4,7 @@ use session_core::{Expiry, Store};
 
 use crate::{
     Subject,
-    trial::{DAY, HOUR, SOON, Trial, answer, first, id, owner, revision, second},
+    trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second},
 };
 
 pub(crate) async fn a_deleted_session_is_neither_loaded_nor_listed<S: Subject>(trial: &Trial<S>) {
@@ -27,9 +27,10 @@ pub(crate) async fn delete_under_another_revision_does_nothing<S: Subject>(trial
 }
 
 pub(crate) async fn delete_of_an_expired_session_says_so<S: Subject>(trial: &Trial<S>) {
-    trial.create(id(1), first(), SOON, DAY).await;
-    trial.create(id(2), first(), HOUR, SOON).await;
-    trial.pass(SOON).await;
+    let soon = trial.soon();
+    trial.create(id(1), first(), soon, DAY).await;
+    trial.create(id(2), first(), HOUR, soon).await;
+    trial.pass(soon).await;
     for id in [id(1), id(2)] {
         assert!(!trial.delete(id, 1).await, "`delete` said that it deleted a session that had expired before");
     }

@@ -9,7 +9,7 @@ use session_core::{
 
 use crate::{
     Subject,
-    trial::{DAY, HOUR, SOON, Trial, answer, first, id, owner, revision, second, third},
+    trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second, third},
 };
 
 pub(crate) async fn list_shows_every_live_session_of_the_owner_and_no_other<S: Subject>(trial: &Trial<S>) {
@@ -45,12 +45,13 @@ pub(crate) async fn list_shows_what_load_shows<S: Subject>(trial: &Trial<S>) {
 }
 
 pub(crate) async fn list_never_shows_an_expired_session<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     let user = owner("user 42");
-    trial.create(id(1), first().with_owner(Some(&user)), SOON, DAY).await;
-    trial.create(id(2), first().with_owner(Some(&user)), HOUR, SOON).await;
+    trial.create(id(1), first().with_owner(Some(&user)), soon, DAY).await;
+    trial.create(id(2), first().with_owner(Some(&user)), HOUR, soon).await;
     trial.create(id(3), first().with_owner(Some(&user)), HOUR, DAY).await;
     assert_eq!(trial.listed(&user).await, ids(1..4), "`list` misses a session that is still live");
-    trial.pass(SOON).await;
+    trial.pass(soon).await;
     assert_eq!(trial.listed(&user).await, ids([3]), "`list` must show the live session and no expired one");
 }
 
@@ -110,11 +111,12 @@ pub(crate) async fn revoke_without_one_to_keep_deletes_them_all_and_no_others<S:
 }
 
 pub(crate) async fn revoke_counts_live_sessions_only<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     let user = owner("user 42");
-    trial.create(id(1), first().with_owner(Some(&user)), SOON, DAY).await;
-    trial.create(id(2), first().with_owner(Some(&user)), HOUR, SOON).await;
+    trial.create(id(1), first().with_owner(Some(&user)), soon, DAY).await;
+    trial.create(id(2), first().with_owner(Some(&user)), HOUR, soon).await;
     trial.create(id(3), first().with_owner(Some(&user)), HOUR, DAY).await;
-    trial.pass(SOON).await;
+    trial.pass(soon).await;
     assert_eq!(trial.revoke(&user, None).await, 1, "`revoke` must count the live session and no expired one");
 }
 

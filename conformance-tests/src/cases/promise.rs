@@ -228,7 +228,7 @@ pub(crate) async fn what_is_stored_holds_no_part_of_the_cookie<S: Subject>(trial
 }
 
 pub(crate) async fn a_token_that_is_used_after_its_successor_was_proven_ends_the_session<S: Subject>(trial: &Trial<S>) {
-    let (rotation, grace) = (Duration::from_millis(600), Duration::from_millis(300));
+    let (rotation, grace) = (trial.short(Duration::from_millis(600)), trial.short(Duration::from_millis(300)));
     let site = Site::over(trial, Policy::builder().rotation(rotation).grace(grace).build().unwrap());
     let user = owner("user 42");
     let mut browser = site.logged_in(&user).await;
@@ -299,15 +299,15 @@ pub(crate) async fn parallel_logins_keep_the_limit_and_never_evict_all<S: Subjec
 }
 
 pub(crate) async fn idle_and_absolute_time_outs_hold_together<S: Subject>(trial: &Trial<S>) {
-    let (idle, absolute) = (Duration::from_millis(700), Duration::from_millis(1200));
+    let [idle, absolute, pause] = [700, 1200, 400].map(|time| trial.short(Duration::from_millis(time)));
     let site = Site::over(trial, lasting(idle, absolute));
     let user = owner("user 42");
     let (mut used, mut unused) = (site.logged_in(&user).await, site.logged_in(&user).await);
-    trial.pass(Duration::from_millis(400)).await;
+    trial.pass(pause).await;
     assert_eq!(used.visit().await, Some(user.clone()));
-    trial.pass(Duration::from_millis(400)).await;
+    trial.pass(pause).await;
     assert_eq!(used.visit().await, Some(user), "use did not extend the idle time-out");
     assert_eq!(unused.visit().await, None, "a session outlived its idle time-out");
-    trial.pass(Duration::from_millis(400)).await;
+    trial.pass(pause).await;
     assert_eq!(used.visit().await, None, "a session outlived its end");
 }

@@ -7,17 +7,18 @@ use tokio::task::yield_now;
 
 use crate::{
     Subject,
-    trial::{DAY, HOUR, SOON, Trial, answer, first, id, owner, second},
+    trial::{DAY, HOUR, Trial, answer, first, id, owner, second},
 };
 
 pub(crate) async fn purge_deletes_no_live_session<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     let user = owner("user 42");
     for number in 0..5 {
         trial.create(id(number), first().with_owner(Some(&user)), HOUR, DAY).await;
     }
     assert_eq!(trial.purge(100).await, 0, "`purge` counted sessions where none has expired");
-    trial.create(id(5), first().with_owner(Some(&user)), SOON, DAY).await;
-    trial.pass(SOON).await;
+    trial.create(id(5), first().with_owner(Some(&user)), soon, DAY).await;
+    trial.pass(soon).await;
     assert!(trial.purge(100).await <= 1, "`purge` counted more sessions than have expired");
     for number in 0..5 {
         assert!(trial.load(id(number)).await.is_some(), "`purge` deleted a live session");
@@ -26,13 +27,14 @@ pub(crate) async fn purge_deletes_no_live_session<S: Subject>(trial: &Trial<S>) 
 }
 
 pub(crate) async fn purge_spares_a_session_whose_expiry_was_moved<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     for number in 0..4 {
-        trial.create(id(number), first(), SOON, DAY).await;
+        trial.create(id(number), first(), soon, DAY).await;
     }
     trial.must_touch(id(0), 1, HOUR).await;
     trial.must_replace(id(1), 1, second(), Expiry::Extend(HOUR)).await;
     trial.must_replace(id(2), 1, second(), Expiry::Restart { expires_in: HOUR, ends_in: DAY }).await;
-    trial.pass(SOON).await;
+    trial.pass(soon).await;
     assert!(trial.purge(100).await <= 1, "`purge` counted a session whose expiry had been moved");
     for number in 0..3 {
         assert!(trial.load(id(number)).await.is_some(), "`purge` deleted a session whose expiry had been moved");
@@ -57,14 +59,15 @@ pub(crate) async fn purge_deletes_at_most_its_limit<S: Subject>(trial: &Trial<S>
 }
 
 pub(crate) async fn purge_goes_on_until_none_is_left<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     for number in 0..4 {
         trial.create(id(number), first(), HOUR, DAY).await;
     }
     // Nearer than it was: an order by expiry must follow.
-    trial.must_touch(id(0), 1, SOON).await;
-    trial.must_touch(id(1), 1, SOON).await;
-    trial.must_replace(id(2), 1, second(), Expiry::Extend(SOON)).await;
-    trial.must_replace(id(3), 1, second(), Expiry::Restart { expires_in: SOON, ends_in: DAY }).await;
+    trial.must_touch(id(0), 1, soon).await;
+    trial.must_touch(id(1), 1, soon).await;
+    trial.must_replace(id(2), 1, second(), Expiry::Extend(soon)).await;
+    trial.must_replace(id(3), 1, second(), Expiry::Restart { expires_in: soon, ends_in: DAY }).await;
     expired(trial, 4..10).await;
     trial.create(id(100), first(), HOUR, DAY).await;
     let mut calls = Vec::new();
@@ -126,8 +129,9 @@ pub(crate) async fn purge_never_takes_a_session_that_was_created_meanwhile<S: Su
 }
 
 async fn expired<S: Subject>(trial: &Trial<S>, numbers: Range<u128>) {
+    let soon = trial.soon();
     for number in numbers {
-        trial.create(id(number), first(), SOON, DAY).await;
+        trial.create(id(number), first(), soon, DAY).await;
     }
-    trial.pass(SOON).await;
+    trial.pass(soon).await;
 }

@@ -8,7 +8,7 @@ use session_core::{
 
 use crate::{
     Subject,
-    trial::{DAY, HOUR, SOON, Trial, answer, first, id, owner, revision, second, third},
+    trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second, third},
 };
 
 const EACH_EXPIRY: [Expiry; 3] = [Keep, Extend(HOUR), Restart { expires_in: HOUR, ends_in: DAY }];
@@ -93,12 +93,13 @@ pub(crate) async fn replace_never_revives_a_revoked_session<S: Subject>(trial: &
 }
 
 pub(crate) async fn replace_never_revives_an_expired_session<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     let user = owner("user 42");
     for number in 0..6 {
-        let (expires_in, ends_in) = if number < 3 { (SOON, DAY) } else { (HOUR, SOON) };
+        let (expires_in, ends_in) = if number < 3 { (soon, DAY) } else { (HOUR, soon) };
         trial.create(id(number), first().with_owner(Some(&user)), expires_in, ends_in).await;
     }
-    trial.pass(SOON).await;
+    trial.pass(soon).await;
     for (number, expiry) in (0..).zip(EACH_EXPIRY.into_iter().chain(EACH_EXPIRY)) {
         never_revives(trial, id(number), expiry, "expired").await;
     }
@@ -112,9 +113,10 @@ async fn never_revives<S: Subject>(trial: &Trial<S>, id: SessionId, expiry: Expi
 }
 
 pub(crate) async fn replace_with_keep_leaves_expiry_and_end_alone<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     let mark = trial.mark();
     trial.create(id(1), first(), HOUR, DAY).await;
-    trial.pass(SOON).await;
+    trial.pass(soon).await;
     trial.must_replace(id(1), 1, second(), Keep).await;
     let loaded = trial.loaded(id(1)).await;
     trial.assert_left("the expiry, after a `replace` with `Keep`", loaded.expires_in, HOUR, mark);
@@ -146,19 +148,21 @@ pub(crate) async fn replace_with_extend_moves_the_expiry<S: Subject>(trial: &Tri
 }
 
 pub(crate) async fn replace_with_extend_never_passes_the_end<S: Subject>(trial: &Trial<S>) {
-    trial.create(id(1), first(), SOON / 2, SOON).await;
+    let soon = trial.soon();
+    trial.create(id(1), first(), soon / 2, soon).await;
     trial.must_replace(id(1), 1, second(), Extend(HOUR)).await;
     let loaded = trial.loaded(id(1)).await;
-    assert!(loaded.expires_in <= SOON, "`Extend` moved the expiry past the end: {loaded:?}");
-    trial.pass(SOON).await;
+    assert!(loaded.expires_in <= soon, "`Extend` moved the expiry past the end: {loaded:?}");
+    trial.pass(soon).await;
     assert!(trial.load(id(1)).await.is_none(), "`Extend` made a session outlive its end");
 }
 
 pub(crate) async fn replace_with_keep_or_extend_never_moves_the_end<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     let mark = trial.mark();
     trial.create(id(1), first(), HOUR, DAY).await;
     trial.create(id(2), first(), HOUR, DAY).await;
-    trial.pass(SOON).await;
+    trial.pass(soon).await;
     trial.must_replace(id(1), 1, second(), Extend(2 * HOUR)).await;
     trial.must_replace(id(2), 1, second(), Keep).await;
     trial.assert_left("the end, after `Extend`", trial.loaded(id(1)).await.ends_in, DAY, mark);

@@ -9,33 +9,35 @@ use session_core::{
 
 use crate::{
     Subject,
-    trial::{DAY, HOUR, SOON, Trial, first, id, owner, revision, second},
+    trial::{DAY, HOUR, Trial, first, id, owner, revision, second},
 };
 
 pub(crate) async fn a_session_is_live_until_its_expiry_exactly<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     let mark = trial.mark();
-    trial.create(id(1), first(), SOON, DAY).await;
+    trial.create(id(1), first(), soon, DAY).await;
     let loaded = trial.load(id(1)).await;
-    assert!(loaded.is_some(), "a session was not loaded {SOON:?} before its expiry");
-    trial.pass(SOON / 4).await;
+    assert!(loaded.is_some(), "a session was not loaded {soon:?} before its expiry");
+    trial.pass(soon / 4).await;
     let loaded = trial.loaded(id(1)).await;
-    trial.assert_left("the expiry", loaded.expires_in, SOON, mark);
-    trial.pass(SOON * 3 / 4).await;
+    trial.assert_left("the expiry", loaded.expires_in, soon, mark);
+    trial.pass(soon * 3 / 4).await;
     assert!(trial.load(id(1)).await.is_none(), "a session was loaded after its expiry");
 }
 
 pub(crate) async fn a_session_that_was_touched_expires_when_the_touch_said<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     for number in 0..5 {
         trial.create(id(number), first(), HOUR, DAY).await;
     }
-    trial.must_touch(id(0), 1, SOON).await;
-    trial.must_replace(id(1), 1, second(), Extend(SOON)).await;
-    trial.must_replace(id(2), 1, second(), Restart { expires_in: SOON, ends_in: DAY }).await;
-    trial.must_replace(id(3), 1, second(), Restart { expires_in: HOUR, ends_in: SOON }).await;
+    trial.must_touch(id(0), 1, soon).await;
+    trial.must_replace(id(1), 1, second(), Extend(soon)).await;
+    trial.must_replace(id(2), 1, second(), Restart { expires_in: soon, ends_in: DAY }).await;
+    trial.must_replace(id(3), 1, second(), Restart { expires_in: HOUR, ends_in: soon }).await;
     for number in 0..5 {
-        assert!(trial.load(id(number)).await.is_some(), "a session was not loaded {SOON:?} before its expiry");
+        assert!(trial.load(id(number)).await.is_some(), "a session was not loaded {soon:?} before its expiry");
     }
-    trial.pass(SOON).await;
+    trial.pass(soon).await;
     for (number, write) in (0..).zip(["touch", "replace with Extend", "replace with Restart", "a Restart's end"]) {
         assert!(trial.load(id(number)).await.is_none(), "a session outlived the expiry that {write} gave it");
     }
@@ -43,9 +45,10 @@ pub(crate) async fn a_session_that_was_touched_expires_when_the_touch_said<S: Su
 }
 
 pub(crate) async fn a_session_never_outlives_its_end<S: Subject>(trial: &Trial<S>) {
-    trial.create(id(1), first(), HOUR, SOON).await;
-    assert!(trial.load(id(1)).await.is_some(), "a session was not loaded {SOON:?} before its end");
-    trial.pass(SOON).await;
+    let soon = trial.soon();
+    trial.create(id(1), first(), HOUR, soon).await;
+    assert!(trial.load(id(1)).await.is_some(), "a session was not loaded {soon:?} before its end");
+    trial.pass(soon).await;
     assert!(trial.load(id(1)).await.is_none(), "a session outlived its end");
 }
 

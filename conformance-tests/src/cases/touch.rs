@@ -4,7 +4,7 @@ use session_core::{Expiry, SessionId};
 
 use crate::{
     Subject,
-    trial::{DAY, HOUR, SOON, Trial, first, id, owner, revision, second},
+    trial::{DAY, HOUR, Trial, first, id, owner, revision, second},
 };
 
 pub(crate) async fn touch_sets_the_time_left_that_it_was_given<S: Subject>(trial: &Trial<S>) {
@@ -28,18 +28,20 @@ pub(crate) async fn touch_keeps_payload_owner_and_revision<S: Subject>(trial: &T
 }
 
 pub(crate) async fn touch_never_moves_the_expiry_past_the_end<S: Subject>(trial: &Trial<S>) {
-    trial.create(id(1), first(), SOON / 2, SOON).await;
+    let soon = trial.soon();
+    trial.create(id(1), first(), soon / 2, soon).await;
     assert!(trial.touch(id(1), 1, HOUR).await, "`touch` past the end must move the expiry to the end, it did nothing");
     let loaded = trial.loaded(id(1)).await;
-    assert!(loaded.expires_in <= SOON, "`touch` moved the expiry past the end: {loaded:?}");
-    trial.pass(SOON).await;
+    assert!(loaded.expires_in <= soon, "`touch` moved the expiry past the end: {loaded:?}");
+    trial.pass(soon).await;
     assert!(trial.load(id(1)).await.is_none(), "`touch` made a session outlive its end");
 }
 
 pub(crate) async fn touch_never_moves_the_end<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     let mark = trial.mark();
     trial.create(id(1), first(), HOUR, DAY).await;
-    trial.pass(SOON).await;
+    trial.pass(soon).await;
     for given in [2 * HOUR, 2 * DAY, HOUR / 2] {
         trial.must_touch(id(1), 1, given).await;
         trial.assert_left("the end, after `touch`", trial.loaded(id(1)).await.ends_in, DAY, mark);
@@ -68,10 +70,11 @@ pub(crate) async fn touch_never_revives_a_deleted_session<S: Subject>(trial: &Tr
 }
 
 pub(crate) async fn touch_never_revives_an_expired_session<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
     let user = owner("user 42");
-    trial.create(id(1), first().with_owner(Some(&user)), SOON, DAY).await;
-    trial.create(id(2), first().with_owner(Some(&user)), HOUR, SOON).await;
-    trial.pass(SOON).await;
+    trial.create(id(1), first().with_owner(Some(&user)), soon, DAY).await;
+    trial.create(id(2), first().with_owner(Some(&user)), HOUR, soon).await;
+    trial.pass(soon).await;
     never_revives(trial, id(1), "expired").await;
     never_revives(trial, id(2), "past its end").await;
 }
