@@ -28,7 +28,7 @@ impl Subject for Mongo {
     type Store = MongoStore;
 
     async fn open(&self, namespace: &str) -> MongoStore {
-        let builder = MongoStore::builder().with_collection(namespace).unwrap().with_timeout(Duration::from_secs(10));
+        let builder = MongoStore::builder().with_collection(namespace).unwrap().with_timeout(Duration::from_secs(30));
         let store = if self.in_the_applications_client {
             let client = mongodb::Client::with_uri_str(self.proxy.url()).await.unwrap();
             builder.with_database(client.database("application"))

@@ -28,7 +28,7 @@ impl Subject for Mysql {
     type Store = MysqlStore;
 
     async fn open(&self, namespace: &str) -> MysqlStore {
-        let (url, wait) = (self.proxy.url(), Duration::from_secs(10));
+        let (url, wait) = (self.proxy.url(), Duration::from_secs(30));
         // The tests run at once, and the server has connections for all of them.
         let builder = MysqlStore::builder().with_table(namespace).unwrap().with_connections(5).with_timeout(wait);
         let store = if self.in_the_applications_pool {

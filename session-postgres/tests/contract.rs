@@ -34,7 +34,7 @@ impl Subject for Postgres {
         let builder = PostgresStore::builder().with_table(namespace).unwrap().with_pooled(self.pooled);
         // The tests run at once, and the server has connections for all of them.
         let store =
-            builder.with_connections(5).with_timeout(Duration::from_secs(10)).connect(self.proxy.url()).await.unwrap();
+            builder.with_connections(5).with_timeout(Duration::from_secs(30)).connect(self.proxy.url()).await.unwrap();
         store.migrate().await.unwrap();
         store
     }
@@ -87,7 +87,7 @@ impl Subject for SeaOrm {
         let mut options = ConnectOptions::new(self.0.url());
         options.max_connections(5).sqlx_logging(false);
         let db = Database::connect(options).await.unwrap();
-        let builder = PostgresStore::builder().with_table(namespace).unwrap().with_timeout(Duration::from_secs(10));
+        let builder = PostgresStore::builder().with_table(namespace).unwrap().with_timeout(Duration::from_secs(30));
         let store = builder.with_pool(db.get_postgres_connection_pool().clone());
         store.migrate().await.unwrap();
         store

@@ -12,6 +12,9 @@ use session_conformance::{
 use session_core::SessionId;
 use session_redis::{RedisStore, redis};
 
+/// Longer than any call takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 struct Redis {
     server: &'static Server,
     /// None before a cluster or sentinels: they tell the driver where the nodes are, and it connects to these directly. The
@@ -39,11 +42,16 @@ impl Subject for Redis {
     async fn open(&self, namespace: &str) -> RedisStore {
         let url = self.proxy.as_ref().map_or(self.server.url(), Proxy::url);
         let builder = RedisStore::builder().with_prefix(namespace).unwrap();
+        let builder = builder.with_timeout(PATIENCE).with_connect_timeout(PATIENCE);
         if !self.in_the_applications_connection {
             return builder.connect(url).await.unwrap();
         }
         let client = redis::Client::open(url).unwrap();
-        builder.with_manager(client.get_connection_manager().await.unwrap())
+        // By default the driver gives up after half a second.
+        let patient = redis::aio::ConnectionManagerConfig::new()
+            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(PATIENCE));
+        builder.with_manager(client.get_connection_manager_with_config(patient).await.unwrap())
     }
 
     fn server(&self) -> Option<&'static Server> {

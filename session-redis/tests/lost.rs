@@ -19,6 +19,9 @@ use session_redis::RedisStore;
 
 use crate::support::{admin, ask};
 
+/// Longer than any call takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What is at the URL answers through the proxy.
 #[derive(Clone)]
 struct Proxied {
@@ -31,7 +34,8 @@ impl Subject for Proxied {
     type Store = RedisStore;
 
     async fn open(&self, namespace: &str) -> RedisStore {
-        RedisStore::builder().with_prefix(namespace).unwrap().connect(&self.url).await.unwrap()
+        let builder = RedisStore::builder().with_prefix(namespace).unwrap();
+        builder.with_timeout(PATIENCE).with_connect_timeout(PATIENCE).connect(&self.url).await.unwrap()
     }
 
     async fn lose_the_answer(&self, to: &SessionId) {

@@ -33,7 +33,7 @@ impl Subject for Sqlite {
 
     async fn open(&self, namespace: &str) -> SqliteStore {
         let path = self.folder.path().join("sessions.db");
-        let builder = SqliteStore::builder().with_table(namespace).unwrap();
+        let builder = SqliteStore::builder().with_table(namespace).unwrap().with_timeout(Duration::from_secs(30));
         if !self.in_the_applications_pool {
             return builder.open(path).await.unwrap();
         }

@@ -1,6 +1,6 @@
 //! The two steps of a login with time between them: the second is held, comes late, or never.
 
-use redis::{Cmd, FromRedisValue, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, aio::MultiplexedConnection};
 use session_conformance::servers::{self, Server};
 
 use super::*;
@@ -24,7 +24,10 @@ impl Bench {
     async fn new() -> Self {
         let server = servers::own_redis(&[]);
         let store = RedisStore::builder().with_timeout(HOUR).connect(server.url()).await.unwrap();
-        let admin = redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+        // By default the driver gives up after half a second, which a busy machine may need.
+        let patient = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(HOUR));
+        let client = redis::Client::open(server.url()).unwrap();
+        let admin = client.get_multiplexed_async_connection_with_config(&patient).await.unwrap();
         Self { store, admin, owner: Owner::from(42), _server: server }
     }
 

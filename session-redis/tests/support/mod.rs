@@ -6,9 +6,11 @@ use session_conformance::servers::Server;
 use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
 use session_redis::{
     RedisStore,
-    redis::{self, Cmd, FromRedisValue, InfoDict, aio::MultiplexedConnection},
+    redis::{self, AsyncConnectionConfig, Cmd, FromRedisValue, InfoDict, aio::MultiplexedConnection},
 };
 
+/// Longer than anything takes on a busy machine.
+const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const ID: SessionId = SessionId::from_bytes([42; 16]);
 pub(crate) const OLD: Revision = Revision::from_bytes([1; 8]);
@@ -24,9 +26,11 @@ pub(crate) fn key(id: &SessionId) -> String {
     format!("sessions:s:{id}")
 }
 
-/// A connection of an operator's.
+/// A connection of an operator's. By default the driver gives up after half a second, which a busy machine may need.
 pub(crate) async fn admin(url: &str) -> MultiplexedConnection {
-    redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
+    let patient = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(MINUTE));
+    let client = redis::Client::open(url).unwrap();
+    client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
 }
 
 pub(crate) async fn ask<T: FromRedisValue>(connection: &mut MultiplexedConnection, command: &[&str]) -> T {
