@@ -4,8 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use crate::{engine, programs, step};
 
-/// The variable of the conformance kit, and the image that is made for it.
-pub(crate) const IMAGES: [(&str, &str); 4] = [
+/// A variable of the conformance kit, and the image that is made for it.
+pub(crate) type Image = (&'static str, &'static str);
+
+pub(crate) const IMAGES: [Image; 4] = [
     ("SESSION_TEST_REDIS_IMAGE", "session-test-redis"),
     ("SESSION_TEST_POSTGRES_IMAGE", "session-test-postgres"),
     ("SESSION_TEST_MYSQL_IMAGE", "session-test-mariadb"),

@@ -4,7 +4,9 @@ mod bench;
 mod check;
 mod engine;
 mod images;
+mod packages;
 mod programs;
+mod record;
 mod servers;
 mod step;
 mod table;
@@ -18,8 +20,11 @@ The tasks of this repository.
 Usage: cargo xtask <TASK>
 
 Tasks:
-  test     Find or install what the tests need, then run all of them: on servers that are programs of this machine,
-           then the stores' contracts on servers in containers. Prints one table of what the contract was tested on
+  test     Find what the tests need, install what is missing of it (as root on Debian), then run all of them: on servers
+           that are programs of this machine, then the stores' contracts on servers in containers. Goes on after a
+           failure, and prints one table of what the contract was tested on, what failed, and what did not run
+             --no-install        Fail with the list of what is missing instead
+             -p, --package NAME  The tests of this package alone; can be given again
   bench    Run the benchmarks and print one table of ratios; arguments after `--` go to criterion
   images   Make the images of the servers in containers of Debian's packages, and print the variables that name them
   servers  Start every server that the stores are tested on, print its URL, and serve until interrupted
@@ -30,7 +35,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
-        ["test"] => test::run(),
+        ["test", options @ ..] => test::run(options),
         ["bench"] => bench::run(&[]),
         ["bench", "--", criterion @ ..] => bench::run(criterion),
         ["images"] => images::run(),

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::{engine, step};
+use crate::{engine, packages, step};
 
 /// A program, and Debian's package of it.
 pub(crate) type Program = (&'static str, &'static str);
@@ -27,31 +27,42 @@ pub(crate) const STAND_IN: [Program; 2] = [("javac", "default-jdk-headless"), ("
 pub(crate) const ENGINE: [Program; 3] =
     [("docker", "docker.io"), ("dockerd", "docker.io"), ("debootstrap", "debootstrap")];
 
-/// Installs what is missing of these, where that is ours to do: as root on Debian. Else says what to install.
-pub(crate) fn provide(programs: &[Program]) -> Result<(), String> {
+/// Programs that are missing, and the packages that bring them.
+pub(crate) struct Missing {
+    programs: Vec<&'static str>,
+    packages: Vec<&'static str>,
+}
+
+/// Which of these are missing.
+pub(crate) fn missing(programs: &[Program]) -> Option<Missing> {
     let is_provided = |program| is_installed(program) || (program == "dockerd" && engine::answers());
-    let missing: Vec<_> = programs.iter().copied().filter(|(program, _)| !is_provided(program)).collect();
-    if missing.is_empty() {
-        return Ok(());
+    let missing = programs.iter().copied().filter(|(program, _)| !is_provided(program));
+    let (programs, mut packages): (Vec<_>, Vec<_>) = missing.unzip();
+    packages.dedup();
+    (!programs.is_empty()).then_some(Missing { programs, packages })
+}
+
+impl Missing {
+    /// What to do by hand.
+    pub(crate) fn sentence(&self) -> String {
+        let (programs, packages) = (self.programs.join(", "), self.packages.join(" "));
+        format!("the tests need {programs} on the PATH; on Debian: sudo apt-get install {packages}")
     }
-    let (programs, packages): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
-    let missing = format!("the tests need {}", programs.join(", "));
-    let install = format!("apt-get install {}", packages.join(" "));
-    if !Path::new("/etc/debian_version").exists() || !is_installed("apt-get") {
-        return Err(format!("{missing} on the PATH; on Debian: {install}"));
+
+    /// The packages, if installing them is ours to do: as root on Debian.
+    pub(crate) fn packages(&self) -> Result<&[&'static str], String> {
+        let is_debian = Path::new("/etc/debian_version").exists() && is_installed("apt-get");
+        let is_ours = is_debian && step::output(Command::new("id").arg("-u"))?.trim() == "0";
+        if is_ours { Ok(&self.packages) } else { Err(self.sentence()) }
     }
-    if step::output(Command::new("id").arg("-u"))?.trim() != "0" {
-        return Err(format!("{missing}: sudo {install}"));
-    }
-    let apt = || {
-        let mut apt = Command::new("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive");
-        // The tests start servers of their own: those that Debian would start on installation are not wanted.
-        apt.env("RUNLEVEL", "1");
-        apt
-    };
-    step::run(apt().args(["update", "--quiet"]))?;
-    step::run(apt().args(["install", "--quiet", "--yes", "--no-install-recommends"]).args(packages))
+}
+
+/// Installs what is missing of these, where that is ours to do. Else says what to install.
+pub(crate) fn provide(programs: &[Program]) -> Result<(), String> {
+    let Some(missing) = missing(programs) else { return Ok(()) };
+    let packages = missing.packages()?;
+    println!("to be installed, as root: {}, and what they need", packages.join(", "));
+    packages::install(packages)
 }
 
 /// On the PATH, or where Debian keeps servers.

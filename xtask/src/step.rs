@@ -2,8 +2,9 @@
 
 use std::{
     env,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 /// The root of the repository.
@@ -26,28 +27,47 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Prints the command and runs it in the root of the repository. An error is a sentence.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
-    run_in(command, &root())
-}
-
-/// The same in this folder.
-pub(crate) fn run_in(command: &mut Command, folder: &Path) -> Result<(), String> {
     let shown = shown(command);
     println!("\n$ {shown}");
-    let status = command.current_dir(folder).status();
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("`{shown}` has failed ({status})")),
-        Err(error) => Err(format!("`{shown}` could not be started: {error}")),
+    judge(&shown, command.current_dir(root()).status())
+}
+
+/// The same in this folder, and each line that it prints is heard, too.
+pub(crate) fn run_heard(command: &Command, folder: &Path, mut hear: impl FnMut(&str)) -> Result<(), String> {
+    let shown = shown(command);
+    println!("\n$ {shown}");
+    // One pipe for both: the lines come in the order in which they were written.
+    let mut merged = Command::new("sh");
+    merged.args(["-c", r#"exec "$0" "$@" 2>&1"#]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => merged.env(name, value),
+            None => merged.env_remove(name),
+        };
     }
+    let wrong = |error| format!("`{shown}` could not be started: {error}");
+    let mut child = merged.current_dir(folder).stdout(Stdio::piped()).spawn().map_err(wrong)?;
+    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).split(b'\n')) {
+        let line = line.map_err(|error| format!("what `{shown}` says cannot be read: {error}"))?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        hear(&line);
+    }
+    judge(&shown, child.wait())
 }
 
 /// What the command prints.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let shown = shown(command);
     let output = command.current_dir(root()).stderr(Stdio::inherit()).output();
-    match output {
-        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Ok(output) => Err(format!("`{shown}` has failed ({})", output.status)),
+    let output = output.map_err(|error| format!("`{shown}` could not be started: {error}"))?;
+    judge(&shown, Ok(output.status)).map(|()| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn judge(shown: &str, status: std::io::Result<ExitStatus>) -> Result<(), String> {
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{shown}` has failed ({status})")),
         Err(error) => Err(format!("`{shown}` could not be started: {error}")),
     }
 }

@@ -1,0 +1,129 @@
+//! Debian's packages: what installing them means, and that nothing of them is left switched on.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::step;
+
+/// How long another package manager may be at work before ours gives up.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Where Debian links the services that start with the machine, for systemd and for others.
+const SYSTEMD: &str = "/etc/systemd/system";
+const RUN_LEVELS: [&str; 4] = ["/etc/rc2.d", "/etc/rc3.d", "/etc/rc4.d", "/etc/rc5.d"];
+
+const INSTALL: [&str; 2] = ["install", "--no-install-recommends"];
+
+/// Installs them, and says before how many that are with what they need. Services that come along are switched off.
+pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
+    apt(&["update", "--quiet"])?;
+    println!("\n{}", meaning(packages)?);
+    let before = switched_on();
+    let installed = apt(&[&INSTALL[..], &["--quiet", "--yes"], packages].concat());
+    // What was installed before it failed, too.
+    switch_off(switched_on().difference(&before))?;
+    installed
+}
+
+/// What apt-get says that it would do.
+fn meaning(packages: &[&str]) -> Result<String, String> {
+    let mut command = Command::new("apt-get");
+    command.args(["-o", "Debug::NoLocking=1", "--assume-no"]).args(INSTALL).args(packages);
+    // It answers `no` to its own question, which is a failure.
+    let output = command.env("LC_ALL", "C").stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("apt-get could not be started: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let starts = |line: &&str| line.starts_with("Need to get") || line.starts_with("After this operation");
+    let lines = said.lines().filter(|line| line.contains(" newly installed, ") || starts(line));
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Runs apt-get, again and again while another package manager is at work.
+fn apt(arguments: &[&str]) -> Result<(), String> {
+    let start = Instant::now();
+    loop {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C");
+        // The tests start servers of their own: those that Debian would start on installation are not wanted.
+        command.env("RUNLEVEL", "1");
+        let mut locked = false;
+        let done = step::run_heard(&command, &step::root(), |line| locked |= says_locked(line));
+        if done.is_ok() || !locked || start.elapsed() > PATIENCE {
+            return done;
+        }
+        println!("another package manager is at work; trying again for up to {} minutes", PATIENCE.as_secs() / 60);
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Of the lists, the archives and dpkg: apt-get waits for the last of them at most.
+fn says_locked(line: &str) -> bool {
+    line.starts_with("E: Could not get lock") || line.contains("lock was locked by another process")
+}
+
+/// The units and scripts that start with the machine.
+fn switched_on() -> BTreeSet<String> {
+    let names = |folder: &Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    let systemd = Path::new(SYSTEMD);
+    let targets = names(systemd).into_iter().filter(|name| name.ends_with(".wants"));
+    let units = targets.flat_map(|target| names(&systemd.join(target)));
+    let scripts = RUN_LEVELS.iter().flat_map(|level| names(Path::new(level)));
+    units.chain(scripts.filter_map(|link| script(&link).map(str::to_owned))).collect()
+}
+
+/// The script that a link such as `S01docker` starts.
+fn script(link: &str) -> Option<&str> {
+    let name = link.strip_prefix('S')?.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    (!name.is_empty()).then_some(name)
+}
+
+fn switch_off<'a>(services: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    for service in services {
+        let mut command = match service.contains('.') {
+            // A script has no ending.
+            false => command("update-rc.d", &[service, "disable"]),
+            // Where systemd runs, it has also started them.
+            true if Path::new("/run/systemd/system").exists() => command("systemctl", &["disable", "--now", service]),
+            true => command("deb-systemd-helper", &["disable", service]),
+        };
+        step::run(&mut command)?;
+    }
+    Ok(())
+}
+
+fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{says_locked, script};
+
+    #[test]
+    fn a_lock_of_another_package_manager_is_told_from_other_failures() {
+        let of_dpkg = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 42 (dpkg)";
+        assert!(says_locked(of_dpkg));
+        assert!(says_locked("E: Could not get lock /var/lib/apt/lists/lock. It is held by process 42 (apt-get)"));
+        assert!(says_locked("dpkg: error: dpkg frontend lock was locked by another process with pid 42"));
+        assert!(!says_locked("E: Unable to locate package redis-server"));
+    }
+
+    #[test]
+    fn a_link_of_a_run_level_names_its_script() {
+        assert_eq!(script("S01redis-server"), Some("redis-server"));
+        assert_eq!(script("K01redis-server"), None);
+        assert_eq!(script("README"), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! What became of the steps, and of the tests in them.
+
+use std::time::Instant;
+
+/// Steps that are taken one after the other, whatever becomes of those before.
+pub(crate) struct Record {
+    start: Instant,
+    steps: usize,
+    begun: usize,
+    failed: Vec<String>,
+    left_out: Vec<String>,
+}
+
+impl Record {
+    pub(crate) fn new(steps: usize) -> Self {
+        Self { start: Instant::now(), steps, begun: 0, failed: Vec::new(), left_out: Vec::new() }
+    }
+
+    /// Takes the next step. `None` if it has failed.
+    pub(crate) fn step<T>(&mut self, what: &str, take: impl FnOnce(&mut Heard) -> Result<T, String>) -> Option<T> {
+        self.begun += 1;
+        println!("\n== {} of {}, after {}: {what}", self.begun, self.steps, self.minutes());
+        let mut heard = Heard::default();
+        let taken = take(&mut heard);
+        let tests = heard.failures();
+        self.failed.extend(tests.iter().map(|test| format!("{what}: {test}")));
+        match taken {
+            Ok(taken) => return Some(taken),
+            // Cargo says then that some target has failed, and the tests are a better reason.
+            Err(reason) if tests.is_empty() => self.failed.push(format!("{what}: {reason}")),
+            Err(_) => {}
+        }
+        None
+    }
+
+    /// The next step cannot be taken.
+    pub(crate) fn leave_out(&mut self, what: &str, reason: &str) {
+        self.begun += 1;
+        println!("\n== {} of {}, after {}: not run: {what}: {reason}", self.begun, self.steps, self.minutes());
+        self.left_out.push(format!("{what}: {reason}"));
+    }
+
+    /// Prints what failed and what did not run. It is an error if there is any.
+    pub(crate) fn close(self) -> Result<(), String> {
+        println!("\n{}", self.summary());
+        if self.failed.is_empty() && self.left_out.is_empty() {
+            return Ok(());
+        }
+        Err(format!("{} failures, {} steps that did not run", self.failed.len(), self.left_out.len()))
+    }
+
+    fn summary(&self) -> String {
+        let section = |title: &str, lines: &[String]| match lines {
+            [] => String::new(),
+            lines => format!("{title}:\n  {}\n", lines.join("\n  ")),
+        };
+        let took = format!("{} of {} steps, in {}", self.begun - self.left_out.len(), self.steps, self.minutes());
+        section("failed", &self.failed) + &section("not run", &self.left_out) + &took
+    }
+
+    fn minutes(&self) -> String {
+        let seconds = self.start.elapsed().as_secs();
+        format!("{}:{:02} minutes", seconds / 60, seconds % 60)
+    }
+}
+
+/// What cargo and the tests have said of failures.
+#[derive(Default)]
+pub(crate) struct Heard {
+    /// Of the program that is running.
+    tests: Vec<String>,
+    failures: Vec<String>,
+}
+
+impl Heard {
+    /// Takes a line of what they print.
+    pub(crate) fn hear(&mut self, line: &str) {
+        if let Some(test) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+            self.tests.push(test.to_owned());
+        } else if let Some((_, target)) = line.split_once("test failed, to rerun pass `") {
+            let tests = std::mem::take(&mut self.tests);
+            let tests = if tests.is_empty() { "it has ended before it was through".into() } else { tests.join(", ") };
+            self.failures.push(format!("{}: {tests}", target.trim_end_matches('`')));
+        } else if line.starts_with("error: could not compile ") {
+            self.failures.push(line.to_owned());
+        }
+    }
+
+    /// A program that cargo does not run says which tests have failed, and nothing else.
+    fn failures(mut self) -> Vec<String> {
+        self.failures.append(&mut self.tests);
+        self.failures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Heard, Record};
+
+    fn heard(lines: &str) -> Vec<String> {
+        let mut heard = Heard::default();
+        lines.lines().for_each(|line| heard.hear(line));
+        heard.failures()
+    }
+
+    #[test]
+    fn each_test_that_failed_is_told_with_its_target() {
+        let said = "test a ... ok\ntest b ... FAILED\ntest c::d ... FAILED\n\
+                    error: test failed, to rerun pass `-p session-redis --test keys`\n\
+                    test e ... FAILED\nerror: doctest failed, to rerun pass `-p session-core --doc`";
+        assert_eq!(heard(said), ["-p session-redis --test keys: b, c::d", "-p session-core --doc: e"]);
+    }
+
+    #[test]
+    fn a_program_that_dies_and_one_that_does_not_compile_are_failures() {
+        let died = "error: test failed, to rerun pass `-p session-redis --test keys`";
+        assert_eq!(heard(died), ["-p session-redis --test keys: it has ended before it was through"]);
+        let broken = "error: could not compile `xtask` (bin \"xtask\") due to 1 previous error";
+        assert_eq!(heard(broken), [broken]);
+    }
+
+    #[test]
+    fn without_cargo_the_tests_alone_are_told() {
+        assert_eq!(heard("test on_one_node::a ... FAILED"), ["on_one_node::a"]);
+    }
+
+    #[test]
+    fn after_a_failure_the_next_step_is_taken_and_the_end_is_a_failure() {
+        let mut record = Record::new(3);
+        assert_eq!(record.step("the first", |_| Err::<(), _>("a reason".into())), None);
+        assert_eq!(record.step("the second", |_| Ok(42)), Some(42));
+        record.leave_out("the third", "another reason");
+        let summary = record.summary();
+        assert!(summary.starts_with("failed:\n  the first: a reason\nnot run:\n  the third: another reason\n2 of 3"));
+        assert_eq!(record.close(), Err("1 failures, 1 steps that did not run".into()));
+    }
+
+    #[test]
+    fn steps_that_all_went_well_are_no_failure() {
+        let mut record = Record::new(1);
+        record.step("the only one", |_| Ok(()));
+        assert_eq!(record.close(), Ok(()));
+    }
+}
