@@ -169,6 +169,11 @@ impl Lab {
         assert!(left.is_empty(), "these faults never happened: {left:?}");
     }
 
+    /// What a test has set and no call has met is not going to happen.
+    pub fn forget_faults(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
     async fn wire<T, F>(&self, call: Call, packet: impl Fn() -> Packet, apply: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
