@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{Entry, Error, Expiry, Outcome, Owner, Session, Store};
@@ -85,6 +85,12 @@ async fn what_is_accepted_comes_back_equal() {
     assert!(comes_back(&mut browser, BTreeMap::from([(true, 'a'), (false, '\0')])).await);
     assert!(comes_back(&mut browser, BTreeMap::from([(i128::MIN, ()), (0, ())])).await);
     assert!(comes_back(&mut browser, BTreeMap::from([('"', "\u{1f980}\u{0}\u{2028}\\\"".to_owned())])).await);
+}
+
+#[tokio::test]
+async fn a_type_that_is_text_in_a_readable_format_comes_back() {
+    let mut browser = Site::new().browser();
+    assert!(comes_back(&mut browser, IpAddr::from([203, 0, 113, 5])).await);
 }
 
 /// A login whose value `later` is in a format of a later version.
