@@ -1,19 +1,20 @@
 //! Registering, logging in, logging out.
 
 use axum::{
-    Form,
-    extract::{Query, State},
+    Extension, Form,
+    extract::{FromRequestParts, Query, State},
     http::{HeaderMap, StatusCode},
     response::{Html, IntoResponse, Redirect, Response},
 };
-use maud::html;
+use maud::{Markup, html};
 use serde::Deserialize;
-use session_core::{Login, Owner};
-use session_tower::{CurrentOwner, Session, SessionError};
+use session_core::{Login, Owner, is_local_target};
+use session_tower::{CurrentOwner, Exchange, Session, SessionError};
 
 use crate::{
-    devices::{self, LABEL},
-    page::{self, notice},
+    devices::{self, ADDRESS, LABEL},
+    home::DRAFT,
+    page::{self, error, notice},
     site::Failure,
     users::{Users, UsersError},
 };
@@ -24,71 +25,135 @@ pub(crate) struct Credentials {
     password: String,
     /// The checkbox "remember me".
     remember: Option<String>,
+    /// A note that could not be saved for want of a login.
+    draft: Option<String>,
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Why {
+/// The query of a page with a login form.
+#[derive(Default, Deserialize)]
+pub(crate) struct Asked {
     why: Option<String>,
+    /// Where the user wanted to go.
+    next: Option<String>,
 }
 
-pub(crate) async fn login_page(owner: Option<CurrentOwner>, Query(Why { why }): Query<Why>) -> Response {
-    if owner.is_some() {
-        return Redirect::to("/").into_response();
+impl Asked {
+    /// Where the login leads. It is judged each time, for anybody can write the query.
+    fn target(&self) -> &str {
+        self.next.as_deref().filter(|next| is_page(next)).unwrap_or("/")
     }
-    let why = why.as_deref().and_then(|why| match why {
+}
+
+/// The pages that a login may lead to: what a `GET` shows.
+const PAGES: [&str; 4] = ["/", "/devices", "/devices/end", "/devices/end-others"];
+
+fn is_page(target: &str) -> bool {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    is_local_target(target) && PAGES.contains(&path)
+}
+
+/// The address of a page with a form, which then leads on to the target.
+fn leading_to(form: &str, target: &str) -> String {
+    if target == "/" {
+        return form.to_owned();
+    }
+    format!("{form}?next={}", form_urlencoded::byte_serialize(target.as_bytes()).collect::<String>())
+}
+
+/// The address of the login page, which then leads on to the target.
+pub(crate) fn login_with(target: &str) -> String {
+    leading_to("/login", target)
+}
+
+pub(crate) async fn login_page(owner: Option<CurrentOwner>, Query(asked): Query<Asked>) -> Response {
+    if owner.is_some() {
+        return Redirect::to(asked.target()).into_response();
+    }
+    let why = asked.why.as_deref().and_then(|why| match why {
         "ended" => Some("Your session has ended. Please log in again."),
         "saved" => Some("Your work is saved, and you are logged out."),
         "left" => Some("You are logged out."),
         _ => None,
     });
-    credentials_page(Purpose::Login, why, "").into_response()
+    Page { why, ..Page::new(Purpose::Login, asked.target()) }.show().into_response()
 }
 
-pub(crate) async fn register_page(owner: Option<CurrentOwner>) -> Response {
+pub(crate) async fn register_page(owner: Option<CurrentOwner>, Query(asked): Query<Asked>) -> Response {
     if owner.is_some() {
-        return Redirect::to("/").into_response();
+        return Redirect::to(asked.target()).into_response();
     }
-    credentials_page(Purpose::Register, None, "").into_response()
+    Page::new(Purpose::Register, asked.target()).show().into_response()
+}
+
+/// The answer to a note that nobody is logged in for: a login form that has the text in it.
+pub(crate) fn log_in_first(note: &str) -> Response {
+    let wrong = Some("You are not logged in any more, and your text is not saved yet. Log in to save it.");
+    let page = Page { wrong, draft: Some(note), ..Page::new(Purpose::Login, "/") };
+    (StatusCode::UNAUTHORIZED, page.show()).into_response()
 }
 
 pub(crate) async fn login(
     State(users): State<Users>,
-    session: Session,
-    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+    entrance: Entrance,
     Form(form): Form<Credentials>,
 ) -> Result<Response, Failure> {
-    let Some(name) = users.judge(&form.user, form.password).await? else {
-        let page = credentials_page(Purpose::Login, Some("The name or the password is wrong."), &form.user);
-        return Ok((StatusCode::UNAUTHORIZED, page).into_response());
+    let Some(name) = users.judge(&form.user, form.password.clone()).await? else {
+        let wrong = Some("The name or the password is wrong.");
+        let page = Page { wrong, ..Page::again(Purpose::Login, &asked, &form) };
+        return Ok((StatusCode::UNAUTHORIZED, page.show()).into_response());
     };
-    enter(&session, &headers, &name, form.remember.is_some()).await
+    entrance.enter(&name, &form, asked.target()).await
 }
 
 pub(crate) async fn register(
     State(users): State<Users>,
-    session: Session,
-    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+    entrance: Entrance,
     Form(form): Form<Credentials>,
 ) -> Result<Response, Failure> {
-    let (status, why) = match users.register(&form.user, form.password).await {
-        Ok(name) => return enter(&session, &headers, &name, form.remember.is_some()).await,
-        Err(UsersError::Unfit(why)) => (StatusCode::UNPROCESSABLE_ENTITY, why),
+    let (status, wrong) = match users.register(&form.user, form.password.clone()).await {
+        Ok(name) => return entrance.enter(&name, &form, asked.target()).await,
+        Err(UsersError::Unfit(wrong)) => (StatusCode::UNPROCESSABLE_ENTITY, wrong),
         Err(UsersError::Taken) => (StatusCode::CONFLICT, "This name is taken."),
         Err(failed) => return Err(failed.into()),
     };
-    Ok((status, credentials_page(Purpose::Register, Some(why), &form.user)).into_response())
+    let page = Page { wrong: Some(wrong), ..Page::again(Purpose::Register, &asked, &form) };
+    Ok((status, page.show()).into_response())
 }
 
-/// The user has proven who he is.
-async fn enter(session: &Session, headers: &HeaderMap, name: &str, remembered: bool) -> Result<Response, Failure> {
-    let owner = Owner::try_from(name).map_err(|error| UsersError::Failed(error.into()))?;
-    let label = devices::label(headers);
-    LABEL.insert(session, &label)?;
-    session.login(Login::new(owner).remembered(remembered)).await?;
-    // The login has carried the label along, unless it took over another user's session: then it dropped that user's
-    // values, and what was changed before, too. What is stored already writes nothing.
-    LABEL.insert(session, &label)?;
-    Ok(Redirect::to("/").into_response())
+/// What a login needs to know of its request.
+#[derive(FromRequestParts)]
+pub(crate) struct Entrance {
+    session: Session,
+    exchange: Extension<Exchange>,
+    headers: HeaderMap,
+}
+
+impl Entrance {
+    /// The user has proven who he is.
+    async fn enter(&self, name: &str, form: &Credentials, target: &str) -> Result<Response, Failure> {
+        let owner = Owner::try_from(name).map_err(|error| UsersError::Failed(error.into()))?;
+        self.describe_device()?;
+        self.session.login(Login::new(owner).remembered(form.remember.is_some())).await?;
+        // The login has carried this along, unless it took over another user's session: then it dropped that user's
+        // values, and what was changed before, too. What is stored already writes nothing.
+        self.describe_device()?;
+        if let Some(draft) = form.draft.as_ref().filter(|draft| !draft.is_empty()) {
+            DRAFT.insert(&self.session, draft)?;
+            return Ok(Redirect::to("/").into_response());
+        }
+        Ok(Redirect::to(target).into_response())
+    }
+
+    /// Notes what the list of devices tells of this one.
+    fn describe_device(&self) -> Result<(), session_core::Error> {
+        LABEL.insert(&self.session, &devices::label(&self.headers))?;
+        if let Some(address) = self.exchange.peer() {
+            ADDRESS.insert(&self.session, &address.to_string())?;
+        }
+        Ok(())
+    }
 }
 
 pub(crate) async fn logout(session: Session) -> Result<Redirect, SessionError> {
@@ -102,26 +167,81 @@ enum Purpose {
     Register,
 }
 
-fn credentials_page(purpose: Purpose, why: Option<&str>, user: &str) -> Html<String> {
-    let (title, action, autocomplete) = match purpose {
-        Purpose::Login => ("Log in", "/login", "current-password"),
-        Purpose::Register => ("Register", "/register", "new-password"),
-    };
-    let content = html! {
-        section.card.narrow {
-            h1 { (title) }
-            (notice(why))
-            form.stack method="post" action=(action) {
-                label { "Name" input name="user" value=(user) autocomplete="username" autocapitalize="none" required; }
-                label { "Password" input type="password" name="password" autocomplete=(autocomplete) required; }
-                label.check { input type="checkbox" name="remember"; " Remember me on this device" }
-                button { (title) }
+/// A page with the form.
+struct Page<'a> {
+    purpose: Purpose,
+    /// Where it leads.
+    target: &'a str,
+    why: Option<&'a str>,
+    wrong: Option<&'a str>,
+    /// What was typed before.
+    user: &'a str,
+    draft: Option<&'a str>,
+}
+
+/// How long a form may stand before it is to be loaded again, in seconds: as long as `begin_login` lasts.
+const STANDS: u32 = 3600;
+
+impl<'a> Page<'a> {
+    fn new(purpose: Purpose, target: &'a str) -> Self {
+        Self { purpose, target, why: None, wrong: None, user: "", draft: None }
+    }
+
+    fn again(purpose: Purpose, asked: &'a Asked, form: &'a Credentials) -> Self {
+        Self { user: &form.user, draft: form.draft.as_deref(), ..Self::new(purpose, asked.target()) }
+    }
+
+    fn show(&self) -> Html<String> {
+        let (title, action) = match self.purpose {
+            Purpose::Login => ("Log in", "/login"),
+            Purpose::Register => ("Register", "/register"),
+        };
+        let content = html! {
+            section.card.narrow {
+                h1 { (title) }
+                (notice(self.why))
+                (error(self.wrong))
+                p.error #stood role="alert" hidden {
+                    "This form has stood here for more than an hour. "
+                    a href=(leading_to(action, self.target)) { "Load it again" }
+                    " before you type."
+                }
+                form.stack method="post" action=(leading_to(action, self.target)) data-stands=(STANDS) {
+                    (self.fields())
+                    button { (title) }
+                }
+                @match self.purpose {
+                    Purpose::Login => p { "New here? " a href=(leading_to("/register", self.target)) { "Register" } "." },
+                    Purpose::Register => p { "You have an account? " a href=(login_with(self.target)) { "Log in" } "." },
+                }
             }
-            @match purpose {
-                Purpose::Login => p { "New here? " a href="/register" { "Register" } "." },
-                Purpose::Register => p { "You have an account? " a href="/login" { "Log in" } "." },
+        };
+        page::whole(title, None, &content)
+    }
+
+    fn fields(&self) -> Markup {
+        let registers = self.purpose == Purpose::Register;
+        let autocomplete = if registers { "new-password" } else { "current-password" };
+        let invalid = self.wrong.filter(|_| self.draft.is_none() || !self.user.is_empty()).map(|_| "true");
+        html! {
+            label {
+                "Name"
+                @if registers { small #name-rule { "1 to 64 letters, digits, or . _ @ + -" } }
+                input name="user" value=(self.user) autocomplete="username" autocapitalize="none" required
+                    maxlength=[registers.then_some("64")] aria-describedby=[registers.then_some("name-rule")]
+                    aria-invalid=[invalid];
+            }
+            label {
+                "Password"
+                @if registers { small #password-rule { "8 characters or more" } }
+                input type="password" name="password" autocomplete=(autocomplete) required
+                    minlength=[registers.then_some("8")] aria-describedby=[registers.then_some("password-rule")]
+                    aria-invalid=[invalid];
+            }
+            label.check { input type="checkbox" name="remember"; " Remember me on this device" }
+            @if let Some(draft) = self.draft {
+                label { "Your text, not saved yet" textarea name="draft" rows="4" { "\n" (draft) } }
             }
         }
-    };
-    page::whole(title, None, &content)
+    }
 }

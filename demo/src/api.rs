@@ -121,6 +121,8 @@ pub(crate) async fn take(session: Session, Path(key): Path<String>) -> Result<Re
 pub(crate) struct Listed {
     id: String,
     label: String,
+    /// From where it logged in.
+    address: Option<String>,
     current: bool,
     /// Seconds.
     age: f64,
@@ -132,6 +134,7 @@ pub(crate) async fn sessions(_: CurrentOwner, session: Session) -> Result<Json<V
     let listed = devices.iter().map(|device| Listed {
         id: device.id.to_string(),
         label: devices::label_of(device),
+        address: devices::address_of(device),
         current: device.is_current,
         age: seconds(device.age),
         last_seen: seconds(device.last_seen),

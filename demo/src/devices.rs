@@ -2,21 +2,26 @@
 
 use axum::{
     Form,
+    extract::Query,
     http::{HeaderMap, Method, header},
     response::{IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
 use serde::Deserialize;
-use session_core::{Device, Field, SessionId};
+use session_core::{Device, Field, Owner, SessionId};
 use session_tower::{Session, SessionError};
 
 use crate::{
+    account::login_with,
     home::{FLASH, flash},
     page::{self, in_words, notice},
 };
 
 /// What the device is called in the list, noted at its login.
 pub(crate) const LABEL: Field<String> = Field::new("_label");
+
+/// From which address the login came.
+pub(crate) const ADDRESS: Field<String> = Field::new("_address");
 
 /// A name for the browser: good enough to tell one's own apart.
 pub(crate) fn label(headers: &HeaderMap) -> String {
@@ -60,10 +65,27 @@ pub(crate) fn label_of(device: &Device) -> String {
     device.get(LABEL.key()).ok().flatten().unwrap_or_else(|| "Unknown device".to_owned())
 }
 
+pub(crate) fn address_of(device: &Device) -> Option<String> {
+    device.get(ADDRESS.key()).ok().flatten()
+}
+
+/// The device in words that its user can act on: "Chrome on Linux, from 203.0.113.5".
+fn name_of(device: &Device) -> String {
+    let label = label_of(device);
+    address_of(device).map_or_else(|| label.clone(), |address| format!("{label}, from {address}"))
+}
+
+/// The user's devices, the one that asks first, then the one that was used last.
+async fn devices_of(session: &Session) -> Result<Vec<Device>, SessionError> {
+    let mut devices = session.devices().await?;
+    devices.sort_by_key(|device| (!device.is_current, device.last_seen));
+    Ok(devices)
+}
+
 pub(crate) async fn page(method: Method, session: Session) -> Result<Response, SessionError> {
-    let Some(owner) = session.owner() else { return Ok(Redirect::to("/login").into_response()) };
+    let Some(owner) = session.owner() else { return Ok(Redirect::to(&login_with("/devices")).into_response()) };
     let flash = flash(&method, &session).await?;
-    let devices = session.devices().await?;
+    let devices = devices_of(&session).await?;
     let content = html! {
         (notice(flash.as_deref()))
         h1 { "Your devices" }
@@ -74,7 +96,7 @@ pub(crate) async fn page(method: Method, session: Session) -> Result<Response, S
             }
         }
         @if devices.len() > 1 {
-            form method="post" action="/devices/end-others" { button.danger { "End all others" } }
+            form action="/devices/end-others" { button.danger { "End all others" } }
         }
     };
     Ok(page::whole("Your devices", Some(&owner), &content).into_response())
@@ -84,17 +106,17 @@ fn row(device: &Device) -> Markup {
     html! {
         li {
             span.what {
-                (label_of(device))
+                (name_of(device))
                 @if device.is_current { span.badge { "this one" } }
                 small {
-                    @if device.is_current { "in use now" } @else { "last seen " (in_words(device.last_seen)) " ago" }
+                    @if device.is_current { "active now" } @else { "active " (in_words(device.last_seen)) " ago" }
                     ", logged in " (in_words(device.age)) " ago"
                 }
             }
             @if !device.is_current {
-                form method="post" action="/devices/end" {
+                form action="/devices/end" {
                     input type="hidden" name="id" value=(device.id);
-                    button.quiet aria-label={ "End " (label_of(device)) } { "End" }
+                    button.quiet aria-label={ "End " (name_of(device)) } { "End" }
                 }
             }
         }
@@ -106,10 +128,55 @@ pub(crate) struct Ended {
     id: String,
 }
 
+/// Asks before a session is ended.
+pub(crate) async fn ask_to_end(session: Session, Query(Ended { id }): Query<Ended>) -> Result<Response, SessionError> {
+    let Some(owner) = session.owner() else {
+        return Ok(Redirect::to(&login_with(&format!("/devices/end?id={}", encoded(&id)))).into_response());
+    };
+    let devices = devices_of(&session).await?;
+    let Some(device) = devices.iter().find(|device| device.id.to_string() == id) else {
+        FLASH.insert(&session, &"This session has ended already.".to_owned())?;
+        return Ok(Redirect::to("/devices").into_response());
+    };
+    let name = name_of(device);
+    let fields = html! { input type="hidden" name="id" value=(device.id); };
+    let question = format!("{name} will have to log in again.");
+    Ok(confirmation(&owner, "End this session?", &question, "/devices/end", &fields))
+}
+
+pub(crate) async fn ask_to_end_others(session: Session) -> Result<Response, SessionError> {
+    let Some(owner) = session.owner() else {
+        return Ok(Redirect::to(&login_with("/devices")).into_response());
+    };
+    let question = "All your devices but this one will have to log in again.";
+    Ok(confirmation(&owner, "End all others?", question, "/devices/end-others", &html! {}))
+}
+
+fn confirmation(owner: &Owner, title: &str, question: &str, action: &str, fields: &Markup) -> Response {
+    let content = html! {
+        section.card.narrow {
+            h1 { (title) }
+            p { (question) }
+            form.actions method="post" action=(action) { (fields) button.danger { "Yes, end" } }
+            p { a href="/devices" { "No, back to the devices" } }
+        }
+    };
+    page::whole(title, Some(owner), &content).into_response()
+}
+
+/// As the value of a query.
+fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 pub(crate) async fn end(session: Session, Form(Ended { id }): Form<Ended>) -> Result<Redirect, SessionError> {
     // Not an id: none of his.
-    if let Ok(id) = id.parse::<SessionId>() {
-        session.end(&id).await?;
+    let is_ended = match id.parse::<SessionId>() {
+        Ok(id) => session.end(&id).await?,
+        Err(_) => false,
+    };
+    if is_ended && session.owner().is_some() {
+        FLASH.insert(&session, &"The session is ended.".to_owned())?;
     }
     Ok(Redirect::to("/devices"))
 }

@@ -6,14 +6,15 @@ use axum::{
     Form,
     extract::State,
     http::Method,
-    response::{Html, Redirect},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
 use serde::Deserialize;
-use session_core::Field;
+use session_core::{Field, Owner};
 use session_tower::{CurrentOwner, Session, SessionError};
 
 use crate::{
+    account,
     page::{self, in_words, notice},
     site::Failure,
     users::Users,
@@ -26,6 +27,9 @@ const CART: Field<BTreeMap<String, u32>> = Field::new("cart");
 
 /// Said once, on the next page. Keys that begin with `_` are the pages' own: `/api/data` leaves them out.
 pub(crate) const FLASH: Field<String> = Field::new("_flash");
+
+/// A note that could not be saved before the login: shown once, for the user to save.
+pub(crate) const DRAFT: Field<String> = Field::new("_draft");
 
 /// Article, name, price in cents.
 const ARTICLES: [(&str, &str, u32); 4] = [
@@ -47,6 +51,7 @@ pub(crate) async fn page(
 ) -> Result<Html<String>, Failure> {
     let owner = session.owner();
     let flash = flash(&method, &session).await?;
+    let draft = if owner.is_some() && method != Method::HEAD { DRAFT.take(&session).await? } else { None };
     // Through the JSON side anything can be put there.
     let count = COUNTER.get(&session).ok().flatten().unwrap_or_default();
     let cart = CART.get(&session).ok().flatten().unwrap_or_default();
@@ -56,6 +61,7 @@ pub(crate) async fn page(
     };
     let content = html! {
         (notice(flash.as_deref()))
+        @if draft.is_some() { (notice(Some("Your text is back, and not saved yet: look at it, and save it."))) }
         @match &owner {
             Some(owner) => h1 { "Hello, " (owner) },
             None => {
@@ -69,10 +75,12 @@ pub(crate) async fn page(
         div.cards {
             section.card {
                 h2 { "Counter" }
-                p.number { (count) }
-                form method="post" action="/counter" { button { "Add one" } }
+                p.number { output #counter data-fresh { (count) } }
+                form method="post" action="/counter" data-in-place { button { "Add one" } }
             }
-            @if let Some(note) = &note { (note_card(note)) }
+            @if let (Some(owner), Some(note)) = (&owner, &note) {
+                (note_card(owner, draft.as_deref().unwrap_or(note)))
+            }
             (session_card(&session))
             (cart_card(&cart))
         }
@@ -91,16 +99,16 @@ fn cart_card(cart: &BTreeMap<String, u32>) -> Markup {
                 @for (article, name, price) in ARTICLES {
                     li {
                         span.what { (name) small { (euros(price)) } }
-                        form.stepper method="post" action="/cart" {
+                        form.stepper method="post" action="/cart" data-in-place {
                             input type="hidden" name="article" value=(article);
                             button.quiet name="step" value="less" aria-label={ "One " (name) " less" } { "−" }
-                            output { (count(article)) }
+                            output id={ "cart-" (article) } data-fresh { (count(article)) }
                             button.quiet name="step" value="more" aria-label={ "One " (name) " more" } { "+" }
                         }
                     }
                 }
             }
-            p.total { span { "Total" } strong { (euros(total)) } }
+            p.total { span { "Total" } strong #total data-fresh { (euros(total)) } }
         }
     }
 }
@@ -109,12 +117,16 @@ fn euros(cents: u32) -> String {
     format!("€ {}.{:02}", cents / 100, cents % 100)
 }
 
-fn note_card(note: &str) -> Markup {
+fn note_card(owner: &Owner, note: &str) -> Markup {
     html! {
         section.card {
             h2 { label for="note" { "Your note" } }
             form #work method="post" action="/note" {
-                textarea #note name="note" rows="4" maxlength="10000" placeholder="Kept in your account" { (note) }
+                // Whose note it is: in a tab that was left open, another user may be logged in by now.
+                input type="hidden" name="by" value=(owner);
+                // The first line break in it is none of the text (HTML, section 13.1.2.5).
+                textarea #note name="note" rows="4" maxlength="10000" aria-describedby="note-hint" { "\n" (note) }
+                small #note-hint { "Kept in your account. 10000 characters at most." }
                 button { "Save" }
             }
         }
@@ -130,7 +142,8 @@ fn session_card(session: &Session) -> Markup {
                 Some(id) => dl {
                     dt { "Id" } dd { code { (id) } }
                     @if let Some(age) = session.age() { dt { "Age" } dd { (in_words(age)) } }
-                    @if let Some(left) = session.ends_in() { dt { "Ends in" } dd { (in_words(left)) } }
+                    @if let Some(left) = session.expires_in() { dt { "Ends without use" } dd { "in " (in_words(left)) } }
+                    @if let Some(left) = session.ends_in() { dt { "Ends in any case" } dd { "in " (in_words(left)) } }
                 },
             }
         }
@@ -173,21 +186,27 @@ pub(crate) async fn put_into_cart(session: Session, Form(form): Form<Step>) -> R
 #[derive(Deserialize)]
 pub(crate) struct Note {
     note: String,
+    /// Who has written it.
+    by: Option<String>,
     /// "Save and leave".
     leave: Option<String>,
 }
 
 pub(crate) async fn save_note(
     State(users): State<Users>,
-    CurrentOwner(owner): CurrentOwner,
+    owner: Option<CurrentOwner>,
     session: Session,
     Form(form): Form<Note>,
-) -> Result<Redirect, Failure> {
+) -> Result<Response, Failure> {
+    let Some(CurrentOwner(owner)) = owner else { return Ok(account::log_in_first(&form.note)) };
+    if form.by.is_some_and(|by| by != owner.to_string()) {
+        return Err(Failure::AnothersNote);
+    }
     users.set_note(&owner.to_string(), &form.note).await?;
     if form.leave.is_some() {
         session.logout().await?;
-        return Ok(Redirect::to("/login?why=saved"));
+        return Ok(Redirect::to("/login?why=saved").into_response());
     }
     FLASH.insert(&session, &"Your note is saved.".to_owned())?;
-    Ok(Redirect::to("/"))
+    Ok(Redirect::to("/").into_response())
 }

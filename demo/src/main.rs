@@ -14,6 +14,7 @@ mod home;
 mod lab;
 mod page;
 mod site;
+mod sorry;
 mod users;
 
 use std::{

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use axum::{
-    extract::{Path, Request},
+    extract::Path,
     http::{StatusCode, header},
-    middleware::Next,
     response::{Html, IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, html};
@@ -73,43 +72,22 @@ pub(crate) fn notice(text: Option<&str>) -> Markup {
     html! { @if let Some(text) = text { p.notice role="status" { (text) } } }
 }
 
-/// A duration as people say it.
-pub(crate) fn in_words(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (count, unit) = match seconds {
-        0..60 => (seconds, "second"),
-        60..3600 => (seconds / 60, "minute"),
-        3600..86400 => (seconds / 3600, "hour"),
-        _ => (seconds / 86400, "day"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+/// The same, for what is wrong.
+pub(crate) fn error(text: Option<&str>) -> Markup {
+    html! { @if let Some(text) = text { p.error role="alert" { (text) } } }
 }
 
-/// An error of the session is answered with an empty body. A person gets a page with it; the status and the cookies
-/// stay as they are.
-pub(crate) async fn apologise(request: Request, next: Next) -> Response {
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let is_person = accept.is_some_and(|accept| accept.contains("text/html"));
-    let response = next.run(request).await;
-    let Some(error) = response.extensions().get::<session_core::Error>().filter(|_| is_person) else {
-        return response;
+/// A duration as people say it, to the nearest unit.
+pub(crate) fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let nearest = |unit: u64| (seconds + unit / 2) / unit;
+    let (count, unit) = match seconds {
+        0..60 => return "less than a minute".to_owned(),
+        _ if nearest(60) < 60 => (nearest(60), "minute"),
+        _ if nearest(3600) < 24 => (nearest(3600), "hour"),
+        _ => (nearest(86400), "day"),
     };
-    let text = match error.status() {
-        StatusCode::SERVICE_UNAVAILABLE => {
-            "We cannot reach your session just now. Nothing is lost: try again in a moment."
-        }
-        StatusCode::CONFLICT => "Your session was ended or renewed while we worked on this. Please try again.",
-        _ => "Something went wrong on our side.",
-    };
-    let content = html! {
-        section.card.narrow { h1 { "Sorry" } p { (text) } p { a href="/" { "To the first page" } } }
-    };
-    let (mut head, body) = whole("Sorry", None, &content).into_response().into_parts();
-    let (answered, _) = response.into_parts();
-    head.status = answered.status;
-    head.headers.extend(answered.headers);
-    head.extensions = answered.extensions;
-    Response::from_parts(head, body)
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 pub(crate) async fn asset(Path(name): Path<String>) -> Response {
@@ -120,4 +98,29 @@ pub(crate) async fn asset(Path(name): Path<String>) -> Response {
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=300")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::in_words;
+
+    #[test]
+    fn durations_are_rounded_to_the_nearest_unit() {
+        let cases = [
+            (0, "less than a minute"),
+            (59, "less than a minute"),
+            (60, "1 minute"),
+            (91, "2 minutes"),
+            (3569, "59 minutes"),
+            (3599, "1 hour"),
+            (5401, "2 hours"),
+            (86_399, "1 day"),
+            (30 * 86_400 - 1, "30 days"),
+        ];
+        for (seconds, words) in cases {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words, "{seconds}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 use crate::{
     access, account, api, devices, guard, home,
     lab::{self, Counting},
-    page,
+    page, sorry,
     users::{Users, UsersError},
 };
 
@@ -45,8 +45,8 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
         .route("/register", get(account::register_page).post(account::register))
         .route("/logout", post(account::logout))
         .route("/devices", get(devices::page))
-        .route("/devices/end", post(devices::end))
-        .route("/devices/end-others", post(devices::end_others))
+        .route("/devices/end", get(devices::ask_to_end).post(devices::end))
+        .route("/devices/end-others", get(devices::ask_to_end_others).post(devices::end_others))
         .route("/api/ping", get(api::ping))
         .route("/api/me", get(api::me))
         .route("/api/status", get(api::status))
@@ -70,8 +70,8 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
         .layer(from_fn(guard::refuse_other_sites))
         .merge(open_routes) // outside the guard: other sites may post here
         .layer(sessions)
-        .layer(from_fn(page::apologise))
-        .layer(from_fn(guard::hear_out));
+        .layer(from_fn(guard::hear_out))
+        .layer(from_fn(sorry::apologise));
     for (name, value) in SECURITY_HEADERS {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
         app = app.layer(SetResponseHeaderLayer::if_not_present(name, value));
@@ -105,6 +105,8 @@ const SECURITY_HEADERS: [(&str, &str); 7] = [
 /// Why a handler cannot answer.
 pub(crate) enum Failure {
     Session(SessionError),
+    /// The note was written by another user than the one who is logged in now.
+    AnothersNote,
     /// A value that the JSON side has put there is none that the handler can count on.
     WrongType,
     Users(UsersError),
@@ -132,6 +134,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Self::Session(error) => error.into_response(),
+            Self::AnothersNote => (StatusCode::CONFLICT, "this is another user's note\n").into_response(),
             Self::WrongType => (StatusCode::CONFLICT, "the stored value is of another type\n").into_response(),
             Self::Users(UsersError::Unfit(why)) => (StatusCode::UNPROCESSABLE_ENTITY, why).into_response(),
             Self::Users(UsersError::Taken) => StatusCode::CONFLICT.into_response(),

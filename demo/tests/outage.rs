@@ -41,6 +41,11 @@ fn an_outage_is_a_503_and_loses_nothing() {
     let page = browser.clone().with_header("accept", "text/html").get("/");
     assert_eq!(page.status, 503);
     assert!(page.body.contains("try again in a moment") && page.header("content-type").starts_with("text/html"));
+    let page = browser.clone().with_header("accept", "text/html").send("POST", "/note", "note=bread%2C+milk");
+    assert_eq!(page.status, 503);
+    assert!(page.body.contains("bread, milk</textarea>") && page.body.contains("Send again"), "{}", page.body);
+    let page = demo.browser().with_header("accept", "text/html").login("anna");
+    assert!(page.body.contains("value=\"anna\"") && !page.body.contains("correct horse"), "{}", page.body);
     assert_eq!(browser.get("/api/ping").status, 200);
     assert_eq!(demo.browser().get("/").status, 200, "who has no session is not concerned");
     demo.logs(&["ERROR", "session", "the table sessions is missing"]);

@@ -22,6 +22,7 @@
 //! - [`Session`] is what a handler touches.
 //! - [`Store`] is what a database crate implements: eight methods. `session-conformance` proves that it keeps the
 //!   contract.
+//! - [`is_local_target`] decides where a browser may be sent after a login.
 //! - [`SessionEvent`] tells an [`Observer`] what happens: by default `tracing` does, under the target `session`.
 //!
 //! It authenticates nobody, keeps no users, issues no JWT and knows no web framework. It needs a tokio runtime with its

@@ -3,12 +3,87 @@
 // A page that comes back from the browser's memory may be private, and the user may have logged out: it is hidden when
 // it goes there, and loaded anew when it comes back.
 addEventListener("pagehide", (event) => { if (event.persisted) document.body.hidden = true; });
-addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  keepNote();
+  location.reload();
+});
 
 const owner = document.body.dataset.owner;
+const note = document.getElementById("note");
+changeInPlace();
+tellWhenFormIsOld();
 if (owner !== undefined) {
+  giveNoteBack();
   warnBeforeExpiry();
   offerLogoutWithTab();
+}
+
+// A note that was typed and is not saved stays in this tab, for its writer alone, until it is.
+function keepNote() {
+  if (note && note.value !== note.defaultValue) sessionStorage.setItem(`note of ${owner}`, note.value);
+}
+
+function giveNoteBack() {
+  const logout = document.querySelector("form[action='/logout']");
+  logout.addEventListener("submit", () => sessionStorage.removeItem(`note of ${owner}`));
+  if (!note) return;
+  note.form.addEventListener("submit", keepNote); // whatever becomes of the request
+  const kept = sessionStorage.getItem(`note of ${owner}`);
+  sessionStorage.removeItem(`note of ${owner}`);
+  if (kept === null || kept === note.value) return;
+  note.value = kept;
+  const said = Object.assign(document.createElement("p"), { className: "notice", role: "status" });
+  said.textContent = "Your text is back, and not saved yet: look at it, and save it.";
+  document.querySelector("main").prepend(said);
+}
+
+// The buttons of the counter and the cart change their numbers and nothing else: the page does not scroll, and Back leads
+// to the page before. Where that fails, the form is sent as it would be without a script.
+function changeInPlace() {
+  let done = Promise.resolve(); // one after the other: the last answer is the one that stays
+  for (const form of document.querySelectorAll("form[data-in-place]")) {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const body = new URLSearchParams(new FormData(form, event.submitter));
+      done = done.then(async () => {
+        const response = await fetch(form.action, { method: "POST", body, headers: { accept: "text/html" } });
+        const page = new DOMParser().parseFromString(await response.text(), "text/html");
+        if (!response.ok || page.body.dataset.owner !== owner) throw new Error("another page");
+        for (const shown of document.querySelectorAll("[data-fresh]")) {
+          shown.textContent = page.getElementById(shown.id).textContent;
+        }
+      }).catch(() => {
+        keepNote();
+        // Which button was pressed goes along by hand: `submit` knows of none.
+        const { name, value } = event.submitter;
+        if (name) form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+        form.submit();
+      });
+    });
+  }
+}
+
+// A login that takes too long is refused, so a form that has stood for too long says so before anything is typed. A
+// machine that slept runs no timer, so it is also asked when somebody looks or clicks.
+function tellWhenFormIsOld() {
+  const form = document.querySelector("form[data-stands]");
+  if (!form) return;
+  const loaded = Date.now();
+  function look() {
+    if (Date.now() - loaded < form.dataset.stands * 1000) return;
+    document.getElementById("stood").hidden = false;
+  }
+  setInterval(look, 30000);
+  document.addEventListener("visibilitychange", look);
+  form.addEventListener("focusin", look);
+}
+
+// The login page, which then leads back to this one.
+function leave() {
+  keepNote();
+  const here = location.pathname + location.search;
+  location.replace("/login?why=ended" + (here === "/" ? "" : `&next=${encodeURIComponent(here)}`));
 }
 
 function warnBeforeExpiry() {
@@ -28,7 +103,7 @@ function warnBeforeExpiry() {
     } catch {
       return again(5);
     }
-    if (status.owner !== owner) return location.replace("/login?why=ended");
+    if (status.owner !== owner) return leave();
     const left = Math.min(status.expires_in, status.ends_in);
     longest = Math.max(longest, left);
     const warnAt = Math.min(60, longest / 3);

@@ -17,7 +17,7 @@ async fn the_back_button_after_a_logout_shows_nothing_private() {
     profile.sees("You are logged out.").await;
 
     profile.driver.back().await.unwrap();
-    profile.is_at("/login").await;
+    profile.is_at("/login?next=%2Fdevices").await;
     assert!(!profile.seen().await.contains("Your devices"));
     profile.driver.back().await.unwrap();
     profile.sees("Hello, stranger").await;

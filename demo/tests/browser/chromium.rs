@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::{
     By, ChromiumLikeCapabilities, Cookie, DesiredCapabilities, WebDriver, WebElement, WindowHandle,
@@ -168,6 +168,22 @@ impl Profile {
     pub(crate) async fn press(&self, button: &str) {
         let button = By::XPath(format!("//button[normalize-space()='{button}']"));
         self.driver.query(button).and_clickable().first().await.unwrap().click().await.unwrap();
+    }
+
+    /// Tells the browser, by a command of its DevTools protocol.
+    pub(crate) async fn command(&self, command: &str, parameters: Value) {
+        self.driver.cdp().send_raw(command, parameters).await.unwrap();
+    }
+
+    /// Makes the window as wide as this, in CSS pixels, whatever the least width of the browser's own windows is.
+    pub(crate) async fn is_wide(&self, width: u32) {
+        let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+        self.command("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// What a script in the page returns.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.driver.execute(script, Vec::new()).await.unwrap().json().clone()
     }
 
     pub(crate) async fn type_into(&self, css: &str, text: &str) {

@@ -44,6 +44,9 @@ async fn a_session_is_ended_from_another_browser_of_the_user() {
     assert_eq!(count_devices(&first).await, 2);
     first.sees("this one").await;
     first.press("End").await;
+    first.sees("will have to log in again.").await;
+    first.press("Yes, end").await;
+    first.sees("The session is ended.").await;
     first.is_gone("main li form").await;
     second.open("/").await;
     second.sees("Hello, stranger").await;
@@ -51,8 +54,9 @@ async fn a_session_is_ended_from_another_browser_of_the_user() {
     second.log_in("user42").await;
     assert_eq!(count_devices(&second).await, 2);
     second.press("End all others").await;
+    second.press("Yes, end").await;
     second.sees("1 other session is ended.").await;
     first.open("/devices").await;
-    first.is_at("/login").await;
+    first.is_at("/login?next=%2Fdevices").await;
     assert_eq!(count_devices(&second).await, 1);
 }

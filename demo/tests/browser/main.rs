@@ -6,13 +6,17 @@
 #[path = "../site/mod.rs"]
 mod site;
 
+mod axe;
 mod chromium;
 mod elsewhere;
 
+mod accessible;
 mod back;
 mod cookies;
 mod devices;
 mod forms;
 mod moving;
+mod pages;
 mod tab;
+mod targets;
 mod warning;
