@@ -20,7 +20,7 @@ pub(crate) const SERVERS: [Program; 4] = [
     ("mariadbd", "mariadb-server"),
 ];
 
-/// Debian has no MongoDB. These fetch and start a stand-in for it.
+/// Debian has no MongoDB. These fetch and start a stand-in for it, and fetch axe-core for the browser tests.
 pub(crate) const STAND_IN: [Program; 2] = [("javac", "default-jdk-headless"), ("mvn", "maven")];
 
 /// The container engine, and what makes images for it.
