@@ -28,6 +28,69 @@
 //!   they carry the marker of their layer.
 //! - [`Exchange`] lies in the extensions of the request and of the response, for middleware and access logs.
 //!
+//! # How to
+//!
+//! Log in, and remember who has ticked the box:
+//!
+//! ```
+//! # use session_tower::{Login, Owner, Session, SessionError};
+//! async fn log_in(session: &Session, user: &str, remember: bool) -> Result<(), SessionError> {
+//!     let owner = Owner::try_from(user)?; // a number goes in as it is: `Login::new(42)`
+//!     Ok(session.login(Login::new(owner).remembered(remember)).await?)
+//! }
+//! ```
+//!
+//! Say something on the next page, once. After a logout this makes a new session without an owner:
+//!
+//! ```
+//! # use session_tower::{Session, SessionError};
+//! fn say(session: &Session, text: &str) -> Result<(), SessionError> {
+//!     Ok(session.insert("flash", text)?)
+//! }
+//!
+//! async fn said(session: &Session) -> Result<Option<String>, SessionError> {
+//!     Ok(session.take("flash").await?) // of two tabs one gets it
+//! }
+//! ```
+//!
+//! List the user's devices, and end one or all others. A label is a value that the login has inserted:
+//!
+//! ```
+//! # use session_tower::{Session, SessionError, SessionId};
+//! async fn list(session: &Session) -> Result<String, SessionError> {
+//!     let mut list = String::new();
+//!     for device in session.devices().await? {
+//!         let label = device.get::<String>("browser")?.unwrap_or_default();
+//!         list += &format!("{} {label}, {} s ago\n", device.id, device.last_seen.as_secs());
+//!     }
+//!     Ok(list)
+//! }
+//!
+//! async fn end(session: &Session, one: Option<SessionId>) -> Result<(), SessionError> {
+//!     match one {
+//!         Some(id) => drop(session.end(&id).await?),
+//!         None => drop(session.revoke_others().await?),
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Use the session in a websocket. Its handler takes a [`Session`] beside `WebSocketUpgrade`, and moves it into
+//! `on_upgrade`. The response has left by then, so nothing is loaded or saved unless the socket asks:
+//!
+//! ```
+//! # use session_tower::{Error, Session};
+//! async fn on_message(session: &Session) -> Result<u64, Error> {
+//!     session.reload().await?; // what others have saved; an error once the user has logged out: then close the socket
+//!     let count = session.update("messages", |count: &mut u64| *count += 1)?;
+//!     session.save().await?;
+//!     Ok(count)
+//! }
+//! ```
+//!
+//! A session that does not exist cannot begin in a socket, because no cookie can leave: insert something on a page before,
+//! or ask for `CurrentOwner` in the handler.
+//!
 //! # Features
 //!
 //! - `axum`, a default: extractors for axum 0.8 ([`Session`], `Option<Session>`, `Result<Session, SessionError>`,
