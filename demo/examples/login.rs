@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize; // serde = { version = "1", features = ["derive"] }
 use session_memory::MemoryStore;
-use session_tower::{CurrentOwner, Key, Keyring, Owner, Session, SessionError, SessionLayer, SessionManager};
+use session_tower::{CurrentOwner, Key, Keyring, Session, SessionError, SessionLayer, SessionManager};
 use tokio::net::TcpListener;
 
 #[derive(Deserialize)]
@@ -27,8 +27,8 @@ async fn login(session: Session, Form(form): Form<Password>) -> Result<Redirect,
     if !is_right(&form) {
         return Ok(Redirect::to("/"));
     }
-    // A fresh token; the old one is dead. A number goes in as it is, `login(42)`; a name or UUID like this.
-    session.login(Owner::try_from(form.user)?).await?;
+    // A fresh token; the old one is dead. A number goes in the same way: `login(42)`.
+    session.login(form.user).await?;
     Ok(Redirect::to("/account"))
 }
 

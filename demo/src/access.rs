@@ -24,7 +24,7 @@ pub(crate) async fn log(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Req
         method = %method,
         path,
         status = response.status().as_u16(),
-        owner = owner.as_ref().map(tracing::field::display),
+        owner = owner.as_ref().map(|owner| tracing::field::display(owner.escaped())),
         session = id.map(tracing::field::display),
     );
     response

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Error, EventKind, Login,
+    Error, EventKind,
     epoch::{self, Advance, Epoch, Kept},
+    login::JudgedLogin,
     moment::Moment,
     owner,
     record::{Age, Found, millis},
@@ -53,7 +54,7 @@ impl Inner {
         &self,
         found: Arc<Found>,
         secret: SessionSecret,
-        login: &Login,
+        login: &JudgedLogin,
         replaced: Option<Kept>,
         began: Began,
         is_new: bool,
@@ -78,7 +79,13 @@ impl Inner {
     }
 
     /// Whether a login that has been written stands against revocations and the limit of sessions.
-    async fn stands(&self, found: &Found, login: &Login, replaced: Option<Kept>, began: &Began) -> Result<bool, Error> {
+    async fn stands(
+        &self,
+        found: &Found,
+        login: &JudgedLogin,
+        replaced: Option<Kept>,
+        began: &Began,
+    ) -> Result<bool, Error> {
         let (site, owner) = (self.site(), &login.owner);
         let kept = (found.id, found.header().generation);
         let mut epoch = epoch::read(&self.store, owner).await?;

@@ -61,6 +61,15 @@ pub enum Error {
     /// A user id is empty or too long.
     #[error(transparent)]
     Owner(#[from] crate::InvalidOwner),
+    /// The lifetime that a login was to have cannot be: see [`Login::lasting`](crate::Login::lasting).
+    #[error("a login has no such lifetime")]
+    Lifetime(#[source] ConfigError),
+    /// The owner of a session is not of the type that the application takes its user ids for.
+    #[error(transparent)]
+    UnexpectedOwner(#[from] crate::UnexpectedOwner),
+    /// A text is no session id.
+    #[error(transparent)]
+    SessionId(#[from] crate::InvalidSessionId),
     /// The operating system has no randomness.
     #[error(transparent)]
     Randomness(#[from] Randomness),
@@ -71,7 +80,8 @@ pub type ValueError = Arc<dyn std::error::Error + Send + Sync>;
 
 impl Error {
     /// The HTTP status that an adapter answers, with an opaque body: 503 for what may work later, 409 for a request
-    /// that lost against another, 403 for one that is given no session, 400 for a user id that cannot be one, 500 for the rest.
+    /// that lost against another, 403 for one that is given no session, 400 for a user id or session id that cannot be one, 500 for
+    /// the rest.
     #[must_use]
     pub fn status(&self) -> http::StatusCode {
         use http::StatusCode as Status;
@@ -81,10 +91,14 @@ impl Error {
             Self::Gone | Self::Superseded | Self::LoginRevoked | Self::LoginExpired => Status::CONFLICT,
             // To send it again would not help, and nothing is wrong with the server.
             Self::Withheld(_) => Status::FORBIDDEN,
-            Self::Owner(_) => Status::BAD_REQUEST,
-            Self::ResponseSent | Self::TooLarge { .. } | Self::Encode(_) | Self::Decode(_) | Self::Randomness(_) => {
-                Status::INTERNAL_SERVER_ERROR
-            }
+            Self::Owner(_) | Self::SessionId(_) => Status::BAD_REQUEST,
+            Self::ResponseSent
+            | Self::TooLarge { .. }
+            | Self::Encode(_)
+            | Self::Decode(_)
+            | Self::Lifetime(_)
+            | Self::UnexpectedOwner(_)
+            | Self::Randomness(_) => Status::INTERNAL_SERVER_ERROR,
         }
     }
 

@@ -183,7 +183,7 @@ impl Observer for TracingObserver {
                     target: "session",
                     ?kind,
                     id = id.map(tracing::field::display),
-                    owner = owner.as_ref().map(tracing::field::display),
+                    owner = owner.as_ref().map(|owner| tracing::field::display(owner.escaped())),
                     method,
                     path,
                     peer = peer.map(tracing::field::display),

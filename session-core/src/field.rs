@@ -1,6 +1,6 @@
 //! Typed keys.
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Borrow, fmt, marker::PhantomData};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -81,13 +81,39 @@ impl<T: DeserializeOwned> Field<T> {
     }
 }
 
-impl<T: Serialize> Field<T> {
-    /// Sets the value, as [`Session::insert`].
+impl<T> Field<T> {
+    /// Sets the value, as [`Session::insert`]. What `T` borrows as will do: a `str` for a `String`, a slice for a `Vec`.
     ///
     /// # Errors
     ///
     /// [`Error::Encode`], [`Error::TooLarge`].
-    pub fn insert(&self, session: &Session, value: &T) -> Result<(), Error> {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Error, Field, Session};
+    ///
+    /// const NAME: Field<String> = Field::new("name");
+    ///
+    /// fn call_zoe(session: &Session) -> Result<(), Error> {
+    ///     NAME.insert(session, "Zoë")
+    /// }
+    /// ```
+    ///
+    /// Another type is none for this field:
+    ///
+    /// ```compile_fail,E0277
+    /// # use session_core::{Error, Field, Session};
+    /// # const NAME: Field<String> = Field::new("name");
+    /// # fn call_seven(session: &Session) -> Result<(), Error> {
+    /// NAME.insert(session, &7)
+    /// # }
+    /// ```
+    pub fn insert<B>(&self, session: &Session, value: &B) -> Result<(), Error>
+    where
+        T: Borrow<B>,
+        B: Serialize + ?Sized,
+    {
         session.insert(self.key, value)
     }
 }

@@ -117,7 +117,7 @@ pub use keyring::{Key, Keyring, SignedToken};
 pub use login::Login;
 pub use manager::SessionManager;
 pub use origin::WithheldReason;
-pub use owner::{Device, InvalidOwner, Owner};
+pub use owner::{Device, InvalidOwner, Owner, UnexpectedOwner};
 pub use policy::{Lifetime, Policy, PolicyBuilder, WhenUnreadable};
 pub use proxies::{Peer, ProxyHeader, TrustedProxies};
 pub use purge::PurgeTask;

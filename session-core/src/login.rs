@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Error, EventKind, Expiry, Owner, Purpose, Session,
+    Error, EventKind, Expiry, Purpose, Session,
     admission::Began,
     epoch::Kept,
     merge::{MERGES, Settled, Write, attempts},
@@ -11,55 +11,10 @@ use crate::{
     state::{Inner, Lost, Standing},
 };
 
-/// Who logs in, and how.
-///
-/// # Examples
-///
-/// ```
-/// use session_core::{Error, Login, Owner, Session};
-///
-/// async fn remembered(session: &Session, user: u64) -> Result<(), Error> {
-///     session.login(Login::new(Owner::from(user)).remembered(true)).await
-/// }
-/// ```
-#[derive(Clone, Debug)]
-pub struct Login {
-    pub(crate) owner: Owner,
-    remembered: bool,
-    pub(crate) ends_others: bool,
-}
+mod builder;
 
-impl Login {
-    /// A login of this user.
-    #[must_use]
-    pub fn new(owner: impl Into<Owner>) -> Self {
-        Self { owner: owner.into(), remembered: false, ends_others: false }
-    }
-
-    /// Whether the session gets the lifetime of those who asked to be remembered.
-    #[must_use]
-    pub fn remembered(self, remembered: bool) -> Self {
-        Self { remembered, ..self }
-    }
-
-    /// Ends the owner's other sessions, and his logins in flight: after a password was changed or reset.
-    #[must_use]
-    pub fn ending_others(self) -> Self {
-        Self { ends_others: true, ..self }
-    }
-}
-
-impl Login {
-    /// The values of an anonymous session, or of the same user's, are kept.
-    fn keeps_data_of(&self, found: &Found) -> bool {
-        found.header().owner.as_ref().is_none_or(|owner| *owner == self.owner)
-    }
-
-    /// Whether another login of the same user came first, in the session that this one has loaded.
-    fn was_overtaken_by_its_like(&self, loaded: &Found, now: &Found) -> bool {
-        loaded.header().generation != now.header().generation && now.header().owner.as_ref() == Some(&self.owner)
-    }
-}
+pub(crate) use builder::JudgedLogin;
+pub use builder::Login;
 
 /// Whose write moved the generation, or changed the session first.
 enum Moved {
@@ -70,19 +25,14 @@ enum Moved {
     NotYet,
 }
 
-impl<T: Into<Owner>> From<T> for Login {
-    fn from(owner: T) -> Self {
-        Self::new(owner)
-    }
-}
-
 impl Session {
     /// Logs the user in: a fresh token, a new lifetime. The old token is dead at once.
     ///
     /// Every other session that the request's cookies open ends once the login has succeeded. A form of another site can log
     /// in, too: see [`EventKind::CrossSiteLogin`](crate::EventKind::CrossSiteLogin).
     ///
-    /// A number goes in as it is; a name or a UUID as [`Owner::try_from(name)?`](Owner), which takes 1 to 255 bytes.
+    /// The user's number, name or UUID goes in as it is. [`Login`] says the rest: to be remembered, to last shorter or longer, to
+    /// end the others.
     ///
     /// The values of an anonymous session, or of the same user's, are kept, with what this request has changed. Another
     /// user's are dropped, also what this request has changed of them. Where the stored session cannot be read, a new one
@@ -98,7 +48,8 @@ impl Session {
     /// [`Error::LoginRevoked`] if the user's sessions were revoked after this login began, or it cannot be told.
     /// [`Error::LoginExpired`] if it began with [`begin_login`](Self::begin_login) more than an hour ago.
     /// [`Error::Gone`] or [`Error::Superseded`] if the session was lost meanwhile. [`Error::ResponseSent`].
-    /// Else as [`Exchange::commit`](crate::Exchange::commit): then nobody has been logged in.
+    /// [`Error::Owner`] if the user id is empty or longer than 255 bytes, [`Error::Lifetime`] if the login's own timeouts do not
+    /// fit together. Else as [`Exchange::commit`](crate::Exchange::commit): then nobody has been logged in.
     pub async fn login(&self, login: impl Into<Login>) -> Result<(), Error> {
         self.inner().login(login.into()).await
     }
@@ -145,6 +96,7 @@ impl Session {
 
 impl Inner {
     async fn login(&self, login: Login) -> Result<(), Error> {
+        let login = login.judge(&self.site().policy)?;
         let _in_order = self.writing.lock().await;
         self.before_new_token().await?;
         self.login_in_order(&login).await?;
@@ -152,7 +104,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn login_in_order(&self, login: &Login) -> Result<(), Error> {
+    async fn login_in_order(&self, login: &JudgedLogin) -> Result<(), Error> {
         for attempt in attempts() {
             let (standing, pending, version) = self.snapshot();
             let live = match standing {
@@ -189,7 +141,7 @@ impl Inner {
             let data = if login.keeps_data_of(&live.found) { pending.apply(&record.data)? } else { Data::new() };
             self.judge_size(&data, &record.data)?;
             let secret = self.mint()?;
-            let lifetime = self.lifetime(login);
+            let lifetime = login.lifetime;
             let header = Header {
                 owner: Some(login.owner.clone()),
                 lifetime,
@@ -221,12 +173,12 @@ impl Inner {
     /// may have been taken out of it by now.
     async fn login_in_new_session(
         &self,
-        login: &Login,
+        login: &JudgedLogin,
         began: Began,
         loaded: Option<&Found>,
         replaced: Option<Kept>,
     ) -> Result<(), Error> {
-        let lifetime = self.lifetime(login);
+        let lifetime = login.lifetime;
         let header = |secret| Header {
             owner: Some(login.owner.clone()),
             ..Header::new(secret, lifetime).next_generation(secret, 0)
@@ -249,11 +201,6 @@ impl Inner {
             return Err(Error::ResponseSent);
         }
         self.resolve().await
-    }
-
-    fn lifetime(&self, login: &Login) -> crate::Lifetime {
-        let policy = &self.site().policy;
-        if login.remembered { policy.remembered } else { policy.logged_in }
     }
 
     /// Writes the next generation, until the outcome is known.

@@ -1,6 +1,6 @@
 //! Whose session it is; devices, ending, revoking, and the limit of sessions.
 
-use std::{cmp::Reverse, fmt, future::poll_fn, task::Poll, time::Duration};
+use std::{cmp::Reverse, convert::Infallible, fmt, future::poll_fn, task::Poll, time::Duration};
 
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -13,10 +13,20 @@ use crate::{
     site::Caller,
 };
 
+mod conversion;
+
+pub use conversion::UnexpectedOwner;
+
 /// How many sessions are ended at once where an owner has too many.
 const ENDED_AT_ONCE: usize = 32;
 
 /// The application's user id, opaque to the sessions: 1 to 255 bytes.
+///
+/// Made of a number, it is the number in decimal text. Made of a `Uuid` (feature `uuid`), it is the UUID in lower case with
+/// hyphens. Made of text or bytes, it is these.
+///
+/// `Display` writes the text as it is, `Zoë` as `Zoë`, so that `owner.to_string()` finds the user again. Bytes that are no
+/// UTF-8 are escaped. A name that a user may choose can hold a line break: for a log there is [`escaped`](Self::escaped).
 ///
 /// # Examples
 ///
@@ -26,7 +36,19 @@ const ENDED_AT_ONCE: usize = 32;
 /// let by_number = Owner::from(42);
 /// let by_name = Owner::try_from("42")?;
 /// assert_eq!(by_number, by_name);
+/// assert_eq!(by_number.as_str(), Some("42"));
 /// # Ok::<(), session_core::InvalidOwner>(())
+/// ```
+///
+/// Back to a number, where it is the owner that this number makes:
+///
+/// ```
+/// use session_core::{Owner, UnexpectedOwner};
+///
+/// let user: u64 = Owner::from(42).try_into()?;
+/// assert_eq!(user, 42);
+/// assert!(u64::try_from(Owner::try_from("007").unwrap()).is_err()); // another owner than Owner::from(7)
+/// # Ok::<(), UnexpectedOwner>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner(Box<[u8]>);
@@ -39,6 +61,43 @@ impl Owner {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The owner as text; `None` if its bytes are no UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    /// The owner in one line of a log: like `Display`, but what could forge or hide a line is escaped as in Rust. That is
+    /// control characters, those that turn the direction of text, the backslash and the double quote.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::Owner;
+    ///
+    /// let owner = Owner::try_from("Zoë\nroot logged in")?;
+    /// assert_eq!(owner.escaped().to_string(), r"Zoë\nroot logged in");
+    /// # Ok::<(), session_core::InvalidOwner>(())
+    /// ```
+    #[must_use]
+    pub fn escaped(&self) -> impl fmt::Display {
+        Escaped(self)
+    }
+}
+
+/// An owner in one line of a log.
+struct Escaped<'a>(&'a Owner);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(text) = self.0.as_str() else { return self.0.fmt(f) };
+        for (index, part) in text.split('\'').enumerate() {
+            // An apostrophe forges nothing: O'Neill is still to be found in a log.
+            write!(f, "{}{}", if index > 0 { "'" } else { "" }, part.escape_debug())?;
+        }
+        Ok(())
     }
 }
 
@@ -57,6 +116,14 @@ impl TryFrom<&str> for Owner {
     type Error = InvalidOwner;
 
     fn try_from(text: &str) -> Result<Self, InvalidOwner> {
+        text.as_bytes().try_into()
+    }
+}
+
+impl TryFrom<&String> for Owner {
+    type Error = InvalidOwner;
+
+    fn try_from(text: &String) -> Result<Self, InvalidOwner> {
         text.as_bytes().try_into()
     }
 }
@@ -84,13 +151,16 @@ owner_from_integer!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize);
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.escape_ascii())
+        match self.as_str() {
+            Some(text) => f.pad(text),
+            None => write!(f, "{}", self.0.escape_ascii()),
+        }
     }
 }
 
 impl fmt::Debug for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Owner({self})")
+        write!(f, "Owner({})", self.escaped())
     }
 }
 
@@ -99,6 +169,12 @@ impl fmt::Debug for Owner {
 #[error("an owner has 1 to 255 bytes, this one has {length}")]
 pub struct InvalidOwner {
     length: usize,
+}
+
+impl From<Infallible> for InvalidOwner {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 /// A session in a user's list of devices.

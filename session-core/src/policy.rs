@@ -41,7 +41,7 @@ impl Lifetime {
         Self { persistent: true, ..self }
     }
 
-    fn judge(self, name: &'static str) -> Result<(), ConfigError> {
+    pub(crate) fn judge(self, name: &'static str) -> Result<(), ConfigError> {
         judge_duration(self.idle, name)?;
         judge_duration(self.absolute, name)?;
         if self.idle > self.absolute { Err(ConfigError::IdleAboveAbsolute { name }) } else { Ok(()) }
@@ -196,7 +196,8 @@ impl Policy {
     /// How long after a key has signed its last token one may still come under it, of a session that is used.
     ///
     /// A login's token is replaced at the first use after the grace, and each use may come an idle time after the one
-    /// before. An anonymous token is never signed again.
+    /// before. An anonymous token is never signed again. What a login has of [`Login::lasting`](crate::Login::lasting) is not
+    /// known here.
     fn longest_under_one_key(&self) -> Duration {
         let idle = self.logged_in.idle.max(self.remembered.idle);
         idle.saturating_add(self.grace).max(self.before_login.absolute)

@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use rand::{TryRng, rngs::SysRng};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -19,7 +20,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Randomness> {
 /// The name of a session: 16 random bytes, stable for its life and **not secret**.
 ///
 /// It is the store's key, and what logs and lists of devices show. It opens nothing: for that a request needs the
-/// session's secret, too.
+/// session's secret, too. For serde it is its text, so it can be a part of a path, a form or a page's JSON.
 ///
 /// # Examples
 ///
@@ -73,6 +74,18 @@ impl std::str::FromStr for SessionId {
 
     fn from_str(text: &str) -> Result<Self, InvalidSessionId> {
         decode(text).map(Self).ok_or(InvalidSessionId)
+    }
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

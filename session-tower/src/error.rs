@@ -3,7 +3,7 @@
 use std::{any::type_name, error::Error as StdError, fmt};
 
 use http::{HeaderValue, Response, StatusCode, header};
-use session_core::{Error, InvalidOwner};
+use session_core::{Error, InvalidOwner, InvalidSessionId, UnexpectedOwner};
 
 use crate::opened::LayersError;
 
@@ -108,6 +108,19 @@ impl From<LayersError> for SessionError {
 
 impl From<InvalidOwner> for SessionError {
     fn from(error: InvalidOwner) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<InvalidSessionId> for SessionError {
+    /// A 400: the id came from a form or a path.
+    fn from(error: InvalidSessionId) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<UnexpectedOwner> for SessionError {
+    fn from(error: UnexpectedOwner) -> Self {
         Error::from(error).into()
     }
 }
