@@ -1,6 +1,7 @@
 //! Chromium: its driver, and profiles that know nothing of each other.
 
 use std::{
+    fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
@@ -16,7 +17,7 @@ use thirtyfour::{
     extensions::query::{ElementPollerWithTimeout, ElementQueryable},
 };
 
-use crate::site::Demo;
+use crate::{site::Demo, stall};
 
 const MISSING: &str = "the browser tests need Chromium and its driver: `cargo xtask test` installs them on Debian as \
                        root; else `sudo apt-get install chromium chromium-driver`, or put `chromium` and \
@@ -48,11 +49,16 @@ const SWITCHES: [&str; 12] = [
 pub(crate) struct Chromium {
     driver: Child,
     address: String,
+    /// Of the driver and its browsers, with their profiles.
+    folder: TempDir,
 }
 
 impl Chromium {
     pub(crate) fn start() -> Self {
-        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let folder = TempDir::new().unwrap();
+        let mut driver = Command::new("chromedriver");
+        driver.arg("--port=0").env("TMPDIR", folder.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let driver = driver.spawn();
         let mut driver = driver.unwrap_or_else(|error| panic!("{MISSING} (chromedriver: {error})"));
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
         let port = lines.find_map(|line| {
@@ -61,12 +67,17 @@ impl Chromium {
         });
         // What it writes later is read, or it would wait for a reader.
         thread::spawn(move || lines.for_each(drop));
-        Self { driver, address: format!("127.0.0.1:{}", port.expect("chromedriver names its port")) }
+        Self { driver, address: format!("127.0.0.1:{}", port.expect("chromedriver names its port")), folder }
+    }
+
+    /// Where a browser may keep a profile.
+    pub(crate) fn new_folder(&self) -> Arc<TempDir> {
+        Arc::new(TempDir::new_in(&self.folder).unwrap())
     }
 
     /// A browser with a profile of its own, which has been nowhere yet.
     pub(crate) async fn profile(&self, demo: &Demo) -> Profile {
-        self.profile_in(Arc::new(TempDir::new().unwrap()), demo).await
+        self.profile_in(self.new_folder(), demo).await
     }
 
     /// A browser with the profile in this folder.
@@ -96,12 +107,21 @@ impl Drop for Chromium {
         let _ = tell(&self.address, "GET", "/shutdown");
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        // A browser that is about to end writes again what is removed.
+        let began = Instant::now();
+        while fs::remove_dir_all(&self.folder).is_err() && self.folder.path().exists() && began.elapsed() < PATIENCE {
+            thread::sleep(INTERVAL);
+        }
+        let is_gone = !self.folder.path().exists();
+        // A test that has failed already has its reason.
+        assert!(is_gone || thread::panicking(), "the browser leaves {} behind", self.folder.path().display());
     }
 }
 
 /// Tells the driver what a test must not leave undone, and waits until it is done.
 fn tell(driver: &str, method: &str, path: &str) -> io::Result<usize> {
     let mut connection = TcpStream::connect(driver)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
     write!(connection, "{method} {path} HTTP/1.1\r\nHost: {driver}\r\nConnection: close\r\n\r\n")?;
     connection.read(&mut [0; 1])
 }
@@ -194,6 +214,10 @@ impl Profile {
     pub(crate) async fn seen(&self) -> String {
         // Of the root: a hidden body would still tell its text.
         let text = self.driver.execute("return document.documentElement.innerText", Vec::new()).await;
+        if let Err(error) = &text {
+            let error = error.to_string();
+            assert!(!stall::is_told_by(&error), "{error}");
+        }
         text.ok().and_then(|text| text.convert().ok()).unwrap_or_default()
     }
 

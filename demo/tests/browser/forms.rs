@@ -4,12 +4,18 @@ use crate::{
     chromium::{Chromium, address},
     elsewhere::Elsewhere,
     site::{Demo, SQLITE},
+    stall::in_a_browser,
 };
+
+in_a_browser! {
+    a_form_from_another_site_changes_nothing
+    a_script_of_another_site_changes_nothing_and_reads_nothing
+    a_form_from_another_site_that_is_to_keep_a_value_leaves_the_login_as_it_is
+}
 
 /// Another site; and a page of another port, which browsers take for the same site, so that the cookie comes along.
 const HOSTS: [&str; 2] = ["elsewhere.test", "127.0.0.1"];
 
-#[tokio::test]
 async fn a_form_from_another_site_changes_nothing() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -31,7 +37,6 @@ async fn a_form_from_another_site_changes_nothing() {
     assert_eq!(profile.find("#note").await.value().await.unwrap().as_deref(), Some(""));
 }
 
-#[tokio::test]
 async fn a_script_of_another_site_changes_nothing_and_reads_nothing() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -56,7 +61,6 @@ async fn a_script_of_another_site_changes_nothing_and_reads_nothing() {
     profile.counts("0").await;
 }
 
-#[tokio::test]
 async fn a_form_from_another_site_that_is_to_keep_a_value_leaves_the_login_as_it_is() {
     let (demo, chromium) = (Demo::start(SQLITE, &["--lab"]), Chromium::start());
     // With the first name the browser itself says where the form is from; the second it trusts less, and sends `Origin` alone.

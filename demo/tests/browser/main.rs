@@ -9,6 +9,7 @@ mod site;
 mod axe;
 mod chromium;
 mod elsewhere;
+mod stall;
 
 mod accessible;
 mod back;

@@ -1,7 +1,5 @@
 //! A site that moves its cookie to another scope, under the same name.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
     http::{HeaderMap, Uri},
@@ -9,7 +7,6 @@ use axum::{
 use session_core::{CookieConfig, CookieConfigBuilder, CookieScope, Key, Keyring, SessionManager};
 use session_memory::MemoryStore;
 use session_tower::{Session, SessionError, SessionLayer};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::chromium::{Chromium, Profile};
@@ -95,7 +92,7 @@ fn moves() -> [(&'static str, &'static str, Scoped, Scoped, CookieScope); 7] {
 }
 
 async fn profile(chromium: &Chromium) -> Profile {
-    chromium.profile_at(Arc::new(TempDir::new().unwrap()), String::new()).await
+    chromium.profile_at(chromium.new_folder(), String::new()).await
 }
 
 #[tokio::test]
