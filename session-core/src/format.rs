@@ -41,13 +41,13 @@ pub enum Format {
 const JSON: u8 = 1;
 
 impl Format {
-    /// Encodes a value, unless [`decode`] could not give it back.
-    pub(crate) fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Bytes, Error> {
+    /// Encodes the value under this key, unless [`decode`] could not give it back.
+    pub(crate) fn encode<T: Serialize + ?Sized>(self, key: &[u8], value: &T) -> Result<Bytes, Error> {
         let mut encoded = Vec::with_capacity(64);
         match self {
             Self::Json => {
                 encoded.push(JSON);
-                faithful::write(value, &mut encoded).map_err(|error| Error::Encode(Arc::new(error)))?;
+                faithful::write(value, &mut encoded).map_err(|error| Error::Encode(of_key(key, Arc::new(error))))?;
             }
         }
         Ok(encoded.into())
@@ -60,15 +60,16 @@ pub(crate) fn decode<T: DeserializeOwned>(key: &[u8], encoded: &[u8]) -> Result<
         Some((&JSON, value)) => serde_json::from_slice(value).map_err(|error| Arc::new(error) as ValueError),
         _ => Err(Arc::new(UnknownFormat) as ValueError),
     };
-    decoded.map_err(|source| {
-        let key = String::from_utf8_lossy(key).into_owned();
-        Error::Decode(Arc::new(Undecodable { key, source }))
-    })
+    decoded.map_err(|source| Error::Decode(of_key(key, source)))
+}
+
+fn of_key(key: &[u8], source: ValueError) -> ValueError {
+    Arc::new(OfKey { key: String::from_utf8_lossy(key).into_owned(), source })
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("the value under the key {key:?}")]
-struct Undecodable {
+struct OfKey {
     key: String,
     source: ValueError,
 }

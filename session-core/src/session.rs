@@ -77,7 +77,7 @@ impl Session {
     /// [`Error::Encode`] if the value cannot be encoded, or could not be read back. [`Error::TooLarge`] if the session
     /// would exceed the policy's limit. In both cases nothing has changed.
     pub fn insert<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), Error> {
-        let encoded = self.inner().site().format.encode(value)?;
+        let encoded = self.inner().site().format.encode(key.as_bytes(), value)?;
         let key = Bytes::copy_from_slice(key.as_bytes());
         let mut state = self.inner().state();
         let is_stored = state.with_stored(|stored| state.seen.get(&key, stored) == Some(&encoded));
@@ -164,7 +164,7 @@ impl Session {
         let change = move |value: Option<&Bytes>| -> Result<(T, Bytes), Error> {
             let mut value = value.map_or_else(|| Ok(T::default()), |value| format::decode(&of, value))?;
             change(&mut value);
-            let encoded = format.encode(&value)?;
+            let encoded = format.encode(&of, &value)?;
             Ok((value, encoded))
         };
         let change = Arc::new(change);
