@@ -48,7 +48,7 @@ fn behind_a_trusted_proxy_it_has_the_production_form() {
     assert_eq!(attributes, " Path=/; Secure; HttpOnly; SameSite=Lax");
     assert_eq!(browser.owner(), "anna");
     demo.logs(&["access", "client=203.0.113.9", "path=\"/register\"", "status=303", "owner=anna", "session="]);
-    demo.logs(&["LoggedIn", "owner=anna", "peer=203.0.113.9"]);
+    demo.logs(&["session.logged_in", "user.id=\"anna\"", "client.address=203.0.113.9"]);
     assert!(!demo.has_logged(&["LOGINS DO NOT STICK"]));
     assert_eq!(browser.get("/").header("strict-transport-security"), "max-age=31536000");
 }
@@ -77,7 +77,7 @@ fn nobody_but_the_trusted_proxy_is_believed() {
     browser.headers.push(("x-forwarded-proto".to_owned(), "http".to_owned()));
     assert!(browser.register("anna").set_cookies()[0].starts_with("__Host-session="));
     demo.logs(&["access", "client=127.0.0.1", "status=303", "owner=anna"]);
-    demo.logs(&["LoggedIn", "peer=127.0.0.1"]);
+    demo.logs(&["session.logged_in", "client.address=127.0.0.1"]);
     assert!(!demo.has_logged(&["203.0.113.9"]));
     assert!(!demo.has_logged(&["LOGINS DO NOT STICK"]));
 }
@@ -120,7 +120,8 @@ fn a_forged_cookie_is_as_if_absent() {
         browser.cookies.push((name.clone(), bad.to_owned()));
         assert_eq!(demo.calls(|| assert_eq!(browser.owner(), Value::Null)), 0, "{bad}");
     }
-    demo.logs(&["DEBUG session: ", "BadCookie", "wrongly_signed: 1", "path=\"/api/me\""]);
+    demo.logs(&["DEBUG session: ", "session.bad_cookie", "http.route=\"/api/me\"", "session.count=1"]);
+    demo.logs(&["WARN session: ", "session.unknown_key", "http.route=\"/api/me\"", "session.count=1"]);
     let mut browser = demo.browser();
     browser.cookies.extend([(name.clone(), changed), (name, good)]);
     assert_eq!(browser.owner(), "anna", "the good one of two is found");

@@ -69,7 +69,7 @@ fn a_token_rotates_and_a_stolen_one_ends_the_session(store: &str) {
     let again = thief.clone().get("/api/me");
     assert_eq!(again.set_cookies(), [cookie], "a parallel request gets the same successor");
     assert_eq!(browser.session(), id, "the successor is proven");
-    demo.logs(&["Rotated", "owner=anna"]);
+    demo.logs(&["session.rotated", "user.id=\"anna\""]);
     let retired = thief.get("/api/me");
     assert_eq!((retired.json()["owner"].as_str(), retired.set_cookies().len()), (Some("anna"), 0), "in its grace");
     pass(Duration::from_millis(2100));
@@ -77,7 +77,8 @@ fn a_token_rotates_and_a_stolen_one_ends_the_session(store: &str) {
     assert_eq!(stolen.json()["owner"], Value::Null);
     assert!(matches!(stolen.set_cookies()[..], [removal] if removal.contains("=; Path=/; Max-Age=0; ")));
     assert_eq!(browser.owner(), Value::Null, "the session is gone for both");
-    demo.logs(&["WARN", "TheftDetected", "owner=anna", &id, "path=\"/api/me\"", "peer=127.0.0.1"]);
+    let of_whom = ["user.id=\"anna\"", &id, "http.route=\"/api/me\"", "client.address=127.0.0.1"];
+    demo.logs(&["WARN", "session.theft", of_whom[0], of_whom[1], of_whom[2], of_whom[3]]);
 }
 
 fn a_lost_answer_ends_nothing(store: &str) {

@@ -52,7 +52,8 @@ pub enum Error {
         /// How many it may take.
         limit: usize,
     },
-    /// A value could not be encoded, or the format could not give it back: see [`Format`](crate::Format).
+    /// A value could not be encoded, or the format could not give it back: see [`Format`](crate::Format). The source names its
+    /// key.
     #[error("the value cannot be encoded")]
     Encode(#[source] ValueError),
     /// A stored value is not of the type that was asked for. The source names its key.
@@ -79,6 +80,33 @@ pub enum Error {
 pub type ValueError = Arc<dyn std::error::Error + Send + Sync>;
 
 impl Error {
+    /// The error's name, for logs and for counting: `store_timed_out`, `contended`. It does not change between versions, and
+    /// is the `error.type` of an event in the log (see [`SessionEvent`](crate::SessionEvent)).
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Store(StoreError::AlreadyExists) => "store_already_exists",
+            Self::Store(StoreError::Unavailable { .. }) => "store_unavailable",
+            Self::Store(StoreError::TimedOut { .. }) => "store_timed_out",
+            Self::Store(StoreError::Corrupt { .. }) => "store_corrupt",
+            Self::Store(StoreError::Backend { .. }) => "store_backend",
+            Self::Store(StoreError::Schema(_)) | Self::Schema(_) => "store_schema",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Contended => "contended",
+            Self::Gone => "gone",
+            Self::Superseded => "superseded",
+            Self::Withheld(_) => "withheld",
+            Self::LoginRevoked => "login_revoked",
+            Self::LoginExpired => "login_expired",
+            Self::ResponseSent => "response_sent",
+            Self::TooLarge { .. } => "too_large",
+            Self::Encode(_) => "encode",
+            Self::Decode(_) => "decode",
+            Self::Owner(_) => "invalid_owner",
+            Self::Randomness(_) => "randomness",
+        }
+    }
+
     /// The HTTP status that an adapter answers, with an opaque body: 503 for what may work later, 409 for a request
     /// that lost against another, 403 for one that is given no session, 400 for a user id or session id that cannot be one, 500 for
     /// the rest.

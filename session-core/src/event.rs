@@ -1,12 +1,63 @@
-//! What happens to sessions, told to an observer.
+//! What happens to sessions, told to observers.
 
-use std::{fmt, net::IpAddr, time::SystemTime};
+mod limit;
+mod log;
+mod text;
+
+use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
+
+pub(crate) use log::Log;
+pub(crate) use text::bounded;
 
 use http::HeaderName;
 
 use crate::{Error, Owner, PlainHttp, SessionId, WithheldReason};
 
 /// Something that happened to a session. It never holds a secret.
+///
+/// The texts that a request can determine are bounded: method, route and path have at most 256 bytes, then `…`. In them
+/// control characters, and those that turn the direction of a line, are escaped as in Rust: `\n`, `\u{202e}`.
+///
+/// # In the log
+///
+/// `tracing` is told each event under the target `session`. [`EventKind`] has the table of names and levels. The fields are
+/// named as by OpenTelemetry's semantic conventions where these have a name. What is not known is left out.
+///
+/// | field | what |
+/// | --- | --- |
+/// | `event.name` | [`EventKind::name`]. The event's own name in `tracing` is the same. It does not change between versions. |
+/// | `session.id` | [`id`](Self::id), which is no secret |
+/// | `user.id` | [`owner`](Self::owner), escaped as above |
+/// | `http.request.method` | [`method`](Self::method), or `_OTHER` for one that HTTP does not define |
+/// | `http.route` | [`route`](Self::route) |
+/// | `url.path` | [`path`](Self::path), if the application [wants it](crate::SessionManager::with_paths_in_events) |
+/// | `client.address` | [`peer`](Self::peer) |
+/// | `error.type` | [`Error::name`] of the error that the event has |
+/// | `exception.message` | that error and its sources, escaped as above, at most 1024 bytes |
+/// | `session.reason` | why, such as `logout` |
+/// | `session.count` | how many |
+///
+/// # How many lines a stranger can cause
+///
+/// Of the events without an owner, and of `session.shared_cache_allowed`, `tracing` is told ten a second of each name, by a manager and its clones. What is more is
+/// counted, and the next event that is told after that second brings a line `session.suppressed` with the name in
+/// `session.suppressed.event` and the number in `session.count`. Of `session.unknown_key` there is one line a minute. An
+/// [`Observer`] of your own gets every event, so that it can count: if it writes, it needs a limit, too.
+///
+/// # Examples
+///
+/// An event for the test of an observer:
+///
+/// ```
+/// use session_core::{EventKind, Owner, SessionEvent};
+///
+/// let theft = SessionEvent::new(EventKind::TheftDetected)
+///     .with_owner(Owner::from(42))
+///     .with_request("GET", "/account/{page}")
+///     .with_peer([192, 0, 2, 7].into());
+/// assert_eq!(theft.kind.name(), "session.theft");
+/// assert_eq!(theft.route.as_deref(), Some("/account/{page}"));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SessionEvent {
@@ -20,27 +71,123 @@ pub struct SessionEvent {
     pub owner: Option<Owner>,
     /// The method of the request, if the adapter told it.
     pub method: Option<String>,
-    /// The path of the request, without its query.
+    /// The route that the request has matched, such as `/reset/{token}`, if the adapter told it.
+    pub route: Option<String>,
+    /// The path of the request, without its query, if the application
+    /// [wants it](crate::SessionManager::with_paths_in_events).
     pub path: Option<String>,
     /// The client's address, if it is known: behind a trusted proxy the one that the proxy names.
     pub peer: Option<IpAddr>,
 }
 
+impl SessionEvent {
+    /// An event of this kind, now, of which nothing else is known.
+    #[must_use]
+    pub fn new(kind: EventKind) -> Self {
+        let at = SystemTime::now();
+        Self { kind, at, id: None, owner: None, method: None, route: None, path: None, peer: None }
+    }
+
+    /// The same at another time.
+    #[must_use]
+    pub fn with_time(self, at: SystemTime) -> Self {
+        Self { at, ..self }
+    }
+
+    /// The same of this session.
+    #[must_use]
+    pub fn with_id(self, id: SessionId) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
+    /// The same of this owner's session.
+    #[must_use]
+    pub fn with_owner(self, owner: Owner) -> Self {
+        Self { owner: Some(owner), ..self }
+    }
+
+    /// The same in a request with this method, which matched this route.
+    #[must_use]
+    pub fn with_request(self, method: &str, route: &str) -> Self {
+        Self { method: Some(bounded(method)), route: Some(bounded(route)), ..self }
+    }
+
+    /// The same with the whole path of the request.
+    #[must_use]
+    pub fn with_path(self, path: &str) -> Self {
+        Self { path: Some(bounded(path)), ..self }
+    }
+
+    /// The same with the client's address.
+    #[must_use]
+    pub fn with_peer(self, peer: IpAddr) -> Self {
+        Self { peer: Some(peer), ..self }
+    }
+}
+
 /// What happened.
+///
+/// # Names and levels in the log
+///
+/// | kind | name | level |
+/// | --- | --- | --- |
+/// | [`Created`](Self::Created) | `session.created` | `INFO` |
+/// | [`BadCookie`](Self::BadCookie) | `session.bad_cookie` | `DEBUG` |
+/// | [`UnknownKey`](Self::UnknownKey) | `session.unknown_key` | `WARN` |
+/// | [`StaleCookie`](Self::StaleCookie) | `session.stale_cookie` | `DEBUG` |
+/// | [`SessionGone`](Self::SessionGone) | `session.gone` | `INFO` |
+/// | [`DuplicateSessions`](Self::DuplicateSessions) | `session.duplicates` | `INFO` |
+/// | [`ConflictingLogins`](Self::ConflictingLogins) | `session.conflicting_logins` | `WARN` |
+/// | [`TooManyCookies`](Self::TooManyCookies) | `session.too_many_cookies` | `WARN` |
+/// | [`EndFailed`](Self::EndFailed) | `session.end_failed` | `WARN` |
+/// | [`InsecureTransport`](Self::InsecureTransport) | `session.insecure_transport` | `DEBUG` |
+/// | [`SharedCacheAllowed`](Self::SharedCacheAllowed) | `session.shared_cache_allowed` | `WARN` |
+/// | [`SuccessorIssued`](Self::SuccessorIssued) | `session.successor_issued` | `DEBUG` |
+/// | [`Rotated`](Self::Rotated) | `session.rotated` | `INFO` |
+/// | [`LoggedIn`](Self::LoggedIn) | `session.logged_in` | `INFO` |
+/// | [`CrossSiteLogin`](Self::CrossSiteLogin) | `session.cross_site_login` | `INFO` |
+/// | [`Withheld`](Self::Withheld) | `session.withheld` | `INFO`; `DEBUG` where the application refuses it |
+/// | [`LoginRevoked`](Self::LoginRevoked) | `session.login_revoked` | `INFO`; `WARN` with a cause |
+/// | [`Renewed`](Self::Renewed) | `session.renewed` | `INFO` |
+/// | [`Ended`](Self::Ended) | `session.ended` | `INFO` |
+/// | [`Revoked`](Self::Revoked) | `session.revoked` | `INFO` |
+/// | [`TheftDetected`](Self::TheftDetected) | `session.theft` | `WARN` |
+/// | [`TouchFailed`](Self::TouchFailed) | `session.touch_failed` | `WARN` |
+/// | [`SuccessorFailed`](Self::SuccessorFailed) | `session.successor_failed` | `WARN` |
+/// | [`Unreadable`](Self::Unreadable) | `session.unreadable` | `WARN` |
+/// | [`Purged`](Self::Purged) | `session.purged` | `INFO` |
+/// | [`PurgeFailed`](Self::PurgeFailed) | `session.purge_failed` | `WARN` |
+///
+/// [`InsecureTransport`](Self::InsecureTransport) has a `WARN`, too, the first time for each cause, which says what to set.
+/// A manager [for development](crate::SessionManager::development) says so in `session.development_mode`, a `WARN`, once.
+/// What was left out is told in `session.suppressed`, at the level of what was left out.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
     /// An anonymous session was stored for the first time.
     Created,
-    /// Cookies of our name were not genuine. They were taken as absent, and the store was not asked.
+    /// Cookies of our name were not of a token's shape. They were taken as absent, and the store was not asked.
     BadCookie {
-        /// How many were not of a token's shape.
-        malformed: usize,
-        /// How many bore no signature of our keys.
-        wrongly_signed: usize,
+        /// How many.
+        count: usize,
     },
-    /// A genuine token named no session, or one that it is a stranger to: expired, ended, or of an earlier login.
+    /// Cookies of our name had a token's shape, and none of the keys has signed them. They were taken as absent, and the
+    /// store was not asked.
+    ///
+    /// Where a key has just been changed, a node may sign with one that this node does not know yet, or a key may have gone
+    /// too early: [`Keyring`](crate::Keyring) tells the order. Else it is a cookie from before a key was dropped, or
+    /// somebody has forged one: nobody can tell these apart. A manager
+    /// [for development](crate::SessionManager::development) makes a new key at each start, so it tells observers only.
+    UnknownKey {
+        /// How many.
+        count: usize,
+    },
+    /// A genuine token named no anonymous session, or a session that it is a stranger to, because it is of an earlier login.
     StaleCookie,
+    /// The token of a login was genuine, and the store has no such session: it has expired, or was ended, or the store has
+    /// lost it. It is told with each request that comes with such a token and asks for its session. Whose it was, nobody
+    /// knows any more.
+    SessionGone,
     /// The cookies of a request opened several sessions of one user, or anonymous ones beside it. One was taken: a login
     /// before an anonymous session, and the younger of two. A login and a logout end the others. It happens where the
     /// cookie has moved to another Domain or Path: see [`CookieConfig`](crate::CookieConfig). Another site of the domain can
@@ -127,6 +274,14 @@ pub enum EventKind {
     SuccessorFailed(Error),
     /// A stored session cannot be read. A request came with its token, or it was left out of a list, or could not be ended.
     Unreadable(Error),
+    /// Expired sessions were deleted, by [`PurgeTask`](crate::PurgeTask) or
+    /// [`SessionManager::purge`](crate::SessionManager::purge). Where there were none it is not told.
+    Purged {
+        /// How many.
+        count: u64,
+    },
+    /// A purge has failed. [`PurgeTask`](crate::PurgeTask) tries again when it is next due.
+    PurgeFailed(Error),
 }
 
 /// Why a session was ended.
@@ -147,12 +302,27 @@ pub enum EndReason {
     Unreadable,
 }
 
+impl EndReason {
+    /// The reason's name in the log.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::EndedByOwner => "ended_by_owner",
+            Self::TooManySessions => "too_many_sessions",
+            Self::LoginExpired => "login_expired",
+            Self::Replaced => "replaced",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
 /// Gets every [`SessionEvent`]. It is called within the request: it must not block.
 ///
 /// # Examples
 ///
 /// ```
-/// use session_core::{EventKind, Observer, SessionEvent};
+/// use session_core::{EventKind, Observer, SessionEvent, SessionManager};
+/// use session_memory::MemoryStore;
 ///
 /// #[derive(Debug)]
 /// struct Alarm;
@@ -164,49 +334,42 @@ pub enum EndReason {
 ///         }
 ///     }
 /// }
+///
+/// // `tracing` is told as well.
+/// let manager = SessionManager::development(MemoryStore::new()).with_observer(Alarm);
 /// ```
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// Is told what has happened.
     fn on(&self, event: &SessionEvent);
 }
 
-/// Writes each event to `tracing`, under the target `session`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TracingObserver;
+/// Who is told of a site's events.
+#[derive(Clone, Debug)]
+pub(crate) struct Observers {
+    /// `None`: `tracing` is not told.
+    log: Option<Arc<Log>>,
+    own: Vec<Arc<dyn Observer>>,
+}
 
-impl Observer for TracingObserver {
-    fn on(&self, event: &SessionEvent) {
-        let SessionEvent { kind, id, owner, method, path, peer, .. } = event;
-        macro_rules! tell {
-            ($level:ident) => {
-                tracing::$level!(
-                    target: "session",
-                    ?kind,
-                    id = id.map(tracing::field::display),
-                    owner = owner.as_ref().map(|owner| tracing::field::display(owner.escaped())),
-                    method,
-                    path,
-                    peer = peer.map(tracing::field::display),
-                )
-            };
+impl Observers {
+    pub(crate) fn new(log: Log) -> Self {
+        Self { log: Some(Arc::new(log)), own: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, observer: impl Observer) {
+        self.own.push(Arc::new(observer));
+    }
+
+    pub(crate) fn leave_out_log(&mut self) {
+        self.log = None;
+    }
+
+    pub(crate) fn tell(&self, event: &SessionEvent) {
+        if let Some(log) = &self.log {
+            log.write(event);
         }
-        match kind {
-            EventKind::TheftDetected => tell!(warn),
-            EventKind::LoginRevoked { cause: Some(_) }
-            | EventKind::TouchFailed(_)
-            | EventKind::SuccessorFailed(_)
-            | EventKind::EndFailed(_)
-            | EventKind::ConflictingLogins { .. }
-            | EventKind::TooManyCookies { .. }
-            | EventKind::SharedCacheAllowed { .. }
-            | EventKind::Unreadable(_) => tell!(warn),
-            // The log has it already, once for each cause.
-            EventKind::InsecureTransport(_)
-            | EventKind::BadCookie { .. }
-            | EventKind::StaleCookie
-            | EventKind::SuccessorIssued
-            | EventKind::Withheld(WithheldReason::Refused) => tell!(debug),
-            _ => tell!(info),
+        for observer in &self.own {
+            observer.on(event);
         }
     }
 }

@@ -138,9 +138,11 @@ impl Exchange {
                 Err(Forged::Signature) => read.wrongly_signed = 1,
             }
         }
-        if read.malformed + read.wrongly_signed > 0 {
-            let kind = EventKind::BadCookie { malformed: read.malformed, wrongly_signed: read.wrongly_signed };
-            site.tell(&resource, kind, None, None);
+        if read.malformed > 0 {
+            site.tell(&resource, EventKind::BadCookie { count: read.malformed }, None, None);
+        }
+        if read.wrongly_signed > 0 {
+            site.tell(&resource, EventKind::UnknownKey { count: read.wrongly_signed }, None, None);
         }
         Self(Arc::new(Inner {
             resource,
@@ -229,6 +231,12 @@ impl Exchange {
     #[must_use]
     pub fn peer(&self) -> Option<IpAddr> {
         self.0.resource.peer
+    }
+
+    /// Tells the route that the request has matched, as [`Incoming::with_route`] does from the start. The first that is told
+    /// stands.
+    pub fn set_route(&self, route: &str) {
+        self.0.resource.route.get_or_init(|| route.to_owned());
     }
 
     /// The token to send to a client without cookies, after the commit, if it gets a new one. See

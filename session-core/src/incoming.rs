@@ -1,6 +1,6 @@
 //! What a request tells: its cookies, its resource, its peer, and what trusted proxies say of it.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, sync::OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request};
 use zeroize::Zeroizing;
@@ -39,6 +39,7 @@ pub struct Incoming {
     pub(crate) token: Option<Zeroizing<String>>,
     method: Option<String>,
     path: Option<String>,
+    route: Option<String>,
     peer: Option<Peer>,
     https: Option<bool>,
     proxy_headers: ProxyHeaders,
@@ -78,11 +79,20 @@ impl Incoming {
         self
     }
 
-    /// The method and the path, without the query: for events.
+    /// The method and the path, without the query. The path goes into events only if the application
+    /// [wants it](crate::SessionManager::with_paths_in_events).
     #[must_use]
     pub fn with_resource(mut self, method: &str, path: &str) -> Self {
         self.method = Some(method.to_owned());
         self.path = Some(path.to_owned());
+        self
+    }
+
+    /// The route that the request has matched, as the application has written it: `/reset/{token}`. It goes into events, in
+    /// place of the path. Where it is found out later: [`Exchange::set_route`](crate::Exchange::set_route).
+    #[must_use]
+    pub fn with_route(mut self, route: &str) -> Self {
+        self.route = Some(route.to_owned());
         self
     }
 
@@ -182,6 +192,7 @@ impl Incoming {
             https: said.map(|(https, _)| https),
             method: self.method,
             path: self.path,
+            route: self.route.map(OnceLock::from).unwrap_or_default(),
             peer,
         }
     }
@@ -235,10 +246,18 @@ impl From<&request::Parts> for Incoming {
 pub(crate) struct Resource {
     pub(crate) method: Option<String>,
     pub(crate) path: Option<String>,
+    /// The first that was told.
+    pub(crate) route: OnceLock<String>,
     pub(crate) peer: Option<IpAddr>,
     /// `None`: unknown.
     pub(crate) https: Option<bool>,
     pub(crate) arrival: Arrival,
     /// The client speaks plain http, and drops secure cookies.
     pub(crate) plain_http: Option<PlainHttp>,
+}
+
+impl Resource {
+    pub(crate) fn route(&self) -> Option<&str> {
+        self.route.get().map(String::as_str)
+    }
 }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     ConfigError, Randomness,
-    token::{SessionToken, random},
+    token::{SessionToken, decode, random},
 };
 
 /// 32 bytes in base64url.
@@ -181,11 +181,17 @@ impl Keyring {
         let is_by_one_of = |keys: &[Key]| keys.iter().any(|key| key.has_signed(name, token, mac));
         let under_old_key = !is_by_one_of(&self.keys);
         if under_old_key && !is_by_one_of(&self.old) {
-            return Err(Forged::Signature);
+            let has_shape = SessionToken::decode(token).is_some() && is_mac(mac);
+            return Err(if has_shape { Forged::Signature } else { Forged::Malformed });
         }
         let token = SessionToken::decode(token).ok_or(Forged::Malformed)?;
         Ok(SessionToken { under_old_key, ..token })
     }
+}
+
+/// Whether this could be the text of a MAC.
+fn is_mac(text: &[u8; MAC_TEXT_LENGTH]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| decode::<32>(text).is_some())
 }
 
 /// The keyring of a site, which can be exchanged while exchanges are under way. Clones share it.
@@ -210,6 +216,7 @@ impl Keys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forged {
     Malformed,
+    /// It has the shape of a token with its MAC, and none of the keys has made it.
     Signature,
 }
 

@@ -23,7 +23,8 @@
 //! - [`Store`] is what a database crate implements: eight methods. `session-conformance` proves that it keeps the
 //!   contract.
 //! - [`is_local_target`] decides where a browser may be sent after a login.
-//! - [`SessionEvent`] tells an [`Observer`] what happens: by default `tracing` does, under the target `session`.
+//! - [`SessionEvent`] tells what happens: to `tracing`, under the target `session`, and to each [`Observer`] of yours.
+//!   [`EventKind`] has a table of their names and levels.
 //!
 //! It authenticates nobody, keeps no users, issues no JWT and knows no web framework. It needs a tokio runtime with its
 //! timer enabled, as the database drivers do.

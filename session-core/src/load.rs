@@ -60,7 +60,7 @@ impl Inner {
         for attempt in attempts().map(Some).chain([None]) {
             let Some(found) = read(store, &id).await? else {
                 // If a deletion's answer was lost, it was ours.
-                return Ok(if alarm.stolen.is_some() { Opened::Stolen } else { self.nothing(id) });
+                return Ok(if alarm.stolen.is_some() { Opened::Stolen } else { self.gone(id) });
             };
             let Some((verdict, token)) = self.judge(&found) else { return Ok(self.nothing(id)) };
             if verdict != Verdict::Theft {
@@ -132,6 +132,16 @@ impl Inner {
 
     fn nothing(&self, id: SessionId) -> Opened {
         self.site().tell(&self.resource, EventKind::StaleCookie, Some(id), None);
+        Opened::Nothing
+    }
+
+    /// The store has no such session. Of a login a generation later than the first is left in the token.
+    fn gone(&self, id: SessionId) -> Opened {
+        let was_login = self.presented.iter().any(|token| token.id == id && token.generation > 0);
+        if !was_login {
+            return self.nothing(id);
+        }
+        self.site().tell(&self.resource, EventKind::SessionGone, Some(id), None);
         Opened::Nothing
     }
 

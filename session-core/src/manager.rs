@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    CookieConfig, Device, Error, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy, PurgeTask,
-    SessionId, SiteData, Store, TrustedProxies, epoch,
-    event::TracingObserver,
+    CookieConfig, Device, Error, EventKind, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy,
+    PurgeTask, SessionEvent, SessionId, SiteData, Store, TrustedProxies, epoch,
+    event::{Log, Observers},
     incoming::Resource,
     keyring::Keys,
     owner,
@@ -45,7 +45,8 @@ impl SessionManager {
             cookie: CookieConfig::production(),
             policy: Policy::default(),
             format: Format::default(),
-            observer: Arc::new(TracingObserver),
+            observers: Observers::new(Log::default()),
+            has_paths_in_events: false,
             trusted_proxies: TrustedProxies::default(),
             cleared: Vec::new(),
             plain_http_log: Arc::default(),
@@ -66,7 +67,9 @@ impl SessionManager {
             );
         });
         let keys = Key::generate().map_or_else(|_| Keyring::empty(), Keyring::new);
-        Self::new(store, keys).with_cookie(CookieConfig::development())
+        Self::new(store, keys)
+            .with_cookie(CookieConfig::development())
+            .with(|site| site.observers = Observers::new(Log::with_passing_key()))
     }
 
     /// The same with another cookie.
@@ -87,10 +90,25 @@ impl SessionManager {
         self.with(|site| site.format = format)
     }
 
-    /// The same with another observer. The default writes to `tracing`.
+    /// The same with an observer of your own, beside `tracing` and those that are there.
     #[must_use]
     pub fn with_observer(self, observer: impl Observer) -> Self {
-        self.with(|site| site.observer = Arc::new(observer))
+        self.with(|site| site.observers.push(observer))
+    }
+
+    /// The same without events in `tracing`: for an observer that writes them in its own way. A warning on what to set, and
+    /// the error of a request, are still told.
+    #[must_use]
+    pub fn without_tracing_events(self) -> Self {
+        self.with(|site| site.observers.leave_out_log())
+    }
+
+    /// The same with the whole path of the request in events, without its query. By default they have the route that it has
+    /// matched, such as `/reset/{token}`, because paths may hold what is not for a log: a token to reset a password, an
+    /// address.
+    #[must_use]
+    pub fn with_paths_in_events(self) -> Self {
+        self.with(|site| site.has_paths_in_events = true)
     }
 
     /// The same, believing what these proxies say of the client's address and of https. Nobody else is believed.
@@ -180,24 +198,28 @@ impl SessionManager {
         self.call(async |caller| epoch::revoke(caller, owner, None).await).await
     }
 
-    /// Deletes at most `limit` expired sessions and returns how many: `0` when none is left.
+    /// Deletes at most `limit` expired sessions and returns how many: `0` when none is left. [`EventKind::Purged`] tells it.
     ///
     /// # Errors
     ///
     /// [`Error::Store`]; the next call goes on.
     pub async fn purge(&self, limit: u32) -> Result<u64, Error> {
-        Ok(self.0.store.purge(limit).await?)
+        let count = self.0.store.purge(limit).await?;
+        if count > 0 {
+            self.0.observers.tell(&SessionEvent::new(EventKind::Purged { count }));
+        }
+        Ok(count)
     }
 
     /// Starts a task that purges now, and then each time so much time has passed: for a store that does not expire
-    /// sessions by itself.
+    /// sessions by itself. [`EventKind::Purged`] tells how many were expired, [`EventKind::PurgeFailed`] an error.
     ///
     /// # Panics
     ///
     /// If it is not called within a tokio runtime.
     #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
     pub fn purge_every(&self, interval: Duration) -> PurgeTask {
-        PurgeTask::start(Arc::clone(&self.0.store), interval)
+        PurgeTask::run(Arc::clone(&self.0.store), interval, self.0.observers.clone())
     }
 
     /// Asks the store without a request.

@@ -35,6 +35,18 @@ pub enum WithheldReason {
     TooManyCookies,
 }
 
+impl WithheldReason {
+    /// The reason's name in the log.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::CrossSite => "cross_site",
+            Self::Refused => "refused",
+            Self::SeveralUsers => "several_users",
+            Self::TooManyCookies => "too_many_cookies",
+        }
+    }
+}
+
 impl fmt::Display for WithheldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

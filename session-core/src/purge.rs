@@ -7,7 +7,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{Store, StoreError};
+use crate::{
+    EventKind, SessionEvent, Store, StoreError,
+    event::{Log, Observers},
+};
 
 /// So many are deleted at once: few enough that no other write waits long for one of them.
 const AT_ONCE: u32 = 500;
@@ -36,26 +39,31 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct PurgeTask(JoinHandle<()>);
 
 impl PurgeTask {
-    /// Purges the store now, and then each time so much time has passed. The task tells the log of an error and goes on; it
-    /// ends if the store panics.
+    /// Purges the store now, and then each time so much time has passed. The task tells `tracing` how many were expired, and
+    /// of an error ([`EventKind`]), and goes on; it ends if the store panics. Observers are told by
+    /// [`SessionManager::purge_every`](crate::SessionManager::purge_every).
     ///
     /// # Panics
     ///
     /// If it is not called within a tokio runtime.
     #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
     pub fn start(store: impl Store, every: Duration) -> Self {
+        Self::run(store, every, Observers::new(Log::default()))
+    }
+
+    pub(crate) fn run(store: impl Store, every: Duration, observers: Observers) -> Self {
         Self(tokio::spawn(async move {
             // An interval of nothing at all would panic, and so would one that ends after all time.
             let mut ticks = interval(every.clamp(Duration::from_millis(1), LONGEST));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                if let Err(error) = purge_all(&store).await {
-                    tracing::warn!(
-                        target: "session",
-                        error = &error as &dyn std::error::Error,
-                        "expired sessions could not be purged"
-                    );
+                let (count, purged) = purge_all(&store).await;
+                if count > 0 {
+                    observers.tell(&SessionEvent::new(EventKind::Purged { count }));
+                }
+                if let Err(error) = purged {
+                    observers.tell(&SessionEvent::new(EventKind::PurgeFailed(error.into())));
                 }
             }
         }))
@@ -69,9 +77,15 @@ impl PurgeTask {
     }
 }
 
-async fn purge_all(store: &dyn Store) -> Result<(), StoreError> {
-    while store.purge(AT_ONCE).await? > 0 {
+/// Deletes what has expired, and returns how many were deleted before the first error.
+async fn purge_all(store: &dyn Store) -> (u64, Result<(), StoreError>) {
+    let mut count = 0;
+    loop {
+        match store.purge(AT_ONCE).await {
+            Ok(0) => return (count, Ok(())),
+            Ok(deleted) => count += deleted,
+            Err(error) => return (count, Err(error)),
+        }
         yield_now().await;
     }
-    Ok(())
 }

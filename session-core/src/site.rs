@@ -1,10 +1,15 @@
 //! What a site decided, for every exchange and every call without a request.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use crate::{
-    CookieConfig, EventKind, Format, Observer, Owner, Policy, SessionEvent, SessionId, SiteData, Store, TrustedProxies,
-    incoming::Resource, keyring::Keys, patience::PatientStore, proxies::UnknownPeerLog, transport::PlainHttpLog,
+    CookieConfig, EventKind, Format, Owner, Policy, SessionEvent, SessionId, SiteData, Store, TrustedProxies,
+    event::{Observers, bounded},
+    incoming::Resource,
+    keyring::Keys,
+    patience::PatientStore,
+    proxies::UnknownPeerLog,
+    transport::PlainHttpLog,
 };
 
 /// What a site decided.
@@ -15,7 +20,8 @@ pub(crate) struct Site {
     pub(crate) cookie: CookieConfig,
     pub(crate) policy: Policy,
     pub(crate) format: Format,
-    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) observers: Observers,
+    pub(crate) has_paths_in_events: bool,
     pub(crate) trusted_proxies: TrustedProxies,
     /// What browsers clear at a logout.
     pub(crate) cleared: Vec<SiteData>,
@@ -26,8 +32,16 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn tell(&self, resource: &Resource, kind: EventKind, id: Option<SessionId>, owner: Option<&Owner>) {
-        let Resource { method, path, peer, .. } = resource.clone();
-        self.observer.on(&SessionEvent { kind, at: SystemTime::now(), id, owner: owner.cloned(), method, path, peer });
+        let path = resource.path.as_deref().filter(|_| self.has_paths_in_events);
+        self.observers.tell(&SessionEvent {
+            id,
+            owner: owner.cloned(),
+            method: resource.method.as_deref().map(bounded),
+            route: resource.route().map(bounded),
+            path: path.map(bounded),
+            peer: resource.peer,
+            ..SessionEvent::new(kind)
+        });
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{EventKind, answer::Answer, state::Inner};
+use tracing::Level;
+
+use crate::{EventKind, answer::Answer, event::bounded, state::Inner};
 
 /// How it is known that a client speaks plain http.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,15 @@ pub enum PlainHttp {
 }
 
 impl PlainHttp {
+    /// The cause's name in the log.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::Proxy => "proxy",
+            Self::Page => "page",
+        }
+    }
+
     fn cause(self) -> &'static str {
         match self {
             Self::Application => "the application says that the connection is not TLS (`with_https`)",
@@ -52,17 +63,21 @@ pub(crate) struct PlainHttpLog {
 }
 
 impl PlainHttpLog {
-    fn warn(&self, of: PlainHttp, cookie: &str, path: Option<&str>) {
+    fn warn(&self, of: PlainHttp, cookie: &str, route: Option<&str>) {
         let is_told = match of {
             PlainHttp::Application => &self.application,
             PlainHttp::Proxy => &self.proxy,
             PlainHttp::Page => &self.page,
         };
         if !is_told.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
+            tracing::event!(
+                name: "session.insecure_transport",
                 target: "session",
+                Level::WARN,
+                event.name = "session.insecure_transport",
+                session.reason = of.name(),
+                http.route = route,
                 cookie,
-                path,
                 cause = of.cause(),
                 setting = of.setting(),
                 "LOGINS DO NOT STICK: the session cookie is `Secure`, and browsers that speak plain http drop it"
@@ -79,7 +94,7 @@ impl Inner {
         if self.header_client || !cookie.is_secure() || !matches!(self.state().answer, Answer::Token { .. }) {
             return;
         }
-        self.site().plain_http_log.warn(plain_http, cookie.name(), self.resource.path.as_deref());
+        self.site().plain_http_log.warn(plain_http, cookie.name(), self.resource.route().map(bounded).as_deref());
         self.tell_live(EventKind::InsecureTransport(plain_http));
     }
 }

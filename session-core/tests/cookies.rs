@@ -34,13 +34,17 @@ async fn a_bad_cookie_makes_no_call_is_counted_and_taken_as_absent() {
     let cases = ["", "x", unsigned, &other_key, &flipped, &token_with_other_mac, "AAAAAAAAAAAAAAAAAAAAAA", "\u{e9}"];
     site.lab.calls();
     for bad in cases {
-        let before = site.events.count(|kind| matches!(kind, EventKind::BadCookie { .. }));
+        let before =
+            site.events.count(|kind| matches!(kind, EventKind::BadCookie { .. } | EventKind::UnknownKey { .. }));
         let exchange = headers(&site, &[&format!("__Host-session={bad}")]);
         let session = exchange.session().await.unwrap();
         assert_eq!((session.id(), exchange.request_cookie()), (None, None), "{bad}");
         exchange.commit().await.unwrap();
         assert_eq!(site.lab.calls(), [], "{bad}");
-        assert_eq!(site.events.count(|kind| matches!(kind, EventKind::BadCookie { .. })), before + 1);
+        assert_eq!(
+            site.events.count(|kind| matches!(kind, EventKind::BadCookie { .. } | EventKind::UnknownKey { .. })),
+            before + 1
+        );
         session.insert("n", &1).unwrap();
         session.save().await.unwrap_err();
     }
@@ -258,7 +262,8 @@ async fn a_request_of_the_http_crate_tells_all() {
         .header("x-forwarded-proto", "https")
         .body(())
         .unwrap();
-    let manager = site.manager.clone().with_trusted_proxies(TrustedProxies::at(["10.0.0.1"]).unwrap());
+    let proxies = TrustedProxies::at(["10.0.0.1"]).unwrap();
+    let manager = site.manager.clone().with_trusted_proxies(proxies).with_paths_in_events();
     let exchange = manager.open(Incoming::from(&request).with_peer(address("10.0.0.1")));
     exchange.session().await.unwrap().login(42).await.unwrap();
     let event = site.events.all().pop().unwrap();

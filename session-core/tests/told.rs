@@ -26,7 +26,7 @@ async fn a_session_that_its_owner_ends_from_a_list_is_told_as_that() {
     let of: Vec<_> = events.iter().map(|event| (event.id.unwrap(), event.owner.clone())).collect();
     assert_eq!(of, ended.map(|id| (id, Some(user()))));
     // The first in a request, the second without one.
-    assert_eq!(events.iter().map(|event| event.path.as_deref()).collect::<Vec<_>>(), [Some("/test"), None]);
+    assert_eq!(events.iter().map(|event| event.method.as_deref()).collect::<Vec<_>>(), [Some("GET"), None]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "shared by the test binaries")]
 
 mod lab;
+pub mod log;
 pub mod unreadable;
 
 use std::{

@@ -1,0 +1,56 @@
+//! What `tracing` is told.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use tracing::{Level, subscriber::DefaultGuard};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// What `tracing` is told on this thread, as long as it lives.
+pub struct Log {
+    written: Written,
+    _subscribed: DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub fn start() -> Self {
+        let written = Written::default();
+        let builder = tracing_subscriber::fmt().with_ansi(false).with_max_level(Level::DEBUG);
+        let subscriber = builder.with_writer(written.clone()).finish();
+        Self { written, _subscribed: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// The lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        String::from_utf8_lossy(&self.written.0.lock().unwrap()).lines().map(str::to_owned).collect()
+    }
+
+    /// Those of the event with this name.
+    pub fn of(&self, name: &str) -> Vec<String> {
+        let name = format!("event.name=\"{name}\"");
+        self.lines().into_iter().filter(|line| line.contains(&name)).collect()
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Written {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
