@@ -71,10 +71,22 @@ impl SessionError {
         }
     }
 
+    /// The `error.type` in the log.
+    fn name(&self) -> &'static str {
+        match &self.0 {
+            Reason::Session(error) => error.name(),
+            Reason::NoLayer => "no_layer",
+            Reason::Layers(_) => "layers",
+            #[cfg(feature = "axum")]
+            Reason::NotLoggedIn => "not_logged_in",
+        }
+    }
+
     /// The response: the status, an empty body, the cause in the extensions. Never to be stored by a cache. A 503 says in
     /// `Retry-After` when the client may try again.
     ///
-    /// What went wrong on the server is told to `tracing`, under the target `session`.
+    /// What went wrong on the server is told to `tracing`, under the target `session`: an `ERROR` with the `event.name`
+    /// `session.request_failed`, the `error.type` and the `error`.
     #[must_use]
     pub fn answer<B: Default>(self) -> Response<B> {
         let mut response = Response::new(B::default());
@@ -85,7 +97,15 @@ impl SessionError {
         }
         if self.status().is_server_error() {
             let error: &(dyn StdError + 'static) = &self;
-            tracing::error!(target: "session", error, "a request was answered with an error of its session");
+            tracing::event!(
+                name: "session.request_failed",
+                target: "session",
+                tracing::Level::ERROR,
+                event.name = "session.request_failed",
+                error.type = self.name(),
+                error,
+                "a request was answered with an error of its session"
+            );
         }
         if let Reason::Session(error) = self.0 {
             response.extensions_mut().insert(error);

@@ -53,6 +53,9 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 ///   outside keeps the lifetime that it has. What is known of the request is what the layer outside was told.
 /// - Where two layers have a cookie of one name, but another marker, store, keys or scope, each request is a 500, and the
 ///   log names both.
+/// - Events have the route that axum has matched, such as `/reset/{token}`, if the layer is one of the router's, or as soon as
+///   a handler takes its session. Under another framework, tell it with
+///   [`set_route`](session_core::Exchange::set_route).
 /// - The [`Exchange`] is in the extensions of the request, and afterwards of the response.
 ///
 /// When a client hangs up, of the changes that wait for the commit either all are saved or none.
@@ -292,6 +295,9 @@ impl<K: 'static> SessionLayer<K> {
 
     fn open(&self, head: &Parts) -> session_core::Exchange {
         let mut incoming = Incoming::from(head);
+        if let Some(route) = route(&head.extensions) {
+            incoming = incoming.with_route(route);
+        }
         if let Some(peer) = self.peer.as_ref().and_then(|peer| peer(&head.extensions)) {
             incoming = incoming.with_peer(peer);
         }
@@ -300,6 +306,17 @@ impl<K: 'static> SessionLayer<K> {
         }
         self.manager.open(incoming)
     }
+}
+
+/// The route that axum has matched, where the layer is inside of the router or is one of its own.
+#[cfg(feature = "axum")]
+pub(crate) fn route(extensions: &Extensions) -> Option<&str> {
+    extensions.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str)
+}
+
+#[cfg(not(feature = "axum"))]
+pub(crate) fn route(_: &Extensions) -> Option<&str> {
+    None
 }
 
 impl<K> Clone for SessionLayer<K> {

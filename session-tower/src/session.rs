@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData, ops::Deref};
 
 use http::Extensions;
 
-use crate::SessionError;
+use crate::{SessionError, layer::route};
 
 /// The session of a request. It derefs to [`session_core::Session`].
 ///
@@ -64,6 +64,9 @@ impl<K: 'static> Session<K> {
     /// ```
     pub async fn named(extensions: &Extensions) -> Result<Self, SessionError> {
         let exchange = extensions.get::<Exchange<K>>().ok_or_else(SessionError::no_layer::<K>)?;
+        if let Some(route) = route(extensions) {
+            exchange.set_route(route);
+        }
         Ok(Self { session: exchange.session().await?, layer: PhantomData })
     }
 }
