@@ -103,6 +103,9 @@ impl Error {
             Self::Encode(_) => "encode",
             Self::Decode(_) => "decode",
             Self::Owner(_) => "invalid_owner",
+            Self::Lifetime(_) => "invalid_lifetime",
+            Self::UnexpectedOwner(_) => "unexpected_owner",
+            Self::SessionId(_) => "invalid_session_id",
             Self::Randomness(_) => "randomness",
         }
     }

@@ -75,7 +75,7 @@ impl SessionError {
     fn name(&self) -> &'static str {
         match &self.0 {
             Reason::Session(error) => error.name(),
-            Reason::NoLayer => "no_layer",
+            Reason::NoLayer(_) => "no_layer",
             Reason::Layers(_) => "layers",
             #[cfg(feature = "axum")]
             Reason::NotLoggedIn => "not_logged_in",

@@ -158,7 +158,7 @@ impl<'a> Line<'a> {
         let error = kind.error();
         Self {
             id: id.map(display),
-            user: owner.as_ref().map(|owner| bounded(&owner.to_string())),
+            user: owner.as_ref().map(|owner| bounded(&owner.escaped().to_string())),
             method: method.as_deref().map(method_name),
             route: route.as_deref(),
             path: path.as_deref(),
