@@ -22,7 +22,7 @@ use std::{
 };
 
 use clap::Parser;
-use session_core::{Keyring, SessionManager, Store};
+use session_core::{Keyring, SessionManager, SiteData, Store};
 use session_memory::MemoryStore;
 use session_mongo::MongoStore;
 use session_mysql::MysqlStore;
@@ -82,7 +82,9 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let manager = SessionManager::new(counting.clone(), keys)
         .with_cookie(flags.cookie()?)
         .with_policy(policy)
-        .with_trusted_proxies(proxies);
+        .with_trusted_proxies(proxies)
+        // What the pages' script has stored is the user's, too.
+        .with_clear_site_data([SiteData::Storage]);
     let site = Site { users: Users::open().await?, counting: flags.lab.then_some(counting) };
     let app = site::router(&site, manager.clone());
 

@@ -86,7 +86,7 @@ fn demand_https(response: &Response) -> Option<HeaderValue> {
     (is_https == Some(true)).then(|| HeaderValue::from_static("max-age=31536000"))
 }
 
-const SECURITY_HEADERS: [(&str, &str); 7] = [
+const SECURITY_HEADERS: [(&str, &str); 6] = [
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -98,8 +98,6 @@ const SECURITY_HEADERS: [(&str, &str); 7] = [
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
-    // Neither a cache nor the back button shows a page after the logout. Assets say otherwise.
-    ("cache-control", "no-store"),
 ];
 
 /// Why a handler cannot answer.

@@ -57,13 +57,17 @@ fn forms_of_the_site_pass_also_where_a_proxy_changes_the_host() {
 }
 
 #[test]
-fn every_page_has_its_security_headers_and_is_kept_by_no_cache() {
+fn every_page_has_its_security_headers_and_is_as_private_as_its_session() {
     let demo = Demo::start("memory", &[]);
     let mut browser = demo.browser();
+    assert_eq!(browser.get("/").header("cache-control"), "", "a stranger's");
+    browser.post("/api/counter");
+    assert_eq!(browser.get("/").header("cache-control"), "private, no-cache", "a visitor's");
     browser.register("anna");
     for path in ["/", "/devices", "/login", "/api/me", "/nowhere"] {
         let answer = browser.get(path);
-        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        let is_private = path != "/nowhere";
+        assert_eq!(answer.header("cache-control"), if is_private { "no-store" } else { "" }, "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         let policy = answer.header("content-security-policy");
         assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
@@ -75,9 +79,11 @@ fn every_page_has_its_security_headers_and_is_kept_by_no_cache() {
         assert!(answer.header("cache-control").starts_with("public"));
         assert!(answer.set_cookies().is_empty());
     }
+    assert!(!demo.has_logged(&["SharedCacheAllowed"]));
     for page in [browser.get("/").body, browser.get("/devices").body] {
         assert!(!page.contains("<script>") && !page.contains("style=") && !page.contains("onclick"));
     }
+    assert_eq!(browser.post("/logout").header("clear-site-data"), "\"storage\"");
 }
 
 #[test]

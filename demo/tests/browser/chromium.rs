@@ -87,8 +87,13 @@ impl Chromium {
 
     /// A browser before any site.
     pub(crate) async fn profile_at(&self, folder: Arc<TempDir>, site: String) -> Profile {
+        self.profile_with(folder, site, &[]).await
+    }
+
+    /// A browser with further switches.
+    pub(crate) async fn profile_with(&self, folder: Arc<TempDir>, site: String, switches: &[&str]) -> Profile {
         let mut wishes = DesiredCapabilities::chrome();
-        for switch in SWITCHES {
+        for switch in SWITCHES.iter().chain(switches) {
             wishes.add_arg(switch).unwrap();
         }
         wishes.add_arg(&format!("--user-data-dir={}", folder.path().display())).unwrap();

@@ -13,6 +13,7 @@ mod stall;
 
 mod accessible;
 mod back;
+mod caches;
 mod cookies;
 mod devices;
 mod forms;
