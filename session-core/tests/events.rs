@@ -20,7 +20,7 @@ async fn log_in(manager: &SessionManager, incoming: Incoming, owner: impl Into<O
 }
 
 fn reset() -> Incoming {
-    let incoming = Incoming::new([]).with_resource("POST", "/reset/d41d8cd98f").with_peer(address("192.0.2.7"));
+    let incoming = Incoming::new([]).with_resource("POST", "/reset/d41d8cd98f").with_peer(IpAddr::from([192, 0, 2, 7]));
     incoming.with_route("/reset/{token}")
 }
 
@@ -149,7 +149,7 @@ async fn whatever_a_stranger_sends_there_are_ten_lines_of_a_name_in_a_second() {
         let header = format!("__Host-session={cookie}");
         let incoming =
             Incoming::new([header.as_bytes()]).with_resource("POST", "/").with_fetch_metadata("cross-site", "");
-        let exchange = site.manager.open(incoming.with_https(false).with_peer(address("192.0.2.7")));
+        let exchange = site.manager.open(incoming.with_https(false).with_peer(IpAddr::from([192, 0, 2, 7])));
         exchange.session().await.unwrap().insert("n", &1).unwrap();
         let _ = exchange.commit().await;
         let exchange =
