@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::net::IpAddr;
+
 use session_core::{EventKind, Exchange, Incoming, Key, Keyring, Owner, PurgeTask, SessionManager};
 use session_memory::MemoryStore;
 use support::{log::Log, *};
