@@ -3,7 +3,6 @@
 //! `cargo run -p demo`, then open <http://127.0.0.1:3000>. The interesting files: `site.rs` puts the sessions around the
 //! router, `account.rs` logs in and out, `devices.rs` ends other sessions.
 
-mod access;
 mod account;
 mod api;
 mod data;

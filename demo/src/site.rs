@@ -11,11 +11,11 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use session_core::{Error, SessionManager};
-use session_tower::{Exchange, SessionError, SessionLayer};
+use session_tower::{AccessLogLayer, Exchange, SessionError, SessionLayer};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
-    access, account, api, devices, guard, home,
+    account, api, devices, guard, home,
     lab::{self, Counting},
     page, sorry,
     users::{Users, UsersError},
@@ -69,15 +69,15 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
         .layer(CatchPanicLayer::new()) // inside the sessions: its 500 is committed as any other answer
         .layer(from_fn(guard::refuse_other_sites))
         .merge(open_routes) // outside the guard: other sites may post here
+        .layer(from_fn(guard::hear_out)) // inside the sessions, so that the access log knows who was refused
         .layer(sessions)
-        .layer(from_fn(guard::hear_out))
         .layer(from_fn(sorry::apologise));
     for (name, value) in SECURITY_HEADERS {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
         app = app.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }
     app.layer(SetResponseHeaderLayer::if_not_present(header::STRICT_TRANSPORT_SECURITY, demand_https))
-        .layer(from_fn(access::log))
+        .layer(AccessLogLayer::new().with_paths()) // no path of this site holds a secret
 }
 
 /// Only over https: RFC 6797, section 7.2.

@@ -47,7 +47,14 @@ fn behind_a_trusted_proxy_it_has_the_production_form() {
     assert!(value.starts_with("__Host-session="));
     assert_eq!(attributes, " Path=/; Secure; HttpOnly; SameSite=Lax");
     assert_eq!(browser.owner(), "anna");
-    demo.logs(&["access", "client=203.0.113.9", "path=\"/register\"", "status=303", "owner=anna", "session="]);
+    demo.logs(&[
+        "session::access",
+        "client.address=203.0.113.9",
+        "url.path=\"/register\"",
+        "http.response.status_code=303",
+        "user.id=\"anna\"",
+        "session.id=",
+    ]);
     demo.logs(&["session.logged_in", "user.id=\"anna\"", "client.address=203.0.113.9"]);
     assert!(!demo.has_logged(&["LOGINS DO NOT STICK"]));
     assert_eq!(browser.get("/").header("strict-transport-security"), "max-age=31536000");
@@ -76,7 +83,7 @@ fn nobody_but_the_trusted_proxy_is_believed() {
     let mut browser = demo.browser().with_header("x-forwarded-for", "203.0.113.9");
     browser.headers.push(("x-forwarded-proto".to_owned(), "http".to_owned()));
     assert!(browser.register("anna").set_cookies()[0].starts_with("__Host-session="));
-    demo.logs(&["access", "client=127.0.0.1", "status=303", "owner=anna"]);
+    demo.logs(&["session::access", "client.address=127.0.0.1", "http.response.status_code=303", "user.id=\"anna\""]);
     demo.logs(&["session.logged_in", "client.address=127.0.0.1"]);
     assert!(!demo.has_logged(&["203.0.113.9"]));
     assert!(!demo.has_logged(&["LOGINS DO NOT STICK"]));
@@ -92,9 +99,9 @@ fn proxies_are_counted_or_speak_the_other_header_on_demand() {
         demo
     };
     let demo = through(&["--proxy-hops", "2"], "x-forwarded-for", "1.2.3.4, 203.0.113.9:4711, 10.0.0.2");
-    demo.logs(&["access", "client=203.0.113.9", "owner=anna"]);
+    demo.logs(&["session::access", "client.address=203.0.113.9", "user.id=\"anna\""]);
     let demo = through(&["--trusted-proxy", "127.0.0.0/8", "--forwarded"], "forwarded", "for=\"[2001:db8::1]:443\"");
-    demo.logs(&["access", "client=2001:db8::1", "owner=anna"]);
+    demo.logs(&["session::access", "client.address=2001:db8::1", "user.id=\"anna\""]);
 }
 
 #[test]
@@ -103,7 +110,7 @@ fn without_a_proxy_nobody_is_believed() {
     let mut browser = demo.browser().with_header("x-forwarded-for", "203.0.113.9");
     browser.headers.push(("x-forwarded-proto".to_owned(), "https".to_owned()));
     assert!(browser.register("anna").set_cookies()[0].starts_with("session-"));
-    demo.logs(&["access", "client=127.0.0.1", "status=303", "owner=anna"]);
+    demo.logs(&["session::access", "client.address=127.0.0.1", "http.response.status_code=303", "user.id=\"anna\""]);
     assert!(!demo.has_logged(&["203.0.113.9"]));
 }
 

@@ -36,7 +36,7 @@ fn a_login_shows_who_it_is_and_a_logout_forgets(store: &str) {
     assert_eq!(out.status, 303);
     assert!(matches!(out.set_cookies()[..], [removal] if removal.contains("=; Path=/; Max-Age=0; ")));
     assert!(browser.cookies.is_empty());
-    demo.logs(&["access", "path=\"/logout\"", "owner=anna", "session="]);
+    demo.logs(&["session::access", "url.path=\"/logout\"", "user.id=\"anna\"", "session.id="]);
     assert_eq!(browser.owner(), Value::Null);
     assert_eq!(browser.login("Anna").status, 303);
     assert_eq!(browser.owner(), "anna", "as it was registered");

@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use crate::{
     Exchange, ResponseBody, ResponseFuture, SessionError,
+    access::Seen,
     opened::{LayerName, Opened, OpenedExchange},
 };
 
@@ -71,12 +72,12 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 ///
 /// use axum::{
 ///     Router,
-///     extract::{ConnectInfo, Request},
-///     middleware::{Next, from_fn},
-///     response::Response,
+///     extract::ConnectInfo,
 ///     routing::{get, post},
 /// };
-/// use session_tower::{CurrentOwner, Exchange, Keyring, Session, SessionError, SessionLayer, SessionManager, Store};
+/// use session_tower::{
+///     AccessLogLayer, CurrentOwner, Keyring, Session, SessionError, SessionLayer, SessionManager, Store,
+/// };
 /// use tower_http::catch_panic::CatchPanicLayer;
 ///
 /// fn app(store: impl Store, keys: Keyring) -> Router {
@@ -88,7 +89,7 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 ///         .route("/login", post(login))
 ///         .layer(CatchPanicLayer::new()) // inside: its 500 gets what the session has to say
 ///         .layer(sessions)
-///         .layer(from_fn(access_log)) // outside: the session has been committed
+///         .layer(AccessLogLayer::new()) // outside: it sees what leaves
 /// }
 ///
 /// async fn account(CurrentOwner(owner): CurrentOwner) -> String {
@@ -98,15 +99,6 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// async fn login(session: Session) -> Result<(), SessionError> {
 ///     // ... once the password has been checked:
 ///     Ok(session.login(42).await?)
-/// }
-///
-/// async fn access_log(request: Request, next: Next) -> Response {
-///     let path = request.uri().path().to_owned();
-///     let response = next.run(request).await;
-///     let session = response.extensions().get::<Exchange>().and_then(|exchange| exchange.loaded());
-///     let owner = session.and_then(|session| session.owner());
-///     println!("{path} {} {owner:?}", response.status());
-///     response
 /// }
 ///
 /// async fn serve(app: Router, listener: tokio::net::TcpListener) -> std::io::Result<()> {
@@ -284,6 +276,7 @@ impl<K: 'static> SessionLayer<K> {
         if is_refused {
             exchange.refuse_anonymous();
         }
+        Seen::note(&head.extensions, &exchange, route(&head.extensions));
         head.extensions.insert(Exchange::<K>::new(exchange.clone()));
         if outer.is_some() {
             return Ok(None);

@@ -26,6 +26,7 @@
 //! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and all else of `session-core` has its name
 //!   here, too. So an application depends on this crate and a store. [`Session`] and [`Exchange`] are this crate's own:
 //!   they carry the marker of their layer.
+//! - [`AccessLogLayer`] writes the access log, a line for each request.
 //! - [`Exchange`] lies in the extensions of the request and of the response, for middleware and access logs.
 //!
 //! # How to
@@ -103,6 +104,7 @@
 //! It authenticates nobody and guards against no forged form: it keeps what your login has found out. It does not read
 //! the peer's address by itself either, for servers keep it in different places: see [`SessionLayer::with_peer`].
 
+mod access;
 mod body;
 mod error;
 #[cfg(feature = "axum")]
@@ -112,6 +114,7 @@ mod layer;
 mod opened;
 mod session;
 
+pub use access::{AccessEnd, AccessLogBody, AccessLogFuture, AccessLogLayer, AccessLogService, AccessRecord};
 pub use body::ResponseBody;
 pub use error::SessionError;
 #[cfg(feature = "axum")]

@@ -1,0 +1,177 @@
+//! What the access log knows of a request, and how it is written.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
+
+use session_core::SessionId;
+
+/// How many bytes a text has at most.
+const LONGEST: usize = 512;
+
+/// The methods that HTTP defines (RFC 9110, section 9.3, and RFC 5789).
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+
+/// What the access log knows of a request.
+///
+/// Its texts are bounded and escaped, as [`AccessLogLayer`](crate::AccessLogLayer) says. `Display` writes one line, with the
+/// fields that are named there, and `time` in front.
+///
+/// # Examples
+///
+/// ```
+/// use session_tower::{AccessEnd, AccessRecord};
+///
+/// /// The requests that someone should look at.
+/// fn is_odd(record: &AccessRecord) -> bool {
+///     record.status.is_some_and(|status| status >= 500) || record.end == AccessEnd::Failed
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AccessRecord {
+    /// When the request came, on this machine's clock.
+    pub time: SystemTime,
+    /// The client's address, as the session layer [knows it](session_core::Exchange::peer).
+    pub client: Option<IpAddr>,
+    /// The method.
+    pub method: String,
+    /// The route that the request has matched, such as `/reset/{token}`, if the router is one of axum's, and this layer or
+    /// the session layer is one of its own. For what matches none there is none.
+    pub route: Option<String>,
+    /// The path without its query, if [paths](crate::AccessLogLayer::with_paths) are wanted.
+    pub path: Option<String>,
+    /// The version of HTTP: `1.1`, `2`.
+    pub version: &'static str,
+    /// The status of the response, if there was one.
+    pub status: Option<u16>,
+    /// How many bytes of the body were handed to the server. Whether they arrived is not known.
+    pub size: u64,
+    /// From the request to the end of the body.
+    pub latency: Duration,
+    /// The page that the request comes from: its origin, and its path if [paths](crate::AccessLogLayer::with_paths) are
+    /// wanted. Never its query.
+    pub referrer: Option<String>,
+    /// What the browser says of itself.
+    pub agent: Option<String>,
+    /// Whose session it is, if the handler has asked for it; after a logout, who has logged out.
+    pub owner: Option<String>,
+    /// The session, or the id in the request's genuine cookie, which proves nothing.
+    pub session: Option<SessionId>,
+    /// How the response ended.
+    pub end: AccessEnd,
+}
+
+/// How a response ended, as far as the server can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessEnd {
+    /// The server took the whole body. The client may have hung up all the same.
+    Complete,
+    /// The server dropped the body before its end: the client has hung up, or the server was stopped.
+    CutOff,
+    /// The service has failed, or the body has.
+    Failed,
+    /// There is no response: the client has hung up before it, or the handler has panicked.
+    Unanswered,
+}
+
+impl AccessEnd {
+    /// The word in the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::CutOff => "cut_off",
+            Self::Failed => "failed",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+impl AccessRecord {
+    /// The method by its name in OpenTelemetry, and what it was if it has none there.
+    fn methods(&self) -> (&str, Option<&str>) {
+        if METHODS.contains(&self.method.as_str()) { (&self.method, None) } else { ("_OTHER", Some(&self.method)) }
+    }
+
+    /// Tells `tracing`.
+    pub(super) fn trace(&self) {
+        let (method, method_original) = self.methods();
+        tracing::event!(
+            target: "session::access",
+            tracing::Level::INFO,
+            client.address = self.client.map(tracing::field::display),
+            http.request.method = method,
+            http.request.method_original = method_original,
+            http.route = self.route.as_deref(),
+            url.path = self.path.as_deref(),
+            network.protocol.version = self.version,
+            http.response.status_code = self.status,
+            http.response.body.size = self.size,
+            http.server.request.duration = self.latency.as_secs_f64(),
+            http.request.header.referer = self.referrer.as_deref(),
+            user_agent.original = self.agent.as_deref(),
+            user.id = self.owner.as_deref(),
+            session.id = self.session.map(tracing::field::display),
+            session.access.end = self.end.name(),
+        );
+    }
+}
+
+impl fmt::Display for AccessRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, method_original) = self.methods();
+        write!(f, "time={}", humantime::format_rfc3339_millis(self.time))?;
+        plain(f, "client.address", self.client)?;
+        quoted(f, "http.request.method", Some(method))?;
+        quoted(f, "http.request.method_original", method_original)?;
+        quoted(f, "http.route", self.route.as_deref())?;
+        quoted(f, "url.path", self.path.as_deref())?;
+        plain(f, "network.protocol.version", Some(self.version))?;
+        plain(f, "http.response.status_code", self.status)?;
+        plain(f, "http.response.body.size", Some(self.size))?;
+        plain(f, "http.server.request.duration", Some(self.latency.as_secs_f64()))?;
+        quoted(f, "http.request.header.referer", self.referrer.as_deref())?;
+        quoted(f, "user_agent.original", self.agent.as_deref())?;
+        quoted(f, "user.id", self.owner.as_deref())?;
+        plain(f, "session.id", self.session)?;
+        plain(f, "session.access.end", Some(self.end.name()))
+    }
+}
+
+fn plain(f: &mut fmt::Formatter<'_>, name: &str, value: Option<impl fmt::Display>) -> fmt::Result {
+    value.map_or(Ok(()), |value| write!(f, " {name}={value}"))
+}
+
+/// In quotes, so that no text looks like a field.
+fn quoted(f: &mut fmt::Formatter<'_>, name: &str, value: Option<&str>) -> fmt::Result {
+    value.map_or(Ok(()), |value| write!(f, " {name}={value:?}"))
+}
+
+/// The text with at most 512 bytes, its control characters escaped. `…` tells that there is more.
+pub(super) fn bounded(text: &str) -> String {
+    let mut whole = String::with_capacity(text.len().min(LONGEST));
+    for character in text.chars() {
+        let before = whole.len();
+        if is_plain(character) {
+            whole.push(character);
+        } else {
+            whole.extend(character.escape_default());
+        }
+        if whole.len() > LONGEST {
+            whole.truncate(before);
+            whole.push('…');
+            break;
+        }
+    }
+    whole
+}
+
+/// Whether the character can neither end a line nor turn the direction of one (Unicode, UAX 9).
+fn is_plain(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
