@@ -4,8 +4,8 @@
 mod support;
 
 use session_core::{
-    CookieConfig, CookieConfigBuilder, Error, EventKind, JoinError, Key, Keyring, Outcome, Policy, SameSite,
-    SessionManager, TrustedProxies,
+    CookieConfig, CookieConfigBuilder, Error, JoinError, Key, Keyring, Outcome, Policy, SameSite, SessionManager,
+    TrustedProxies,
 };
 use support::*;
 
