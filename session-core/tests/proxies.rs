@@ -3,16 +3,12 @@
 
 mod support;
 
-use std::{
-    io::{self, Write},
-    net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderName, Request};
 use proptest::prelude::*;
 use session_core::{ConfigError, EventKind, Incoming, Peer, Policy, ProxyHeader, TrustedProxies};
-use support::*;
+use support::{log::Log, *};
 
 fn at(proxies: &[&str]) -> TrustedProxies {
     TrustedProxies::at(proxies.iter().copied()).unwrap()
@@ -407,45 +403,26 @@ proptest! {
 
 // Proxies that nobody can know.
 
-/// What `tracing` is told on this thread.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Written {
-    fn warnings(&self) -> usize {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).matches("NO PROXY IS BELIEVED").count()
-    }
-}
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+fn warnings(log: &Log) -> usize {
+    log.lines().iter().filter(|line| line.contains("NO PROXY IS BELIEVED")).count()
 }
 
 #[test]
 fn proxies_without_a_peer_to_know_them_by_are_a_warning_once() {
-    let written = Written::default();
-    let writer = written.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _subscribed = tracing::subscriber::set_default(subscriber);
+    let log = Log::start();
     let site = Site::new().manager;
     let silent = || Incoming::new([]).with_x_forwarded("192.0.2.7", "https");
     let _ = site.open(silent());
     let _ = site.clone().with_trusted_proxies(TrustedProxies::hops(1)).open(silent());
     let _ = site.clone().with_trusted_proxies(at(&["10.0.0.1"])).open(silent().with_peer(address("10.0.0.9")));
     let _ = site.clone().with_trusted_proxies(at(&["unix:"])).open(silent().with_peer(Peer::Unix));
-    assert_eq!(written.warnings(), 0);
+    assert_eq!(warnings(&log), 0);
     let site = site.with_trusted_proxies(at(&["10.0.0.1"]));
     for manager in [&site, &site, &site.clone().with_policy(Policy::default())] {
         assert_eq!(manager.open(silent()).peer(), None);
-        assert_eq!(written.warnings(), 1);
+        assert_eq!(warnings(&log), 1);
     }
     let unix = Site::new().manager.with_trusted_proxies(at(&["unix:"]));
     let _ = unix.open(silent());
-    assert_eq!(written.warnings(), 2, "another site");
+    assert_eq!(warnings(&log), 2, "another site");
 }

@@ -6,7 +6,7 @@ mod support;
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use session_conformance::servers;
@@ -27,8 +27,19 @@ impl io::Write for Log {
     }
 }
 
+/// Makes every line wanted, whatever thread comes to it first. `tracing` asks the first one alone whether it is, and a thread
+/// without a subscriber would say no for all.
+fn want_every_line() {
+    static WANTED: Once = Once::new();
+    WANTED.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(io::sink).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
 /// Whether a store that connects to this is told of eviction.
 async fn is_warned(url: &str) -> bool {
+    want_every_line();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();

@@ -13,7 +13,7 @@ const CEILINGS: [(&str, usize); 9] = [
     ("session-postgres", 130),
     ("session-redis", 100),
     ("session-sqlite", 125),
-    ("session-tower", 50),
+    ("session-tower", 60),
     ("session-conformance", 45),
 ];
 

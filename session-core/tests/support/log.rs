@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use tracing::{Level, subscriber::DefaultGuard};
@@ -19,15 +19,21 @@ struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub fn start() -> Self {
+        want_every_line();
         let written = Written::default();
         let builder = tracing_subscriber::fmt().with_ansi(false).with_max_level(Level::DEBUG);
         let subscriber = builder.with_writer(written.clone()).finish();
         Self { written, _subscribed: tracing::subscriber::set_default(subscriber) }
     }
 
+    /// All that was written so far.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.written.0.lock().unwrap().clone()).unwrap()
+    }
+
     /// The lines so far.
     pub fn lines(&self) -> Vec<String> {
-        String::from_utf8_lossy(&self.written.0.lock().unwrap()).lines().map(str::to_owned).collect()
+        self.text().lines().map(str::to_owned).collect()
     }
 
     /// Those of the event with this name.
@@ -35,6 +41,16 @@ impl Log {
         let name = format!("event.name=\"{name}\"");
         self.lines().into_iter().filter(|line| line.contains(&name)).collect()
     }
+}
+
+/// Makes every line wanted, whatever thread comes to it first. `tracing` asks the first one alone whether it is, and a thread
+/// without a subscriber would say no for all.
+fn want_every_line() {
+    static WANTED: Once = Once::new();
+    WANTED.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(io::sink).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
 }
 
 impl Write for Written {

@@ -2,9 +2,10 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
+use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The log of this thread, as long as it lives.
@@ -18,6 +19,7 @@ struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn start() -> Self {
+        want_every_line();
         let written = Written::default();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(written.clone()).finish();
         Self { written, _subscribed: tracing::subscriber::set_default(subscriber) }
@@ -26,6 +28,16 @@ impl Log {
     pub(crate) fn lines(&self) -> Vec<String> {
         String::from_utf8_lossy(&self.written.0.lock().unwrap()).lines().map(str::to_owned).collect()
     }
+}
+
+/// Makes every line wanted, whatever thread comes to it first. `tracing` asks the first one alone whether it is, and a thread
+/// without a subscriber would say no for all.
+fn want_every_line() {
+    static WANTED: Once = Once::new();
+    WANTED.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(io::sink).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
 }
 
 impl Write for Written {
