@@ -11,7 +11,10 @@ async fn home(session: Session) -> Result<String, SessionError> {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    tracing_subscriber::fmt().init(); // the log: errors, thefts, and why a login does not stick
     let manager = SessionManager::development(MemoryStore::new()); // in production: SessionManager::new(store, keys)
     let app = Router::new().route("/", get(home)).layer(SessionLayer::new(manager));
-    axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    println!("http://{}", listener.local_addr()?);
+    axum::serve(listener, app).await
 }

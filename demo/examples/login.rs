@@ -45,6 +45,7 @@ async fn logout(session: Session) -> Result<Redirect, SessionError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().init(); // the log: errors, thefts, and why a login does not stick
     let store = MemoryStore::new();
     let manager = match env::var("SESSION_KEY") {
         // In production, over https. The key: `openssl rand -base64 32`.
@@ -61,6 +62,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/account", get(account))
         .route("/logout", post(logout))
         .layer(SessionLayer::new(manager));
-    axum::serve(TcpListener::bind("127.0.0.1:3000").await?, app).await?;
+    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    println!("log in at http://{}", listener.local_addr()?);
+    axum::serve(listener, app).await?;
     Ok(())
 }

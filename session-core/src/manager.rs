@@ -1,6 +1,7 @@
 //! The session manager: what a site decides once, and what works without a request.
 
 use std::{
+    io::{self, Write},
     sync::{Arc, Once},
     time::Duration,
 };
@@ -56,16 +57,11 @@ impl SessionManager {
 
     /// A manager for a developer's machine: a cookie that browsers accept over plain http, with a
     /// [name](CookieConfig::development) made of the program's path, and a random key that is forgotten at the end of the
-    /// program. It warns once.
+    /// program. It warns once: the log, or stderr where no subscriber of `tracing` is installed yet.
     #[must_use]
     pub fn development(store: impl Store) -> Self {
         static WARNED: Once = Once::new();
-        WARNED.call_once(|| {
-            tracing::warn!(
-                target: "session",
-                "SESSIONS ARE IN DEVELOPMENT MODE: cookies travel over plain http and end with the program"
-            );
-        });
+        WARNED.call_once(warn_of_development);
         let keys = Key::generate().map_or_else(|_| Keyring::empty(), Keyring::new);
         Self::new(store, keys)
             .with_cookie(CookieConfig::development())
@@ -234,5 +230,16 @@ impl Exchange {
     #[must_use]
     pub fn is_of(&self, manager: &SessionManager) -> bool {
         Arc::ptr_eq(&self.inner().site, &manager.0)
+    }
+}
+
+fn warn_of_development() {
+    const WARNING: &str = "SESSIONS ARE IN DEVELOPMENT MODE: cookies travel over plain http and end with the program";
+    tracing::warn!(target: "session", "{WARNING}");
+    // Without a log, whoever starts with the library would see neither this nor why a login does not stick.
+    if !tracing::dispatcher::has_been_set() {
+        let advice = "no log is installed yet, which would say what goes wrong: tracing_subscriber::fmt().init()";
+        // A program without stderr has nobody to tell.
+        let _ = writeln!(io::stderr(), "session: {WARNING}\nsession: {advice}");
     }
 }

@@ -71,3 +71,30 @@ fn a_development_cookie_that_is_named_is_called_that() {
     let cookie = CookieConfig::builder("shop").secure(false).build().unwrap();
     assert_eq!(SessionManager::development(MemoryStore::new()).with_cookie(cookie).cookie().name(), "shop");
 }
+
+const WARNING: &str = "SESSIONS ARE IN DEVELOPMENT MODE";
+
+/// How often the warning is on stdout, and on stderr, of a program that runs this test alone.
+fn warnings_in(test: &str) -> (usize, usize) {
+    let program = env::current_exe().unwrap();
+    let ran = Command::new(program).args(["--exact", test, "--nocapture"]).env("LISTENS", "yes").output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let count = |bytes: &[u8]| String::from_utf8_lossy(bytes).matches(WARNING).count();
+    (count(&ran.stdout), count(&ran.stderr))
+}
+
+#[test]
+fn where_nobody_listens_to_tracing_the_development_warning_reaches_stderr_once() {
+    assert_eq!(warnings_in("a_development_cookie_that_is_named_is_called_that"), (0, 1));
+}
+
+#[test]
+fn where_somebody_listens_to_tracing_the_development_warning_is_in_the_log_alone() {
+    if env::var_os("LISTENS").is_some() {
+        tracing_subscriber::fmt().init();
+        let _managers = [(); 2].map(|()| SessionManager::development(MemoryStore::new()));
+        return;
+    }
+    let this = "where_somebody_listens_to_tracing_the_development_warning_is_in_the_log_alone";
+    assert_eq!(warnings_in(this), (1, 0));
+}
