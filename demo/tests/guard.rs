@@ -79,7 +79,7 @@ fn every_page_has_its_security_headers_and_is_as_private_as_its_session() {
         assert!(answer.header("cache-control").starts_with("public"));
         assert!(answer.set_cookies().is_empty());
     }
-    assert!(!demo.has_logged(&["SharedCacheAllowed"]));
+    assert!(!demo.has_logged(&["session.shared_cache_allowed"]));
     for page in [browser.get("/").body, browser.get("/devices").body] {
         assert!(!page.contains("<script>") && !page.contains("style=") && !page.contains("onclick"));
     }

@@ -126,7 +126,7 @@ fn a_second_browser_is_ended_from_the_first(store: &str) {
     assert_eq!(ended.status, 303);
     assert_eq!(second.owner(), Value::Null);
     assert_eq!(first.owner(), "anna");
-    demo.logs(&["Ended(EndedByOwner)", "owner=anna"]);
+    demo.logs(&["session.ended", "session.reason=\"ended_by_owner\"", "user.id=\"anna\""]);
 
     second.login("anna");
     let id = second.session();
@@ -209,7 +209,7 @@ fn users_and_key_survive_a_restart_of_the_memory_store() {
     browser.register("anna");
     let demo = demo.restarted(&mut [&mut browser]);
     assert_eq!(browser.owner(), Value::Null);
-    assert!(!demo.has_logged(&["BadCookie"]));
+    assert!(!demo.has_logged(&["session.bad_cookie"]) && !demo.has_logged(&["session.unknown_key"]));
     assert_eq!(browser.login("anna").status, 303);
 }
 

@@ -96,5 +96,5 @@ fn a_lost_answer_ends_nothing(store: &str) {
     assert_eq!(successors.len(), 1, "a pending successor is never replaced");
     assert_eq!(browser.owner(), "anna");
     assert_eq!(browser.owner(), "anna");
-    assert!(!demo.has_logged(&["TheftDetected"]));
+    assert!(!demo.has_logged(&["session.theft"]));
 }

@@ -82,5 +82,5 @@ async fn a_form_from_another_site_that_is_to_keep_a_value_leaves_the_login_as_it
         profile.open("/").await;
         profile.sees(&format!("Hello, {user}")).await;
     }
-    demo.logs(&["INFO", "Withheld(CrossSite)", "path=\"/lab/return\""]);
+    demo.logs(&["INFO", "session.withheld", "session.reason=\"cross_site\"", "http.route=\"/lab/return\""]);
 }
