@@ -122,7 +122,7 @@ async fn a_retired_token_is_good_within_the_grace_gets_no_successor_and_is_theft
     assert_eq!(old.cookie, None, "a removal cookie leaves");
     assert_eq!(browser.owner().await, None, "neither has the session any more");
     let theft = site.events.all().into_iter().find(|event| matches!(event.kind, EventKind::TheftDetected)).unwrap();
-    assert_eq!((theft.owner, theft.path.as_deref()), (Some(Owner::from(42)), Some("/test")));
+    assert_eq!((theft.owner, theft.method.as_deref()), (Some(Owner::from(42)), Some("GET")));
 }
 
 #[tokio::test(start_paused = true)]

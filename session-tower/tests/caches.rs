@@ -73,7 +73,9 @@ async fn the_handler_s_word_stands_and_a_public_one_is_an_event_in_the_log() {
     assert_eq!(cache_control(&browser.get(&app, "/public").await), ["public, max-age=60"]);
     let lines = log.lines();
     let told: Vec<_> = lines.iter().filter(|line| line.contains("WARN session")).collect();
-    assert!(matches!(told[..], [line] if line.contains("SharedCacheAllowed") && line.contains("cache-control")));
+    assert!(
+        matches!(told[..], [line] if line.contains("session.shared_cache_allowed") && line.contains("cache-control"))
+    );
 }
 
 #[tokio::test]
