@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Error, EventKind,
+    AtLimit, Error, EventKind,
     epoch::{self, Advance, Epoch, Kept},
     login::JudgedLogin,
     moment::Moment,
@@ -25,6 +25,15 @@ pub(crate) struct Began {
     pub(crate) opened: Moment,
     /// How old the note of `begin_login` was when the store was asked, which was later.
     pub(crate) noted: Option<Age>,
+}
+
+/// Whether a login that has been written stands.
+enum Admission {
+    Granted,
+    /// The owner's sessions were revoked since it began, or it was the oldest of too many.
+    Revoked,
+    /// There are as many sessions as are allowed.
+    Full(u32),
 }
 
 impl Began {
@@ -59,8 +68,8 @@ impl Inner {
         began: Began,
         is_new: bool,
     ) -> Result<(), Error> {
-        let cause = match self.stands(&found, login, replaced, &began).await {
-            Ok(true) => {
+        let (kind, error) = match self.stands(&found, login, replaced, &began).await {
+            Ok(Admission::Granted) => {
                 self.tell(EventKind::LoggedIn, Some(&found));
                 if self.is_cross_site() {
                     self.tell(EventKind::CrossSiteLogin, Some(&found));
@@ -68,14 +77,15 @@ impl Inner {
                 self.begin(found, secret, is_new);
                 return self.rebase();
             }
-            Ok(false) => None,
-            Err(error) => Some(error),
+            Ok(Admission::Revoked) => (EventKind::LoginRevoked { cause: None }, Error::LoginRevoked),
+            Ok(Admission::Full(limit)) => (EventKind::LoginRefused { limit }, Error::TooManySessions { limit }),
+            Err(error) => (EventKind::LoginRevoked { cause: Some(error) }, Error::LoginRevoked),
         };
         // Where this fails, nobody holds the token: the session expires.
         let _ = self.store.delete(&found.id, found.revision).await;
-        self.tell(EventKind::LoginRevoked { cause }, Some(&found));
+        self.tell(kind, Some(&found));
         self.lose(Lost::Gone);
-        Err(Error::LoginRevoked)
+        Err(error)
     }
 
     /// Whether a login that has been written stands against revocations and the limit of sessions.
@@ -85,7 +95,7 @@ impl Inner {
         login: &JudgedLogin,
         replaced: Option<Kept>,
         began: &Began,
-    ) -> Result<bool, Error> {
+    ) -> Result<Admission, Error> {
         let (site, owner) = (self.site(), &login.owner);
         let kept = (found.id, found.header().generation);
         let mut epoch = epoch::read(&self.store, owner).await?;
@@ -93,7 +103,7 @@ impl Inner {
             let is_revoked =
                 |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != replaced);
             if epoch.as_ref().is_some_and(is_revoked) {
-                return Ok(false);
+                return Ok(Admission::Revoked);
             }
             if !login.ends_others {
                 break;
@@ -111,9 +121,16 @@ impl Inner {
         match site.policy.sessions_per_owner {
             // It has just ended all others. One that it would count now is a login that the moved epoch refuses, or a
             // later one, which counts by itself.
-            Some(_) if login.ends_others => Ok(true),
-            Some(limit) => owner::evict(self.caller(), owner, limit, found.id).await,
-            None => Ok(true),
+            Some(_) if login.ends_others => Ok(Admission::Granted),
+            Some(limit) if site.policy.at_limit == AtLimit::RefuseLogin => {
+                let has_place = self.has_place(found, login, limit).await?;
+                Ok(if has_place { Admission::Granted } else { Admission::Full(limit) })
+            }
+            Some(limit) => {
+                let is_kept = owner::evict(self.caller(), owner, limit, found.id).await?;
+                Ok(if is_kept { Admission::Granted } else { Admission::Revoked })
+            }
+            None => Ok(Admission::Granted),
         }
     }
 }

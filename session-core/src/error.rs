@@ -44,6 +44,17 @@ pub enum Error {
     /// The response head has left, so no cookie can be sent any more.
     #[error("the response has been sent: no session can be created or given a new token")]
     ResponseSent,
+    /// The response head has left, so that what [`Session::update`](crate::Session::update) answers would be of then: take
+    /// [`update_now`](crate::Session::update_now).
+    #[error("the response has been sent: use Session::update_now, which saves at once and answers what is stored")]
+    UpdateAfterResponse,
+    /// The user has as many sessions as the policy allows, and it refuses a further login: see
+    /// [`AtLimit::RefuseLogin`](crate::AtLimit::RefuseLogin). Let the user end one, and log in again.
+    #[error("the user has {limit} sessions, and no more are allowed")]
+    TooManySessions {
+        /// How many are allowed.
+        limit: u32,
+    },
     /// The session's data would be larger than the policy allows.
     #[error("the session would take {size} bytes, the limit is {limit}")]
     TooLarge {
@@ -99,6 +110,8 @@ impl Error {
             Self::LoginRevoked => "login_revoked",
             Self::LoginExpired => "login_expired",
             Self::ResponseSent => "response_sent",
+            Self::UpdateAfterResponse => "update_after_response",
+            Self::TooManySessions { .. } => "too_many_sessions",
             Self::TooLarge { .. } => "too_large",
             Self::Encode(_) => "encode",
             Self::Decode(_) => "decode",
@@ -119,11 +132,14 @@ impl Error {
         match self {
             Self::Store(StoreError::Corrupt { .. }) => Status::INTERNAL_SERVER_ERROR,
             Self::Store(_) | Self::Schema(_) | Self::OutcomeUnknown | Self::Contended => Status::SERVICE_UNAVAILABLE,
-            Self::Gone | Self::Superseded | Self::LoginRevoked | Self::LoginExpired => Status::CONFLICT,
+            Self::Gone | Self::Superseded | Self::LoginRevoked | Self::LoginExpired | Self::TooManySessions { .. } => {
+                Status::CONFLICT
+            }
             // To send it again would not help, and nothing is wrong with the server.
             Self::Withheld(_) => Status::FORBIDDEN,
             Self::Owner(_) | Self::SessionId(_) => Status::BAD_REQUEST,
             Self::ResponseSent
+            | Self::UpdateAfterResponse
             | Self::TooLarge { .. }
             | Self::Encode(_)
             | Self::Decode(_)

@@ -148,6 +148,7 @@ impl SessionEvent {
 /// | [`CrossSiteLogin`](Self::CrossSiteLogin) | `session.cross_site_login` | `INFO` |
 /// | [`Withheld`](Self::Withheld) | `session.withheld` | `INFO`; `DEBUG` where the application refuses it |
 /// | [`LoginRevoked`](Self::LoginRevoked) | `session.login_revoked` | `INFO`; `WARN` with a cause |
+/// | [`LoginRefused`](Self::LoginRefused) | `session.login_refused` | `INFO` |
 /// | [`Renewed`](Self::Renewed) | `session.renewed` | `INFO` |
 /// | [`Ended`](Self::Ended) | `session.ended` | `INFO` |
 /// | [`Revoked`](Self::Revoked) | `session.revoked` | `INFO` |
@@ -255,6 +256,12 @@ pub enum EventKind {
     LoginRevoked {
         /// Why that could not be told, which refuses it as well.
         cause: Option<Error>,
+    },
+    /// A login was refused, because the user has as many sessions as the policy allows: see
+    /// [`AtLimit::RefuseLogin`](crate::AtLimit::RefuseLogin).
+    LoginRefused {
+        /// How many are allowed.
+        limit: u32,
     },
     /// The session got a new token, for a change of privilege.
     Renewed,

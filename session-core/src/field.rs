@@ -119,6 +119,18 @@ impl<T> Field<T> {
 }
 
 impl<T: Default + Serialize + DeserializeOwned> Field<T> {
+    /// Changes the value and saves that at once, as [`Session::update_now`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::update_now`].
+    pub async fn update_now<F>(&self, session: &Session, change: F) -> Result<T, Error>
+    where
+        F: Fn(&mut T),
+    {
+        session.update_now(self.key, change).await
+    }
+
     /// Changes the value, as [`Session::update`].
     ///
     /// # Errors

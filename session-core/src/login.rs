@@ -46,6 +46,7 @@ impl Session {
     /// # Errors
     ///
     /// [`Error::LoginRevoked`] if the user's sessions were revoked after this login began, or it cannot be told.
+    /// [`Error::TooManySessions`] where the policy [refuses](crate::AtLimit::RefuseLogin) a further one.
     /// [`Error::LoginExpired`] if it began with [`begin_login`](Self::begin_login) more than an hour ago.
     /// [`Error::Gone`] or [`Error::Superseded`] if the session was lost meanwhile. [`Error::ResponseSent`].
     /// [`Error::Owner`] if the user id is empty or longer than 255 bytes, [`Error::Lifetime`] if the login's own timeouts do not
@@ -99,6 +100,7 @@ impl Inner {
         let login = login.judge(&self.site().policy)?;
         let _in_order = self.writing.lock().await;
         self.before_new_token().await?;
+        self.judge_place(&login).await?;
         self.login_in_order(&login).await?;
         self.end_others_after_login().await;
         Ok(())

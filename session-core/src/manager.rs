@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    CookieConfig, Device, Error, EventKind, Exchange, Format, Incoming, Key, Keyring, Observer, Owner, Policy,
-    PurgeTask, SessionEvent, SessionId, SiteData, Store, TrustedProxies, epoch,
+    CookieConfig, Device, Error, EventKind, Exchange, Format, Incoming, Key, Keyring, Login, Observer, Owner, Policy,
+    PurgeTask, Randomness, SessionEvent, SessionId, SiteData, Store, StoredSession, TrustedProxies, epoch,
     event::{Log, Observers},
     incoming::Resource,
     keyring::Keys,
@@ -168,6 +168,62 @@ impl SessionManager {
     /// [`Error::Store`].
     pub async fn devices(&self, owner: &Owner) -> Result<Vec<Device>, Error> {
         self.call(async |caller| owner::devices(caller, owner, None).await).await
+    }
+
+    /// How many live sessions the owner has: also those that cannot be read, as the limit of sessions counts them.
+    ///
+    /// How many there are in all, only the database can tell: a [`Store`] has no method for it. Where it can count, each
+    /// user whose sessions were revoked within a day has one entry more, which is no session and has no owner.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    pub async fn session_count(&self, owner: &Owner) -> Result<usize, Error> {
+        Ok(PatientStore::new(self.0.store.clone()).list(owner).await?.len())
+    }
+
+    /// A session of the owner's, to read or change outside of a request: for a webhook, or a job. `None` if there is no live
+    /// session of this id and owner.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    pub async fn session_of(&self, owner: &Owner, id: &SessionId) -> Result<Option<StoredSession>, Error> {
+        StoredSession::load(self.0.clone(), owner, id).await
+    }
+
+    /// Logs a user in, for a test of an application: the value of a `Cookie` header.
+    ///
+    /// It is a real login in the store, and the header opens it. Of a manager in production nobody but the user must get it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::login`](crate::Session::login).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::{Request, header};
+    /// use session_core::{Owner, SessionManager};
+    /// use session_memory::MemoryStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let manager = SessionManager::development(MemoryStore::new());
+    /// let cookie = manager.login_for_tests(42).await?;
+    /// let request = Request::get("/account").header(header::COOKIE, cookie).body(())?;
+    /// // … to the application; here as it would see it:
+    /// assert_eq!(manager.open(&request).session().await?.owner(), Some(Owner::from(42)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn login_for_tests(&self, login: impl Into<Login>) -> Result<String, Error> {
+        // A client of this kind is handed the token itself.
+        let exchange = self.open(Incoming::new([]).with_token(""));
+        exchange.session().await?.login(login).await?;
+        exchange.commit().await?;
+        let token = exchange.token().ok_or(Randomness)?;
+        Ok(format!("{}={}", self.cookie().name(), token.expose()))
     }
 
     /// Ends one session of the owner's; `false` if there is no such session of this owner.

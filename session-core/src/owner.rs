@@ -352,7 +352,7 @@ async fn join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
 }
 
 /// All readers put the same sessions in the same order, whenever each of them asked.
-fn oldest_first(listed: Vec<(SessionId, Loaded)>, asked: Instant) -> Vec<(SessionId, Revision)> {
+pub(crate) fn oldest_first(listed: Vec<(SessionId, Loaded)>, asked: Instant) -> Vec<(SessionId, Revision)> {
     let age = |(id, loaded): (SessionId, Loaded)| {
         let revision = loaded.revision;
         // What cannot be read counts as the oldest.

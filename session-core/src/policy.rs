@@ -75,6 +75,31 @@ pub enum WhenUnreadable {
     GoOnWithout,
 }
 
+/// What happens to a login of a user who has as many sessions as the policy allows.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{AtLimit, Policy};
+///
+/// let policy = Policy::builder().sessions_per_owner(3).at_limit(AtLimit::RefuseLogin).build()?;
+/// # Ok::<(), session_core::ConfigError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AtLimit {
+    /// The oldest session ends.
+    #[default]
+    EndOldest,
+    /// The login is refused: [`Error::TooManySessions`](crate::Error::TooManySessions). Nothing has changed, and the user can
+    /// end a session (from a list that the login's page makes by [`devices`](crate::SessionManager::devices)) and log in again.
+    ///
+    /// The limit is never exceeded. Of several logins at once for the last place one gets it; rarely, none does. One that is
+    /// refused so late ends the anonymous session in which it was. A login in the user's own session needs no further place, nor
+    /// does one that [ends the others](crate::Login::ending_others). It costs two lists of the user's sessions in each login.
+    RefuseLogin,
+}
+
 /// What holds for the sessions of a site.
 ///
 /// The default follows NIST SP 800-63B-4 at AAL2 for a login without "remember me".
@@ -106,6 +131,7 @@ pub struct Policy {
     pub(crate) rotation: Duration,
     pub(crate) grace: Duration,
     pub(crate) sessions_per_owner: Option<u32>,
+    pub(crate) at_limit: AtLimit,
     pub(crate) size_limit: usize,
     pub(crate) when_unreadable: WhenUnreadable,
 }
@@ -119,6 +145,7 @@ impl Default for Policy {
             rotation: MINUTE.saturating_mul(15),
             grace: MINUTE,
             sessions_per_owner: None,
+            at_limit: AtLimit::EndOldest,
             size_limit: 1 << 20,
             when_unreadable: WhenUnreadable::Fail,
         }
@@ -182,7 +209,11 @@ impl Policy {
         let half_grace = in_words(self.rotation.min(self.grace / 2));
         line("a request is safe while shorter than", half_grace);
         line("a key that signs no more is needed for", in_words(self.longest_under_one_key()));
-        let limit = self.sessions_per_owner.map_or("no limit".to_owned(), |limit| limit.to_string());
+        let further = match self.at_limit {
+            AtLimit::EndOldest => "a further login ends the oldest",
+            AtLimit::RefuseLogin => "a further login is refused",
+        };
+        let limit = self.sessions_per_owner.map_or("no limit".to_owned(), |limit| format!("{limit}, {further}"));
         line("sessions per user", limit);
         line("largest session", format!("{} bytes", self.size_limit));
         let pages = match self.when_unreadable {
@@ -260,10 +291,17 @@ impl PolicyBuilder {
         self
     }
 
-    /// How many sessions an owner may have: a further login ends the oldest. Default: no limit.
+    /// How many sessions an owner may have. What a further login does, [`at_limit`](Self::at_limit) says. Default: no limit.
     #[must_use]
     pub fn sessions_per_owner(mut self, limit: u32) -> Self {
         self.0.sessions_per_owner = Some(limit);
+        self
+    }
+
+    /// What happens to a login of a user who has so many sessions. Default: it ends the oldest.
+    #[must_use]
+    pub fn at_limit(mut self, at_limit: AtLimit) -> Self {
+        self.0.at_limit = at_limit;
         self
     }
 

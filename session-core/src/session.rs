@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Device, Error, Exchange, Owner, SessionId, format,
+    Device, Error, Exchange, Owner, SessionId,
+    at_once::changed,
+    format,
     merge::{MERGES, Overlay, Update, Write, attempts, read},
     record::{Data, Record},
     state::{Inner, Live, Standing, State},
@@ -152,7 +154,8 @@ impl Session {
     ///
     /// [`Error::Decode`] if a value of another type is stored, [`Error::Encode`] and [`Error::TooLarge`] as
     /// [`insert`](Self::insert), [`Error::Contended`] if other tasks of this request changed it each time the closure ran:
-    /// then nothing has changed.
+    /// then nothing has changed. [`Error::UpdateAfterResponse`] in a stream or websocket, whose response has left: the answer
+    /// would be of then. Take [`update_now`](Self::update_now).
     pub fn update<T, F>(&self, key: &str, change: F) -> Result<T, Error>
     where
         T: Default + Serialize + DeserializeOwned,
@@ -161,12 +164,7 @@ impl Session {
         let format = self.inner().site().format;
         let key = Bytes::copy_from_slice(key.as_bytes());
         let of = key.clone();
-        let change = move |value: Option<&Bytes>| -> Result<(T, Bytes), Error> {
-            let mut value = value.map_or_else(|| Ok(T::default()), |value| format::decode(&of, value))?;
-            change(&mut value);
-            let encoded = format.encode(&of, &value)?;
-            Ok((value, encoded))
-        };
+        let change = move |value: Option<&Bytes>| changed(format, &of, value, &change);
         let change = Arc::new(change);
         let update: Update = {
             let change = change.clone();
@@ -175,6 +173,9 @@ impl Session {
         for _ in 0..MERGES {
             let (before, version) = {
                 let state = self.inner().state();
+                if state.sent {
+                    return Err(Error::UpdateAfterResponse);
+                }
                 (state.value(&key)?, state.version)
             };
             // Unlocked: it is the application's code.

@@ -238,7 +238,7 @@ fn a_policy_describes_each_of_its_settings() {
         ("a replaced token is accepted for", "1 min 30 s"),
         ("a request is safe while shorter than", "45 s"),
         ("a key that signs no more is needed for", "14 d 1 min 30 s"),
-        ("sessions per user", "5"),
+        ("sessions per user", "5, a further login ends the oldest"),
         ("largest session", "2048 bytes"),
         ("if a stored session cannot be read", "its pages fail"),
     ];

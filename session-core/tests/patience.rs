@@ -95,7 +95,7 @@ async fn a_websocket_can_save_again_when_the_store_is_back() {
     let browser = site.logged_in(USER).await;
     let (exchange, session) = browser.start().await;
     exchange.commit().await.unwrap();
-    add_one(&session);
+    session.insert("n", &1).unwrap();
     site.lab.set_silent(Some(2 * SECOND));
     session.save().await.unwrap_err();
     tokio::time::advance(10 * SECOND).await;

@@ -185,7 +185,7 @@ async fn after_the_response_a_session_is_saved_but_not_created_renewed_or_logged
     let browser = site.visitor().await;
     let (exchange, session) = browser.start().await;
     exchange.commit().await.unwrap();
-    add_one(&session);
+    session.insert("n", &1).unwrap();
     session.save().await.unwrap();
     assert_eq!(browser.get::<i64>("n").await, Some(1));
     assert!(matches!(session.login(42).await, Err(Error::ResponseSent)));

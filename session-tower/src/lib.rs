@@ -82,12 +82,13 @@
 //! ```
 //! # use session_tower::{Error, Session};
 //! async fn on_message(session: &Session) -> Result<u64, Error> {
-//!     session.reload().await?; // what others have saved; an error once the user has logged out: then close the socket
-//!     let count = session.update("messages", |count: &mut u64| *count += 1)?;
-//!     session.save().await?;
-//!     Ok(count)
+//!     // Saved at once, over what others have saved; an error once the user has logged out: then close the socket.
+//!     session.update_now("messages", |count: &mut u64| *count += 1).await
 //! }
 //! ```
+//!
+//! `update` is refused there, because it would answer what it saw before the response left. Before a `get`,
+//! `session.reload().await` looks again.
 //!
 //! A session that does not exist cannot begin in a socket, because no cookie can leave: insert something on a page before,
 //! or ask for `CurrentOwner` in the handler.

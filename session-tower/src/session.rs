@@ -14,6 +14,9 @@ use crate::{SessionError, layer::route};
 /// - `Option<Session>`: none where nothing is stored yet;
 /// - `Result<Session, SessionError>`: for a handler that goes on while the store is down.
 ///
+/// A websocket or stream keeps it after the response has left. There [`update_now`](session_core::Session::update_now) changes
+/// a value and answers what is stored; before a `get`, [`reload`](session_core::Session::reload) looks again.
+///
 /// # Examples
 ///
 /// ```

@@ -44,9 +44,7 @@ async fn end_others(session: Session) -> Result<String, SessionError> {
 }
 
 async fn count(session: &Session) -> Result<u64, Error> {
-    session.reload().await?;
-    let count = session.update("messages", |count: &mut u64| *count += 1)?;
-    session.save().await?;
+    let count = session.update_now("messages", |count: &mut u64| *count += 1).await?;
     Ok(count)
 }
 

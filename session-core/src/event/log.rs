@@ -101,6 +101,7 @@ lines! {
     EventKind::LoginRevoked { cause: None } => INFO "session.login_revoked" "a login was refused";
     EventKind::LoginRevoked { cause: Some(_) } => WARN "session.login_revoked"
         "a login was refused: it could not be told whether it was revoked";
+    EventKind::LoginRefused { .. } => INFO "session.login_refused" "a login was refused: the user has too many sessions";
     EventKind::Renewed => INFO "session.renewed" "the session got a new token";
     EventKind::Ended(_) => INFO "session.ended" "the session was ended";
     EventKind::Revoked { .. } => INFO "session.revoked" "the owner's sessions were revoked";

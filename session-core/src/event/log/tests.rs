@@ -27,6 +27,7 @@ fn the_table_of_names_and_levels_is_the_truth() {
         EventKind::Withheld(WithheldReason::Refused),
         EventKind::LoginRevoked { cause: None },
         EventKind::LoginRevoked { cause: Some(failed()) },
+        EventKind::LoginRefused { limit: 2 },
         EventKind::Renewed,
         EventKind::Ended(EndReason::Logout),
         EventKind::Revoked { count: 1 },
