@@ -19,9 +19,9 @@ use crate::{
     watched::Pulse,
 };
 
-/// How many times as long the short times of a case are, in each attempt. Another follows where the calls took so long
-/// that a session may have expired too early: first at the same pace, for a machine that was busy once. Then slower and
-/// slower, for a store that is slow; the longer the times, the less of an error shows.
+/// By how much the short times of a case are multiplied, in each attempt. Slow calls lead to another attempt, because a
+/// session may have expired before its time. The first three have the same pace, for a machine that was busy once. The later
+/// ones are slower, for a slow store. They come last because longer times hide more errors.
 const SCALES: [u32; 7] = [1, 1, 1, 2, 4, 8, 16];
 
 /// How many times its deadline a case may take while the store answers.

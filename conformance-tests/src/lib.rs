@@ -123,9 +123,9 @@ pub trait Subject: Send + Sync + 'static {
     /// closes or removes one: a temporary folder or database is kept in the `Subject`, which is dropped after each case.
     async fn open(&self, namespace: &str) -> Self::Store;
 
-    /// Lets time pass for all stores that were opened: by waiting, or by moving their clock. At least so much; the cases
-    /// ask for less than three seconds each. Where the calls take so long that a session may have expired too early, a case
-    /// is tried again, and after three attempts with up to sixteen times as long.
+    /// Lets time pass for all stores that were opened: by waiting, or by moving their clock. At least that much; the cases
+    /// ask for less than three seconds each. After slow calls a case that has failed is tried again, because a session may have
+    /// expired before its time. From the fourth attempt on it asks for up to sixteen times as much.
     async fn pass(&self, time: Duration);
 
     /// Loses the answer to the next call that names this session: the database does what it is asked, and the connection is

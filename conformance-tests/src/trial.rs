@@ -298,8 +298,8 @@ impl Passed {
         *self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a case with short times took so long over the rest that a session may have expired too early for it: then
-    /// its failure says nothing about the store.
+    /// Whether the calls of a case with short times were slow, so that a session may have expired before its time. Then the
+    /// failure says nothing about the store.
     pub(crate) fn too_slow(&self, start: Instant) -> bool {
         let waits = self.waits();
         let work = start.elapsed().saturating_sub(waits.spent);

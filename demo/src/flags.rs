@@ -53,7 +53,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "PROXY")]
     trusted_proxy: Vec<String>,
 
-    /// So many proxies in front, wherever they are. Not safe where a client can reach the demo directly
+    /// The number of proxies in front, at any address. Not safe where a client can reach the demo directly
     #[arg(long, value_name = "COUNT", conflicts_with = "trusted_proxy")]
     proxy_hops: Option<u8>,
 

@@ -14,7 +14,7 @@ impl Session {
     /// Changes the value under this key, or its default, saves that at once, and returns what was saved. For streams and
     /// websockets, where [`update`](Self::update) is refused, and for who must know the exact value before the commit.
     ///
-    /// The closure runs again where another request has saved meanwhile: of N that add 1 at once, each gets a number of its own.
+    /// The closure runs again if another request has saved first: of N that add 1 at once, each gets a number of its own.
     ///
     /// # Examples
     ///

@@ -292,7 +292,7 @@ impl Exchange {
 fn warn_of_development() {
     const WARNING: &str = "SESSIONS ARE IN DEVELOPMENT MODE: cookies travel over plain http and end with the program";
     tracing::warn!(target: "session", "{WARNING}");
-    // Without a log, whoever starts with the library would see neither this nor why a login does not stick.
+    // Without a log, a newcomer would see neither this nor why a login does not stick.
     if !tracing::dispatcher::has_been_set() {
         let advice = "no log is installed yet, which would say what goes wrong: tracing_subscriber::fmt().init()";
         // A program without stderr has nobody to tell.

@@ -298,7 +298,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// What happens to a login of a user who has so many sessions. Default: it ends the oldest.
+    /// What happens to a login of a user who has that many sessions. Default: it ends the oldest.
     #[must_use]
     pub fn at_limit(mut self, at_limit: AtLimit) -> Self {
         self.0.at_limit = at_limit;

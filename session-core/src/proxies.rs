@@ -95,7 +95,7 @@ pub struct TrustedProxies {
 }
 
 /// The header in which a site's proxies say who the client is. The other one is never read, because a proxy passes on
-/// what it does not know, whoever wrote it.
+/// what it does not know, also what a client wrote.
 ///
 /// # Examples
 ///
@@ -131,8 +131,8 @@ impl TrustedProxies {
     /// The proxies at these addresses: `192.0.2.1`, `2001:db8::1`, a network such as `10.4.0.0/16`, or `unix:` for the peer
     /// of a Unix socket.
     ///
-    /// Name a network only if nobody but your proxies has an address in it. Whoever has one is believed, and so can take
-    /// the address of anybody else.
+    /// Name a network only if all addresses in it are your proxies'. Each of them is believed, and can claim any address for
+    /// its client.
     ///
     /// The adapter has to tell the [`Peer`]. Where it does not, no proxy is believed, and the log is warned once.
     ///
@@ -153,7 +153,7 @@ impl TrustedProxies {
         Ok(Self { who: Who::At { networks, unix }, header: ProxyHeader::default() })
     }
 
-    /// So many proxies, wherever they are: `1` for one in front, which is the peer. `0` is nobody. The client is what
+    /// The number of proxies, at any address: `1` for one in front, which is the peer. `0` is nobody. The client is what
     /// stands at this place of the header, counted from the right.
     ///
     /// It is **not safe where a client can reach the application, or an inner proxy, directly**: each proxy that a request

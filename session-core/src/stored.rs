@@ -35,7 +35,7 @@ use crate::{
 ///     if let Some(session) = sessions.session_of(&Owner::from(user), id).await? {
 ///         session.update("paid", |orders: &mut Vec<u64>| orders.push(order)).await?;
 ///     }
-///     Ok(()) // he has logged out since
+///     Ok(()) // the user has logged out
 /// }
 /// ```
 pub struct StoredSession {
@@ -96,7 +96,7 @@ impl StoredSession {
     }
 
     /// Changes the value under this key, or its default, and returns what was saved. The closure runs again on what another
-    /// has saved meanwhile.
+    /// has saved first.
     ///
     /// # Errors
     ///

@@ -22,42 +22,23 @@ fn is_removed_at(headers: &http::HeaderMap, path: &str) -> bool {
 }
 
 #[tokio::test]
-async fn begin_login_beside_a_late_token_creates_nothing_though_another_is_unreadable() {
-    let site = Site::new();
-    let late = late(&site).await;
-    let torn = site.visitor().await;
-    in_garbage(&site, &id_of(&torn).await).await;
-    let exchange = together(&site, &[&late, &torn]);
-    let session = exchange.session().await.unwrap();
-    let answer = session.begin_login().await;
-    let _ = exchange.commit().await;
-    assert!(!sets_cookie(&exchange), "{answer:?}: an anonymous cookie overwrites the login that has overtaken it");
-}
-
-#[tokio::test]
-async fn begin_login_beside_a_late_token_creates_nothing_though_the_values_of_another_cannot_be_read() {
-    let site = Site::new();
-    let late = late(&site).await;
-    let torn = site.visitor().await;
-    in_later_data(&site, &torn.open().request_cookie().unwrap()).await;
-    let exchange = together(&site, &[&late, &torn]);
-    let session = exchange.session().await.unwrap();
-    let answer = session.begin_login().await;
-    let _ = exchange.commit().await;
-    assert!(!sets_cookie(&exchange), "{answer:?}: an anonymous cookie overwrites the login that has overtaken it");
-}
-
-#[tokio::test]
-async fn begin_login_beside_a_stolen_token_creates_nothing_though_another_is_unreadable() {
-    let site = Site::new();
-    let (_, stolen) = stolen(&site).await;
-    let torn = site.visitor().await;
-    in_later_data(&site, &torn.open().request_cookie().unwrap()).await;
-    let exchange = together(&site, &[&stolen, &torn]);
-    let session = exchange.session().await.unwrap();
-    let answer = session.begin_login().await;
-    let _ = exchange.commit().await;
-    assert!(!sets_cookie(&exchange), "{answer:?}");
+async fn begin_login_beside_a_late_or_stolen_token_creates_nothing_though_another_is_unreadable() {
+    for (is_late, is_garbage) in [(true, true), (true, false), (false, true), (false, false)] {
+        let site = Site::new();
+        let bad = if is_late { late(&site).await } else { stolen(&site).await.1 };
+        let torn = site.visitor().await;
+        if is_garbage {
+            in_garbage(&site, &id_of(&torn).await).await;
+        } else {
+            in_later_data(&site, &id_of(&torn).await).await;
+        }
+        let exchange = together(&site, &[&bad, &torn]);
+        let session = exchange.session().await.unwrap();
+        let answer = session.begin_login().await;
+        let _ = exchange.commit().await;
+        let what = format!("late: {is_late}, garbage: {is_garbage}, {answer:?}");
+        assert!(!sets_cookie(&exchange), "{what}: an anonymous cookie overwrites the login that has overtaken it");
+    }
 }
 
 #[tokio::test]
