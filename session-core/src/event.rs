@@ -8,6 +8,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
 pub(crate) use log::Log;
 pub(crate) use text::bounded;
+pub use text::fit_for_log;
 
 use http::HeaderName;
 

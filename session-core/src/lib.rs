@@ -110,7 +110,7 @@ mod unread;
 pub use async_trait::async_trait;
 pub use cookie::{CookieConfig, CookieConfigBuilder, SameSite};
 pub use error::{ConfigError, Error, Randomness, ValueError};
-pub use event::{EndReason, EventKind, Observer, SessionEvent};
+pub use event::{EndReason, EventKind, Observer, SessionEvent, fit_for_log};
 pub use exchange::{Exchange, Outcome};
 pub use field::Field;
 pub use format::Format;

@@ -12,7 +12,7 @@ const LONGEST_ERROR: usize = 1024;
 
 /// The text with at most 256 bytes, its control characters escaped. `…` tells that there is more.
 pub(crate) fn bounded(text: &str) -> String {
-    cut(text, LONGEST)
+    fit_for_log(text, LONGEST)
 }
 
 /// The error and its sources, with at most 1024 bytes.
@@ -25,10 +25,23 @@ pub(crate) fn with_sources(error: &Error) -> String {
         // A `String` takes whatever is written to it.
         let _ = write!(text, ": {source}");
     }
-    cut(&text, LONGEST_ERROR)
+    fit_for_log(&text, LONGEST_ERROR)
 }
 
-fn cut(text: &str, longest: usize) -> String {
+/// The text as one line of a log can have it: with at most this number of bytes, and its control characters
+/// escaped. `…` tells that there is more.
+///
+/// For an adapter that writes a log of its own. Characters that turn the direction of a line (Unicode, UAX 9) are escaped, too.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::fit_for_log;
+///
+/// assert_eq!(fit_for_log("curl/8\nroot logged in", 16), r"curl/8\nroot log…");
+/// ```
+#[must_use]
+pub fn fit_for_log(text: &str, longest: usize) -> String {
     let mut whole = String::with_capacity(text.len().min(longest));
     for character in text.chars() {
         let before = whole.len();

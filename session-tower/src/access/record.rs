@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use session_core::SessionId;
+use session_core::{SessionId, fit_for_log};
 
 /// How many bytes a text has at most.
 const LONGEST: usize = 512;
@@ -153,25 +153,5 @@ fn quoted(f: &mut fmt::Formatter<'_>, name: &str, value: Option<&str>) -> fmt::R
 
 /// The text with at most 512 bytes, its control characters escaped. `…` tells that there is more.
 pub(super) fn bounded(text: &str) -> String {
-    let mut whole = String::with_capacity(text.len().min(LONGEST));
-    for character in text.chars() {
-        let before = whole.len();
-        if is_plain(character) {
-            whole.push(character);
-        } else {
-            whole.extend(character.escape_default());
-        }
-        if whole.len() > LONGEST {
-            whole.truncate(before);
-            whole.push('…');
-            break;
-        }
-    }
-    whole
-}
-
-/// Whether the character can neither end a line nor turn the direction of one (Unicode, UAX 9).
-fn is_plain(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    fit_for_log(text, LONGEST)
 }
