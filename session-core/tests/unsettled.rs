@@ -3,7 +3,7 @@
 
 mod support;
 
-use session_core::{Entry, Error, Exchange, Expiry, Outcome, Revision, Session, Store};
+use session_core::{Error, Exchange, Outcome, Session};
 use support::*;
 
 /// A request whose change was sent by a save that was given up; whether it was applied.
@@ -62,38 +62,6 @@ async fn a_reload_that_cannot_settle_a_write_says_so_and_keeps_it() {
     site.lab.set_down(false);
     exchange.commit().await.unwrap();
     assert_eq!(browser.get::<i64>("n").await, Some(1));
-}
-
-/// Where the generation is in the payload: after the version, the head's length and the flags, big endian.
-const GENERATION: std::ops::Range<usize> = 4..8;
-
-#[tokio::test(start_paused = true)]
-async fn a_login_whose_answer_was_lost_and_that_another_overtook_is_superseded() {
-    let site = Site::new();
-    let browser = site.visitor().await;
-    let (exchange, session) = browser.start().await;
-    let id = session.id().unwrap();
-    let (memory, owner) = (site.lab.memory.clone(), user());
-    site.lab.next(Call::Replace, Fault::LosesReply);
-    site.lab.before_next(Call::Load, move || {
-        let (memory, owner) = (memory.clone(), owner.clone());
-        async move {
-            let loaded = memory.load(&id).await.unwrap().unwrap();
-            let mut payload = loaded.payload.to_vec();
-            let generation = u32::from_be_bytes(payload[GENERATION].try_into().unwrap());
-            assert_eq!(generation, 1, "the login was applied");
-            payload[GENERATION].copy_from_slice(&2_u32.to_be_bytes());
-            let entry = Entry::new(Revision::from_bytes([9; 8]), &payload).with_owner(Some(&owner));
-            let restart = Expiry::Restart { expires_in: HOUR, ends_in: 24 * HOUR };
-            assert!(memory.replace(&id, loaded.revision, entry, restart).await.unwrap());
-        }
-    });
-    let outcome = session.login(USER).await;
-    assert!(matches!(outcome, Err(Error::Superseded)), "{outcome:?}");
-    site.lab.assert_all_met();
-    exchange.commit().await.unwrap();
-    assert!(!sets_cookie(&exchange), "it would be of nobody's generation");
-    assert_eq!(site.lab.memory.list(&user()).await.unwrap().len(), 1, "the other login goes on");
 }
 
 /// A websocket whose response has left long ago.
