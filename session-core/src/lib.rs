@@ -26,6 +26,8 @@
 //! - [`SessionEvent`] tells what happens: to `tracing`, under the target `session`, and to each [`Observer`] of yours.
 //!   [`EventKind`] has a table of their names and levels.
 //!
+//! How it works, rule by rule, and which test shows each rule: [`protocol`].
+//!
 //! It authenticates nobody, keeps no users, issues no JWT and knows no web framework. It needs a tokio runtime with its
 //! timer enabled, as the database drivers do.
 //!
@@ -58,6 +60,11 @@
 //!
 //! Honest requests are safe while each takes less than the rotation interval and less than half the grace, until the
 //! browser has stored the answer: see [`Policy`].
+
+// A page of the documentation, and nothing else.
+#[cfg(doc)]
+#[doc = include_str!("../PROTOCOL.md")]
+pub mod protocol {}
 
 mod admission;
 mod answer;

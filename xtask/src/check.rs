@@ -1,8 +1,12 @@
 //! `cargo xtask check`: what no cargo command checks.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
 
-use crate::step;
+use crate::{names, step};
 
 /// Our published crates, and how many of other people's each may bring along with its default features.
 const CEILINGS: [(&str, usize); 9] = [
@@ -31,16 +35,19 @@ pub(crate) fn run() -> Result<(), String> {
     for (package, feature, ceiling) in FEATURES {
         judge_tree(package, feature, ceiling)?;
     }
+    let sources = sources()?;
     let mut too_long = Vec::new();
-    let members = fs::read_dir(step::root()).map_err(|error| format!("the repository cannot be read: {error}"))?;
-    for member in members.flatten().map(|entry| entry.path().join("src")).filter(|source| source.is_dir()) {
-        find_long_files(&member, &mut too_long)?;
+    for path in sources.keys().filter(|path| path.components().any(|part| part.as_os_str() == "src")) {
+        let lines = sources[path].lines().count();
+        if lines > LONGEST_FILE {
+            too_long.push(format!("{} ({lines})", path.display()));
+        }
     }
-    if too_long.is_empty() {
-        println!("no file is longer than {LONGEST_FILE} lines");
-        return Ok(());
+    if !too_long.is_empty() {
+        return Err(format!("these files have more than {LONGEST_FILE} lines: {}", too_long.join(", ")));
     }
-    Err(format!("these files have more than {LONGEST_FILE} lines: {}", too_long.join(", ")))
+    println!("no file is longer than {LONGEST_FILE} lines");
+    names::check(&sources)
 }
 
 /// Counts the crates of the normal tree, ours left out.
@@ -60,17 +67,25 @@ fn judge_tree(package: &str, feature: &str, ceiling: usize) -> Result<(), String
     Ok(())
 }
 
-fn find_long_files(folder: &Path, too_long: &mut Vec<String>) -> Result<(), String> {
+/// Every Rust file of the workspace's members, with its text.
+fn sources() -> Result<BTreeMap<PathBuf, String>, String> {
+    let mut sources = BTreeMap::new();
+    let members = fs::read_dir(step::root()).map_err(|error| format!("the repository cannot be read: {error}"))?;
+    for member in members.flatten().map(|entry| entry.path()).filter(|member| member.join("Cargo.toml").is_file()) {
+        read_sources(&member, &mut sources)?;
+    }
+    Ok(sources)
+}
+
+fn read_sources(folder: &Path, sources: &mut BTreeMap<PathBuf, String>) -> Result<(), String> {
     let unreadable = |error| format!("{} cannot be read: {error}", folder.display());
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         if path.is_dir() {
-            find_long_files(&path, too_long)?;
+            read_sources(&path, sources)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let lines = fs::read_to_string(&path).map_err(unreadable)?.lines().count();
-            if lines > LONGEST_FILE {
-                too_long.push(format!("{} ({lines})", path.display()));
-            }
+            let source = fs::read_to_string(&path).map_err(unreadable)?;
+            sources.insert(path.strip_prefix(step::root()).unwrap_or(&path).to_owned(), source);
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod engine;
 mod images;
+mod names;
 mod packages;
 mod programs;
 mod record;
@@ -28,7 +29,8 @@ Tasks:
   bench    Run the benchmarks and print one table of ratios; arguments after `--` go to criterion
   images   Make the images of the servers in containers of Debian's packages, and print the variables that name them
   servers  Start every server that the stores are tested on, print its URL, and serve until interrupted
-  check    What no cargo command checks: how many crates ours bring along, how long the files are
+  check    What no cargo command checks: how many crates ours bring along, how long the files are, and whether the tests
+           that the documents name are there
 ";
 
 fn main() -> ExitCode {

@@ -1,0 +1,91 @@
+//! Whether the tests are there that the documents name as the proof of a promise or a rule.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::step;
+
+/// The documents, and how many tests each names at least: so that a change of their form is noticed.
+const DOCUMENTS: [(&str, usize); 2] = [("DESIGN.md", 30), ("session-core/PROTOCOL.md", 90)];
+
+/// A name of fewer words is a function or a variable.
+const FEWEST_WORDS: usize = 4;
+
+/// `sources`: every Rust file with its text.
+pub(crate) fn check(sources: &BTreeMap<PathBuf, String>) -> Result<(), String> {
+    let known = names_in_sources(sources);
+    for (document, fewest) in DOCUMENTS {
+        let named = names_in(&read(&step::root().join(document))?);
+        let missing: Vec<_> = named.iter().filter(|name| !is_known(name, &known)).map(String::as_str).collect();
+        if !missing.is_empty() {
+            return Err(format!("{document} names tests that are not there: {}", missing.join(", ")));
+        }
+        if named.len() < fewest {
+            return Err(format!("{document} names {} tests, and there should be {fewest} or more", named.len()));
+        }
+        println!("{document} names {} tests, which are all there", named.len());
+    }
+    Ok(())
+}
+
+/// The names of tests between backticks. A `*` stands for any words.
+fn names_in(document: &str) -> BTreeSet<String> {
+    let is_word = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_*".contains(letter);
+    let quoted = document.split('`').skip(1).step_by(2);
+    let long = quoted.filter(|name| name.chars().all(is_word) && name.split('_').count() >= FEWEST_WORDS);
+    long.map(str::to_owned).collect()
+}
+
+fn is_known(name: &str, known: &BTreeSet<String>) -> bool {
+    known.contains(name) || known.iter().any(|known| fits(name, known))
+}
+
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((begin, rest)) => name
+            .strip_prefix(begin)
+            .is_some_and(|left| left.char_indices().any(|(at, _)| fits(rest, &left[at..])) || rest.is_empty()),
+    }
+}
+
+/// Every name in the sources: of functions, and what the macro of the kit makes its cases of.
+fn names_in_sources(sources: &BTreeMap<PathBuf, String>) -> BTreeSet<String> {
+    let others = sources.iter().filter(|(path, _)| !path.starts_with("xtask")).map(|(_, source)| source);
+    let words = others.flat_map(|source| source.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_'));
+    words.filter(|word| word.split('_').count() >= FEWEST_WORDS).map(str::to_owned).collect()
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_between_backticks_is_a_test_if_it_is_long_enough() {
+        let names =
+            names_in("`a_read_costs_one_load`, `login_note`, a_read_costs_none, `all_of_it_*`, `Not_a_test_name`");
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a_read_costs_one_load", "all_of_it_*"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_any_words() {
+        let known = ["a_read_costs_one_load".to_owned()].into();
+        for (name, is_there) in [
+            ("a_read_costs_*", true),
+            ("*_one_load", true),
+            ("a_write_*", false),
+            ("a_read_costs", false),
+            ("*read*one*", true),
+            ("*one*read*", false),
+        ] {
+            assert_eq!(is_known(name, &known), is_there, "{name}");
+        }
+    }
+}
