@@ -40,10 +40,11 @@ use crate::{Error, Owner, PlainHttp, SessionId, WithheldReason};
 ///
 /// # How many lines a stranger can cause
 ///
-/// Of the events without an owner, and of `session.shared_cache_allowed`, `tracing` is told ten a second of each name, by a manager and its clones. What is more is
-/// counted, and the next event that is told after that second brings a line `session.suppressed` with the name in
-/// `session.suppressed.event` and the number in `session.count`. Of `session.unknown_key` there is one line a minute. An
-/// [`Observer`] of your own gets every event, so that it can count: if it writes, it needs a limit, too.
+/// Of the events without an owner, and of `session.shared_cache_allowed`, `tracing` is told ten a second of each name, by a
+/// manager and its clones. What is more is counted. The next request or event after that second brings a line
+/// `session.suppressed`, with the name in `session.suppressed.event` and the number in `session.count`. Of
+/// `session.unknown_key` there is one line a minute. An [`Observer`] of your own gets every event, so that it can count: if it
+/// writes, it needs a limit, too.
 ///
 /// # Examples
 ///
@@ -370,6 +371,13 @@ impl Observers {
 
     pub(crate) fn leave_out_log(&mut self) {
         self.log = None;
+    }
+
+    /// A request has come: a flood that has ended has its number told, though nothing else happens.
+    pub(crate) fn note_request(&self) {
+        if let Some(log) = &self.log {
+            log.write_suppressed();
+        }
     }
 
     pub(crate) fn tell(&self, event: &SessionEvent) {

@@ -152,6 +152,7 @@ impl SessionManager {
     /// Begins an exchange: a request with its response. No I/O: cookies are checked, the store is not asked.
     #[must_use]
     pub fn open(&self, incoming: impl Into<Incoming>) -> Exchange {
+        self.0.observers.note_request();
         Exchange::open(self.0.clone(), incoming.into())
     }
 

@@ -142,6 +142,23 @@ async fn bad_cookies_bring_ten_lines_a_second_and_then_their_number() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_left_out_is_told_with_the_next_request_though_it_brings_no_event() {
+    let (site, log) = (Site::new(), Log::start());
+    for _ in 0..11 {
+        open(&site.manager, "x");
+    }
+    let quiet = || site.manager.open(Incoming::new([]));
+    quiet();
+    assert_eq!(log.of("session.suppressed").len(), 0, "the second is not over");
+    tokio::time::advance(SECOND).await;
+    quiet();
+    quiet();
+    let lines = log.of("session.suppressed");
+    assert!(lines.len() == 1 && lines[0].contains("session.count=1"), "{lines:?}");
+    assert_eq!(log.of("session.bad_cookie").len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn whatever_a_stranger_sends_there_are_ten_lines_of_a_name_in_a_second() {
     let (site, log) = (Site::new(), Log::start());
     let other = other_site().await;

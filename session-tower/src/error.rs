@@ -5,7 +5,10 @@ use std::{any::type_name, error::Error as StdError, fmt};
 use http::{HeaderValue, Response, StatusCode, header};
 use session_core::{Error, InvalidOwner, InvalidSessionId, UnexpectedOwner};
 
-use crate::opened::LayersError;
+use crate::{
+    failures::{self, Kind},
+    opened::LayersError,
+};
 
 /// Why a handler has no session, or could not change it.
 ///
@@ -82,11 +85,19 @@ impl SessionError {
         }
     }
 
+    /// What the log counts as one. Where the program is wrong, it is wrong each time, and each place has its own count.
+    fn kind(&self) -> Kind {
+        let is_mistake = matches!(self.0, Reason::NoLayer(_) | Reason::Layers(_));
+        Kind { error_type: self.name(), mistake: is_mistake.then(|| self.to_string()) }
+    }
+
     /// The response: the status, an empty body, the cause in the extensions. Never to be stored by a cache. A 503 says in
     /// `Retry-After` when the client may try again.
     ///
     /// What went wrong on the server is told to `tracing`, under the target `session`: an `ERROR` with the `event.name`
-    /// `session.request_failed`, the `error.type` and the `error`.
+    /// `session.request_failed`, the `error.type`, and the error with its sources as `exception.message`, on one line of at
+    /// most 1024 bytes. Of each `error.type` there are ten lines a second. What is more is counted, and the next request or
+    /// failure after that second brings a line `session.suppressed` with the number in `session.count`.
     #[must_use]
     pub fn answer<B: Default>(self) -> Response<B> {
         let mut response = Response::new(B::default());
@@ -96,16 +107,7 @@ impl SessionError {
             response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
         }
         if self.status().is_server_error() {
-            let error: &(dyn StdError + 'static) = &self;
-            tracing::event!(
-                name: "session.request_failed",
-                target: "session",
-                tracing::Level::ERROR,
-                event.name = "session.request_failed",
-                error.type = self.name(),
-                error,
-                "a request was answered with an error of its session"
-            );
+            failures::tell(self.kind(), &self);
         }
         if let Reason::Session(error) = self.0 {
             response.extensions_mut().insert(error);

@@ -16,6 +16,7 @@ use tower_service::Service;
 use crate::{
     Exchange, ResponseBody, ResponseFuture, SessionError,
     access::Seen,
+    failures,
     opened::{LayerName, Opened, OpenedExchange},
 };
 
@@ -269,6 +270,7 @@ impl<K> SessionLayer<K> {
 impl<K: 'static> SessionLayer<K> {
     /// Lets a request in, and returns the exchange to commit: none where a layer outside has opened one for the cookie.
     fn enter(&self, head: &mut Parts) -> Result<Option<Exchange<K>>, SessionError> {
+        failures::tell_suppressed();
         let (manager, layer) = (&self.manager, LayerName::new::<K>(self.made_at));
         let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(head));
         let outer = Opened::join(&head.extensions, layer, manager)?;

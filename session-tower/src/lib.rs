@@ -110,6 +110,7 @@ mod body;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
+mod failures;
 mod future;
 mod layer;
 mod opened;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,7 +21,11 @@ pub(crate) struct Rate {
 
 /// Counts lines by their name, and those that were not written.
 #[derive(Debug, Default)]
-pub(crate) struct Limit(Mutex<BTreeMap<&'static str, Window>>);
+pub(crate) struct Limit {
+    windows: Mutex<BTreeMap<&'static str, Window>>,
+    /// So that a request asks for no lock where there is nothing to tell.
+    has_suppressed: AtomicBool,
+}
 
 #[derive(Debug)]
 struct Window {
@@ -40,7 +47,7 @@ impl Limit {
     /// Whether a line of this name may be written now. One that may not is counted.
     pub(crate) fn admits(&self, name: &'static str, level: Level, rate: Rate) -> bool {
         let now = Instant::now();
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.entry(name).or_insert(Window { ends: now, lines_left: 0, level, suppressed: 0 });
         if window.ends <= now {
             window.ends = now + rate.within;
@@ -52,21 +59,27 @@ impl Limit {
         } else {
             window.level = level;
             window.suppressed += 1;
+            self.has_suppressed.store(true, Ordering::Relaxed);
         }
         is_admitted
     }
 
     /// What was not written in the times that are over, each told once.
     pub(crate) fn take_suppressed(&self) -> Vec<Suppressed> {
+        if !self.has_suppressed.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
         let now = Instant::now();
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let over = windows.iter_mut().filter(|(_, window)| window.ends <= now && window.suppressed > 0);
-        over.map(|(name, window)| Suppressed {
+        let told = |(name, window): (&&'static str, &mut Window)| Suppressed {
             name,
             level: window.level,
             count: std::mem::take(&mut window.suppressed),
-        })
-        .collect()
+        };
+        let taken = over.map(told).collect();
+        self.has_suppressed.store(windows.values().any(|window| window.suppressed > 0), Ordering::Relaxed);
+        taken
     }
 }
 
@@ -89,5 +102,11 @@ mod tests {
         assert_eq!(limit.take_suppressed(), [Suppressed { name: "a", level: Level::INFO, count: 18 }]);
         assert_eq!(limit.take_suppressed(), []);
         assert_eq!(admitted(), 2);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(
+            limit.take_suppressed(),
+            [Suppressed { name: "a", level: Level::INFO, count: 8 }],
+            "as often as it is"
+        );
     }
 }

@@ -132,10 +132,15 @@ impl Log {
         Self { has_passing_key: true, ..Self::default() }
     }
 
-    pub(crate) fn write(&self, event: &SessionEvent) {
+    /// Tells how many lines were left out in the times that are over.
+    pub(crate) fn write_suppressed(&self) {
         for suppressed in self.limit.take_suppressed() {
             suppressed.write();
         }
+    }
+
+    pub(crate) fn write(&self, event: &SessionEvent) {
+        self.write_suppressed();
         let kind = &event.kind;
         let rate = match kind {
             EventKind::UnknownKey { .. } if self.has_passing_key => return,
