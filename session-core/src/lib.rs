@@ -66,79 +66,41 @@
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
 
-mod admission;
-mod answer;
-mod at_once;
-mod begin;
-mod caching;
-mod commit;
-mod cookie;
-mod epoch;
 mod error;
 mod event;
 mod exchange;
-mod field;
-mod format;
-mod forwarded;
-mod headers;
-mod incoming;
-mod join;
-mod keyring;
-mod load;
-mod login;
-mod logout;
 mod manager;
-mod merge;
 mod moment;
-mod origin;
 mod owner;
-mod patience;
-mod place;
 mod policy;
-mod proxies;
-mod purge;
-mod purpose;
 mod record;
-mod rotation;
-mod schema;
-mod scope;
+mod request;
+mod response;
 mod session;
-mod several;
 mod site;
-mod site_data;
-mod state;
 mod store;
-mod stored;
-mod target;
-mod token;
-mod transport;
-mod unread;
 
 pub use async_trait::async_trait;
-pub use cookie::{CookieConfig, CookieConfigBuilder, SameSite};
 pub use error::{ConfigError, Error, Randomness, ValueError};
 pub use event::{EndReason, EventKind, Observer, SessionEvent, fit_for_log};
-pub use exchange::{Exchange, Outcome};
-pub use field::Field;
-pub use format::Format;
-pub use headers::HeaderChange;
-pub use incoming::Incoming;
-pub use join::JoinError;
-pub use keyring::{Key, Keyring, SignedToken};
-pub use login::Login;
+pub use exchange::{Exchange, Outcome, join::JoinError};
 pub use manager::SessionManager;
-pub use origin::WithheldReason;
 pub use owner::{Device, InvalidOwner, Owner, UnexpectedOwner};
 pub use policy::{AtLimit, Lifetime, Policy, PolicyBuilder, WhenUnreadable};
-pub use proxies::{Peer, ProxyHeader, TrustedProxies};
-pub use purge::PurgeTask;
-pub use purpose::Purpose;
-pub use schema::SchemaError;
-pub use scope::CookieScope;
-pub use session::Session;
-pub use site_data::SiteData;
-pub use store::{Entry, Expiry, Loaded, Revision, Store, StoreError, StoreErrorSource};
-pub use stored::StoredSession;
-pub use target::is_local_target;
-pub use token::{InvalidSessionId, SessionId};
-pub use transport::PlainHttp;
+pub use record::format::Format;
+pub use request::{
+    cookie::{CookieConfig, CookieConfigBuilder, SameSite},
+    incoming::Incoming,
+    keyring::{Key, Keyring, SignedToken},
+    origin::WithheldReason,
+    proxies::{Peer, ProxyHeader, TrustedProxies},
+    scope::CookieScope,
+    target::is_local_target,
+    token::{InvalidSessionId, SessionId},
+};
+pub use response::{headers::HeaderChange, site_data::SiteData, transport::PlainHttp};
+pub use session::{Session, field::Field, login::Login, stored::StoredSession};
+pub use store::{
+    Entry, Expiry, Loaded, Revision, Store, StoreError, StoreErrorSource, purge::PurgeTask, purpose::Purpose,
+    schema::SchemaError,
+};

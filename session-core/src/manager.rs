@@ -8,13 +8,12 @@ use std::{
 
 use crate::{
     CookieConfig, Device, Error, EventKind, Exchange, Format, Incoming, Key, Keyring, Login, Observer, Owner, Policy,
-    PurgeTask, Randomness, SessionEvent, SessionId, SiteData, Store, StoredSession, TrustedProxies, epoch,
+    PurgeTask, Randomness, SessionEvent, SessionId, SiteData, Store, StoredSession, TrustedProxies,
     event::{Log, Observers},
-    incoming::Resource,
-    keyring::Keys,
-    owner,
-    patience::PatientStore,
+    owner::{devices, epoch},
+    request::{incoming::Resource, keyring::Keys},
     site::{Caller, Site},
+    store::patience::PatientStore,
 };
 
 /// The sessions of a site: a store, keys, a cookie and a policy. Cheap to clone.
@@ -168,7 +167,7 @@ impl SessionManager {
     ///
     /// [`Error::Store`].
     pub async fn devices(&self, owner: &Owner) -> Result<Vec<Device>, Error> {
-        self.call(async |caller| owner::devices(caller, owner, None).await).await
+        self.call(async |caller| devices::devices(caller, owner, None).await).await
     }
 
     /// How many live sessions the owner has: also those that cannot be read, as the limit of sessions counts them.
@@ -235,7 +234,7 @@ impl SessionManager {
     ///
     /// [`Error::Store`], [`Error::Contended`].
     pub async fn end(&self, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
-        self.call(async |caller| owner::end(caller, owner, id).await).await
+        self.call(async |caller| devices::end(caller, owner, id).await).await
     }
 
     /// Ends every session of the owner's, and every login of his that has begun and not ended. Returns how many live

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use crate::{
     CookieConfig, EventKind, Format, Owner, Policy, SessionEvent, SessionId, SiteData, Store, TrustedProxies,
     event::{Observers, bounded},
-    incoming::Resource,
-    keyring::Keys,
-    patience::PatientStore,
-    proxies::UnknownPeerLog,
-    transport::PlainHttpLog,
+    request::{incoming::Resource, keyring::Keys, proxies::UnknownPeerLog},
+    response::transport::PlainHttpLog,
+    store::patience::PatientStore,
 };
 
 /// What a site decided.

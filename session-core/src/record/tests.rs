@@ -109,7 +109,7 @@ proptest! {
     fn later_fields_survive_a_save_a_promotion_and_a_login(record in record(), age in any::<i64>()) {
         let later = record.header.later.clone();
         let mut header = record.header.under(Revision::from_bytes([7; 8]));
-        crate::rotation::promote(&mut header, age);
+        crate::record::rotation::promote(&mut header, age);
         let header = header.next_generation(SecretHash([9; 32]), 0);
         let payload = Record { header, data: record.data }.encode();
         prop_assert_eq!(Record::decode(payload).unwrap().header.later, later);

@@ -5,7 +5,7 @@ use crate::{EndReason, PlainHttp};
 
 #[test]
 fn the_table_of_names_and_levels_is_the_truth() {
-    let source = include_str!("../../event.rs");
+    let source = include_str!("../mod.rs");
     let failed = || Error::Contended;
     let kinds = [
         EventKind::Created,

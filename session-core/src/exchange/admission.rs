@@ -1,0 +1,138 @@
+//! Whether a login that has been written stands: against revocations since it began, and the limit of sessions.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    AtLimit, Error, EventKind,
+    exchange::state::{Inner, Lost},
+    moment::Moment,
+    owner::{
+        epoch::{self, Advance, Epoch, Kept},
+        limit,
+    },
+    record::{Age, Found, millis},
+    request::token::SessionSecret,
+    session::login::JudgedLogin,
+};
+
+/// How long a login over several requests may take.
+const LOGIN_WINDOW: Age = 60 * 60 * 1000;
+
+/// What a login is taken to have begun earlier, for what clocks and rounding hide.
+const LOGIN_MARGIN: Duration = Duration::from_millis(100);
+
+/// Since when a login has been under way.
+pub(crate) struct Began {
+    /// When its request came.
+    pub(crate) opened: Moment,
+    /// How old the note of `begin_login` was when the store was asked, which was later.
+    pub(crate) noted: Option<Age>,
+}
+
+/// Whether a login that has been written stands.
+enum Admission {
+    Granted,
+    /// The owner's sessions were revoked since it began, or it was the oldest of too many.
+    Revoked,
+    /// There are as many sessions as are allowed.
+    Full(u32),
+}
+
+impl Began {
+    /// How long the login has been under way, at most.
+    fn age(&self) -> Duration {
+        let noted = Duration::from_millis(self.noted.unwrap_or_default().max(0).unsigned_abs());
+        self.opened.elapsed_at_most().saturating_add(noted).saturating_add(LOGIN_MARGIN)
+    }
+
+    /// Whether what was noted is recent enough to be part of this login. Without a note the request is the login.
+    pub(crate) fn is_within_window(&self) -> bool {
+        let elapsed = millis(self.opened.elapsed_at_most());
+        self.noted.is_none_or(|noted| noted.saturating_add(elapsed) <= LOGIN_WINDOW)
+    }
+}
+
+impl Inner {
+    /// When a login in this session began: the earliest of this request, the session's note, and the note of a session that
+    /// this exchange has ended.
+    pub(crate) fn began(&self, found: Option<&Found>) -> Began {
+        let noted = found.and_then(Found::note_age_when_asked);
+        Began { opened: self.opened, noted: noted.max(self.state().noted) }
+    }
+
+    /// The login is written; now it has to stand against revocations and the limit of sessions.
+    pub(crate) async fn admit(
+        &self,
+        found: Arc<Found>,
+        secret: SessionSecret,
+        login: &JudgedLogin,
+        replaced: Option<Kept>,
+        began: Began,
+        is_new: bool,
+    ) -> Result<(), Error> {
+        let (kind, error) = match self.stands(&found, login, replaced, &began).await {
+            Ok(Admission::Granted) => {
+                self.tell(EventKind::LoggedIn, Some(&found));
+                if self.is_cross_site() {
+                    self.tell(EventKind::CrossSiteLogin, Some(&found));
+                }
+                self.begin(found, secret, is_new);
+                return self.rebase();
+            }
+            Ok(Admission::Revoked) => (EventKind::LoginRevoked { cause: None }, Error::LoginRevoked),
+            Ok(Admission::Full(limit)) => (EventKind::LoginRefused { limit }, Error::TooManySessions { limit }),
+            Err(error) => (EventKind::LoginRevoked { cause: Some(error) }, Error::LoginRevoked),
+        };
+        // Where this fails, nobody holds the token: the session expires.
+        let _ = self.store.delete(&found.id, found.revision).await;
+        self.tell(kind, Some(&found));
+        self.lose(Lost::Gone);
+        Err(error)
+    }
+
+    /// Whether a login that has been written stands against revocations and the limit of sessions.
+    async fn stands(
+        &self,
+        found: &Found,
+        login: &JudgedLogin,
+        replaced: Option<Kept>,
+        began: &Began,
+    ) -> Result<Admission, Error> {
+        let (site, owner) = (self.site(), &login.owner);
+        let kept = (found.id, found.header().generation);
+        let mut epoch = epoch::read(&self.store, owner).await?;
+        loop {
+            let is_revoked =
+                |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != replaced);
+            if epoch.as_ref().is_some_and(is_revoked) {
+                return Ok(Admission::Revoked);
+            }
+            if !login.ends_others {
+                break;
+            }
+            // Of two logins that end each other one must stand: the one that moves the epoch first.
+            match epoch::advance(&self.store, owner, epoch.as_ref(), Some(kept)).await? {
+                Advance::ByUs => break,
+                Advance::ByAnother(moved) => epoch = moved,
+            }
+        }
+        if login.ends_others {
+            let count = self.store.revoke(owner, Some(&found.id)).await?;
+            site.tell(&self.resource, EventKind::Revoked { count }, None, Some(owner));
+        }
+        match site.policy.sessions_per_owner {
+            // It has just ended all others. One that it would count now is a login that the moved epoch refuses, or a
+            // later one, which counts by itself.
+            Some(_) if login.ends_others => Ok(Admission::Granted),
+            Some(limit) if site.policy.at_limit == AtLimit::RefuseLogin => {
+                let has_place = self.has_place(found, login, limit).await?;
+                Ok(if has_place { Admission::Granted } else { Admission::Full(limit) })
+            }
+            Some(limit) => {
+                let is_kept = limit::evict(self.caller(), owner, limit, found.id).await?;
+                Ok(if is_kept { Admission::Granted } else { Admission::Revoked })
+            }
+            None => Ok(Admission::Granted),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Ending a session by the client's own will.
+
+use crate::{
+    EndReason, Error, EventKind,
+    exchange::{
+        answer::Answer,
+        state::{Inner, Lost, Standing},
+        unread::Unread,
+    },
+    record::{Found, Header},
+    store::{
+        patience::{attempts, pause},
+        write::read,
+    },
+};
+
+/// How often a deletion is sent while it fails.
+const DELETIONS: u32 = 3;
+
+/// What became of a session that was to be deleted.
+pub(crate) enum Deleted {
+    ByUs,
+    Before,
+    /// It is another login's by now, and stays.
+    NotOurs,
+}
+
+/// How far the end of a session goes, if others have changed it since it was loaded.
+#[derive(Clone, Copy)]
+pub(crate) enum Extent {
+    /// To all that is still of the same user, a renewal included. An anonymous session ends as it was loaded.
+    Login,
+    /// To the generation that was loaded. A login or renewal since then is another client's.
+    Generation,
+}
+
+impl Extent {
+    fn covers(self, loaded: &Header, now: &Header) -> bool {
+        let is_same_generation = loaded.generation == now.generation;
+        match self {
+            Self::Login => loaded.owner == now.owner && (loaded.owner.is_some() || is_same_generation),
+            Self::Generation => is_same_generation,
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) async fn logout(&self) -> Result<(), Error> {
+        let _in_order = self.writing.lock().await;
+        let found = match self.snapshot().0 {
+            Standing::Lost(Lost::Gone) | Standing::Barred(Lost::Gone) => {
+                return self.end_others(EndReason::Logout).await;
+            }
+            Standing::Live(live) => Some(live.found),
+            Standing::Unread(Unread { found: Some(found), .. }) => Some(found),
+            Standing::Unread(unread) => return Err(unread.error.into()),
+            Standing::Absent | Standing::Barred(Lost::Withheld(_)) => None,
+            Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
+        };
+        // Until it has succeeded: also if this future is dropped.
+        self.state().answer = Answer::Silence;
+        if let Some(found) = found {
+            // What was begun in it is not given a later date by a login after this.
+            self.state().noted = self.began(Some(&found)).noted;
+            let others = self.state().others.clone();
+            let ended = self.end_login(&found, EndReason::Logout, Extent::Login).await;
+            // Also where this one could not be ended.
+            self.state().others = others;
+            let others_ended = self.end_others(EndReason::Logout).await;
+            ended.and(others_ended)?;
+        } else {
+            self.end_others(EndReason::Logout).await?;
+        }
+        self.end();
+        self.state().has_ended = true;
+        Ok(())
+    }
+
+    /// Ends the session, even if other requests have changed it, unless it is another login's now.
+    pub(crate) async fn end_login(&self, found: &Found, reason: EndReason, extent: Extent) -> Result<(), Error> {
+        let deleted = self.delete_login(found, extent).await?;
+        self.tell_deleted(&deleted, reason, found);
+        match deleted {
+            Deleted::ByUs | Deleted::Before => Ok(()),
+            Deleted::NotOurs => Err(self.lose(Lost::Superseded).into()),
+        }
+    }
+
+    /// Ends a session that cannot be read, for one that takes its place, unless it is another login's now.
+    pub(crate) async fn end_unread(&self, found: &Found) -> Result<(), Error> {
+        let deleted = self.delete_login(found, Extent::Login).await?;
+        self.tell_deleted(&deleted, EndReason::Unreadable, found);
+        match deleted {
+            Deleted::ByUs | Deleted::Before => Ok(()),
+            Deleted::NotOurs => Err(Error::Superseded),
+        }
+    }
+
+    pub(crate) fn tell_deleted(&self, deleted: &Deleted, reason: EndReason, found: &Found) {
+        if let Deleted::ByUs = deleted {
+            self.tell(EventKind::Ended(reason), Some(found));
+        }
+    }
+
+    pub(crate) async fn delete_login(&self, loaded: &Found, extent: Extent) -> Result<Deleted, Error> {
+        let store = &self.store;
+        let mut revision = loaded.revision;
+        let mut failures = 0;
+        for attempt in attempts() {
+            match store.delete(&loaded.id, revision).await {
+                Ok(true) => return Ok(Deleted::ByUs),
+                Ok(false) => {}
+                Err(error) => {
+                    failures += 1;
+                    if failures == DELETIONS {
+                        return Err(error.into());
+                    }
+                }
+            }
+            pause(attempt).await;
+            let Some(found) = read(store, &loaded.id).await? else {
+                // After a deletion whose answer was lost, it was ours.
+                return Ok(if failures > 0 { Deleted::ByUs } else { Deleted::Before });
+            };
+            if !extent.covers(loaded.header(), found.header()) {
+                return Ok(Deleted::NotOurs);
+            }
+            revision = found.revision;
+        }
+        Err(Error::Contended)
+    }
+}

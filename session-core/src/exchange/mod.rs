@@ -1,0 +1,279 @@
+//! One request with its response: open, load, commit.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+};
+
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+
+use crate::{
+    Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, WithheldReason,
+    exchange::{
+        answer::Answer,
+        join::Joined,
+        state::{Inner, Lost, Standing},
+    },
+    moment::Moment,
+    request::{keyring::Forged, origin::Withholding, token::SessionToken},
+    site::Site,
+    store::patience::PatientStore,
+};
+
+mod admission;
+pub(crate) mod answer;
+mod begin;
+pub(crate) mod commit;
+pub(crate) mod join;
+mod load;
+mod login;
+mod logout;
+mod place;
+mod several;
+pub(crate) mod state;
+mod unread;
+
+/// One request with its response. Cloning it is cheap and gives the same exchange.
+///
+/// An adapter opens it, hands it to the handler, commits it before the response head leaves, and adds its headers to the
+/// response, whatever the commit answered: a login that succeeded before an error has a cookie to send.
+///
+/// - A handler's error that becomes a response is committed like any other answer. Where no response follows, after a
+///   panic for one, nothing is committed.
+/// - If the commit fails, the handler's response must not leave: the error's [`status`](Error::status) with an empty body,
+///   `Cache-Control: no-store` and [`Retry-After`](Error::retry_after) takes its place, with the `Set-Cookie` and `Vary`
+///   that others have added.
+/// - On [`Outcome::Gone`], [`Outcome::Superseded`], [`Outcome::Withheld`] and [`Outcome::Unreadable`] the handler's response
+///   stays: it has usually done something besides. Pass the outcome on, for those who want to know.
+/// - Where a client hangs up, drop the future wherever it is: of the changes that wait for the commit either all are saved
+///   or none.
+///
+/// # Examples
+///
+/// ```
+/// use http::{HeaderValue, Response, header};
+/// use session_core::{Error, Exchange, SessionManager};
+///
+/// async fn answer(manager: &SessionManager, request: http::Request<()>) -> Response<String> {
+///     let exchange = manager.open(&request);
+///     let mut response = handler(&exchange).await.unwrap_or_else(|error| failed(&error));
+///     if let Err(error) = exchange.commit().await {
+///         response = failed(&error); // where handlers set cookies of their own, keep these
+///     }
+///     exchange.apply(response.headers_mut());
+///     response
+/// }
+///
+/// fn failed(error: &Error) -> Response<String> {
+///     eprintln!("{error}"); // with its source, into your log
+///     let mut response = Response::new(String::new());
+///     *response.status_mut() = error.status();
+///     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+///     response
+/// }
+///
+/// async fn handler(exchange: &Exchange) -> Result<Response<String>, Error> {
+///     let session = exchange.session().await?;
+///     let visits = session.update("visits", |n: &mut u64| *n += 1)?;
+///     Ok(Response::new(format!("visit {visits}")))
+/// }
+/// # let manager = SessionManager::development(session_memory::MemoryStore::new());
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+/// # let response = runtime.block_on(answer(&manager, http::Request::new(())));
+/// # assert_eq!((response.body().as_str(), response.headers().len()), ("visit 1", 3));
+/// ```
+#[derive(Clone)]
+pub struct Exchange(Arc<Inner>);
+
+/// What a commit did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// There was nothing to save.
+    Unchanged,
+    /// The changes are saved.
+    Saved,
+    /// The session has been ended meanwhile: what was changed since the last save is lost, and no cookie is sent.
+    Gone,
+    /// A login or renewal has overtaken this request: what was changed since the last save is lost, and no cookie is sent.
+    Superseded,
+    /// There was something to save, and no session to save it in: none is made here, no cookie is sent, and the values are
+    /// lost with this request. The reason says what to do instead. A login makes a session all the same.
+    Withheld(WithheldReason),
+    /// The session is stored and cannot be read, and the policy goes on without it: what was changed is lost, and no cookie
+    /// is sent.
+    Unreadable,
+}
+
+impl Outcome {
+    /// An error where the session was lost, for a caller who has to know.
+    pub(crate) fn kept(self) -> Result<(), Error> {
+        match self {
+            Self::Gone => Err(Error::Gone),
+            Self::Superseded => Err(Error::Superseded),
+            Self::Withheld(reason) => Err(Error::Withheld(reason)),
+            // Only a commit answers the last of these.
+            Self::Unchanged | Self::Saved | Self::Unreadable => Ok(()),
+        }
+    }
+}
+
+impl From<Lost> for Outcome {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Gone => Self::Gone,
+            Lost::Superseded => Self::Superseded,
+            Lost::Withheld(reason) => Self::Withheld(reason),
+        }
+    }
+}
+
+impl Exchange {
+    pub(crate) fn open(site: Arc<Site>, mut incoming: Incoming) -> Self {
+        let opened = Moment::now();
+        let token = incoming.token.take();
+        let cookies = std::mem::take(&mut incoming.cookies);
+        let withholding = Withholding::new(incoming.refuses_anonymous);
+        if incoming.hides_peer() && site.trusted_proxies.need_peer() {
+            site.unknown_peer_log.warn();
+        }
+        let resource = incoming.resource(&site.trusted_proxies);
+        let keys = site.keys.now();
+        let mut read = match &token {
+            None => site.cookie.read(&cookies, &keys),
+            Some(_) => Default::default(),
+        };
+        if let Some(token) = token.as_ref().filter(|token| !token.is_empty()) {
+            match keys.verify(site.cookie.name(), token) {
+                Ok(token) => read.tokens.push(token),
+                Err(Forged::Malformed) => read.malformed = 1,
+                Err(Forged::Signature) => read.wrongly_signed = 1,
+            }
+        }
+        if read.malformed > 0 {
+            site.tell(&resource, EventKind::BadCookie { count: read.malformed }, None, None);
+        }
+        if read.wrongly_signed > 0 {
+            site.tell(&resource, EventKind::UnknownKey { count: read.wrongly_signed }, None, None);
+        }
+        Self(Arc::new(Inner {
+            resource,
+            opened,
+            presented: read.tokens,
+            cookie_present: read.present,
+            has_more_cookies: read.has_more,
+            header_client: token.is_some(),
+            signing: OnceLock::new(),
+            withholding,
+            loaded: OnceCell::new(),
+            is_told_of_shared_caches: AtomicBool::new(false),
+            taken: OnceLock::new(),
+            writing: AsyncMutex::new(()),
+            state: Mutex::default(),
+            store: PatientStore::new(site.store.clone()),
+            joined: Joined::default(),
+            site,
+        }))
+    }
+
+    /// The session of this request: loaded when this is first called, the same later.
+    ///
+    /// Where there is none, the handle is an empty new session, stored when it is no longer empty. Of one that is stored
+    /// and cannot be read, see [`WhenUnreadable`](crate::WhenUnreadable).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store fails, or [`Error::Contended`]; also each later time.
+    pub async fn session(&self) -> Result<Session, Error> {
+        self.0.loaded.get_or_init(|| self.0.load()).await.clone()?;
+        Ok(Session::of(self.clone()))
+    }
+
+    /// The session, if somebody asked for it and it could be loaded. No I/O.
+    #[must_use]
+    pub fn loaded(&self) -> Option<Session> {
+        let is_loaded = matches!(self.0.loaded.get(), Some(Ok(())));
+        is_loaded.then(|| Session::of(self.clone()))
+    }
+
+    /// Goes on in this request without a session that is stored and cannot be read, as
+    /// [`WhenUnreadable::GoOnWithout`](crate::WhenUnreadable::GoOnWithout) does in each. After any other answer of
+    /// [`session`](Self::session) it does nothing.
+    pub fn forget(&self) {
+        if let Standing::Unread(unread) = &mut self.0.state().standing {
+            unread.goes_on = true;
+        }
+    }
+
+    /// Saves what is to be saved. After that the response counts as sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`], [`Error::OutcomeUnknown`], [`Error::Contended`]: the changes may not have been saved, so the
+    /// response must not say that they are. [`Error::TooLarge`], [`Error::Decode`] or [`Error::Encode`] after merging
+    /// with what others saved: they are not.
+    pub async fn commit(&self) -> Result<Outcome, Error> {
+        self.0.commit().await
+    }
+
+    /// The id in the request's genuine cookie, for logs. It proves nothing about the session. Of several it is the session
+    /// that was taken, or the first where none was.
+    #[must_use]
+    pub fn request_cookie(&self) -> Option<SessionId> {
+        let taken = self.0.taken.get().map(|found| found.id);
+        taken.or_else(|| self.0.presented.first().map(|token| token.id))
+    }
+
+    /// Whose session the request's token was good for, if somebody has asked for the session; also after a logout. For logs:
+    /// who is logged in now is [`Session::owner`].
+    #[must_use]
+    pub fn request_owner(&self) -> Option<Owner> {
+        self.0.taken.get()?.header().owner.clone()
+    }
+
+    /// Whether the client's connection is TLS: behind a trusted proxy as the proxy says. `None` if neither it nor the adapter
+    /// told.
+    #[must_use]
+    pub fn is_https(&self) -> Option<bool> {
+        self.0.resource.https
+    }
+
+    /// The client's address: behind a trusted proxy the one that the proxy names. `None` if it is not known: the adapter told
+    /// none, the proxy hides it, or the client is a program on this machine. See [`TrustedProxies`](crate::TrustedProxies).
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.0.resource.peer
+    }
+
+    /// Tells the route that the request has matched, as [`Incoming::with_route`] does from the start. The first that is told
+    /// stands.
+    pub fn set_route(&self, route: &str) {
+        self.0.resource.route.get_or_init(|| route.to_owned());
+    }
+
+    /// The token to send to a client without cookies, after the commit, if it gets a new one. See
+    /// [`Incoming::with_token`].
+    #[must_use]
+    pub fn token(&self) -> Option<SignedToken> {
+        match &self.0.state().answer {
+            Answer::Token { token, .. } if self.0.header_client => self.sign(token),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn sign(&self, token: &SessionToken) -> Option<SignedToken> {
+        let site = self.0.site();
+        self.0.signing.get_or_init(|| site.keys.now()).sign(site.cookie.name(), token).ok()
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("id", &self.request_cookie()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! The list of a user's devices, and ending one of them.
+
+use std::{fmt, time::Duration};
+
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::{
+    EndReason, Error, EventKind, Owner, SessionId, StoreError,
+    record::{Data, Found, format},
+    site::Caller,
+    store::{
+        patience::{PatientStore, attempts, pause},
+        write::read,
+    },
+};
+
+/// A session in a user's list of devices.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Device {
+    /// The session's name, fit for a form: it is no secret.
+    pub id: SessionId,
+    /// Whether it is the session of this very request.
+    pub is_current: bool,
+    /// How long ago the login began.
+    pub age: Duration,
+    /// The last use was at most so long ago.
+    pub last_seen: Duration,
+    data: Data,
+}
+
+impl Device {
+    /// A value that the application stored in that session, as a label of the device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] if a value of another type is stored, [`Error::Store`] if the values of that session cannot be
+    /// read: then the device can still be ended.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.data.values()?.get(key.as_bytes()).map(|value| format::decode(key.as_bytes(), value)).transpose()
+    }
+
+    fn new(found: Found, current: Option<SessionId>) -> Self {
+        let age = Duration::from_millis(found.age_when_asked().max(0).unsigned_abs());
+        let unused = found.header().lifetime.idle.saturating_sub(found.left.expires_in);
+        Self {
+            id: found.id,
+            is_current: current == Some(found.id),
+            age,
+            last_seen: unused.min(age),
+            data: found.record.data,
+        }
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, is_current, age, last_seen, .. } = self;
+        f.debug_struct("Device")
+            .field("id", id)
+            .field("is_current", is_current)
+            .field("age", age)
+            .field("last_seen", last_seen)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The owner's sessions, the one that was begun last first. What cannot be read is left out, with an event.
+pub(crate) async fn devices(
+    caller: Caller<'_>,
+    owner: &Owner,
+    current: Option<SessionId>,
+) -> Result<Vec<Device>, Error> {
+    let asked = Instant::now();
+    let mut devices = Vec::new();
+    for (id, loaded) in caller.store.list(owner).await? {
+        match Found::decode(id, loaded, asked) {
+            Ok(found) => devices.push(Device::new(found, current)),
+            Err(error) => caller.tell(EventKind::Unreadable(error.into()), Some(id), Some(owner)),
+        }
+    }
+    devices.sort_by_key(|device| (device.age, device.id));
+    Ok(devices)
+}
+
+/// Ends the session if it is this owner's.
+pub(crate) async fn end(caller: Caller<'_>, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+    let is_ended = match delete(caller.store, owner, id).await {
+        Err(error @ Error::Store(StoreError::Corrupt { .. })) => {
+            caller.tell(EventKind::Unreadable(error), Some(*id), None);
+            false
+        }
+        deleted => deleted?,
+    };
+    if is_ended {
+        caller.tell(EventKind::Ended(EndReason::EndedByOwner), Some(*id), Some(owner));
+    }
+    Ok(is_ended)
+}
+
+async fn delete(store: &PatientStore, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+    let mut failures = 0;
+    for attempt in attempts() {
+        let revision = match read(store, id).await? {
+            Some(found) if found.header().owner.as_ref() == Some(owner) => found.revision,
+            Some(_) => return Ok(false),
+            // After a deletion whose answer was lost, it was ours.
+            None => return Ok(failures > 0),
+        };
+        match store.delete(id, revision).await {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(_) if failures < 2 => failures += 1,
+            Err(error) => return Err(error.into()),
+        }
+        pause(attempt).await;
+    }
+    Err(Error::Contended)
+}

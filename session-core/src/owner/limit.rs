@@ -1,0 +1,101 @@
+//! The limit of sessions where the oldest ones end.
+
+use std::{cmp::Reverse, future::poll_fn, task::Poll};
+
+use tokio::time::Instant;
+
+use crate::{
+    EndReason, Error, EventKind, Loaded, Owner, Revision, SessionId, StoreError,
+    record::Found,
+    site::Caller,
+    store::patience::{attempts, pause},
+};
+
+/// How many sessions are ended at once where an owner has too many.
+const ENDED_AT_ONCE: usize = 32;
+
+/// Ends the owner's oldest sessions until no more than the limit are left, exempting none: so parallel logins agree.
+/// `false` if `own` was among them, or another login has ended it.
+pub(crate) async fn evict(caller: Caller<'_>, owner: &Owner, limit: u32, own: SessionId) -> Result<bool, Error> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut failures = 0;
+    for attempt in attempts() {
+        let asked = Instant::now();
+        let mut listed = oldest_first(caller.store.list(owner).await?, asked);
+        if listed.iter().all(|(id, _)| *id != own) {
+            return Ok(false);
+        }
+        listed.truncate(listed.len().saturating_sub(limit));
+        let is_own = |(id, _): &(SessionId, Revision)| *id == own;
+        let (of_own, others): (Vec<_>, Vec<_>) = listed.into_iter().partition(is_own);
+        let deletion = end_all(caller, owner, &others).await;
+        // Whether the others could be ended or not, there are enough sessions that are younger than this one.
+        if !of_own.is_empty() {
+            end_all(caller, owner, &of_own).await?;
+            return Ok(false);
+        }
+        match deletion {
+            Ok(true) => return Ok(true),
+            // Another login has ended some of them, or they have moved.
+            Ok(false) => {}
+            Err(_) if failures < 2 => failures += 1,
+            Err(error) => return Err(error.into()),
+        }
+        pause(attempt).await;
+    }
+    Err(Error::Contended)
+}
+
+/// Ends the sessions that still have these revisions, some at once; `false` if one of them had not.
+async fn end_all(caller: Caller<'_>, owner: &Owner, sessions: &[(SessionId, Revision)]) -> Result<bool, StoreError> {
+    let mut all_ended = Ok(true);
+    for batch in sessions.chunks(ENDED_AT_ONCE) {
+        let deletions =
+            batch.iter().map(|(id, revision)| async move { (id, caller.store.delete(id, *revision).await) });
+        for (id, deleted) in join(deletions).await {
+            match deleted {
+                Ok(true) => {
+                    caller.tell(EventKind::Ended(EndReason::TooManySessions), Some(*id), Some(owner));
+                }
+                Ok(false) => all_ended = all_ended.map(|_| false),
+                Err(error) => all_ended = Err(error),
+            }
+        }
+        // What one of them has failed of, the next will.
+        if all_ended.is_err() {
+            break;
+        }
+    }
+    all_ended
+}
+
+/// Runs all of them at once. The outcomes are in the order of the futures.
+async fn join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|context| {
+        for (future, outcome) in running.iter_mut().filter(|(_, outcome)| outcome.is_none()) {
+            if let Poll::Ready(done) = future.as_mut().poll(context) {
+                *outcome = Some(done);
+            }
+        }
+        if running.iter().all(|(_, outcome)| outcome.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, outcome)| outcome).collect()
+}
+
+/// All readers put the same sessions in the same order, whenever each of them asked.
+pub(crate) fn oldest_first(listed: Vec<(SessionId, Loaded)>, asked: Instant) -> Vec<(SessionId, Revision)> {
+    let age = |(id, loaded): (SessionId, Loaded)| {
+        let revision = loaded.revision;
+        // What cannot be read counts as the oldest.
+        let age = Found::decode(id, loaded, asked).map_or(i128::MAX, |found| found.exact_age_when_asked());
+        (Reverse(age), id, revision)
+    };
+    let mut aged: Vec<_> = listed.into_iter().map(age).collect();
+    aged.sort_unstable_by_key(|(age, id, _)| (*age, *id));
+    aged.into_iter().map(|(_, id, revision)| (id, revision)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! The decoded session, and the envelope that a store keeps of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::{Lifetime, Loaded, Owner, Revision, SessionId, StoreError, moment::TimeLeft, request::token::SecretHash};
+
+pub(crate) mod delta;
+mod envelope;
+pub(crate) mod format;
+pub(crate) mod rotation;
+
+pub(crate) use envelope::{length, value_length};
+
+/// How many of its own revisions a record remembers.
+const REVISIONS: usize = 8;
+
+/// An age in milliseconds. Negative: before the current lifetime began.
+pub(crate) type Age = i64;
+
+pub(crate) fn millis(duration: Duration) -> Age {
+    duration.as_millis().try_into().unwrap_or(Age::MAX)
+}
+
+/// The session's values, each encoded: key → format byte and value.
+pub(crate) type Values = BTreeMap<Bytes, Bytes>;
+
+/// The part of a record that is the application's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Data {
+    Values(Values),
+    /// Of a later version, or damaged. It is carried along as it is.
+    Unread(Bytes),
+}
+
+impl Data {
+    pub(crate) fn new() -> Self {
+        Self::Values(Values::new())
+    }
+
+    /// The values, to be changed.
+    pub(crate) fn values(&self) -> Result<&Values, StoreError> {
+        match self {
+            Self::Values(values) => Ok(values),
+            Self::Unread(_) => Err(StoreError::corrupt("the store", UnreadData)),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Bytes> {
+        self.values().ok()?.get(key)
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Bytes> {
+        match self {
+            Self::Values(values) => values.remove(key),
+            Self::Unread(_) => None,
+        }
+    }
+
+    /// In the order of the keys. None of what was not read.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.values().into_iter().flatten()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values().is_ok_and(BTreeMap::is_empty)
+    }
+}
+
+/// A session as its payload tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) header: Header,
+    pub(crate) data: Data,
+}
+
+/// The part that the security decisions are taken on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Counts logins and renewals.
+    pub(crate) generation: u32,
+    /// When this generation began.
+    pub(crate) generation_began: Age,
+    /// The last promotion or change of generation.
+    pub(crate) rotated: Age,
+    pub(crate) secret: SecretHash,
+    /// The successor that was derived and not yet seen.
+    pub(crate) pending: Option<Pending>,
+    /// The secret that the last promotion replaced.
+    pub(crate) retired: Option<SecretHash>,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) lifetime: Lifetime,
+    /// When a login over several requests began.
+    pub(crate) login_note: Option<Age>,
+    /// The last revisions of the record, its own first.
+    pub(crate) revisions: Vec<Revision>,
+    pub(crate) later: LaterFields,
+}
+
+/// What a later version has added to the header. It is kept as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LaterFields {
+    pub(crate) flags: u8,
+    pub(crate) fields: Bytes,
+}
+
+/// A derived successor: the salt that makes it, and what proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) salt: [u8; 16],
+    pub(crate) secret: SecretHash,
+}
+
+impl Header {
+    /// A new session's first header.
+    pub(crate) fn new(secret: SecretHash, lifetime: Lifetime) -> Self {
+        Self {
+            generation: 0,
+            generation_began: 0,
+            rotated: 0,
+            secret,
+            pending: None,
+            retired: None,
+            owner: None,
+            lifetime,
+            login_note: None,
+            revisions: Vec::new(),
+            later: LaterFields::default(),
+        }
+    }
+
+    /// The next generation: a fresh secret, no predecessor, nothing pending.
+    pub(crate) fn next_generation(&self, secret: SecretHash, age: Age) -> Self {
+        Self {
+            generation: self.generation.saturating_add(1),
+            generation_began: age,
+            rotated: age,
+            secret,
+            pending: None,
+            retired: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same, written under this revision.
+    pub(crate) fn under(mut self, revision: Revision) -> Self {
+        self.revisions.insert(0, revision);
+        self.revisions.truncate(REVISIONS);
+        self
+    }
+
+    /// Whether the write of this revision is among the last that were applied.
+    pub(crate) fn remembers(&self, revision: Revision) -> bool {
+        self.revisions.contains(&revision)
+    }
+}
+
+/// A record with what the store said of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) id: SessionId,
+    pub(crate) record: Record,
+    pub(crate) revision: Revision,
+    pub(crate) left: TimeLeft,
+}
+
+impl Found {
+    /// Reads what the store answered when it was asked.
+    pub(crate) fn decode(id: SessionId, loaded: Loaded, asked: Instant) -> Result<Self, StoreError> {
+        let Loaded { revision, payload, expires_in, ends_in } = loaded;
+        let record = Record::decode(payload).ok_or_else(|| StoreError::corrupt("the store", Unreadable))?;
+        Ok(Self { id, record, revision, left: TimeLeft { asked, expires_in, ends_in } })
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.record.header
+    }
+
+    /// How old the current lifetime was when the store answered, on the store's clock.
+    pub(crate) fn age_when_asked(&self) -> Age {
+        millis(self.header().lifetime.absolute).saturating_sub(millis(self.left.ends_in))
+    }
+
+    /// How old the note of `begin_login` was then, if there is one.
+    pub(crate) fn note_age_when_asked(&self) -> Option<Age> {
+        Some(self.age_when_asked().saturating_sub(self.header().login_note?))
+    }
+
+    /// The age to the nanosecond: so that two readers agree which of two sessions is older, whenever each of them asked.
+    pub(crate) fn exact_age_when_asked(&self) -> i128 {
+        let nanoseconds = |time: Duration| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
+        nanoseconds(self.header().lifetime.absolute) - nanoseconds(self.left.ends_in)
+    }
+
+    /// The same, now.
+    pub(crate) fn exact_age(&self) -> i128 {
+        self.exact_age_when_asked() + i128::try_from(self.left.asked.elapsed().as_nanos()).unwrap_or(i128::MAX)
+    }
+
+    /// How old the current lifetime is.
+    pub(crate) fn age(&self) -> Age {
+        self.age_when_asked().saturating_add(millis(self.left.asked.elapsed()))
+    }
+}
+
+/// The payload is not an envelope that this version reads.
+#[derive(Debug, thiserror::Error)]
+#[error("the payload is not a session that this version reads")]
+pub(crate) struct Unreadable;
+
+/// The header of the session could be read, its values could not.
+#[derive(Debug, thiserror::Error)]
+#[error("the session's values are of a later version, or damaged")]
+struct UnreadData;
+
+#[cfg(test)]
+mod tests;

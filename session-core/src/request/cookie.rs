@@ -1,0 +1,380 @@
+//! The session cookie: its attributes, reading it and writing it.
+
+use std::{
+    env,
+    fmt::{self, Write},
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use http::HeaderValue;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    ConfigError, SignedToken,
+    request::{
+        keyring::{Forged, Keyring},
+        scope::CookieScope,
+        token::SessionToken,
+    },
+};
+
+/// Browsers cut a cookie's life to this (RFC 6265bis, section 5.5).
+const LONGEST_MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// Only this many bytes of cookies of our name are looked at. Those of other names do not count: they would hide ours.
+const MOST_BYTES: usize = 16 * 1024;
+
+/// What ends a cookie's life, for browsers that know `Max-Age` and for those that do not.
+const GONE: &str = "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+
+/// Browsers drop a cookie whose name and value have more than 4096 bytes together (RFC 6265bis, section 5.6).
+const LONGEST_NAME: usize = 4096 - SignedToken::LENGTH;
+
+/// Which requests from other sites carry the cookie (RFC 6265bis, section 5.6.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SameSite {
+    /// None: also not when a link is followed.
+    Strict,
+    /// When a link is followed, not when a form is posted or a picture loaded.
+    Lax,
+    /// All. Needs `Secure`.
+    None,
+}
+
+/// The name and the attributes of the session cookie.
+///
+/// There is no `Max-Age` to set: a persistent session's cookie lives to the session's end, any other to the end of the
+/// browser's session.
+///
+/// # Moving the cookie
+///
+/// A cookie is a name *and* a scope: `Domain`, `Path` and `Partitioned`. Where one of these changes under the same name,
+/// browsers keep the old cookie beside the new one and send both. [`former_scope`](CookieConfigBuilder::former_scope)
+/// names the scope of before. Its cookie is then removed by each response that gives a token in the present scope, and by
+/// that of a logout. It is never removed by itself: a `Cookie` header does not tell scopes, so the one cookie met may be
+/// the live login, while two versions of a site run side by side. The token of a new anonymous session removes the cookie
+/// of a former scope only where the request showed a cookie of the name and was within the scope's path: elsewhere the
+/// browser may keep a login there that it did not show.
+///
+/// In the present scope a cookie whose session has ended is not removed either: an answer that arrives late would remove
+/// the login that has overtaken it. It costs one load in each request that asks for its session, until a login or a new
+/// session takes its place, or the browser ends.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{CookieConfig, CookieScope, SameSite};
+///
+/// // Once for all of `example.com`, now for this host alone.
+/// let before = CookieScope::host().domain("example.com");
+/// let cookie = CookieConfig::builder("session").former_scope(before).build()?;
+///
+/// let cookie = CookieConfig::builder("__Host-session").same_site(SameSite::Strict).build()?;
+/// assert_eq!(cookie.name(), "__Host-session");
+/// assert!(CookieConfig::builder("__Host-session").secure(false).build().is_err());
+/// # Ok::<(), session_core::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieConfig {
+    name: String,
+    scope: CookieScope,
+    former: Vec<CookieScope>,
+    secure: bool,
+    http_only: bool,
+    same_site: SameSite,
+}
+
+impl CookieConfig {
+    /// A cookie of this name with `Path=/`, `Secure`, `HttpOnly` and `SameSite=Lax`, until changed.
+    #[must_use]
+    pub fn builder(name: &str) -> CookieConfigBuilder {
+        CookieConfigBuilder { cookie: Self { name: name.to_owned(), ..Self::production() }, is_public_suffix: None }
+    }
+
+    /// `__Host-session`: as strict as cookies get.
+    pub(crate) fn production() -> Self {
+        Self {
+            name: "__Host-session".to_owned(),
+            scope: CookieScope::host(),
+            former: Vec::new(),
+            secure: true,
+            http_only: true,
+            same_site: SameSite::Lax,
+        }
+    }
+
+    /// A cookie without `Secure`: what browsers accept over plain http.
+    ///
+    /// It is called `session-` and eight hexadecimal digits, which are made of the path of the running program. Browsers
+    /// send a cookie to every port of a host (RFC 6265, section 8.5), so two programs need two names, or a login at one
+    /// logs the user out of the other. Two sites that one program serves need names of their own: take
+    /// [`builder`](Self::builder) with `secure(false)`.
+    #[must_use]
+    pub fn development() -> Self {
+        static NAME: LazyLock<String> = LazyLock::new(development_name);
+        Self { name: NAME.clone(), secure: false, ..Self::production() }
+    }
+
+    /// The cookie's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the cookie travels over https only.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether a browser takes the two for one cookie, if they have one name.
+    pub(crate) fn is_of_scope(&self, other: &Self) -> bool {
+        self.scope == other.scope
+    }
+
+    pub(crate) fn same_site(&self) -> SameSite {
+        self.same_site
+    }
+
+    /// Verifies every cookie of our name. A browser sends one for each Domain, Path and partition, in any order.
+    pub(crate) fn read(&self, header: &[u8], keys: &Keyring) -> ReadCookies {
+        let mut read = ReadCookies::default();
+        let mut bytes = 0;
+        for value in values(header, &self.name) {
+            read.present = true;
+            bytes += self.name.len() + 1 + value.len();
+            if bytes > MOST_BYTES {
+                read.has_more = true;
+                break;
+            }
+            match std::str::from_utf8(value).map_err(|_| Forged::Malformed).and_then(|v| keys.verify(&self.name, v)) {
+                Ok(token) => read.tokens.push(token),
+                Err(Forged::Malformed) => read.malformed += 1,
+                Err(Forged::Signature) => read.wrongly_signed += 1,
+            }
+        }
+        read
+    }
+
+    /// The `Set-Cookie` that gives the browser this token.
+    pub(crate) fn set(&self, token: &SignedToken, max_age: Option<Duration>) -> Option<HeaderValue> {
+        let age = max_age.map(|age| format!("; Max-Age={}", age.min(LONGEST_MAX_AGE).as_secs()));
+        self.header(&self.scope, token.expose(), &age.unwrap_or_default())
+    }
+
+    /// The `Set-Cookie` that makes the browser forget the cookie: with the attributes it was set with, or a browser
+    /// would not take it for the same (RFC 6265bis, section 5.7).
+    pub(crate) fn remove(&self) -> Option<HeaderValue> {
+        self.header(&self.scope, "", GONE)
+    }
+
+    /// The `Set-Cookie`s that make the browser forget what it has in those of the former scopes.
+    pub(crate) fn remove_former(&self, of: impl Fn(&CookieScope) -> bool) -> impl Iterator<Item = HeaderValue> {
+        self.former.iter().filter(move |scope| of(scope)).filter_map(|scope| self.header(scope, "", GONE))
+    }
+
+    fn header(&self, scope: &CookieScope, value: &str, life: &str) -> Option<HeaderValue> {
+        let (path, domain) = scope.place();
+        let mut header = format!("{}={value}{path}{life}{domain}", self.name);
+        header.push_str(if self.secure { "; Secure" } else { "" });
+        header.push_str(if self.http_only { "; HttpOnly" } else { "" });
+        header.push_str(match self.same_site {
+            SameSite::Strict => "; SameSite=Strict",
+            SameSite::Lax => "; SameSite=Lax",
+            SameSite::None => "; SameSite=None",
+        });
+        header.push_str(if scope.is_partitioned() { "; Partitioned" } else { "" });
+        let mut header = HeaderValue::try_from(header).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    }
+}
+
+/// Worked out once: where a running program is replaced by its next build, its path changes.
+fn development_name() -> String {
+    // Where the system does not tell the path, the program was at least called somehow.
+    let program = env::current_exe().ok().map(PathBuf::into_os_string).or_else(|| env::args_os().next());
+    let hash = Sha256::digest(program.unwrap_or_default().as_encoded_bytes());
+    let mut name = "session-".to_owned();
+    for byte in hash.iter().take(4) {
+        // Writing to a string does not fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+/// The values of the cookies of this name in one `Cookie` header (RFC 6265, section 5.4).
+fn values<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    header.split(|byte| *byte == b';').filter_map(move |pair| {
+        let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
+        Some(rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii())
+    })
+}
+
+/// What the cookies of our name were.
+#[derive(Debug, Default)]
+pub(crate) struct ReadCookies {
+    pub(crate) tokens: Vec<SessionToken>,
+    pub(crate) present: bool,
+    /// Whether there were more than are looked at.
+    pub(crate) has_more: bool,
+    pub(crate) malformed: usize,
+    pub(crate) wrongly_signed: usize,
+}
+
+/// Collects the attributes of a [`CookieConfig`] and judges them together.
+#[derive(Clone)]
+pub struct CookieConfigBuilder {
+    cookie: CookieConfig,
+    is_public_suffix: Option<PublicSuffixes>,
+}
+
+/// The application's list: whether it has a domain, in lower case.
+type PublicSuffixes = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+impl CookieConfigBuilder {
+    /// The path under which the cookie is sent.
+    ///
+    /// It is written as in the address of a request: what browsers escape there is escaped here, too.
+    #[must_use]
+    pub fn path(mut self, path: &str) -> Self {
+        self.cookie.scope = self.cookie.scope.path(path);
+        self
+    }
+
+    /// The domain whose hosts get the cookie. Without one, only the host that set it does, which is safer.
+    ///
+    /// Browsers refuse a domain that is not the host of the site, or above it. They refuse a public suffix as well, under
+    /// which strangers register names: `co.uk`, `github.io`, and each single label such as `com`. This crate brings no
+    /// list of these: see [`public_suffixes`](Self::public_suffixes). An IPv4 address, or a suffix that is the host
+    /// itself, is the same as no domain.
+    #[must_use]
+    pub fn domain(mut self, domain: &str) -> Self {
+        self.cookie.scope = self.cookie.scope.domain(domain);
+        self
+    }
+
+    /// The list of public suffixes that the domain is looked up in: [`build`](Self::build) then refuses it if it is one.
+    ///
+    /// The closure is asked in lower case. With the crate `psl` it is
+    /// `|domain| psl::suffix_str(domain) == Some(domain)`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::CookieConfig;
+    ///
+    /// let suffixes = ["com", "uk", "co.uk", "github.io"]; // in real life from <https://publicsuffix.org>
+    /// let cookie = |domain| CookieConfig::builder("session").domain(domain).public_suffixes(move |d| suffixes.contains(&d));
+    /// assert!(cookie("shop.co.uk").build().is_ok());
+    /// assert!(cookie("co.uk").build().is_err());
+    /// ```
+    #[must_use]
+    pub fn public_suffixes(mut self, is_public_suffix: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.is_public_suffix = Some(Arc::new(is_public_suffix));
+        self
+    }
+
+    /// Whether the cookie travels over https only.
+    #[must_use]
+    pub fn secure(mut self, secure: bool) -> Self {
+        self.cookie.secure = secure;
+        self
+    }
+
+    /// Whether scripts are kept from the cookie.
+    #[must_use]
+    pub fn http_only(mut self, http_only: bool) -> Self {
+        self.cookie.http_only = http_only;
+        self
+    }
+
+    /// Which requests from other sites carry the cookie.
+    #[must_use]
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
+        self.cookie.same_site = same_site;
+        self
+    }
+
+    /// Whether an embedded page has a jar for each site that embeds it (CHIPS).
+    #[must_use]
+    pub fn partitioned(mut self, partitioned: bool) -> Self {
+        self.cookie.scope = self.cookie.scope.partitioned(partitioned);
+        self
+    }
+
+    /// A scope in which browsers may still have a cookie of this name from before: see
+    /// [moving the cookie](CookieConfig#moving-the-cookie). May be called several times.
+    #[must_use]
+    pub fn former_scope(mut self, scope: CookieScope) -> Self {
+        self.cookie.former.push(scope);
+        self
+    }
+
+    /// Judges the whole.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names what browsers would refuse, or would never send.
+    pub fn build(self) -> Result<CookieConfig, ConfigError> {
+        let Self { cookie, is_public_suffix } = self;
+        cookie.judge_name()?;
+        for (at, scope) in cookie.scopes().enumerate() {
+            scope.judge(|domain| is_public_suffix.as_ref().is_some_and(|is_public_suffix| is_public_suffix(domain)))?;
+            if cookie.scopes().take(at).any(|other| other == scope) {
+                return Err(ConfigError::FormerScope);
+            }
+        }
+        cookie.judge_prefix()?;
+        let needs_secure = match cookie.same_site {
+            SameSite::None => Some("SameSite=None"),
+            _ if cookie.scopes().any(CookieScope::is_partitioned) => Some("Partitioned"),
+            _ => None,
+        };
+        match needs_secure {
+            Some(attribute) if !cookie.secure => Err(ConfigError::NeedsSecure { attribute }),
+            _ => Ok(cookie),
+        }
+    }
+}
+
+impl fmt::Debug for CookieConfigBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CookieConfigBuilder").field(&self.cookie).finish()
+    }
+}
+
+impl CookieConfig {
+    /// The present scope, then the former ones.
+    fn scopes(&self) -> impl Iterator<Item = &CookieScope> {
+        std::iter::once(&self.scope).chain(&self.former)
+    }
+
+    fn judge_name(&self) -> Result<(), ConfigError> {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if self.name.is_empty() || !self.name.bytes().all(is_token) {
+            return Err(ConfigError::CookieName);
+        }
+        let (length, limit) = (self.name.len(), LONGEST_NAME);
+        if length > limit { Err(ConfigError::CookieNameTooLong { length, limit }) } else { Ok(()) }
+    }
+
+    /// RFC 6265bis, section 4.1.3. Browsers compare prefixes without regard to case.
+    fn judge_prefix(&self) -> Result<(), ConfigError> {
+        let name = self.name.to_ascii_lowercase();
+        let prefixes = ["__Host-Http-", "__Host-", "__Http-", "__Secure-"];
+        let Some(prefix) = prefixes.into_iter().find(|prefix| name.starts_with(&prefix.to_ascii_lowercase())) else {
+            return Ok(());
+        };
+        let is_host = prefix.starts_with("__Host-");
+        let of_scopes = self.scopes().filter(|_| is_host).flat_map(CookieScope::demands_of_host_prefix);
+        let demands = [(self.secure, "Secure"), (!prefix.ends_with("Http-") || self.http_only, "HttpOnly")];
+        match demands.into_iter().chain(of_scopes).find(|(kept, _)| !kept) {
+            Some((_, demand)) => Err(ConfigError::CookiePrefix { prefix, demand }),
+            None => Ok(()),
+        }
+    }
+}

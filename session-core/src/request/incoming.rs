@@ -1,0 +1,265 @@
+//! What a request tells: its cookies, its resource, its peer, and what trusted proxies say of it.
+
+use std::{fmt, net::IpAddr, sync::OnceLock};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request};
+use zeroize::Zeroizing;
+
+use crate::{
+    Peer, PlainHttp, TrustedProxies,
+    request::{
+        forwarded::{ProxyHeaders, list},
+        origin::{Arrival, Source},
+    },
+};
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// What a request tells about itself.
+///
+/// It is made of a request of the `http` crate, or of bytes where a framework has types of its own.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::IpAddr;
+///
+/// use session_core::Incoming;
+///
+/// let cookies: &[u8] = b"theme=dark; __Host-session=...";
+/// let incoming = Incoming::new([cookies])
+///     .with_resource("GET", "/account")
+///     .with_peer(IpAddr::from([192, 0, 2, 7]));
+/// ```
+#[derive(Clone, Default)]
+pub struct Incoming {
+    /// The `Cookie` headers, joined as RFC 9113, section 8.2.3 does.
+    pub(crate) cookies: Vec<u8>,
+    pub(crate) token: Option<Zeroizing<String>>,
+    method: Option<String>,
+    path: Option<String>,
+    route: Option<String>,
+    peer: Option<Peer>,
+    https: Option<bool>,
+    proxy_headers: ProxyHeaders,
+    source: Source,
+    pub(crate) refuses_anonymous: bool,
+}
+
+impl Incoming {
+    /// A request with these `Cookie` headers.
+    pub fn new<'a>(cookie_headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut cookies = Vec::with_capacity(256);
+        for header in cookie_headers {
+            cookies.extend_from_slice(header);
+            cookies.extend_from_slice(b"; ");
+        }
+        Self { cookies, ..Self::default() }
+    }
+
+    /// A client without cookies, which sends the token in a header of its own: `""` if it has none yet.
+    ///
+    /// Its response gets no `Set-Cookie`; what to send is [`Exchange::token`](crate::Exchange::token).
+    #[must_use]
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(Zeroizing::new(token.to_owned()));
+        self
+    }
+
+    /// Gives this visitor no session, if he has none yet: for crawlers and health checks, whose sessions would fill the store
+    /// and never be asked for again.
+    ///
+    /// What the request changes is then lost, and the commit answers [`Outcome::Withheld`](crate::Outcome::Withheld). A
+    /// session that is there goes on, and a login makes one. [`begin_login`](crate::Session::begin_login) would need an
+    /// anonymous one, and is refused: leave out the pages where logins begin.
+    #[must_use]
+    pub fn without_anonymous_session(mut self) -> Self {
+        self.refuses_anonymous = true;
+        self
+    }
+
+    /// The method and the path, without the query. The path goes into events only if the application
+    /// [wants it](crate::SessionManager::with_paths_in_events).
+    #[must_use]
+    pub fn with_resource(mut self, method: &str, path: &str) -> Self {
+        self.method = Some(method.to_owned());
+        self.path = Some(path.to_owned());
+        self
+    }
+
+    /// The route that the request has matched, as the application has written it: `/reset/{token}`. It goes into events, in
+    /// place of the path. Where it is found out later: [`Exchange::set_route`](crate::Exchange::set_route).
+    #[must_use]
+    pub fn with_route(mut self, route: &str) -> Self {
+        self.route = Some(route.to_owned());
+        self
+    }
+
+    /// The other end of the connection: its address, or [`Peer::Unix`]. The trusted proxies are known by it.
+    #[must_use]
+    pub fn with_peer(mut self, peer: impl Into<Peer>) -> Self {
+        self.peer = Some(peer.into());
+        self
+    }
+
+    /// Whether the connection itself is TLS; behind a trusted proxy the proxy's word on it goes first.
+    ///
+    /// A cookie with `Secure` that leaves over plain http is told as
+    /// [`EventKind::InsecureTransport`](crate::EventKind::InsecureTransport), because browsers drop it; nothing is refused.
+    /// Where neither is said, the page counts that the request comes from. The scheme of the request's target is no
+    /// evidence: a proxy that ends TLS may go on in plain HTTP/2.
+    #[must_use]
+    pub fn with_https(mut self, https: bool) -> Self {
+        self.https = Some(https);
+        self
+    }
+
+    /// The values of `X-Forwarded-For` and `X-Forwarded-Proto`: `""` for one that is not there, several lines of one joined
+    /// by a comma. They are believed only if the peer is a proxy that the manager trusts: [`TrustedProxies`].
+    #[must_use]
+    pub fn with_x_forwarded(mut self, forwarded_for: &str, proto: &str) -> Self {
+        self.proxy_headers.x_forwarded_for = list([forwarded_for.as_bytes()]);
+        self.proxy_headers.x_forwarded_proto = list([proto.as_bytes()]);
+        self
+    }
+
+    /// The value of `Forwarded` (RFC 7239): `""` if it is not there, several lines joined by a comma. It is believed only if
+    /// the peer is a proxy that the manager trusts, and that [says it there](crate::ProxyHeader::Forwarded).
+    #[must_use]
+    pub fn with_forwarded(mut self, forwarded: &str) -> Self {
+        self.proxy_headers.forwarded = list([forwarded.as_bytes()]);
+        self
+    }
+
+    /// The host that the request is for: the `Host` header, or the authority of the request's target, as in HTTP/2. The port
+    /// may be there or not.
+    #[must_use]
+    pub fn with_host(mut self, host: &str) -> Self {
+        self.source.set_host(host);
+        self
+    }
+
+    /// The value of `Origin`: `""` if it is not there. Together with [`with_host`](Self::with_host) it tells whether a form
+    /// comes from another site, where the browser does not say so itself. See
+    /// [`WithheldReason::CrossSite`](crate::WithheldReason::CrossSite).
+    #[must_use]
+    pub fn with_origin(mut self, origin: &str) -> Self {
+        self.source.set_origin(origin);
+        self
+    }
+
+    /// The value of `Referer`: `""` if it is not there. Like `Origin` it can show that a page of your own was fetched without
+    /// https: see [`EventKind::InsecureTransport`](crate::EventKind::InsecureTransport).
+    #[must_use]
+    pub fn with_referer(mut self, referer: &str) -> Self {
+        self.source.set_referer(referer);
+        self
+    }
+
+    /// The values of `Sec-Fetch-Site` and `Sec-Fetch-Mode`: `""` for one that is not there. Browsers say there whether the
+    /// request comes from another site. They send them over https, and to their own machine.
+    #[must_use]
+    pub fn with_fetch_metadata(mut self, site: &str, mode: &str) -> Self {
+        self.source.set_fetch_metadata(site, mode);
+        self
+    }
+
+    fn of(method: &Method, target: &Uri, headers: &HeaderMap) -> Self {
+        let incoming = Self::from(headers).with_resource(method.as_str(), target.path());
+        match target.authority() {
+            // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
+            Some(authority) => incoming.with_host(authority.as_str()),
+            None => incoming,
+        }
+    }
+
+    /// Whether the adapter has told nothing of the other end of the connection.
+    pub(crate) fn hides_peer(&self) -> bool {
+        self.peer.is_none()
+    }
+
+    /// Decides what to believe.
+    pub(crate) fn resource(self, trusted_proxies: &TrustedProxies) -> Resource {
+        let (peer, by_proxy) = trusted_proxies.judge(self.peer, &self.proxy_headers);
+        let said = match by_proxy {
+            Some(https) => Some((https, PlainHttp::Proxy)),
+            None => self.https.map(|https| (https, PlainHttp::Application)),
+        };
+        Resource {
+            arrival: self.source.arrival(self.method.as_deref()),
+            plain_http: self.source.plain_http(said),
+            https: said.map(|(https, _)| https),
+            method: self.method,
+            path: self.path,
+            route: self.route.map(OnceLock::from).unwrap_or_default(),
+            peer,
+        }
+    }
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, peer, https, .. } = self;
+        f.debug_struct("Incoming")
+            .field("method", method)
+            .field("path", path)
+            .field("peer", peer)
+            .field("https", https)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<&HeaderMap> for Incoming {
+    fn from(headers: &HeaderMap) -> Self {
+        let list = |name: &HeaderName| list(headers.get_all(name).into_iter().map(HeaderValue::as_bytes));
+        let value = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Self {
+            proxy_headers: ProxyHeaders {
+                x_forwarded_for: list(&X_FORWARDED_FOR),
+                x_forwarded_proto: list(&X_FORWARDED_PROTO),
+                forwarded: list(&header::FORWARDED),
+            },
+            ..Self::new(headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes))
+        }
+        .with_host(value(&header::HOST))
+        .with_origin(value(&header::ORIGIN))
+        .with_referer(value(&header::REFERER))
+        .with_fetch_metadata(value(&FETCH_SITE), value(&FETCH_MODE))
+    }
+}
+
+impl<B> From<&http::Request<B>> for Incoming {
+    fn from(request: &http::Request<B>) -> Self {
+        Self::of(request.method(), request.uri(), request.headers())
+    }
+}
+
+impl From<&request::Parts> for Incoming {
+    fn from(head: &request::Parts) -> Self {
+        Self::of(&head.method, &head.uri, &head.headers)
+    }
+}
+
+/// What is believed of a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resource {
+    pub(crate) method: Option<String>,
+    pub(crate) path: Option<String>,
+    /// The first that was told.
+    pub(crate) route: OnceLock<String>,
+    pub(crate) peer: Option<IpAddr>,
+    /// `None`: unknown.
+    pub(crate) https: Option<bool>,
+    pub(crate) arrival: Arrival,
+    /// The client speaks plain http, and drops secure cookies.
+    pub(crate) plain_http: Option<PlainHttp>,
+}
+
+impl Resource {
+    pub(crate) fn route(&self) -> Option<&str> {
+        self.route.get().map(String::as_str)
+    }
+}

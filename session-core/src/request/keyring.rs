@@ -1,0 +1,245 @@
+//! Signing keys: the first signs, every one verifies.
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
+use ctutils::CtEq;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::{
+    ConfigError, Randomness,
+    request::token::{SessionToken, decode, random},
+};
+
+/// 32 bytes in base64url.
+const MAC_TEXT_LENGTH: usize = 43;
+
+/// A key that signs cookies: 32 random bytes or more.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::Key;
+///
+/// let key = Key::from_base64("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")?;
+/// assert_eq!(format!("{key:?}"), "Key(..)");
+/// assert!(Key::from_bytes(b"too short").is_err());
+/// # Ok::<(), session_core::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Key(Hmac<Sha256>);
+
+impl Key {
+    /// The key with these bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::KeyTooShort`] under 32 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ConfigError> {
+        let too_short = ConfigError::KeyTooShort { length: bytes.len() };
+        if bytes.len() < 32 {
+            return Err(too_short);
+        }
+        Hmac::new_from_slice(bytes).map(Self).map_err(|_| too_short)
+    }
+
+    /// The key that is written as base64 or base64url, padded or not: what fits an environment variable.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::KeyNotBase64`], or [`ConfigError::KeyTooShort`] under 32 bytes.
+    pub fn from_base64(text: &str) -> Result<Self, ConfigError> {
+        let text = text.trim().trim_end_matches('=');
+        let bytes = Base64UrlUnpadded::decode_vec(text).or_else(|_| Base64Unpadded::decode_vec(text));
+        Self::from_bytes(&Zeroizing::new(bytes.map_err(|_| ConfigError::KeyNotBase64)?))
+    }
+
+    /// A fresh key. Cookies that it signed are void when it is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Randomness`] if the operating system has none.
+    pub fn generate() -> Result<Self, Randomness> {
+        let bytes = Zeroizing::new(random::<32>()?);
+        Self::from_bytes(bytes.as_slice()).map_err(|_| Randomness)
+    }
+
+    /// Whether this is the MAC's text, in constant time: there is one text for each MAC.
+    fn has_signed(&self, name: &str, token: &str, mac: &[u8; MAC_TEXT_LENGTH]) -> bool {
+        let mut text = [0; MAC_TEXT_LENGTH];
+        let ours = self.mac(name, token).finalize().into_bytes();
+        Base64UrlUnpadded::encode(&ours, &mut text).is_ok() && text.ct_eq(mac).to_bool()
+    }
+
+    fn mac(&self, name: &str, token: &str) -> Hmac<Sha256> {
+        self.0.clone().chain_update(name).chain_update("=").chain_update(token)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// The keys of a site: the first signs new cookies, every one verifies those that come back.
+///
+/// # Changing the key
+///
+/// 1. Every node accepts the new key: `Keyring::new(old).and_accept(new)`. A site of one node starts with the next step.
+/// 2. Every node signs with the new key: `Keyring::new(new).and_retire(old)`. A login whose cookie is under the old key
+///    gets one under the new key when it is used, if its token is older than the [grace](crate::PolicyBuilder::grace).
+///    An anonymous session keeps its cookie.
+/// 3. The old key goes: `Keyring::new(new)`. It is needed for the longest idle time of a login and the grace, or until
+///    the absolute end of a session before login, whichever is later, counted from the moment when the last node stopped
+///    signing with it. For the sessions of its policy, [`Policy::describe`](crate::Policy::describe) says how long.
+///
+/// Between two steps, wait until every node has taken the first. A running manager takes other keys by
+/// [`SessionManager::set_keys`](crate::SessionManager::set_keys). A key that a stranger has is dropped at once: then
+/// everybody whose cookie it signed logs in again.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Key, Keyring};
+///
+/// let [old, new] = [Key::generate()?, Key::generate()?];
+/// let first = Keyring::new(old.clone()).and_accept(new.clone());
+/// let then = Keyring::new(new.clone()).and_retire(old);
+/// let at_last = Keyring::new(new);
+/// # Ok::<(), session_core::Randomness>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    /// The first signs.
+    keys: Vec<Key>,
+    old: Vec<Key>,
+}
+
+impl Keyring {
+    /// A keyring that signs and verifies with this key.
+    #[must_use]
+    pub fn new(key: Key) -> Self {
+        Self { keys: vec![key], old: Vec::new() }
+    }
+
+    /// The same keyring that also accepts what another key has signed: one that other nodes sign with, or soon will.
+    #[must_use]
+    pub fn and_accept(mut self, next: Key) -> Self {
+        self.keys.push(next);
+        self
+    }
+
+    /// The same keyring that also accepts what an old key has signed, and replaces a login's cookie under it when the
+    /// login is used.
+    #[must_use]
+    pub fn and_retire(mut self, old: Key) -> Self {
+        self.old.push(old);
+        self
+    }
+
+    /// A keyring that signs nothing and accepts nothing: where there was no randomness to make a key from.
+    pub(crate) fn empty() -> Self {
+        Self { keys: Vec::new(), old: Vec::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Whether these are the same keys in the same order. Their MACs tell, in constant time; a cookie's name is never empty.
+    pub(crate) fn are(&self, other: &Self) -> bool {
+        let is_same = |(one, other): (&Key, &Key)| one.mac("", "").finalize() == other.mac("", "").finalize();
+        let are = |ours: &[Key], theirs: &[Key]| ours.len() == theirs.len() && ours.iter().zip(theirs).all(is_same);
+        are(&self.keys, &other.keys) && are(&self.old, &other.old)
+    }
+
+    /// `token.mac`, the MAC over `name=token`.
+    pub(crate) fn sign(&self, name: &str, token: &SessionToken) -> Result<SignedToken, Randomness> {
+        let key = self.keys.first().ok_or(Randomness)?;
+        let token = token.encode();
+        let mac = key.mac(name, &token).finalize().into_bytes();
+        let mut signed = Zeroizing::new(String::with_capacity(SignedToken::LENGTH));
+        signed.push_str(&token);
+        signed.push('.');
+        signed.push_str(&Base64UrlUnpadded::encode_string(&mac));
+        Ok(SignedToken(signed))
+    }
+
+    /// The token, if one of the keys signed it for this name; it says whether that was an old key.
+    pub(crate) fn verify(&self, name: &str, signed: &str) -> Result<SessionToken, Forged> {
+        let (token, mac) = signed
+            .split_once('.')
+            .filter(|(token, _)| token.len() == SessionToken::TEXT_LENGTH)
+            .ok_or(Forged::Malformed)?;
+        let mac = mac.as_bytes().try_into().map_err(|_| Forged::Malformed)?;
+        let is_by_one_of = |keys: &[Key]| keys.iter().any(|key| key.has_signed(name, token, mac));
+        let under_old_key = !is_by_one_of(&self.keys);
+        if under_old_key && !is_by_one_of(&self.old) {
+            let has_shape = SessionToken::decode(token).is_some() && is_mac(mac);
+            return Err(if has_shape { Forged::Signature } else { Forged::Malformed });
+        }
+        let token = SessionToken::decode(token).ok_or(Forged::Malformed)?;
+        Ok(SessionToken { under_old_key, ..token })
+    }
+}
+
+/// Whether this could be the text of a MAC.
+fn is_mac(text: &[u8; MAC_TEXT_LENGTH]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| decode::<32>(text).is_some())
+}
+
+/// The keyring of a site, which can be exchanged while exchanges are under way. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys(Arc<RwLock<Arc<Keyring>>>);
+
+impl Keys {
+    pub(crate) fn new(keyring: Keyring) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(keyring))))
+    }
+
+    pub(crate) fn now(&self) -> Arc<Keyring> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set(&self, keyring: Keyring) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+    }
+}
+
+/// Why a cookie of the right name is not genuine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forged {
+    Malformed,
+    /// It has the shape of a token with its MAC, and none of the keys has made it.
+    Signature,
+}
+
+/// A token with its signature: what a cookie holds, or a header of a client without cookies. **Secret.**
+#[derive(Clone)]
+pub struct SignedToken(Zeroizing<String>);
+
+impl SignedToken {
+    /// How many characters it has: 114.
+    pub const LENGTH: usize = SessionToken::TEXT_LENGTH + 1 + MAC_TEXT_LENGTH;
+
+    /// The text to send to the client, and to nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SignedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedToken(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! What a session can do to the owner's other sessions.
+
+use crate::{Device, Error, Session, SessionId};
+
+impl Session {
+    /// The owner's sessions; none if nobody is logged in. The current one is marked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]; after the response has left, [`Error::Gone`] or [`Error::Superseded`] if the session has ended.
+    pub async fn devices(&self) -> Result<Vec<Device>, Error> {
+        self.still_stands().await?;
+        let Some(owner) = self.owner() else { return Ok(Vec::new()) };
+        crate::owner::devices::devices(self.inner().caller(), &owner, self.id()).await
+    }
+
+    /// Ends one of the owner's sessions; `false` if he has none of this id, or nobody is logged in. To end the current
+    /// one is a [`logout`](Self::logout).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`], [`Error::Contended`]; after the response has left, [`Error::Gone`] or [`Error::Superseded`] if this
+    /// session has ended.
+    pub async fn end(&self, id: &SessionId) -> Result<bool, Error> {
+        self.still_stands().await?;
+        let Some(owner) = self.owner() else { return Ok(false) };
+        if self.id().as_ref() == Some(id) {
+            return self.logout().await.map(|()| true);
+        }
+        crate::owner::devices::end(self.inner().caller(), &owner, id).await
+    }
+
+    /// Ends the owner's other sessions, and his logins that have begun elsewhere; how many live sessions there were.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`], [`Error::Contended`]: some may be ended, others not; call again. After the response has left,
+    /// [`Error::Gone`] or [`Error::Superseded`] if this session has ended.
+    pub async fn revoke_others(&self) -> Result<u64, Error> {
+        self.still_stands().await?;
+        let kept = self.live(|live| {
+            let header = live.found.header();
+            header.owner.clone().map(|owner| (owner, (live.found.id, header.generation)))
+        });
+        let Some((owner, kept)) = kept.flatten() else { return Ok(0) };
+        crate::owner::epoch::revoke(self.inner().caller(), &owner, Some(kept)).await
+    }
+
+    /// After the response has left, a session may have ended long ago: what acts on others in the owner's name asks first.
+    async fn still_stands(&self) -> Result<(), Error> {
+        let sent = {
+            let state = self.inner().state();
+            state.judge_read()?;
+            state.sent
+        };
+        if sent { self.reload().await } else { Ok(()) }
+    }
+}

@@ -1,0 +1,356 @@
+//! What a handler touches: the session's values, and what it is.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Error, Exchange, Owner, SessionId,
+    exchange::state::{Inner, Live, Standing, State},
+    record::{
+        Data, Record,
+        delta::{Overlay, Update},
+        format,
+    },
+    session::at_once::changed,
+    store::{
+        patience::{MERGES, attempts},
+        write::{Write, read},
+    },
+};
+
+mod at_once;
+mod devices;
+pub(crate) mod field;
+pub(crate) mod login;
+pub(crate) mod stored;
+
+/// The session of a request: its values, and what can be done with it. Cloning it gives another handle on the same.
+///
+/// Values that are inserted, updated or removed are kept in memory and saved when the request is committed, merged into
+/// what other requests saved meanwhile. What acts at once is `async`.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Error, Session};
+///
+/// fn put_into_cart(session: &Session, article: u64) -> Result<usize, Error> {
+///     let cart = session.update("cart", move |cart: &mut Vec<u64>| cart.push(article))?;
+///     Ok(cart.len())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Session(Exchange);
+
+impl Session {
+    pub(crate) fn of(exchange: Exchange) -> Self {
+        Self(exchange)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        self.0.inner()
+    }
+
+    /// The value under this key, as this request sees it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] if a value of another type is stored.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        let value = self.inner().state().value(key.as_bytes())?;
+        value.map(|value| format::decode(key.as_bytes(), &value)).transpose()
+    }
+
+    /// Whether there is a value under this key.
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        let state = self.inner().state();
+        state.with_stored(|stored| state.seen.get(key.as_bytes(), stored).is_some())
+    }
+
+    /// The keys that have a value.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let state = self.inner().state();
+        let mut keys: Vec<_> = state.with_stored(|stored| {
+            state.seen.entries(stored).map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect()
+        });
+        keys.sort_unstable();
+        keys
+    }
+
+    /// Sets the value under this key. A value equal to the stored one is no change, and writes nothing.
+    ///
+    /// What is accepted here and by [`update`](Self::update), [`get`](Self::get) returns equal; what the format could not
+    /// give back is refused. [`Format`](crate::Format) says what that is, and for which types it cannot be promised.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] if the value cannot be encoded, or could not be read back. [`Error::TooLarge`] if the session
+    /// would exceed the policy's limit. In both cases nothing has changed.
+    pub fn insert<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), Error> {
+        let encoded = self.inner().site().format.encode(key.as_bytes(), value)?;
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        let mut state = self.inner().state();
+        let is_stored = state.with_stored(|stored| state.seen.get(&key, stored) == Some(&encoded));
+        if is_stored && !state.seen.values.contains_key(&key) {
+            return Ok(());
+        }
+        self.see(&mut state, &key, encoded.clone())?;
+        let replaced = state.pending.insert(key, encoded);
+        // Unlocked: what the closures of the application hold is dropped here.
+        drop(state);
+        drop(replaced);
+        Ok(())
+    }
+
+    /// Removes the value under this key; whether there was one.
+    pub fn remove(&self, key: &str) -> bool {
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        let mut state = self.inner().state();
+        if !state.with_stored(|stored| state.seen.get(&key, stored).is_some()) {
+            return false;
+        }
+        state.see(&key, None);
+        let replaced = state.pending.remove(key);
+        drop(state);
+        drop(replaced);
+        true
+    }
+
+    /// Removes every value, also those that other requests add before this one is saved.
+    pub fn clear(&self) {
+        let mut state = self.inner().state();
+        let replaced = state.pending.clear();
+        state.seen = Overlay { cleared: true, ..Overlay::default() };
+        state.version += 1;
+        drop(state);
+        drop(replaced);
+    }
+
+    /// Changes the value under this key, or its default, and returns it as this request sees it.
+    ///
+    /// The closure runs again on what another request saved meanwhile: so N requests that add 1 at once add N. It must
+    /// have no effect but on the value, and must not capture the session.
+    ///
+    /// # Examples
+    ///
+    /// As it may run again, the closure cannot give away what it captures; it clones it.
+    ///
+    /// ```
+    /// # fn put(session: &session_core::Session, article: String) -> Result<(), session_core::Error> {
+    /// session.update("cart", move |cart: &mut Vec<String>| cart.push(article.clone()))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// ```compile_fail,E0507
+    /// # fn put(session: &session_core::Session, article: String) -> Result<(), session_core::Error> {
+    /// session.update("cart", move |cart: &mut Vec<String>| cart.push(article))?; // `Fn`, not `FnOnce`
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Nor can it borrow, or hold what other threads must not see.
+    ///
+    /// ```compile_fail,E0521
+    /// # fn add(session: &session_core::Session, amount: &u64) -> Result<(), session_core::Error> {
+    /// session.update("total", move |total: &mut u64| *total += amount)?; // copy the amount first
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] if a value of another type is stored, [`Error::Encode`] and [`Error::TooLarge`] as
+    /// [`insert`](Self::insert), [`Error::Contended`] if other tasks of this request changed it each time the closure ran:
+    /// then nothing has changed. [`Error::UpdateAfterResponse`] in a stream or websocket, whose response has left: the answer
+    /// would be of then. Take [`update_now`](Self::update_now).
+    pub fn update<T, F>(&self, key: &str, change: F) -> Result<T, Error>
+    where
+        T: Default + Serialize + DeserializeOwned,
+        F: Fn(&mut T) + Send + Sync + 'static,
+    {
+        let format = self.inner().site().format;
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        let of = key.clone();
+        let change = move |value: Option<&Bytes>| changed(format, &of, value, &change);
+        let change = Arc::new(change);
+        let update: Update = {
+            let change = change.clone();
+            Arc::new(move |value| change(value).map(|(_, encoded)| encoded))
+        };
+        for _ in 0..MERGES {
+            let (before, version) = {
+                let state = self.inner().state();
+                if state.sent {
+                    return Err(Error::UpdateAfterResponse);
+                }
+                (state.value(&key)?, state.version)
+            };
+            // Unlocked: it is the application's code.
+            let (value, encoded) = change(before.as_ref())?;
+            let mut state = self.inner().state();
+            if state.version == version {
+                self.see(&mut state, &key, encoded)?;
+                state.pending.update(key, update);
+                return Ok(value);
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Does not count this request as use of the session: for a poll that must not keep the user signed in.
+    pub fn skip_touch(&self) {
+        self.inner().state().skip_touch = true;
+    }
+
+    /// The session's name, for logs and lists of devices; none before it is stored.
+    #[must_use]
+    pub fn id(&self) -> Option<SessionId> {
+        self.live(|live| live.found.id)
+    }
+
+    /// Who is logged in.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        self.live(|live| live.found.header().owner.clone()).flatten()
+    }
+
+    /// Whether the session was not there before this request.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.live(|live| live.is_new).unwrap_or(true)
+    }
+
+    /// How long ago the session, or its last login, began.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.live(|live| Duration::from_millis(live.found.age().max(0).unsigned_abs()))
+    }
+
+    /// How long until the session expires unless it is used.
+    #[must_use]
+    pub fn expires_in(&self) -> Option<Duration> {
+        self.live(|live| live.found.left.now().expires_in)
+    }
+
+    /// How long until the session ends, whatever happens.
+    #[must_use]
+    pub fn ends_in(&self) -> Option<Duration> {
+        self.live(|live| live.found.left.now().ends_in)
+    }
+
+    /// The idle time-out: how long the session lasts without use. For a warning before it ends.
+    #[must_use]
+    pub fn idle(&self) -> Option<Duration> {
+        self.live(|live| live.found.header().lifetime.idle)
+    }
+
+    /// Takes the value out for one caller only, and saves that at once: for one-time codes and flash messages. Of many
+    /// callers at the same time one gets it, the others `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`]: the value stays. [`Error::Gone`], [`Error::Superseded`] if the session was lost since it was
+    /// loaded. Else as [`Exchange::commit`]: if it is unknown whether the value was taken out, it is not handed out either.
+    pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        let inner = self.inner();
+        let _in_order = inner.writing.lock().await;
+        inner.resolve().await?;
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        for attempt in attempts() {
+            let (standing, pending, version) = inner.snapshot();
+            let base = match &standing {
+                Standing::Live(live) => Some(&live.found),
+                Standing::Absent | Standing::Barred(_) => None,
+                Standing::Lost(lost) => return Err((*lost).into()),
+                Standing::Unread(unread) => {
+                    unread.judge_read()?;
+                    None
+                }
+            };
+            let mut data = pending.apply(base.map_or(&Data::new(), |found| &found.record.data))?;
+            let Some(taken) = data.remove(&key) else { return Ok(None) };
+            let value = format::decode(&key, &taken)?;
+            let Some(found) = base else {
+                // Nothing is stored yet, so nobody else can take it.
+                let mut state = inner.state();
+                if state.version != version {
+                    continue;
+                }
+                state.see(&key, None);
+                let replaced = state.pending.remove(key);
+                drop(state);
+                drop(replaced);
+                return Ok(Some(value));
+            };
+            inner.judge_size(&data, &found.record.data)?;
+            let record = Record { header: found.header().clone(), data };
+            let write = Write::new(found, record, inner.use_of(found))?;
+            if inner.put(write, version, attempt).await? {
+                return Ok(Some(value));
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Saves the changes at once: for streams and websockets, whose response head has left, and for who must know.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`], [`Error::Superseded`]: nothing was saved. [`Error::ResponseSent`] or [`Error::Withheld`] if the
+    /// session would have to be created. Else as [`Exchange::commit`].
+    pub async fn save(&self) -> Result<(), Error> {
+        self.inner().save().await?.kept()
+    }
+
+    /// Looks again at what is stored, and puts this request's unsaved changes on top.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`] if the session has ended, [`Error::Superseded`] if a login or renewal has overtaken this request: a
+    /// websocket that was opened before the login does not become the user's. [`Error::Store`].
+    pub async fn reload(&self) -> Result<(), Error> {
+        let inner = self.inner();
+        let _in_order = inner.writing.lock().await;
+        inner.resolve().await?;
+        match inner.snapshot().0 {
+            Standing::Absent | Standing::Barred(_) => Ok(()),
+            Standing::Lost(lost) => Err(lost.into()),
+            Standing::Unread(unread) => unread.judge_read(),
+            Standing::Live(live) => {
+                inner.adopt(read(&inner.store, &live.found.id).await?)?;
+                inner.rebase()
+            }
+        }
+    }
+
+    fn live<T>(&self, read: impl FnOnce(&Live) -> T) -> Option<T> {
+        match &self.inner().state().standing {
+            Standing::Live(live) => Some(read(live)),
+            _ => None,
+        }
+    }
+
+    /// Lets this request see the value, unless the session would become too large.
+    fn see(&self, state: &mut State, key: &Bytes, value: Bytes) -> Result<(), Error> {
+        let (size, before) = state.size_with(key, &value);
+        let limit = self.inner().site().policy.size_limit;
+        // One that was larger before the limit was lowered may go on, but not grow.
+        if size > limit && size > before {
+            return Err(Error::TooLarge { size, limit });
+        }
+        state.see(key, Some(value));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, owner) = (self.id(), self.owner());
+        f.debug_struct("Session").field("id", &id).field("owner", &owner).finish_non_exhaustive()
+    }
+}

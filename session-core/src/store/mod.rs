@@ -1,0 +1,335 @@
+//! The contract between the session logic and a database.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::{Owner, Purpose, Randomness, SessionId};
+
+mod error;
+pub(crate) mod patience;
+pub(crate) mod purge;
+pub(crate) mod purpose;
+pub(crate) mod schema;
+pub(crate) mod write;
+
+pub use error::{StoreError, StoreErrorSource};
+
+/// A register per session: the contract that every database crate keeps.
+///
+/// A store keeps, for each [`SessionId`], an opaque payload with its [`Revision`], an expiry, an end and perhaps an
+/// [`Owner`]. It never sees a secret and never decodes a payload. Merging, rotation, login and theft detection are
+/// written once, in this crate, over these eight methods.
+///
+/// # Contract
+///
+/// - Only [`create`](Store::create) makes a session appear.
+/// - Each method on one id is **one atomic step** in the database, and one round trip.
+/// - Times are passed and returned as durations from now. The database's clock turns them into instants and decides
+///   what has expired; the application's clock decides nothing. Instants are kept no finer than durations are answered,
+///   so that two readers agree which of two sessions is older.
+/// - A session is *live* until its expiry, exactly: a load never returns an expired one, swept or not, and a write that
+///   waited on a lock until after the expiry does nothing. The expiry is always the earlier of the given `expires_in`
+///   and the end.
+/// - The store keeps the end itself. Only [`Expiry::Restart`] moves it.
+/// - The owner changes only with [`Expiry::Restart`].
+/// - A method ends in its own time, with [`StoreError::TimedOut`]. The core waits for it until it has failed once.
+/// - A method sends its write once. Neither the store nor its driver repeats it, unless the server itself recognises
+///   the repetition or says that nothing was applied (a deadlock's victim, a serialization failure).
+/// - Durations run from nothing to [`Duration::MAX`]. Nothing leaves no time: the write succeeds, and the session is over.
+///   What is longer than 400 days may be cut to that, and must not overflow.
+/// - Payloads are binary safe, from 0 bytes to 1 MiB. Two ids or owners that differ in one bit differ.
+///
+/// # Cancellation
+///
+/// Dropping a method's future means that it happened wholly or not at all, and the next call works.
+///
+/// # Examples
+///
+/// A store is written with plain `async fn`s under [`#[async_trait]`](crate::async_trait); without the attribute the
+/// compiler refuses each method with E0195.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
+///
+/// #[derive(Debug)]
+/// struct Mine;
+///
+/// #[async_trait]
+/// impl Store for Mine {
+///     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+///         # let _ = id;
+///         Ok(None) // here what the database has under this id, if it is live
+///     }
+///     // … and seven more
+///     # async fn create(&self, _: &SessionId, _: Entry<'_>, _: Duration, _: Duration) -> Result<(), StoreError> { Ok(()) }
+///     # async fn replace(&self, _: &SessionId, _: Revision, _: Entry<'_>, _: Expiry) -> Result<bool, StoreError> { Ok(false) }
+///     # async fn touch(&self, _: &SessionId, _: Revision, _: Duration) -> Result<bool, StoreError> { Ok(false) }
+///     # async fn delete(&self, _: &SessionId, _: Revision) -> Result<bool, StoreError> { Ok(false) }
+///     # async fn list(&self, _: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> { Ok(Vec::new()) }
+///     # async fn revoke(&self, _: &Owner, _: Option<&SessionId>) -> Result<u64, StoreError> { Ok(0) }
+///     # async fn purge(&self, _: u32) -> Result<u64, StoreError> { Ok(0) }
+/// }
+/// ```
+///
+/// A whole one in one file is `tests/stranger.rs` of `session-conformance`, the kit that proves yours.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Makes the session, unless a live one has this id.
+    ///
+    /// A row that has expired is overwritten as if it were not there. A store that has little room left may refuse what is
+    /// only for a visitor, as the entry's [`purpose`](Entry::purpose) says.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::AlreadyExists`] if a live session has this id, which is then untouched. After any other error the
+    /// outcome is unknown.
+    async fn create(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Returns the live session, never an expired one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if the row cannot be read as one of this store's; any other if the database fails.
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError>;
+
+    /// Replaces the entry if the session is live and its revision is `expected`; `false` if not.
+    ///
+    /// # Errors
+    ///
+    /// After any error the outcome is unknown.
+    async fn replace(
+        &self,
+        id: &SessionId,
+        expected: Revision,
+        entry: Entry<'_>,
+        expiry: Expiry,
+    ) -> Result<bool, StoreError>;
+
+    /// Moves the expiry, never past the end, if the session is live and its revision is `expected`; `false` if not.
+    ///
+    /// The revision, payload and owner stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// After any error the outcome is unknown.
+    async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError>;
+
+    /// Deletes the session if it is live and its revision is `expected`; `false` if not.
+    ///
+    /// # Errors
+    ///
+    /// After any error the outcome is unknown.
+    async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError>;
+
+    /// Returns the owner's live sessions. All durations are of one instant.
+    ///
+    /// It covers every session that was the owner's when it was called and still is; one that is created meanwhile may
+    /// be missed.
+    ///
+    /// # Errors
+    ///
+    /// Any but [`StoreError::AlreadyExists`], if the database fails.
+    async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError>;
+
+    /// Deletes the owner's sessions but `keep`, and returns how many live ones it deleted.
+    ///
+    /// It covers every session that was the owner's when it was called and still is; one that is created meanwhile may
+    /// be missed.
+    ///
+    /// # Errors
+    ///
+    /// After any error some sessions may be gone, others not.
+    async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError>;
+
+    /// Deletes at most `limit` expired sessions and returns how many: `0` when none is left, or where the database
+    /// expires them by itself.
+    ///
+    /// # Errors
+    ///
+    /// Any but [`StoreError::AlreadyExists`], if the database fails; the next call goes on.
+    async fn purge(&self, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// What is written: the payload under the revision that the writer chose, and the owner.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Entry<'a> {
+    /// The revision that this write gives the session.
+    pub revision: Revision,
+    /// The encoded session, opaque to the store.
+    pub payload: &'a [u8],
+    /// The user that the session belongs to, if somebody is logged in.
+    pub owner: Option<&'a Owner>,
+    /// Whom a new session is for.
+    pub purpose: Purpose,
+}
+
+impl<'a> Entry<'a> {
+    /// An entry without an owner.
+    #[must_use]
+    pub fn new(revision: Revision, payload: &'a [u8]) -> Self {
+        Self { revision, payload, owner: None, purpose: Purpose::Visit }
+    }
+
+    /// The same entry with this owner.
+    #[must_use]
+    pub fn with_owner(self, owner: Option<&'a Owner>) -> Self {
+        Self { owner, ..self }
+    }
+
+    /// The same entry with this purpose.
+    #[must_use]
+    pub fn with_purpose(self, purpose: Purpose) -> Self {
+        Self { purpose, ..self }
+    }
+
+    /// The same entry with this payload: what a wrapper that encrypts needs.
+    #[must_use]
+    pub fn with_payload<'b>(self, payload: &'b [u8]) -> Entry<'b>
+    where
+        'a: 'b,
+    {
+        Entry { payload, ..self }
+    }
+}
+
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { revision, payload, owner, purpose } = self;
+        write!(f, "Entry({revision:?}, {} bytes, owner {owner:?}, {purpose:?})", payload.len())
+    }
+}
+
+/// What a [`Store::replace`] does to the expiry and the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Leaves both as they are, also one that another request has moved meanwhile: a write that is no use of the
+    /// session.
+    Keep,
+    /// Moves the expiry to so long from now, never past the end.
+    Extend(Duration),
+    /// Begins a new lifetime: a login.
+    Restart {
+        /// The new expiry, from now.
+        expires_in: Duration,
+        /// The new end, from now.
+        ends_in: Duration,
+    },
+}
+
+/// A live session as the store holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The revision of the last write.
+    pub revision: Revision,
+    /// The payload of the last write.
+    pub payload: Bytes,
+    /// How long until the session expires, unless it is touched. Never longer than `ends_in`.
+    pub expires_in: Duration,
+    /// How long until the session ends, whatever happens.
+    pub ends_in: Duration,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { revision, payload, expires_in, ends_in } = self;
+        write!(f, "Loaded({revision:?}, {} bytes, expires in {expires_in:?}, ends in {ends_in:?})", payload.len())
+    }
+}
+
+/// The name of one write: 8 random bytes that the writer chose. Two writes never share one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Revision([u8; 8]);
+
+impl Revision {
+    /// The revision with these bytes: for stores, which read it back, and for tests.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+
+    pub(crate) fn random() -> Result<Self, Randomness> {
+        crate::request::token::random().map(Self)
+    }
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revision({:016x})", u64::from_be_bytes(self.0))
+    }
+}
+
+macro_rules! store_behind {
+    ($pointer:ident) => {
+        #[async_trait]
+        impl<S: Store + ?Sized> Store for $pointer<S> {
+            async fn create(
+                &self,
+                id: &SessionId,
+                entry: Entry<'_>,
+                expires_in: Duration,
+                ends_in: Duration,
+            ) -> Result<(), StoreError> {
+                (**self).create(id, entry, expires_in, ends_in).await
+            }
+
+            async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+                (**self).load(id).await
+            }
+
+            async fn replace(
+                &self,
+                id: &SessionId,
+                expected: Revision,
+                entry: Entry<'_>,
+                expiry: Expiry,
+            ) -> Result<bool, StoreError> {
+                (**self).replace(id, expected, entry, expiry).await
+            }
+
+            async fn touch(
+                &self,
+                id: &SessionId,
+                expected: Revision,
+                expires_in: Duration,
+            ) -> Result<bool, StoreError> {
+                (**self).touch(id, expected, expires_in).await
+            }
+
+            async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
+                (**self).delete(id, expected).await
+            }
+
+            async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
+                (**self).list(owner).await
+            }
+
+            async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
+                (**self).revoke(owner, keep).await
+            }
+
+            async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
+                (**self).purge(limit).await
+            }
+        }
+    };
+}
+
+store_behind!(Arc);
+store_behind!(Box);

@@ -1,0 +1,121 @@
+//! The compare-and-swap that saves what a request changed.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::{
+    Entry, Error, Expiry, Revision, SessionId, StoreError,
+    moment::TimeLeft,
+    record::{Found, Record},
+    store::patience::{PatientStore, pause},
+};
+
+/// A `replace` under a revision of its own, so that an unknown outcome can be asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) id: SessionId,
+    pub(crate) expected: Revision,
+    pub(crate) own: Revision,
+    pub(crate) record: Record,
+    pub(crate) expiry: Expiry,
+    /// Of the session under `expected`.
+    pub(crate) left: TimeLeft,
+}
+
+/// What became of a [`Write`].
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// It was applied; the state is now this one, perhaps with later writes on top.
+    Applied(Arc<Found>),
+    /// It was not applied and never will be; the state is now this one.
+    Conflict(Arc<Found>),
+    /// There is no such session any more.
+    Gone,
+}
+
+/// How often one write is sent while its outcome stays unknown.
+const SENDINGS: u32 = 3;
+
+impl Write {
+    /// The write that puts `record` in the place of `base`. What cannot be read is never overwritten, only carried along.
+    pub(crate) fn new(base: &Found, mut record: Record, expiry: Expiry) -> Result<Self, Error> {
+        match base.record.data.values() {
+            Err(unread) if record.data != base.record.data => return Err(unread.into()),
+            _ => {}
+        }
+        let own = Revision::random()?;
+        record.header = record.header.under(own);
+        Ok(Self { id: base.id, expected: base.revision, own, record, expiry, left: base.left })
+    }
+
+    /// Sends the write until its outcome is known.
+    ///
+    /// A `false` to the only sending is a plain conflict. Where `outcome_unknown`, and after any error, a `false` may be
+    /// our own first sending's doing: so the record is asked for our revision before the write is sent again, under the
+    /// same revision. No write is applied twice, not even by a packet that arrives late.
+    ///
+    /// After a conflict it waits as [`pause`] does after so many merges, and looks only then: what it answers is fresh.
+    pub(crate) async fn settle(
+        &self,
+        store: &PatientStore,
+        mut outcome_unknown: bool,
+        merges: u32,
+    ) -> Result<Settled, Error> {
+        let mut failure = None;
+        for sending in 0..SENDINGS {
+            if outcome_unknown {
+                let Some(found) = read(store, &self.id).await? else { return Ok(Settled::Gone) };
+                if found.record.header.remembers(self.own) {
+                    return Ok(Settled::Applied(found));
+                }
+                if found.revision != self.expected {
+                    let is_beaten = found.record.header.remembers(self.expected);
+                    return if is_beaten { Ok(Settled::Conflict(found)) } else { Err(Error::OutcomeUnknown) };
+                }
+                pause(2 * sending).await;
+            }
+            match self.send(store).await {
+                Ok(Some(applied)) => return Ok(Settled::Applied(applied)),
+                Ok(None) if !outcome_unknown => {
+                    pause(merges).await;
+                    return Ok(read(store, &self.id).await?.map_or(Settled::Gone, Settled::Conflict));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    failure = Some(error);
+                    outcome_unknown = true;
+                }
+            }
+        }
+        Err(failure.map_or(Error::Contended, Error::from))
+    }
+
+    /// Sends the write once: the session as it then is, or nothing if `expected` is no longer its revision.
+    pub(crate) async fn send(&self, store: &PatientStore) -> Result<Option<Arc<Found>>, StoreError> {
+        let payload = self.record.encode();
+        let entry = Entry::new(self.own, &payload).with_owner(self.record.header.owner.as_ref());
+        let is_applied = store.replace(&self.id, self.expected, entry, self.expiry).await?;
+        Ok(is_applied.then(|| self.applied()))
+    }
+
+    fn applied(&self) -> Arc<Found> {
+        let asked = Instant::now();
+        let left = match self.expiry {
+            Expiry::Keep => self.left,
+            Expiry::Extend(idle) => {
+                let ends_in = self.left.now().ends_in;
+                TimeLeft { asked, expires_in: idle.min(ends_in), ends_in }
+            }
+            Expiry::Restart { expires_in, ends_in } => TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in },
+        };
+        Arc::new(Found { id: self.id, record: self.record.clone(), revision: self.own, left })
+    }
+}
+
+/// Loads and decodes a session.
+pub(crate) async fn read(store: &PatientStore, id: &SessionId) -> Result<Option<Arc<Found>>, Error> {
+    let asked = Instant::now();
+    let Some(loaded) = store.load(id).await? else { return Ok(None) };
+    Ok(Some(Arc::new(Found::decode(*id, loaded, asked)?)))
+}
