@@ -13,7 +13,8 @@ use crate::{
     MysqlStore,
     error::from_driver,
     idle::{Condemned, IdleCheck, Usable},
-    schema::{DEFAULT_TABLE, SETTINGS},
+    schema::DEFAULT_TABLE,
+    statements::SETTINGS,
 };
 
 /// The settings of a [`MysqlStore`].

@@ -37,8 +37,8 @@ mod client;
 mod error;
 mod idle;
 mod schema;
+mod statements;
 mod store;
-mod table;
 
 pub use sqlx;
 

@@ -16,8 +16,8 @@ use crate::{
     Builder,
     client::{Client, Value},
     error::{foreign_answer, foreign_row, from_driver, from_wait, is_of_the_table},
-    schema::{FOUND, LOCK, MADE, PATIENCE, Statements},
-    table::judge,
+    schema::judge,
+    statements::{FOUND, LOCK, MADE, PATIENCE, Statements},
 };
 
 /// How long making the table may take: longer than an operation, since others may be making it.

@@ -14,7 +14,7 @@ use crate::{
     error::{foreign_answer, from_driver, from_wait, is_broken, is_undone},
     idle::Condemned,
     pooled::{message, milliseconds},
-    schema::Statement,
+    statements::Statement,
 };
 
 /// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.

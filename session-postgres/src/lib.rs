@@ -38,8 +38,8 @@ mod error;
 mod idle;
 mod pooled;
 mod schema;
+mod statements;
 mod store;
-mod table;
 
 pub use sqlx;
 

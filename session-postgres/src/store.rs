@@ -17,8 +17,8 @@ use crate::{
     client::{Client, Kind, Value},
     error::{foreign_row, from_driver, is_of_the_table},
     pooled::from_hex,
-    schema::{Statement, Statements},
-    table::judge,
+    schema::judge,
+    statements::{Statement, Statements},
 };
 
 /// How long making the table may take: longer than an operation, since others may be making it.

@@ -36,8 +36,8 @@
 mod builder;
 mod error;
 mod schema;
+mod statements;
 mod store;
-mod table;
 
 pub use sqlx;
 

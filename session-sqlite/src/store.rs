@@ -16,8 +16,8 @@ use tokio::{sync::Semaphore, time::timeout};
 use crate::{
     Builder,
     error::{foreign_row, from_driver, from_wait, is_of_the_statement},
-    schema::Statements,
-    table::judge,
+    schema::judge,
+    statements::Statements,
 };
 
 /// Sessions in a SQLite file. Cloning makes another handle on the same connections.
