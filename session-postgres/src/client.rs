@@ -14,7 +14,7 @@ use crate::{
     error::{foreign_answer, from_driver, from_wait, is_broken, is_undone},
     idle::Condemned,
     pooled::{message, milliseconds},
-    statements::Statement,
+    statements::{HURRY, Statement},
 };
 
 /// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.
@@ -190,8 +190,8 @@ impl Lease {
     /// Leaves the server no more time than this. The connection is not used for anything else afterwards.
     async fn hurry(&mut self, left: Duration) -> Result<(), Error> {
         self.connection.close_on_drop();
-        let set = sqlx::query("SELECT set_config('statement_timeout', $1, false)").bind(milliseconds(left).to_string());
-        set.persistent(false).execute(&mut *self.connection).await.map(drop)
+        let hurry = sqlx::query(HURRY).bind(milliseconds(left).to_string());
+        hurry.persistent(false).execute(&mut *self.connection).await.map(drop)
     }
 }
 

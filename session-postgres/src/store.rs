@@ -100,7 +100,7 @@ impl PostgresStore {
             Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
             verdict => return verdict,
         }
-        self.0.client.run(&self.0.sql.schema, MIGRATION).await?;
+        self.0.client.run(&self.0.sql.migrate, MIGRATION).await?;
         self.inspect().await
     }
 
@@ -264,7 +264,7 @@ impl Store for PostgresStore {
             let limit = Value::Number(i64::from(limit));
             let rows = self.ask(Kind::Write, &self.0.sql.purge, &[limit]).await?;
             let row = first(&rows)?;
-            let deleted = count(row, "written")?;
+            let deleted = count(row, "deleted")?;
             // Where all that were looked at have been touched meanwhile, expired ones may come behind them.
             if deleted > 0 || count(row, "moved")? == 0 {
                 return Ok(deleted);

@@ -134,7 +134,9 @@ async fn an_answer_of_another_statement_under_our_name_and_nonce_is_refused() {
     store.migrate().await.unwrap();
     // The first statement of this connection has been that of `migrate`.
     assert_eq!(store.load(&ID).await.unwrap(), None);
-    let names = sqlx::query("SELECT name FROM pg_prepared_statements WHERE statement LIKE 'SELECT a.nonce%'");
+    let names = sqlx::query(
+        "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%message.nonce%' AND statement NOT LIKE '%prepared%'",
+    );
     let name: String = names.fetch_one(&pool).await.unwrap().get(0);
     let impostor = "AS SELECT $1 AS nonce, $2 IS NULL AS found";
     let replace = format!("DEALLOCATE {name}; PREPARE {name} (bigint, bytea) {impostor}");
