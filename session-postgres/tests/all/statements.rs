@@ -1,7 +1,5 @@
 //! What the server is asked to do: once an operation, and without a trace in the indexes where a session is only touched.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
 use session_conformance::servers::{self, Server};

@@ -1,7 +1,5 @@
 //! Answers that belong to another statement are refused.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},

@@ -1,7 +1,5 @@
 //! What is in the file: after a restart, after a crash, and when somebody else has written it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{fs, path::Path, time::Duration};
 
 use session_core::{Entry, Owner, Revision, SchemaError, SessionId, Store, StoreError};

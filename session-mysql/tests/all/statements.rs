@@ -1,7 +1,5 @@
 //! What the server is asked to do, and that no setting changes what comes of it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{collections::BTreeMap, time::Duration};
 
 use session_conformance::servers;

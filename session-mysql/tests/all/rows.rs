@@ -1,7 +1,5 @@
 //! What is in the table: who made it, who has written it, and how it is found.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::Duration;
 
 use session_conformance::servers;

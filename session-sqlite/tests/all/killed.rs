@@ -1,7 +1,5 @@
 //! A process that is killed while it writes.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     env,
     io::{BufRead, BufReader},
@@ -44,7 +42,7 @@ async fn a_process_that_is_killed_loses_nothing_that_was_answered() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.db");
     let mut victim = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "a_process_that_is_killed_loses_nothing_that_was_answered", "--nocapture"])
+        .args(["--exact", "killed::a_process_that_is_killed_loses_nothing_that_was_answered", "--nocapture"])
         .env(VICTIM, &path)
         .stdout(Stdio::piped())
         .spawn()

@@ -1,7 +1,5 @@
 //! A server that is killed, stopped, or cuts its connections: a typed error in time, and work again afterwards.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::{Duration, Instant};
 
 use session_conformance::servers;

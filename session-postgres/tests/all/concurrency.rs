@@ -1,7 +1,5 @@
 //! Many at once, on rows and on the table itself.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::{Duration, Instant};
 
 use session_conformance::servers;

@@ -1,7 +1,5 @@
 //! Many at once: no lock is an error, and a wait that is too long is a typed one.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     path::PathBuf,
     time::{Duration, Instant},

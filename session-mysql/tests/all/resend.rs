@@ -1,14 +1,12 @@
 //! What core does where the server has cut every connection between a load and a write: it goes on over a fresh one.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::Duration;
 
 use session_conformance::servers::{self, Proxy, Server};
 use session_core::{CookieConfig, Exchange, Incoming, Key, Keyring, Outcome, SessionManager};
-use session_postgres::{
-    PostgresStore,
-    sqlx::{self, Connection, PgConnection, PgPool, Row, postgres::PgPoolOptions},
+use session_mysql::{
+    MysqlStore,
+    sqlx::{self, AssertSqlSafe, Connection, MySqlConnection, MySqlPool, Row, mysql::MySqlPoolOptions},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -17,7 +15,7 @@ const CONNECTIONS: u32 = 14;
 /// A site whose connections are all there and idle, and none of which is asked before it is used.
 struct Site {
     manager: SessionManager,
-    pool: PgPool,
+    pool: MySqlPool,
     server: Server,
     proxy: Proxy,
     cookie: Option<String>,
@@ -25,10 +23,10 @@ struct Site {
 
 impl Site {
     async fn open() -> Self {
-        let server = servers::own_postgres(&[]);
+        let server = servers::own_mysql(&[]);
         let proxy = Proxy::before(server.url());
-        let builder = PostgresStore::builder().with_idle_check(HOUR);
-        let options = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
+        let builder = MysqlStore::builder().with_idle_check(HOUR);
+        let options = MySqlPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
         let pool = options.before_acquire(builder.before_acquire()).connect(proxy.url()).await.unwrap();
         let store = builder.with_pool(pool.clone());
         store.migrate().await.unwrap();
@@ -62,13 +60,18 @@ impl Site {
         while self.pool.num_idle() < CONNECTIONS as usize {
             tokio::task::yield_now().await;
         }
-        let mut other = PgConnection::connect(self.server.url()).await.unwrap();
-        let others = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-        let cut = sqlx::AssertSqlSafe(format!("SELECT pg_terminate_backend(pid) {others}"));
-        sqlx::query(cut).execute(&mut other).await.unwrap();
-        let count = format!("SELECT count(*) {others}");
-        while sqlx::query(sqlx::AssertSqlSafe(count.clone())).fetch_one(&mut other).await.unwrap().get::<i64, _>(0) > 0
-        {
+        let mut other = MySqlConnection::connect(self.server.url()).await.unwrap();
+        let others = "SELECT id FROM information_schema.processlist WHERE user = 'root' AND id <> connection_id()";
+        loop {
+            let ids = sqlx::query(others).fetch_all(&mut other).await.unwrap();
+            if ids.is_empty() {
+                return;
+            }
+            for row in ids {
+                let kill = AssertSqlSafe(format!("KILL CONNECTION {}", row.get::<i64, _>(0)));
+                // It may have gone by itself.
+                let _ = sqlx::raw_sql(kill).execute(&mut other).await;
+            }
         }
     }
 }

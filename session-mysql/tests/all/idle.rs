@@ -1,7 +1,5 @@
 //! Connections that have been idle: after a pause, a restart or a silent network the first requests work.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::{Duration, Instant};
 
 use session_conformance::servers::{self, Proxy, Server};

@@ -1,0 +1,11 @@
+//! The tests of the PostgreSQL store, by theme. The contract is beside them: `--test contract`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod concurrency;
+mod foreign;
+mod idle;
+mod outage;
+mod resend;
+mod rows;
+mod statements;
