@@ -58,7 +58,7 @@ impl Row {
     fn loaded(&self, now: u64) -> Loaded {
         let ends_in = Duration::from_millis(self.ends_at - now);
         let expires_in = Duration::from_millis(self.expires_at - now).min(ends_in);
-        Loaded { revision: self.revision, payload: self.payload.clone(), expires_in, ends_in }
+        Loaded::new(self.revision, self.payload.clone(), expires_in, ends_in)
     }
 }
 

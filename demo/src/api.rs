@@ -137,7 +137,7 @@ pub(crate) async fn sessions(_: CurrentOwner, session: Session) -> Result<Json<V
         address: devices::address_of(device),
         current: device.is_current,
         age: seconds(device.age),
-        last_seen: seconds(device.last_seen),
+        last_seen: seconds(device.idle_for),
     });
     Ok(Json(listed.collect()))
 }

@@ -78,7 +78,7 @@ fn name_of(device: &Device) -> String {
 /// The user's devices, the one that asks first, then the one that was used last.
 async fn devices_of(session: &Session) -> Result<Vec<Device>, SessionError> {
     let mut devices = session.devices().await?;
-    devices.sort_by_key(|device| (!device.is_current, device.last_seen));
+    devices.sort_by_key(|device| (!device.is_current, device.idle_for));
     Ok(devices)
 }
 
@@ -109,7 +109,7 @@ fn row(device: &Device) -> Markup {
                 (name_of(device))
                 @if device.is_current { span.badge { "this one" } }
                 small {
-                    @if device.is_current { "active now" } @else { "active " (in_words(device.last_seen)) " ago" }
+                    @if device.is_current { "active now" } @else { "active " (in_words(device.idle_for)) " ago" }
                     ", logged in " (in_words(device.age)) " ago"
                 }
             }

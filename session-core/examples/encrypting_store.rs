@@ -98,7 +98,7 @@ impl<S: Store> Store for Sealed<S> {
         // One whose seal is broken stays in the list, with a payload that is no session: it must not keep its owner's others
         // from being listed, nor him from logging in where their number is limited.
         let open = |(id, loaded): (SessionId, Loaded)| {
-            let sealed = Loaded { payload: Bytes::new(), ..loaded.clone() };
+            let sealed = loaded.clone().with_payload(Bytes::new());
             (id, self.open(&id, loaded).unwrap_or(sealed))
         };
         Ok(listed.into_iter().map(open).collect())

@@ -84,7 +84,7 @@ pub enum Error {
     SessionId(#[from] crate::InvalidSessionId),
     /// The operating system has no randomness.
     #[error(transparent)]
-    Randomness(#[from] Randomness),
+    Randomness(#[from] RandomnessError),
 }
 
 /// What the format said of a value.
@@ -171,10 +171,10 @@ impl From<StoreError> for Error {
     }
 }
 
-/// The operating system has no randomness to make an id or a secret from.
+/// The operating system gave no random bytes to make an id or a secret from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the operating system gives no randomness")]
-pub struct Randomness;
+pub struct RandomnessError;
 
 /// Why a configuration is refused. Nothing is built from a half of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -81,7 +81,7 @@ mod site;
 mod store;
 
 pub use async_trait::async_trait;
-pub use error::{ConfigError, Error, Randomness, ValueError};
+pub use error::{ConfigError, Error, RandomnessError, ValueError};
 pub use event::{EndReason, EventKind, Observer, SessionEvent, fit_for_log};
 pub use exchange::{Exchange, Outcome, join::JoinError};
 pub use manager::SessionManager;

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     CookieConfig, Device, Error, EventKind, Exchange, Format, Incoming, Key, Keyring, Login, Observer, Owner, Policy,
-    PurgeTask, Randomness, SessionEvent, SessionId, SiteData, Store, StoredSession, TrustedProxies,
+    PurgeTask, RandomnessError, SessionEvent, SessionId, SiteData, Store, StoredSession, TrustedProxies,
     event::{Log, Observers},
     owner::{devices, epoch},
     request::{incoming::Resource, keyring::Keys},
@@ -142,7 +142,7 @@ impl SessionManager {
     /// let [old, new] = [Key::generate()?, Key::generate()?];
     /// let manager = SessionManager::new(MemoryStore::default(), Keyring::new(old.clone()));
     /// manager.set_keys(Keyring::new(new).and_retire(old));
-    /// # Ok::<(), session_core::Randomness>(())
+    /// # Ok::<(), session_core::RandomnessError>(())
     /// ```
     pub fn set_keys(&self, keys: Keyring) {
         self.0.keys.set(keys);
@@ -222,7 +222,7 @@ impl SessionManager {
         let exchange = self.open(Incoming::new([]).with_token(""));
         exchange.session().await?.login(login).await?;
         exchange.commit().await?;
-        let token = exchange.token().ok_or(Randomness)?;
+        let token = exchange.token().ok_or(RandomnessError)?;
         Ok(format!("{}={}", self.cookie().name(), token.expose()))
     }
 

@@ -109,7 +109,7 @@ async fn after_a_logout_a_websocket_revives_nothing() {
 // Outside of a request.
 
 async fn stored(site: &Site, browser: &Browser) -> StoredSession {
-    let id = browser.open().request_cookie().unwrap();
+    let id = browser.open().presented_id().unwrap();
     site.manager.session_of(&user(), &id).await.unwrap().unwrap()
 }
 
@@ -118,7 +118,7 @@ async fn a_webhook_reads_and_changes_a_session_and_a_request_merges_with_it() {
     let site = Site::new();
     let mut browser = site.logged_in(USER).await;
     let session = stored(&site, &browser).await;
-    assert_eq!((session.id(), session.owner()), (browser.open().request_cookie().unwrap(), &user()));
+    assert_eq!((session.id(), session.owner()), (browser.open().presented_id().unwrap(), &user()));
     let (exchange, open) = browser.start().await;
     open.insert("mine", &1).unwrap();
     assert_eq!(session.update("n", |n: &mut i64| *n += 5).await.unwrap(), 5);
@@ -164,11 +164,11 @@ async fn a_session_of_another_user_or_of_nobody_is_not_handed_out() {
     let site = Site::new();
     let browsers = [site.logged_in(7).await, site.visitor().await];
     for browser in &browsers {
-        let id = browser.open().request_cookie().unwrap();
+        let id = browser.open().presented_id().unwrap();
         assert!(site.manager.session_of(&user(), &id).await.unwrap().is_none());
     }
     assert!(site.manager.session_of(&user(), &SessionId::from_bytes([1; 16])).await.unwrap().is_none());
-    let unreadable = site.logged_in(USER).await.open().request_cookie().unwrap();
+    let unreadable = site.logged_in(USER).await.open().presented_id().unwrap();
     make_unreadable(&site, &unreadable).await;
     assert!(site.manager.session_of(&user(), &unreadable).await.unwrap().is_none());
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Unreadable(_))), 1);
@@ -262,7 +262,7 @@ async fn the_live_sessions_of_a_user_are_counted() {
     let site = Site::new();
     assert_eq!(site.manager.session_count(&user()).await.unwrap(), 0);
     let mut browser = site.logged_in(USER).await;
-    let unreadable = site.logged_in(USER).await.open().request_cookie().unwrap();
+    let unreadable = site.logged_in(USER).await.open().presented_id().unwrap();
     site.logged_in(7).await;
     assert_eq!(site.manager.session_count(&user()).await.unwrap(), 2);
     site.manager.end(&user(), &unreadable).await.unwrap();

@@ -103,7 +103,7 @@ async fn a_session_that_was_lost_on_the_way_was_read_all_the_same() {
         says(&exchange, Some("public"));
         let event = site.events.all().pop().unwrap();
         assert!(matches!(event.kind, EventKind::SharedCacheAllowed { .. }));
-        assert_eq!((event.id, event.owner), (exchange.request_cookie(), exchange.request_owner()));
+        assert_eq!((event.id, event.owner), (exchange.presented_id(), exchange.request_owner()));
     }
 }
 
@@ -270,7 +270,7 @@ async fn what_lets_shared_caches_keep_a_page_that_read_the_session_is_an_event()
             let EventKind::SharedCacheAllowed { header } = &event.kind else { panic!("{event:?}") };
             assert_eq!(header.as_str(), handled.0.to_ascii_lowercase());
             assert_eq!(event.method.as_deref(), Some("GET"));
-            assert_eq!((event.id, event.owner), (exchange.request_cookie(), exchange.request_owner()));
+            assert_eq!((event.id, event.owner), (exchange.presented_id(), exchange.request_owner()));
         }
     }
 }

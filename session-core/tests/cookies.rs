@@ -38,7 +38,7 @@ async fn a_bad_cookie_makes_no_call_is_counted_and_taken_as_absent() {
             site.events.count(|kind| matches!(kind, EventKind::BadCookie { .. } | EventKind::UnknownKey { .. }));
         let exchange = headers(&site, &[&format!("__Host-session={bad}")]);
         let session = exchange.session().await.unwrap();
-        assert_eq!((session.id(), exchange.request_cookie()), (None, None), "{bad}");
+        assert_eq!((session.id(), exchange.presented_id()), (None, None), "{bad}");
         exchange.commit().await.unwrap();
         assert_eq!(site.lab.calls(), [], "{bad}");
         assert_eq!(
@@ -60,10 +60,10 @@ async fn a_good_cookie_is_found_among_several_of_the_name() {
         vec![format!("__Host-session=1; __Host-session=2; __Host-session=3; __Host-session={good}")],
     ] {
         let cookies: Vec<_> = cookies.iter().map(String::as_str).collect();
-        assert!(headers(&site, &cookies).request_cookie().is_some(), "{cookies:?}");
+        assert!(headers(&site, &cookies).presented_id().is_some(), "{cookies:?}");
     }
     let elsewhere = format!("__host-session={good}; x__Host-session={good}; __Host-session");
-    assert!(headers(&site, &[&elsewhere]).request_cookie().is_none());
+    assert!(headers(&site, &[&elsewhere]).presented_id().is_none());
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ proptest! {
             .filter(|cookie| cookie.name() == "__Host-session")
             .collect();
         let finds = theirs.iter().any(|cookie| cookie.value() == good);
-        prop_assert_eq!(headers(&site, &[&header]).request_cookie().is_some(), finds, "{}", header);
+        prop_assert_eq!(headers(&site, &[&header]).presented_id().is_some(), finds, "{}", header);
     }
 }
 

@@ -18,7 +18,7 @@ async fn devices_show_label_age_and_last_use_and_mark_the_current_one() {
     let devices = session.devices().await.unwrap();
     let seen: Vec<_> = devices
         .iter()
-        .map(|device| (device.is_current, device.age.as_secs() / 60, device.last_seen.as_secs() / 60))
+        .map(|device| (device.is_current, device.age.as_secs() / 60, device.idle_for.as_secs() / 60))
         .collect();
     assert_eq!(seen, [(true, 0, 0), (false, 10, 10)]);
     assert_eq!(devices[1].get::<String>("label").unwrap().as_deref(), Some("phone"));

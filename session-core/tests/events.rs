@@ -254,7 +254,7 @@ async fn in_development_a_key_of_before_is_told_to_observers_only() {
 async fn a_login_that_is_gone_is_told_and_a_visitor_makes_no_noise() {
     let (site, log) = (Site::new(), Log::start());
     let [login, visitor, ended] = [site.logged_in(USER).await, site.visitor().await, site.logged_in(7).await];
-    let id = login.open().request_cookie().unwrap();
+    let id = login.open().presented_id().unwrap();
     ended.clone().visit(async |session| session.logout().await.unwrap()).await;
     site.lab.advance(2 * HOUR);
     let counts = || {

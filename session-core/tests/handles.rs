@@ -69,13 +69,13 @@ async fn the_keys_are_sorted_whether_stored_or_new() {
 async fn a_session_tells_its_age_and_how_long_it_lasts() {
     let site = Site::new();
     let (_, new) = site.browser().start().await;
-    assert_eq!((new.age(), new.idle(), new.expires_in(), new.ends_in()), (None, None, None, None));
+    assert_eq!((new.age(), new.idle_timeout(), new.expires_in(), new.ends_in()), (None, None, None, None));
     let mut browser = site.visitor().await;
     site.lab.advance(10 * MINUTE);
     browser
         .visit(async |session| {
             assert!(is_about(session.age(), 10 * MINUTE), "{:?}", session.age());
-            assert_eq!(session.idle(), Some(HOUR));
+            assert_eq!(session.idle_timeout(), Some(HOUR));
             assert!(is_about(session.expires_in(), 50 * MINUTE), "{:?}", session.expires_in());
             assert!(is_about(session.ends_in(), 4 * HOUR - 10 * MINUTE), "{:?}", session.ends_in());
             session.login(USER).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_session_tells_its_age_and_how_long_it_lasts() {
 async fn the_idle_time_is_that_of_the_login_it_was_made_with() {
     let policy = Policy::builder().logged_in(lifetime(20 * MINUTE, 8 * HOUR)).build().unwrap();
     let browser = Site::with_policy(policy).logged_in(USER).await;
-    assert_eq!(browser.start().await.1.idle(), Some(20 * MINUTE));
+    assert_eq!(browser.start().await.1.idle_timeout(), Some(20 * MINUTE));
 }
 
 #[tokio::test]
@@ -177,10 +177,10 @@ async fn a_device_was_never_last_seen_before_its_login() {
     // As if it had been left alone for fifty minutes.
     assert!(site.lab.memory.touch(&id, revision, 10 * MINUTE).await.unwrap());
     let devices = site.manager.devices(&user()).await.unwrap();
-    assert!(devices[0].last_seen <= devices[0].age, "{devices:?}");
+    assert!(devices[0].idle_for <= devices[0].age, "{devices:?}");
     site.lab.advance(5 * MINUTE);
     let devices = site.manager.devices(&user()).await.unwrap();
-    assert_eq!(devices[0].last_seen, devices[0].age);
+    assert_eq!(devices[0].idle_for, devices[0].age);
 }
 
 #[tokio::test]

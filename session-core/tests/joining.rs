@@ -30,14 +30,14 @@ async fn an_exchange_that_is_joined_goes_on_under_the_policy_of_the_manager_that
     let (exchange, session) = browser.start().await;
     exchange.join(&short(&site)).unwrap();
     session.login(USER).await.unwrap();
-    assert!(session.ends_in().unwrap() <= 5 * MINUTE && session.idle() == Some(MINUTE));
+    assert!(session.ends_in().unwrap() <= 5 * MINUTE && session.idle_timeout() == Some(MINUTE));
     assert!(matches!(session.insert("n", &"x".repeat(2000)), Err(Error::TooLarge { .. })));
     exchange.commit().await.unwrap();
     browser.receive(&exchange.headers());
     let (_, session) = browser.start().await;
     assert_eq!(session.owner(), Some(user()));
     session.login(USER).await.unwrap();
-    assert_eq!(session.idle(), Some(HOUR), "where it is not joined, the site's own policy holds");
+    assert_eq!(session.idle_timeout(), Some(HOUR), "where it is not joined, the site's own policy holds");
 }
 
 #[tokio::test]
@@ -65,12 +65,12 @@ async fn the_last_of_several_managers_holds_and_it_tells_its_own_observers() {
     exchange.join(&inner).unwrap();
     exchange.join(&site.manager.clone().with_observer(events.clone())).unwrap();
     session.login(USER).await.unwrap();
-    assert_eq!(session.idle(), Some(HOUR));
+    assert_eq!(session.idle_timeout(), Some(HOUR));
     assert_eq!((events.all().len(), site.events.all().len()), (1, 1));
     exchange.join(&inner).unwrap();
     exchange.join(&inner).unwrap();
     session.login(USER).await.unwrap();
-    assert_eq!(session.idle(), Some(MINUTE));
+    assert_eq!(session.idle_timeout(), Some(MINUTE));
     assert_eq!((events.all().len(), site.events.all().len()), (1, 2));
     assert!(exchange.is_of(&site.manager) && !exchange.is_of(&inner), "it was opened by the first");
 }

@@ -33,7 +33,7 @@ fn max_age(exchange: &Exchange) -> Option<u64> {
 async fn timeouts(browser: &Browser) -> (Duration, Duration) {
     let (_, session) = browser.start().await;
     let ends_in = session.ends_in().unwrap() + session.age().unwrap();
-    (session.idle().unwrap(), Duration::from_secs((ends_in + SECOND / 2).as_secs()))
+    (session.idle_timeout().unwrap(), Duration::from_secs((ends_in + SECOND / 2).as_secs()))
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ proptest! {
                 perform(&site, &mut browser, act).await;
                 let (exchange, session) = browser.start().await;
                 assert_eq!(session.owner(), Some(user()), "after {act:?}");
-                assert_eq!(session.idle(), Some(idle * MINUTE), "after {act:?}");
+                assert_eq!(session.idle_timeout(), Some(idle * MINUTE), "after {act:?}");
                 let end = (idle + more - passed) * MINUTE;
                 assert!(session.ends_in().unwrap().abs_diff(end) < 5 * SECOND, "after {act:?}");
                 drop(exchange);

@@ -29,7 +29,7 @@ async fn a_login_makes_a_fresh_token_and_the_old_one_is_dead_at_once() {
     let (exchange, session) = planted.start().await;
     session.insert("n", &1).unwrap();
     assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved, "a stranger gets a session of its own");
-    assert_ne!(session.id(), browser.open().request_cookie());
+    assert_ne!(session.id(), browser.open().presented_id());
 }
 
 #[tokio::test]
@@ -47,17 +47,17 @@ async fn a_late_request_creates_nothing_but_a_login_of_its_own() {
     late.visit(async |session| session.login(7).await.unwrap()).await;
     assert_eq!(late.owner().await, Some(Owner::from(7)));
     assert_eq!(browser.owner().await, Some(user()));
-    assert_ne!(late.open().request_cookie(), browser.open().request_cookie());
+    assert_ne!(late.open().presented_id(), browser.open().presented_id());
 }
 
 #[tokio::test]
 async fn a_stranger_gets_a_new_id_and_its_own_is_never_adopted() {
     let site = Site::new();
     let mut browser = site.visitor().await;
-    let id = browser.open().request_cookie().unwrap();
+    let id = browser.open().presented_id().unwrap();
     site.lab.advance(HOUR);
     browser.visit(async |session| session.insert("n", &1).unwrap()).await;
-    assert_ne!(browser.open().request_cookie().unwrap(), id);
+    assert_ne!(browser.open().presented_id().unwrap(), id);
     assert_eq!(site.lab.memory.load(&id).await.unwrap(), None);
 }
 
@@ -271,7 +271,7 @@ async fn a_logout_ends_the_session_and_removes_the_cookie_with_its_attributes() 
 async fn what_is_inserted_after_a_logout_is_a_new_session_and_its_cookie_takes_the_removal_s_place() {
     let site = Site::new();
     let mut browser = site.logged_in(USER).await;
-    let id = browser.open().request_cookie();
+    let id = browser.open().presented_id();
     browser
         .visit(async |session| {
             session.logout().await.unwrap();
@@ -279,7 +279,7 @@ async fn what_is_inserted_after_a_logout_is_a_new_session_and_its_cookie_takes_t
         })
         .await;
     assert_eq!(browser.get::<String>("flash").await.as_deref(), Some("goodbye"));
-    assert_ne!(browser.open().request_cookie(), id);
+    assert_ne!(browser.open().presented_id(), id);
 }
 
 #[tokio::test]
@@ -377,7 +377,7 @@ async fn a_dump_of_the_store_holds_no_secret_and_nothing_that_is_accepted() {
     let mut browser = site.logged_in(USER).await;
     site.due().await;
     browser.visit(async |_| ()).await;
-    let id = browser.open().request_cookie().unwrap();
+    let id = browser.open().presented_id().unwrap();
     let payload = site.lab.payload(&id).await.unwrap();
     let cookie = browser.cookie.clone().unwrap();
     let token = Base64UrlUnpadded::decode_vec(cookie.split('.').next().unwrap()).unwrap();
@@ -386,13 +386,13 @@ async fn a_dump_of_the_store_holds_no_secret_and_nothing_that_is_accepted() {
     // Every 32 bytes of the dump in the secret's place, signed with a key that the thief has not.
     let thief = SessionManager::new(site.lab.clone(), Keyring::new(Key::from_bytes(&[9; 32]).unwrap()));
     let forged = Browser { manager: thief, cookie: None };
-    assert!(forged.open().request_cookie().is_none());
+    assert!(forged.open().presented_id().is_none());
     for at in 0..payload.len() - 32 {
         let mut stolen = token.clone();
         stolen[20..].copy_from_slice(&payload[at..at + 32]);
         let mac = cookie.split('.').nth(1).unwrap();
         let cookie = format!("{}.{mac}", Base64UrlUnpadded::encode_string(&stolen));
         let browser = Browser { manager: site.manager.clone(), cookie: Some(cookie) };
-        assert!(browser.open().request_cookie().is_none());
+        assert!(browser.open().presented_id().is_none());
     }
 }

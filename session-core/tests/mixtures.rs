@@ -45,7 +45,7 @@ async fn begin_login_beside_a_late_or_stolen_token_creates_nothing_though_anothe
 async fn a_login_of_too_many_ends_the_others_though_one_is_unreadable() {
     let site = Site::new();
     let all = visitors(&site, 5).await;
-    in_garbage(&site, &all[0].open().request_cookie().unwrap()).await;
+    in_garbage(&site, &all[0].open().presented_id().unwrap()).await;
     let exchange = together(&site, &all.iter().collect::<Vec<_>>());
     exchange.session().await.unwrap().login(USER).await.unwrap();
     let mut left = 0;
@@ -60,7 +60,7 @@ async fn a_logout_of_too_many_works_though_one_is_unreadable() {
     let site = Site::new();
     let mut all = visitors(&site, 4).await;
     all.push(site.logged_in(USER).await);
-    in_garbage(&site, &all[0].open().request_cookie().unwrap()).await;
+    in_garbage(&site, &all[0].open().presented_id().unwrap()).await;
     let exchange = together(&site, &all.iter().collect::<Vec<_>>());
     let answer = exchange.session().await.unwrap().logout().await;
     assert!(!is_stored(&site, &all[4]).await, "{answer:?}");
@@ -70,7 +70,7 @@ async fn a_logout_of_too_many_works_though_one_is_unreadable() {
 async fn renew_beside_an_unreadable_row_works() {
     let site = Site::new();
     let torn = site.visitor().await;
-    in_garbage(&site, &torn.open().request_cookie().unwrap()).await;
+    in_garbage(&site, &torn.open().presented_id().unwrap()).await;
     let browser = site.logged_in(USER).await;
     let exchange = together(&site, &[&torn, &browser]);
     let answer = exchange.session().await.unwrap().renew().await;
@@ -82,7 +82,7 @@ async fn a_login_beside_an_unreadable_row_goes_on_rotating() {
     let site = Site::new();
     let torn = site.visitor().await;
     let browser = site.logged_in(USER).await;
-    let id = torn.open().request_cookie().unwrap();
+    let id = torn.open().presented_id().unwrap();
     in_garbage(&site, &id).await;
     site.due().await;
     let exchange = together(&site, &[&torn, &browser]);
@@ -96,7 +96,7 @@ async fn each_of_two_unreadable_sessions_is_told() {
     let site = Site::new();
     let (one, two) = (site.visitor().await, site.visitor().await);
     for b in [&one, &two] {
-        in_garbage(&site, &b.open().request_cookie().unwrap()).await;
+        in_garbage(&site, &b.open().presented_id().unwrap()).await;
     }
     together(&site, &[&one, &two]).session().await.unwrap();
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Unreadable(_))), 2);
@@ -152,7 +152,7 @@ async fn begin_login_over_a_session_that_became_unreadable_keeps_the_earlier_not
     site.lab.advance(10 * MINUTE);
     site.manager.revoke_all(&user()).await.unwrap();
     site.lab.advance(10 * MINUTE);
-    let id = browser.open().request_cookie().unwrap();
+    let id = browser.open().presented_id().unwrap();
     in_later_data(&site, &id).await;
     browser.visit(async |session| session.begin_login().await.unwrap()).await;
     let (_, session) = browser.start().await;
@@ -175,7 +175,7 @@ async fn begin_login_over_a_session_that_became_unreadable_in_its_request_keeps_
     site.lab.advance(10 * MINUTE);
     let (_, session) = browser.start().await;
     assert!(session.get::<String>("proven").unwrap().is_some());
-    in_later_data(&site, &browser.open().request_cookie().unwrap()).await;
+    in_later_data(&site, &browser.open().presented_id().unwrap()).await;
     session.begin_login().await.unwrap();
     let answer = session.login(USER).await;
     assert!(matches!(answer, Err(Error::LoginRevoked)), "{answer:?}");
@@ -225,7 +225,7 @@ async fn a_value_can_be_set_after_a_merge_that_failed() {
 async fn a_page_that_goes_on_takes_what_it_has_put_in() {
     let site = going_on();
     let browser = site.visitor().await;
-    in_later_data(&site, &browser.open().request_cookie().unwrap()).await;
+    in_later_data(&site, &browser.open().presented_id().unwrap()).await;
     let (_, session) = browser.start().await;
     session.insert("flash", "hello").unwrap();
     assert_eq!(session.get::<String>("flash").unwrap().as_deref(), Some("hello"));
@@ -236,7 +236,7 @@ async fn a_page_that_goes_on_takes_what_it_has_put_in() {
 async fn a_page_that_goes_on_reloads_as_a_barred_one() {
     let site = going_on();
     let browser = site.visitor().await;
-    in_later_data(&site, &browser.open().request_cookie().unwrap()).await;
+    in_later_data(&site, &browser.open().presented_id().unwrap()).await;
     let (_, session) = browser.start().await;
     let answer = session.reload().await;
     assert!(answer.is_ok(), "{answer:?}: reads are those of an empty session");
@@ -249,7 +249,7 @@ async fn another_users_changes_are_dropped_also_where_the_session_turned_unreada
     let (exchange, session) = browser.start().await;
     add_one(&session);
     session.insert("note", "of the first user").unwrap();
-    in_later_data(&site, &browser.open().request_cookie().unwrap()).await;
+    in_later_data(&site, &browser.open().presented_id().unwrap()).await;
     let _ = session.reload().await;
     session.login(7).await.unwrap();
     exchange.commit().await.unwrap();

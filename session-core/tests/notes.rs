@@ -77,10 +77,10 @@ async fn a_note_older_than_an_hour_ends_an_anonymous_session() {
     assert_eq!((browser.cookie.as_ref(), again.get::<String>("proven").await), (None, None));
 
     let mut browser = with_note(&site).await;
-    let id = browser.open().request_cookie();
+    let id = browser.open().presented_id();
     site.lab.advance(61 * MINUTE);
     browser.visit(async |session| session.begin_login().await.unwrap()).await;
-    assert_ne!(browser.open().request_cookie(), id);
+    assert_ne!(browser.open().presented_id(), id);
     assert_eq!(browser.get::<String>("proven").await, None, "it must not be dated now");
     browser.visit(async |session| session.login(USER).await.unwrap()).await;
 }

@@ -24,17 +24,17 @@ async fn a_login_over_the_limit_is_refused_and_changes_nothing() {
     let site = refusing(2);
     let (first, second) = (site.logged_in(USER).await, site.logged_in(USER).await);
     let mut visitor = site.visitor().await;
-    let before = site.lab.payload(&visitor.open().request_cookie().unwrap()).await;
+    let before = site.lab.payload(&visitor.open().presented_id().unwrap()).await;
     let (_, session) = visitor.start().await;
     let refused = session.login(USER).await.unwrap_err();
     assert!(matches!(refused, Error::TooManySessions { limit: 2 }), "{refused:?}");
     assert_eq!(refused.status(), http::StatusCode::CONFLICT);
-    assert_eq!(site.lab.payload(&visitor.open().request_cookie().unwrap()).await, before);
+    assert_eq!(site.lab.payload(&visitor.open().presented_id().unwrap()).await, before);
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::LoginRefused { limit: 2 })), 1);
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Ended(EndReason::TooManySessions))), 0);
     assert!(first.owner().await.is_some() && second.owner().await.is_some());
     // The user ends a device, and logs in in the very session that was refused.
-    let id = first.open().request_cookie().unwrap();
+    let id = first.open().presented_id().unwrap();
     assert!(site.manager.end(&user(), &id).await.unwrap());
     visitor.visit(async |session| session.login(USER).await.unwrap()).await;
     assert_eq!(visitor.get::<i64>("n").await, Some(0));

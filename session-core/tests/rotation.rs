@@ -336,7 +336,7 @@ async fn a_token_of_a_generation_that_the_record_has_not_reached_is_a_stranger()
     let site = Site::new();
     let mut browser = site.logged_in(42).await;
     let before_renewal = browser.clone();
-    let id = browser.open().request_cookie().unwrap();
+    let id = browser.open().presented_id().unwrap();
     let before = site.lab.memory.load(&id).await.unwrap().unwrap();
     browser.visit(async |session| session.renew().await.unwrap()).await;
     let now = site.lab.memory.load(&id).await.unwrap().unwrap();

@@ -374,7 +374,7 @@ async fn a_websocket_of_a_revoked_session_cannot_end_the_owner_s_others() {
     site.manager.revoke_all(&Owner::from(42)).await.unwrap();
     site.lab.advance(MINUTE);
     let mut browser = site.logged_in(42).await;
-    let id = browser.open().request_cookie().unwrap();
+    let id = browser.open().presented_id().unwrap();
     let answers = (socket.end(&id).await, socket.revoke_others().await);
     assert_eq!(browser.owner().await, Some(Owner::from(42)), "{answers:?}");
     browser.visit(async |_| ()).await;

@@ -34,7 +34,7 @@ async fn a_dead_cookie_of_another_scope_hides_no_live_login() {
         in_both_orders(&site, &dead, &live, async |exchange, session| {
             assert_eq!(session.owner(), Some(user()));
             assert_eq!(site.lab.calls(), [Call::Load, Call::Load]);
-            assert_eq!(exchange.request_cookie(), session.id(), "for logs it is the one that was taken");
+            assert_eq!(exchange.presented_id(), session.id(), "for logs it is the one that was taken");
             add_one(session);
             assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
             site.lab.calls();
@@ -51,7 +51,7 @@ async fn each_cookie_of_the_name_within_16_kib_is_verified() {
     let junk = format!("__Host-session={}", "x".repeat(114));
     for junk_cookies in [4, 100] {
         let header = format!("{}; __Host-session={good}", vec![&*junk; junk_cookies].join("; "));
-        assert!(site.manager.open(Incoming::new([header.as_bytes()])).request_cookie().is_some(), "{junk_cookies}");
+        assert!(site.manager.open(Incoming::new([header.as_bytes()])).presented_id().is_some(), "{junk_cookies}");
     }
 }
 
@@ -114,7 +114,7 @@ async fn of_two_logins_of_one_user_and_of_two_anonymous_sessions_the_younger_is_
         let older = open().await;
         site.lab.advance(MINUTE);
         let younger = open().await;
-        let id = younger.open().request_cookie();
+        let id = younger.open().presented_id();
         in_both_orders(&site, &older, &younger, async |_, session| assert_eq!(session.id(), id)).await;
         assert_eq!(duplicates(&site), 2);
         let event = site.events.all().pop().unwrap();
@@ -354,7 +354,7 @@ async fn more_than_four_ids_are_not_loaded_and_make_no_session() {
 async fn an_unreadable_session_hides_no_live_one_and_no_anonymous_one_takes_its_place() {
     let site = Site::new();
     let unreadable = site.visitor().await;
-    make_unreadable(&site, &unreadable.open().request_cookie().unwrap()).await;
+    make_unreadable(&site, &unreadable.open().presented_id().unwrap()).await;
     let alone = together(&site, &[&unreadable]);
     let session = alone.session().await.unwrap();
     assert!(matches!(session.get::<i64>("n"), Err(Error::Store(StoreError::Corrupt { .. }))));

@@ -86,7 +86,7 @@ async fn a_login_stands_and_tells_if_another_session_cannot_be_ended() {
     exchange.commit().await.unwrap();
     assert!(sets_cookie(&exchange));
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::EndFailed(_))), 1);
-    assert_eq!(site.events.all().iter().filter(|e| e.id == other.open().request_cookie()).count(), 2);
+    assert_eq!(site.events.all().iter().filter(|e| e.id == other.open().presented_id()).count(), 2);
 }
 
 #[tokio::test]

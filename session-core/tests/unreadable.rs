@@ -81,7 +81,7 @@ async fn a_request_that_forgets_goes_on_without_the_session_that_cannot_be_read(
     session.insert("n", &5).unwrap();
     assert_eq!(exchange.commit().await.unwrap(), Outcome::Unreadable);
     assert!(!sets_cookie(&exchange));
-    let id = exchange.request_cookie().unwrap();
+    let id = exchange.presented_id().unwrap();
     assert_eq!(site.lab.payload(&id).await, Some(stored));
 }
 

@@ -78,12 +78,12 @@ impl Row {
 
     /// What the row holds, for somebody who found it live.
     pub(crate) fn loaded(&self, now: u64) -> Loaded {
-        Loaded {
-            revision: self.revision,
-            payload: self.payload.clone(),
-            expires_in: Duration::from_millis(self.expires_at.saturating_sub(now)),
-            ends_in: Duration::from_millis(self.ends_at.saturating_sub(now)),
-        }
+        Loaded::new(
+            self.revision,
+            self.payload.clone(),
+            Duration::from_millis(self.expires_at.saturating_sub(now)),
+            Duration::from_millis(self.ends_at.saturating_sub(now)),
+        )
     }
 
     /// Moves the expiry, never past the end.

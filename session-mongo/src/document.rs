@@ -171,11 +171,13 @@ pub(crate) fn loaded(document: &mut Document, now: i64) -> Result<Option<Loaded>
     let payload = bytes(document, "payload")?;
     let left = |at: i64| u64::try_from(at.saturating_sub(now)).unwrap_or_default();
     let (expires_in, ends_in) = (left(touched.min(ends)), left(ends));
-    Ok((expires_in > 0).then(|| Loaded {
-        revision: Revision::from_bytes(revision),
-        payload: Bytes::from(payload),
-        expires_in: Duration::from_millis(expires_in),
-        ends_in: Duration::from_millis(ends_in),
+    Ok((expires_in > 0).then(|| {
+        Loaded::new(
+            Revision::from_bytes(revision),
+            Bytes::from(payload),
+            Duration::from_millis(expires_in),
+            Duration::from_millis(ends_in),
+        )
     }))
 }
 

@@ -282,12 +282,12 @@ fn loaded(row: &MySqlRow) -> Result<Loaded, StoreError> {
     if live > lives {
         return Err(foreign_row("the expiry is past the end"));
     }
-    Ok(Loaded {
-        revision: Revision::from_bytes(column::<i64>(row, "revision")?.to_be_bytes()),
-        payload: Bytes::from(column::<Vec<u8>>(row, "payload")?),
-        expires_in: Duration::from_micros(live),
-        ends_in: Duration::from_micros(lives),
-    })
+    Ok(Loaded::new(
+        Revision::from_bytes(column::<i64>(row, "revision")?.to_be_bytes()),
+        Bytes::from(column::<Vec<u8>>(row, "payload")?),
+        Duration::from_micros(live),
+        Duration::from_micros(lives),
+    ))
 }
 
 /// The driver reads NULL as an error of its own; here it is a row of somebody else's.

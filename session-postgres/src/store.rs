@@ -156,12 +156,12 @@ impl PostgresStore {
         if live > lives {
             return Err(foreign_row("the expiry is past the end"));
         }
-        Ok(Loaded {
-            revision: Revision::from_bytes(column::<i64>(row, "revision")?.to_be_bytes()),
-            payload: Bytes::from(self.bytes(row, "payload")?),
-            expires_in: Duration::from_micros(live),
-            ends_in: Duration::from_micros(lives),
-        })
+        Ok(Loaded::new(
+            Revision::from_bytes(column::<i64>(row, "revision")?.to_be_bytes()),
+            Bytes::from(self.bytes(row, "payload")?),
+            Duration::from_micros(live),
+            Duration::from_micros(lives),
+        ))
     }
 
     /// In microseconds since a day that is the same in all columns of a row.

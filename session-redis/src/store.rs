@@ -321,7 +321,7 @@ fn loaded(frame: &Frame, now: u64) -> Result<Option<Loaded>, StoreError> {
         return Ok(None);
     }
     let (expires_in, ends_in) = (Duration::from_millis(expires_at - now), Duration::from_millis(ends_at - now));
-    Ok(Some(Loaded { revision, payload: frame.payload.clone(), expires_in, ends_in }))
+    Ok(Some(Loaded::new(revision, frame.payload.clone(), expires_in, ends_in)))
 }
 
 fn yes_or_no(answer: &Value) -> Result<bool, StoreError> {

@@ -270,7 +270,7 @@ fn loaded(row: &SqliteRow, now: i64) -> Result<Option<Loaded>, StoreError> {
     };
     let (revision, payload): (i64, Vec<u8>) = (column(row, "revision")?, column(row, "payload")?);
     let revision = Revision::from_bytes(revision.to_be_bytes());
-    Ok(Some(Loaded { revision, payload: Bytes::from(payload), expires_in, ends_in }))
+    Ok(Some(Loaded::new(revision, Bytes::from(payload), expires_in, ends_in)))
 }
 
 /// The driver reads NULL as nought or as no bytes unless it is asked for an option.

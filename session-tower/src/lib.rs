@@ -62,7 +62,7 @@
 //!     let mut list = String::new();
 //!     for device in session.devices().await? {
 //!         let label = device.get::<String>("browser")?.unwrap_or_default();
-//!         list += &format!("{} {label}, {} s ago\n", device.id, device.last_seen.as_secs());
+//!         list += &format!("{} {label}, {} s ago\n", device.id, device.idle_for.as_secs());
 //!     }
 //!     Ok(list)
 //! }

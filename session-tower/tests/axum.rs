@@ -265,7 +265,7 @@ async fn an_access_log_reads_the_response() {
         let response = next.run(request).await;
         let exchange = response.extensions().get::<Exchange>().unwrap();
         let owner = exchange.loaded().and_then(|session| session.owner());
-        lines.lock().unwrap().push((path, owner, exchange.request_cookie().is_some()));
+        lines.lock().unwrap().push((path, owner, exchange.presented_id().is_some()));
         response
     }
     let lines = Lines::default();

@@ -34,7 +34,7 @@ fn short() -> Policy {
 }
 
 async fn idle(session: Session) -> String {
-    session.idle().map(|idle| idle.as_secs().to_string()).unwrap_or_default()
+    session.idle_timeout().map(|idle| idle.as_secs().to_string()).unwrap_or_default()
 }
 
 /// Changes the session outside of the layer inside, before and after it.
@@ -80,7 +80,7 @@ async fn a_layer_with_another_policy_inside_the_site_s_own_is_one_exchange_under
 #[tokio::test]
 async fn a_visitor_s_values_inside_and_outside_are_one_session() {
     async fn all(session: Session) -> String {
-        format!("{:?} {:?}", session.keys(), session.idle())
+        format!("{:?} {:?}", session.keys(), session.idle_timeout())
     }
     let store = Faulty::default();
     let manager = SessionManager::development(store.clone());
@@ -98,7 +98,7 @@ async fn two_layers_of_one_cookie_under_one_marker_are_one_exchange() {
         Ok(admin.login(1).await?)
     }
     async fn owner(admin: Session<Admin>) -> String {
-        format!("{:?} {:?}", admin.owner(), admin.idle())
+        format!("{:?} {:?}", admin.owner(), admin.idle_timeout())
     }
     let manager = SessionManager::development(Faulty::default());
     let layer = |manager: &SessionManager| SessionLayer::new(manager.clone()).named::<Admin>();

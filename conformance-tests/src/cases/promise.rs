@@ -193,7 +193,7 @@ pub(crate) async fn a_save_after_the_logout_changes_nothing_and_sends_no_cookie<
     browser.close(&fast).await;
     assert_eq!(saved("commit", slow.commit().await), Outcome::Gone, "a late save after a logout");
     assert_eq!(set_cookie(&slow), None, "the loser sent a cookie");
-    let id = slow.request_cookie().unwrap();
+    let id = slow.presented_id().unwrap();
     assert!(trial.load(id).await.is_none(), "a late save revived a session after its logout");
 }
 
@@ -217,7 +217,7 @@ pub(crate) async fn what_is_stored_holds_no_part_of_the_cookie<S: Subject>(trial
     let site = Site::over(trial, Policy::default());
     let user = owner("user 42");
     let browser = site.logged_in(&user).await;
-    let id = browser.open().request_cookie().unwrap();
+    let id = browser.open().presented_id().unwrap();
     let listed = trial.list(&user).await.remove(0).1;
     let cookie = browser.cookie.unwrap();
     for payload in [trial.loaded(id).await.payload, listed.payload] {

@@ -183,12 +183,7 @@ impl Small {
     pub(crate) fn loaded(&self, row: &Row, now: u64) -> Loaded {
         let left = |at: u64| Duration::from_millis(at.saturating_sub(now));
         let late = if self.is(LoadAnswersAnExpiryPastTheEnd) { 1000 } else { 0 };
-        Loaded {
-            revision: row.revision,
-            payload: Bytes::copy_from_slice(&row.payload),
-            expires_in: left(row.expires_at + late),
-            ends_in: left(row.ends_at),
-        }
+        Loaded::new(row.revision, Bytes::copy_from_slice(&row.payload), left(row.expires_at + late), left(row.ends_at))
     }
 
     /// Replaces what a replace replaces; the row is live and as expected.

@@ -308,7 +308,11 @@ impl Inner {
 
     /// A fresh secret, unless there is no key to sign its token with.
     pub(crate) fn mint(&self) -> Result<SessionSecret, Error> {
-        if self.site().keys.now().is_empty() { Err(crate::Randomness.into()) } else { Ok(SessionSecret::random()?) }
+        if self.site().keys.now().is_empty() {
+            Err(crate::RandomnessError.into())
+        } else {
+            Ok(SessionSecret::random()?)
+        }
     }
 
     /// No session grows beyond the limit; one that was larger before the limit was lowered goes on.

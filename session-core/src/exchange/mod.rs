@@ -217,10 +217,10 @@ impl Exchange {
         self.0.commit().await
     }
 
-    /// The id in the request's genuine cookie, for logs. It proves nothing about the session. Of several it is the session
-    /// that was taken, or the first where none was.
+    /// The id in the genuine token that the request presented, in a cookie or in a header. For logs: it proves nothing about
+    /// the session. Of several tokens it is the one whose session was taken, or the first where none was.
     #[must_use]
-    pub fn request_cookie(&self) -> Option<SessionId> {
+    pub fn presented_id(&self) -> Option<SessionId> {
         let taken = self.0.taken.get().map(|found| found.id);
         taken.or_else(|| self.0.presented.first().map(|token| token.id))
     }
@@ -274,6 +274,6 @@ impl Exchange {
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").field("id", &self.request_cookie()).finish_non_exhaustive()
+        f.debug_struct("Exchange").field("id", &self.presented_id()).finish_non_exhaustive()
     }
 }

@@ -25,8 +25,8 @@ pub struct Device {
     pub is_current: bool,
     /// How long ago the login began.
     pub age: Duration,
-    /// The last use was at most so long ago.
-    pub last_seen: Duration,
+    /// How long ago the last use was, at most: a use is noted once a minute or less often.
+    pub idle_for: Duration,
     data: Data,
 }
 
@@ -48,7 +48,7 @@ impl Device {
             id: found.id,
             is_current: current == Some(found.id),
             age,
-            last_seen: unused.min(age),
+            idle_for: unused.min(age),
             data: found.record.data,
         }
     }
@@ -56,12 +56,12 @@ impl Device {
 
 impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, is_current, age, last_seen, .. } = self;
+        let Self { id, is_current, age, idle_for, .. } = self;
         f.debug_struct("Device")
             .field("id", id)
             .field("is_current", is_current)
             .field("age", age)
-            .field("last_seen", last_seen)
+            .field("idle_for", idle_for)
             .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
-    Policy, Randomness,
+    Policy, RandomnessError,
     record::{Age, Header, Pending, millis},
     request::token::{SessionSecret, SessionToken, random},
 };
@@ -84,7 +84,7 @@ pub(crate) fn is_due(header: &Header, age: impl FnOnce() -> Age, interval: Durat
 }
 
 /// Notes a successor of the current secret in the header.
-pub(crate) fn propose(header: &mut Header, current: &SessionSecret) -> Result<(), Randomness> {
+pub(crate) fn propose(header: &mut Header, current: &SessionSecret) -> Result<(), RandomnessError> {
     let salt = random()?;
     header.pending = derive(current, &salt).map(|successor| Pending { salt, secret: successor.hash() });
     Ok(())

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
-    ConfigError, Randomness,
+    ConfigError, RandomnessError,
     request::token::{SessionToken, decode, random},
 };
 
@@ -63,10 +63,10 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// [`Randomness`] if the operating system has none.
-    pub fn generate() -> Result<Self, Randomness> {
+    /// [`RandomnessError`] if the operating system has none.
+    pub fn generate() -> Result<Self, RandomnessError> {
         let bytes = Zeroizing::new(random::<32>()?);
-        Self::from_bytes(bytes.as_slice()).map_err(|_| Randomness)
+        Self::from_bytes(bytes.as_slice()).map_err(|_| RandomnessError)
     }
 
     /// Whether this is the MAC's text, in constant time: there is one text for each MAC.
@@ -112,7 +112,7 @@ impl fmt::Debug for Key {
 /// let first = Keyring::new(old.clone()).and_accept(new.clone());
 /// let then = Keyring::new(new.clone()).and_retire(old);
 /// let at_last = Keyring::new(new);
-/// # Ok::<(), session_core::Randomness>(())
+/// # Ok::<(), session_core::RandomnessError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Keyring {
@@ -160,8 +160,8 @@ impl Keyring {
     }
 
     /// `token.mac`, the MAC over `name=token`.
-    pub(crate) fn sign(&self, name: &str, token: &SessionToken) -> Result<SignedToken, Randomness> {
-        let key = self.keys.first().ok_or(Randomness)?;
+    pub(crate) fn sign(&self, name: &str, token: &SessionToken) -> Result<SignedToken, RandomnessError> {
+        let key = self.keys.first().ok_or(RandomnessError)?;
         let token = token.encode();
         let mac = key.mac(name, &token).finalize().into_bytes();
         let mut signed = Zeroizing::new(String::with_capacity(SignedToken::LENGTH));

@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::Randomness;
+use crate::RandomnessError;
 
 /// Fills an array from the operating system's randomness.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], Randomness> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], RandomnessError> {
     let mut bytes = [0; N];
-    SysRng.try_fill_bytes(&mut bytes).map_err(|_| Randomness)?;
+    SysRng.try_fill_bytes(&mut bytes).map_err(|_| RandomnessError)?;
     Ok(bytes)
 }
 
@@ -51,7 +51,7 @@ impl SessionId {
         &self.0
     }
 
-    pub(crate) fn random() -> Result<Self, Randomness> {
+    pub(crate) fn random() -> Result<Self, RandomnessError> {
         random().map(Self)
     }
 }
@@ -101,7 +101,7 @@ pub struct InvalidSessionId;
 pub(crate) struct SessionSecret(Zeroizing<[u8; 32]>);
 
 impl SessionSecret {
-    pub(crate) fn random() -> Result<Self, Randomness> {
+    pub(crate) fn random() -> Result<Self, RandomnessError> {
         random().map(Self::from_bytes)
     }
 

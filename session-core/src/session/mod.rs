@@ -243,9 +243,9 @@ impl Session {
         self.live(|live| live.found.left.now().ends_in)
     }
 
-    /// The idle time-out: how long the session lasts without use. For a warning before it ends.
+    /// How long the session lasts without use. For a warning before it ends.
     #[must_use]
-    pub fn idle(&self) -> Option<Duration> {
+    pub fn idle_timeout(&self) -> Option<Duration> {
         self.live(|live| live.found.header().lifetime.idle)
     }
 

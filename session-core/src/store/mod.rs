@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Owner, Purpose, Randomness, SessionId};
+use crate::{Owner, Purpose, RandomnessError, SessionId};
 
 mod error;
 pub(crate) mod patience;
@@ -40,6 +40,19 @@ pub use error::{StoreError, StoreErrorSource};
 /// - Durations run from nothing to [`Duration::MAX`]. Nothing leaves no time: the write succeeds, and the session is over.
 ///   What is longer than 400 days may be cut to that, and must not overflow.
 /// - Payloads are binary safe, from 0 bytes to 1 MiB. Two ids or owners that differ in one bit differ.
+///
+/// # How the contract may grow
+///
+/// A store that is written today compiles and passes the kit with every later 0.1 version.
+///
+/// - No method is added without a default body, and a default body never breaks a clause of this contract. It answers by
+///   the eight methods, or says that the store cannot do it. So a ninth method leaves your store as it is, and slower at
+///   most. What has no such body is a breaking version.
+/// - [`Entry`], [`Loaded`], [`Purpose`] and [`StoreError`] may get fields and variants. Read the fields that you know, and
+///   make a [`Loaded`] with [`Loaded::new`].
+/// - [`Expiry`] gets none: a store that does not know what to do to an expiry must not compile.
+/// - A wrapper hands each [`Entry`] on as it got it, or by [`Entry::with_payload`], so that what it does not know arrives.
+///   It implements a new method, too: the default body would go past the method of the store that it wraps.
 ///
 /// # Cancellation
 ///
@@ -211,6 +224,8 @@ impl fmt::Debug for Entry<'_> {
 }
 
 /// What a [`Store::replace`] does to the expiry and the end.
+///
+/// The variants are all there will be in this version: see [how the contract may grow](Store#how-the-contract-may-grow).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
     /// Leaves both as they are, also one that another request has moved meanwhile: a write that is no use of the
@@ -229,6 +244,7 @@ pub enum Expiry {
 
 /// A live session as the store holds it.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Loaded {
     /// The revision of the last write.
     pub revision: Revision,
@@ -238,6 +254,20 @@ pub struct Loaded {
     pub expires_in: Duration,
     /// How long until the session ends, whatever happens.
     pub ends_in: Duration,
+}
+
+impl Loaded {
+    /// A live session: what [`Store::load`] answers. `expires_in` and `ends_in` count from now.
+    #[must_use]
+    pub fn new(revision: Revision, payload: Bytes, expires_in: Duration, ends_in: Duration) -> Self {
+        Self { revision, payload, expires_in, ends_in }
+    }
+
+    /// The same session with this payload: what a wrapper that decrypts needs.
+    #[must_use]
+    pub fn with_payload(self, payload: Bytes) -> Self {
+        Self { payload, ..self }
+    }
 }
 
 impl fmt::Debug for Loaded {
@@ -264,7 +294,7 @@ impl Revision {
         &self.0
     }
 
-    pub(crate) fn random() -> Result<Self, Randomness> {
+    pub(crate) fn random() -> Result<Self, RandomnessError> {
         crate::request::token::random().map(Self)
     }
 }

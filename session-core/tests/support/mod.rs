@@ -228,7 +228,7 @@ pub fn together(site: &Site, browsers: &[&Browser]) -> Exchange {
 
 /// Whether the store still has the session of this browser's cookie.
 pub async fn is_stored(site: &Site, browser: &Browser) -> bool {
-    site.lab.memory.load(&browser.open().request_cookie().unwrap()).await.unwrap().is_some()
+    site.lab.memory.load(&browser.open().presented_id().unwrap()).await.unwrap().is_some()
 }
 
 /// A login that has overtaken its visitor, whose old token is late now.

@@ -91,7 +91,7 @@ impl Line {
             self.record.owner = owner.map(|owner| bounded(&owner.to_string()));
         }
         if settings.has_session {
-            self.record.session = session.and_then(|session| session.id()).or_else(|| exchange.request_cookie());
+            self.record.session = session.and_then(|session| session.id()).or_else(|| exchange.presented_id());
         }
         if self.record.route.is_none() {
             self.record.route = seen.route.as_deref().map(bounded);

@@ -16,7 +16,7 @@ fn listed(id: u8, began: u64, asked: u64) -> (SessionId, Loaded) {
     let payload = Record { header, data: Data::new() }.encode();
     let left = hour - Duration::from_micros(asked) + Duration::from_micros(began);
     let revision = Revision::from_bytes([id; 8]);
-    (SessionId::from_bytes([id; 16]), Loaded { revision, payload, expires_in: left, ends_in: left })
+    (SessionId::from_bytes([id; 16]), Loaded::new(revision, payload, left, left))
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn readers_agree_which_session_is_older_whenever_they_ask() {
 #[test]
 fn what_cannot_be_read_counts_as_the_oldest() {
     let (garbage, unreadable) = listed(9, 999, 1000);
-    let unreadable = Loaded { payload: Bytes::from_static(b"garbage"), ..unreadable };
+    let unreadable = unreadable.with_payload(Bytes::from_static(b"garbage"));
     let order = oldest_first(vec![listed(1, 0, 1000), (garbage, unreadable)], Instant::now());
     assert_eq!(order[0].0, garbage);
 }
