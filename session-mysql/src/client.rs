@@ -14,24 +14,11 @@ use crate::{
     builder::set_up,
     error::{from_driver, from_wait, is_broken, is_undone},
     idle::Condemned,
+    value::Value,
 };
 
 /// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// What goes into a statement.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Value<'a> {
-    Number(i64),
-    Bytes(&'a [u8]),
-    NoBytes,
-}
-
-impl<'a> From<Option<&'a [u8]>> for Value<'a> {
-    fn from(bytes: Option<&'a [u8]>) -> Self {
-        bytes.map_or(Self::NoBytes, Self::Bytes)
-    }
-}
 
 /// What comes back: rows of a read, a result of a write.
 #[derive(Default)]

@@ -36,9 +36,12 @@ mod builder;
 mod client;
 mod error;
 mod idle;
+mod purge;
+mod row;
 mod schema;
 mod statements;
 mod store;
+mod value;
 
 pub use sqlx;
 

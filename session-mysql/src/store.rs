@@ -2,22 +2,21 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use session_core::{
-    Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SchemaError, SessionId, Store, StoreError, async_trait,
-};
+use session_core::{Entry, Expiry, Loaded, Owner, Revision, SchemaError, SessionId, Store, StoreError, async_trait};
 use sqlx::{
-    Decode, MySql, MySqlPool, Row, SqlStr, Type,
+    MySqlPool, SqlStr,
     mysql::{MySqlQueryResult, MySqlRow},
 };
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Builder,
-    client::{Client, Value},
+    client::Client,
     error::{foreign_answer, foreign_row, from_driver, from_wait, is_of_the_table},
+    row::{column, loaded},
     schema::judge,
     statements::{FOUND, LOCK, MADE, PATIENCE, Statements},
+    value::{Value, microseconds},
 };
 
 /// How long making the table may take: longer than an operation, since others may be making it.
@@ -42,11 +41,11 @@ const MIGRATION: Duration = Duration::from_secs(90);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct MysqlStore(Arc<Inner>);
+pub struct MysqlStore(pub(crate) Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     table: String,
-    sql: Statements,
+    pub(crate) sql: Statements,
     client: Client,
 }
 
@@ -122,11 +121,11 @@ impl MysqlStore {
         answer
     }
 
-    async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
+    pub(crate) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
         self.explain(self.0.client.read(sql, values).await).await
     }
 
-    async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<MySqlQueryResult, StoreError> {
+    pub(crate) async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<MySqlQueryResult, StoreError> {
         self.explain(self.0.client.write(sql, values).await).await
     }
 
@@ -142,24 +141,13 @@ impl MysqlStore {
         sqlx::raw_sql(self.0.sql.schema.clone()).execute(connection).await.map(drop).map_err(from_driver)
     }
 
-    /// Starts a task that purges now, and then each time so much time has passed. It tells the log of an error and goes
-    /// on.
-    ///
-    /// # Panics
-    ///
-    /// If it is not called within a tokio runtime.
-    #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
-    pub fn purge_every(&self, interval: Duration) -> PurgeTask {
-        PurgeTask::start(self.clone(), interval)
-    }
-
     /// Whether the statement has found its row, and has written it.
     async fn found(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<bool, StoreError> {
         Ok(self.write(sql, values).await?.last_insert_id() == FOUND)
     }
 
     /// How many rows the statement has deleted: no flag changes that.
-    async fn deleted(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
+    pub(crate) async fn deleted(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
         Ok(self.write(sql, values).await?.rows_affected())
     }
 }
@@ -182,7 +170,7 @@ impl Store for MysqlStore {
         let (expires_in, ends_in) = (microseconds(expires_in.min(ends_in)), microseconds(ends_in));
         let values = [
             Value::Bytes(id.as_bytes()),
-            number(entry.revision),
+            entry.revision.into(),
             Value::Bytes(entry.payload),
             entry.owner.map(Owner::as_bytes).into(),
             expires_in,
@@ -208,8 +196,8 @@ impl Store for MysqlStore {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        let [id, expected] = [Value::Bytes(id.as_bytes()), number(expected)];
-        let [revision, payload] = [number(entry.revision), Value::Bytes(entry.payload)];
+        let [id, expected] = [Value::Bytes(id.as_bytes()), expected.into()];
+        let [revision, payload] = [entry.revision.into(), Value::Bytes(entry.payload)];
         let sql = &self.0.sql;
         match expiry {
             Expiry::Keep => self.found(&sql.keep, &[revision, payload, id, expected]).await,
@@ -228,12 +216,12 @@ impl Store for MysqlStore {
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
         let expires_in = microseconds(expires_in);
-        let values = [expires_in, expires_in, Value::Bytes(id.as_bytes()), number(expected)];
+        let values = [expires_in, expires_in, Value::Bytes(id.as_bytes()), expected.into()];
         self.found(&self.0.sql.touch, &values).await
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        Ok(self.deleted(&self.0.sql.delete, &[Value::Bytes(id.as_bytes()), number(expected)]).await? == 1)
+        Ok(self.deleted(&self.0.sql.delete, &[Value::Bytes(id.as_bytes()), expected.into()]).await? == 1)
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
@@ -252,58 +240,6 @@ impl Store for MysqlStore {
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        if limit == 0 {
-            return Ok(0);
-        }
-        let sql = &self.0.sql;
-        loop {
-            let rows = self.read(&sql.window, &[]).await?;
-            let window = rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))?;
-            let last: Option<i64> = window.try_get("sweep_at").map_err(from_driver)?;
-            let until = Value::Number(last.map_or_else(|| column(window, "now"), Ok)?);
-            let deleted = self.deleted(&sql.purge, &[until, Value::Number(limit.into())]).await?;
-            if deleted < limit.into() {
-                self.write(&sql.move_on, &[until]).await?;
-            }
-            // Where all of a window have been touched meanwhile, expired ones may come behind it.
-            if deleted > 0 || last.is_none() {
-                return Ok(deleted);
-            }
-        }
+        self.delete_expired(limit).await
     }
-}
-
-/// What the row holds.
-fn loaded(row: &MySqlRow) -> Result<Loaded, StoreError> {
-    let (expires_in, ends_in): (i64, i64) = (column(row, "expires_in")?, column(row, "ends_in")?);
-    let (Ok(live), Ok(lives)) = (u64::try_from(expires_in), u64::try_from(ends_in)) else {
-        return Err(foreign_row("the session has ended before its expiry"));
-    };
-    if live > lives {
-        return Err(foreign_row("the expiry is past the end"));
-    }
-    Ok(Loaded::new(
-        Revision::from_bytes(column::<i64>(row, "revision")?.to_be_bytes()),
-        Bytes::from(column::<Vec<u8>>(row, "payload")?),
-        Duration::from_micros(live),
-        Duration::from_micros(lives),
-    ))
-}
-
-/// The driver reads NULL as an error of its own; here it is a row of somebody else's.
-fn column<'r, T>(row: &'r MySqlRow, index: impl sqlx::ColumnIndex<MySqlRow>) -> Result<T, StoreError>
-where
-    T: Decode<'r, MySql> + Type<MySql>,
-{
-    row.try_get::<Option<T>, _>(index).map_err(from_driver)?.ok_or_else(|| foreign_row("a column is null"))
-}
-
-fn number(revision: Revision) -> Value<'static> {
-    Value::Number(i64::from_be_bytes(*revision.as_bytes()))
-}
-
-/// Whole microseconds, at most 2^43 milliseconds (279 years), so that adding them to any instant never overflows.
-fn microseconds(time: Duration) -> Value<'static> {
-    const LONGEST: i64 = (1 << 43) * 1000;
-    Value::Number(i64::try_from(time.as_micros()).unwrap_or(LONGEST).min(LONGEST))
 }

@@ -15,24 +15,11 @@ use crate::{
     idle::Condemned,
     pooled::{message, milliseconds},
     statements::{HURRY, Statement},
+    value::Value,
 };
 
 /// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// What goes into a statement.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Value<'a> {
-    Number(i64),
-    Bytes(&'a [u8]),
-    NoBytes,
-}
-
-impl<'a> From<Option<&'a [u8]>> for Value<'a> {
-    fn from(bytes: Option<&'a [u8]>) -> Self {
-        bytes.map_or(Self::NoBytes, Self::Bytes)
-    }
-}
 
 /// Whether a statement may be sent again after a cut connection, on which it may have been applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,9 +37,12 @@ mod client;
 mod error;
 mod idle;
 mod pooled;
+mod purge;
+mod row;
 mod schema;
 mod statements;
 mod store;
+mod value;
 
 pub use sqlx;
 

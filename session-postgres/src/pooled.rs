@@ -6,7 +6,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use crate::client::Value;
+use crate::value::Value;
 
 /// The statement with its values in the place of `$1`, which is the nonce, and so on, behind the server's time-out for
 /// it. Quoted nothing, escaped nothing: the alphabet is that of integers and hex.

@@ -2,23 +2,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use session_core::{
-    Entry, Expiry, Loaded, Owner, PurgeTask, Revision, SchemaError, SessionId, Store, StoreError, async_trait,
-};
-use sqlx::{
-    Decode, PgPool, Postgres, Row, Type, ValueRef,
-    error::BoxDynError,
-    postgres::{PgRow, PgTypeInfo, PgValueRef},
-};
+use session_core::{Entry, Expiry, Loaded, Owner, Revision, SchemaError, SessionId, Store, StoreError, async_trait};
+use sqlx::{PgPool, Row, postgres::PgRow};
 
 use crate::{
     Builder,
-    client::{Client, Kind, Value},
+    client::{Client, Kind},
     error::{foreign_row, from_driver, is_of_the_table},
-    pooled::from_hex,
+    row::{column, count, first, is_there},
     schema::judge,
     statements::{Statement, Statements},
+    value::{Value, microseconds},
 };
 
 /// How long making the table may take: longer than an operation, since others may be making it.
@@ -43,12 +37,12 @@ const MIGRATION: Duration = Duration::from_secs(60);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct PostgresStore(Arc<Inner>);
+pub struct PostgresStore(pub(crate) Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     table: String,
-    sql: Statements,
-    client: Client,
+    pub(crate) sql: Statements,
+    pub(crate) client: Client,
 }
 
 impl PostgresStore {
@@ -118,7 +112,12 @@ impl PostgresStore {
     }
 
     /// The answer. Where the server does not know the table or its columns, the error says what is wrong with it.
-    async fn ask(&self, kind: Kind, statement: &Statement, values: &[Value<'_>]) -> Result<Vec<PgRow>, StoreError> {
+    pub(crate) async fn ask(
+        &self,
+        kind: Kind,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<Vec<PgRow>, StoreError> {
         let answer = self.0.client.ask(kind, statement, values).await;
         if answer.as_ref().is_err_and(is_of_the_table)
             && let Err(StoreError::Schema(error)) = self.inspect().await
@@ -128,52 +127,10 @@ impl PostgresStore {
         answer
     }
 
-    /// Starts a task that purges now, and then each time so much time has passed. It tells the log of an error and goes
-    /// on.
-    ///
-    /// # Panics
-    ///
-    /// If it is not called within a tokio runtime.
-    #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
-    pub fn purge_every(&self, interval: Duration) -> PurgeTask {
-        PurgeTask::start(self.clone(), interval)
-    }
-
     /// How many rows the statement has written.
     async fn write(&self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let rows = self.ask(Kind::Write, statement, values).await?;
         count(first(&rows)?, "written")
-    }
-
-    /// What the row holds.
-    fn loaded(&self, row: &PgRow) -> Result<Loaded, StoreError> {
-        let now = self.instant(row, "now")?;
-        let left = |at: i64| at.checked_sub(now).and_then(|left| u64::try_from(left).ok());
-        let (live, lives) = (left(self.instant(row, "expires_at")?), left(self.instant(row, "ends_at")?));
-        let (Some(live), Some(lives)) = (live, lives) else {
-            return Err(foreign_row("the session has ended before its expiry"));
-        };
-        if live > lives {
-            return Err(foreign_row("the expiry is past the end"));
-        }
-        Ok(Loaded::new(
-            Revision::from_bytes(column::<i64>(row, "revision")?.to_be_bytes()),
-            Bytes::from(self.bytes(row, "payload")?),
-            Duration::from_micros(live),
-            Duration::from_micros(lives),
-        ))
-    }
-
-    /// In microseconds since a day that is the same in all columns of a row.
-    fn instant(&self, row: &PgRow, name: &'static str) -> Result<i64, StoreError> {
-        if self.0.client.pooled { column(row, name) } else { column(row, name).map(|Instant(at)| at) }
-    }
-
-    fn bytes(&self, row: &PgRow, name: &'static str) -> Result<Vec<u8>, StoreError> {
-        if !self.0.client.pooled {
-            return column(row, name);
-        }
-        from_hex(column(row, name)?).ok_or_else(|| foreign_row("a column is not of bytes"))
     }
 }
 
@@ -194,7 +151,7 @@ impl Store for PostgresStore {
     ) -> Result<(), StoreError> {
         let values = [
             Value::Bytes(id.as_bytes()),
-            number(entry.revision),
+            entry.revision.into(),
             Value::Bytes(entry.payload),
             entry.owner.map(Owner::as_bytes).into(),
             microseconds(expires_in),
@@ -216,8 +173,8 @@ impl Store for PostgresStore {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        let [id, expected] = [Value::Bytes(id.as_bytes()), number(expected)];
-        let [revision, payload] = [number(entry.revision), Value::Bytes(entry.payload)];
+        let [id, expected] = [Value::Bytes(id.as_bytes()), expected.into()];
+        let [revision, payload] = [entry.revision.into(), Value::Bytes(entry.payload)];
         let sql = &self.0.sql;
         let written = match expiry {
             Expiry::Keep => self.write(&sql.keep, &[id, expected, revision, payload]).await?,
@@ -234,12 +191,12 @@ impl Store for PostgresStore {
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
-        let values = [Value::Bytes(id.as_bytes()), number(expected), microseconds(expires_in)];
+        let values = [Value::Bytes(id.as_bytes()), expected.into(), microseconds(expires_in)];
         Ok(self.write(&self.0.sql.touch, &values).await? == 1)
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        Ok(self.write(&self.0.sql.delete, &[Value::Bytes(id.as_bytes()), number(expected)]).await? == 1)
+        Ok(self.write(&self.0.sql.delete, &[Value::Bytes(id.as_bytes()), expected.into()]).await? == 1)
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
@@ -260,66 +217,6 @@ impl Store for PostgresStore {
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        loop {
-            let limit = Value::Number(i64::from(limit));
-            let rows = self.ask(Kind::Write, &self.0.sql.purge, &[limit]).await?;
-            let row = first(&rows)?;
-            let deleted = count(row, "deleted")?;
-            // Where all that were looked at have been touched meanwhile, expired ones may come behind them.
-            if deleted > 0 || count(row, "moved")? == 0 {
-                return Ok(deleted);
-            }
-        }
+        self.delete_expired(limit).await
     }
-}
-
-/// An answer has a row: one without was refused.
-fn first(rows: &[PgRow]) -> Result<&PgRow, StoreError> {
-    rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))
-}
-
-/// Whether the row has a session in it: one without says that there is none.
-fn is_there(row: &PgRow) -> Result<bool, StoreError> {
-    row.try_get_raw("id").map(|id| !id.is_null()).map_err(from_driver)
-}
-
-/// The driver reads NULL as an error of its own; here it is a row of somebody else's.
-fn column<'r, T>(row: &'r PgRow, name: &'static str) -> Result<T, StoreError>
-where
-    T: Decode<'r, Postgres> + Type<Postgres>,
-{
-    row.try_get::<Option<T>, _>(name).map_err(from_driver)?.ok_or_else(|| foreign_row("a column is null"))
-}
-
-/// A `count(*)`, which is never below nought.
-fn count(row: &PgRow, name: &'static str) -> Result<u64, StoreError> {
-    column::<i64>(row, name).map(i64::unsigned_abs)
-}
-
-/// What the server keeps of an instant: microseconds.
-struct Instant(i64);
-
-impl Type<Postgres> for Instant {
-    fn type_info() -> PgTypeInfo {
-        PgTypeInfo::with_name("TIMESTAMPTZ")
-    }
-}
-
-impl Decode<'_, Postgres> for Instant {
-    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
-        match i64::from_be_bytes(value.as_bytes()?.try_into()?) {
-            i64::MIN | i64::MAX => Err("the instant is infinite".into()),
-            at => Ok(Self(at)),
-        }
-    }
-}
-
-fn number(revision: Revision) -> Value<'static> {
-    Value::Number(i64::from_be_bytes(*revision.as_bytes()))
-}
-
-/// Whole microseconds, at most 2^43 milliseconds (279 years): as much as the server's multiplication keeps exact.
-fn microseconds(time: Duration) -> Value<'static> {
-    const LONGEST: i64 = (1 << 43) * 1000;
-    Value::Number(i64::try_from(time.as_micros()).unwrap_or(LONGEST).min(LONGEST))
 }

@@ -26,26 +26,28 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
         Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) => StoreError::unavailable(BACKEND, error),
         // The columns are the store's own: who finds others reads a row that the store has not written.
         Error::ColumnDecode { .. } | Error::Decode(_) => StoreError::corrupt(BACKEND, error),
-        Error::Database(answer) => {
-            let code = answer.code().and_then(|code| code.parse::<i32>().ok());
-            match code.map(|code| code & 0xff) {
-                // The busy time-out was over.
-                Some(code::BUSY | code::LOCKED) => StoreError::timed_out(BACKEND, error),
-                Some(code::CANTOPEN | code::FULL | code::IOERR | code::READONLY | code::PERM | code::NOMEM) => {
-                    StoreError::unavailable(BACKEND, error)
-                }
-                Some(code::CORRUPT) => StoreError::corrupt(BACKEND, error),
-                _ => StoreError::backend(BACKEND, error),
+        Error::Database(_) => match primary_code(&error) {
+            // The busy timeout was over.
+            Some(code::BUSY | code::LOCKED) => StoreError::timed_out(BACKEND, error),
+            Some(code::CANTOPEN | code::FULL | code::IOERR | code::READONLY | code::PERM | code::NOMEM) => {
+                StoreError::unavailable(BACKEND, error)
             }
-        }
+            Some(code::CORRUPT) => StoreError::corrupt(BACKEND, error),
+            _ => StoreError::backend(BACKEND, error),
+        },
         _ => StoreError::backend(BACKEND, error),
     }
 }
 
 /// Whether SQLite cannot make sense of the statement: it says so, too, where the table or a column is missing.
-pub(crate) fn is_of_the_statement(error: &Error) -> bool {
+pub(crate) fn is_of_the_table(error: &StoreError) -> bool {
+    let StoreError::Backend { source, .. } = error else { return false };
+    source.downcast_ref::<Error>().and_then(primary_code) == Some(code::ERROR)
+}
+
+fn primary_code(error: &Error) -> Option<i32> {
     let code = error.as_database_error().and_then(|answer| answer.code());
-    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == code::ERROR)
+    code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
 }
 
 /// The store's error for a wait that took too long.

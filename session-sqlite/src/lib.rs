@@ -34,10 +34,14 @@
 //! what a crash can lose.
 
 mod builder;
+mod client;
 mod error;
+mod purge;
+mod row;
 mod schema;
 mod statements;
 mod store;
+mod value;
 
 pub use sqlx;
 

@@ -1,0 +1,55 @@
+//! The purge: sessions that have expired are deleted, a window of those that are due at a time.
+
+use std::time::Duration;
+
+use session_core::{PurgeTask, StoreError};
+use sqlx::Row;
+
+use crate::{MysqlStore, error::from_driver, row::column, value::Value};
+
+impl MysqlStore {
+    /// Starts a task that purges now, and then each time so much time has passed. It tells the log of an error and goes
+    /// on.
+    ///
+    /// # Panics
+    ///
+    /// If it is not called within a tokio runtime.
+    #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
+    pub fn purge_every(&self, interval: Duration) -> PurgeTask {
+        PurgeTask::start(self.clone(), interval)
+    }
+
+    /// Deletes sessions that have expired, `limit` at most, and tells how many.
+    pub(crate) async fn delete_expired(&self, limit: u32) -> Result<u64, StoreError> {
+        if limit == 0 {
+            return Ok(0);
+        }
+        loop {
+            let window = self.sweep(limit).await?;
+            // Where all of a window have been touched since, expired ones may come behind it.
+            if window.deleted > 0 || window.is_last {
+                return Ok(window.deleted);
+            }
+        }
+    }
+
+    /// Goes through one window.
+    async fn sweep(&self, limit: u32) -> Result<Window, StoreError> {
+        let sql = &self.0.sql;
+        let rows = self.read(&sql.window, &[]).await?;
+        let window = rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))?;
+        let last: Option<i64> = window.try_get("sweep_at").map_err(from_driver)?;
+        let until = Value::Number(last.map_or_else(|| column(window, "now"), Ok)?);
+        let deleted = self.deleted(&sql.purge, &[until, Value::Number(limit.into())]).await?;
+        if deleted < limit.into() {
+            self.write(&sql.move_on, &[until]).await?;
+        }
+        Ok(Window { deleted, is_last: last.is_none() })
+    }
+}
+
+/// What has become of a window: the sessions that are due soonest.
+struct Window {
+    deleted: u64,
+    is_last: bool,
+}

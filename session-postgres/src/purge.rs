@@ -1,0 +1,44 @@
+//! The purge: sessions that have expired are deleted, a window of those that are due at a time.
+
+use std::time::Duration;
+
+use session_core::{PurgeTask, StoreError};
+
+use crate::{PostgresStore, client::Kind, row, value::Value};
+
+impl PostgresStore {
+    /// Starts a task that purges now, and then each time so much time has passed. It tells the log of an error and goes
+    /// on.
+    ///
+    /// # Panics
+    ///
+    /// If it is not called within a tokio runtime.
+    #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
+    pub fn purge_every(&self, interval: Duration) -> PurgeTask {
+        PurgeTask::start(self.clone(), interval)
+    }
+
+    /// Deletes sessions that have expired, `limit` at most, and tells how many.
+    pub(crate) async fn delete_expired(&self, limit: u32) -> Result<u64, StoreError> {
+        loop {
+            let window = self.sweep(limit).await?;
+            // Where all of a window have been touched since, expired ones may come behind it.
+            if window.deleted > 0 || window.is_last {
+                return Ok(window.deleted);
+            }
+        }
+    }
+
+    /// Goes through one window.
+    async fn sweep(&self, limit: u32) -> Result<Window, StoreError> {
+        let rows = self.ask(Kind::Write, &self.0.sql.purge, &[Value::Number(limit.into())]).await?;
+        let row = row::first(&rows)?;
+        Ok(Window { deleted: row::count(row, "deleted")?, is_last: row::count(row, "moved")? == 0 })
+    }
+}
+
+/// What has become of a window: the sessions that are due soonest.
+struct Window {
+    deleted: u64,
+    is_last: bool,
+}

@@ -1,0 +1,91 @@
+//! What a row of an answer holds.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use session_core::{Loaded, Revision, StoreError};
+use sqlx::{
+    Decode, Postgres, Row, Type, ValueRef,
+    error::BoxDynError,
+    postgres::{PgRow, PgTypeInfo, PgValueRef},
+};
+
+use crate::{
+    PostgresStore,
+    error::{foreign_row, from_driver},
+    pooled::from_hex,
+};
+
+impl PostgresStore {
+    /// What the row holds.
+    pub(crate) fn loaded(&self, row: &PgRow) -> Result<Loaded, StoreError> {
+        let now = self.instant(row, "now")?;
+        let left = |at: i64| at.checked_sub(now).and_then(|left| u64::try_from(left).ok());
+        let (live, lives) = (left(self.instant(row, "expires_at")?), left(self.instant(row, "ends_at")?));
+        let (Some(live), Some(lives)) = (live, lives) else {
+            return Err(foreign_row("the session has ended before its expiry"));
+        };
+        if live > lives {
+            return Err(foreign_row("the expiry is past the end"));
+        }
+        Ok(Loaded::new(
+            Revision::from_bytes(column::<i64>(row, "revision")?.to_be_bytes()),
+            Bytes::from(self.bytes(row, "payload")?),
+            Duration::from_micros(live),
+            Duration::from_micros(lives),
+        ))
+    }
+
+    /// In microseconds since a day that is the same in all columns of a row.
+    fn instant(&self, row: &PgRow, name: &'static str) -> Result<i64, StoreError> {
+        if self.0.client.pooled { column(row, name) } else { column(row, name).map(|Instant(at)| at) }
+    }
+
+    pub(crate) fn bytes(&self, row: &PgRow, name: &'static str) -> Result<Vec<u8>, StoreError> {
+        if !self.0.client.pooled {
+            return column(row, name);
+        }
+        from_hex(column(row, name)?).ok_or_else(|| foreign_row("a column is not of bytes"))
+    }
+}
+
+/// An answer has a row: one without was refused.
+pub(crate) fn first(rows: &[PgRow]) -> Result<&PgRow, StoreError> {
+    rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))
+}
+
+/// Whether the row has a session in it: one without says that there is none.
+pub(crate) fn is_there(row: &PgRow) -> Result<bool, StoreError> {
+    row.try_get_raw("id").map(|id| !id.is_null()).map_err(from_driver)
+}
+
+/// The driver reads NULL as an error of its own; here it is a row of somebody else's.
+pub(crate) fn column<'r, T>(row: &'r PgRow, name: &'static str) -> Result<T, StoreError>
+where
+    T: Decode<'r, Postgres> + Type<Postgres>,
+{
+    row.try_get::<Option<T>, _>(name).map_err(from_driver)?.ok_or_else(|| foreign_row("a column is null"))
+}
+
+/// A `count(*)`, which is never below nought.
+pub(crate) fn count(row: &PgRow, name: &'static str) -> Result<u64, StoreError> {
+    column::<i64>(row, name).map(i64::unsigned_abs)
+}
+
+/// What the server keeps of an instant: microseconds.
+struct Instant(i64);
+
+impl Type<Postgres> for Instant {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("TIMESTAMPTZ")
+    }
+}
+
+impl Decode<'_, Postgres> for Instant {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        match i64::from_be_bytes(value.as_bytes()?.try_into()?) {
+            i64::MIN | i64::MAX => Err("the instant is infinite".into()),
+            at => Ok(Self(at)),
+        }
+    }
+}

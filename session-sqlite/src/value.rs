@@ -1,0 +1,31 @@
+//! What goes into a statement.
+
+use std::time::Duration;
+
+use session_core::Revision;
+
+/// A parameter's value: there are two kinds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    Number(i64),
+    Bytes(&'a [u8]),
+    NoBytes,
+}
+
+impl<'a> From<Option<&'a [u8]>> for Value<'a> {
+    fn from(bytes: Option<&'a [u8]>) -> Self {
+        bytes.map_or(Self::NoBytes, Self::Bytes)
+    }
+}
+
+impl From<Revision> for Value<'_> {
+    fn from(revision: Revision) -> Self {
+        Self::Number(i64::from_be_bytes(*revision.as_bytes()))
+    }
+}
+
+/// Whole milliseconds, at most 2^43 of them (279 years), so that adding them to any instant never overflows.
+pub(crate) fn milliseconds(time: Duration) -> Value<'static> {
+    const LONGEST: i64 = 1 << 43;
+    Value::Number(i64::try_from(time.as_millis()).unwrap_or(LONGEST).min(LONGEST))
+}
