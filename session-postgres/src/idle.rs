@@ -3,6 +3,9 @@
 //! A server, a router or a restart may have ended an idle connection, and nobody is told. A statement that meets one
 //! fails, or waits for its whole timeout. So a connection that was idle for long is asked first, under a short limit. And
 //! where one is broken, so are those that were idle for as long: they are closed unasked.
+//!
+//! session-mysql has the same file for its driver's connections. The stores share no crate but core, and core knows of no
+//! pools. These lines are too few for a crate of their own, so `cargo xtask check` holds the two files together.
 
 use std::{
     pin::Pin,

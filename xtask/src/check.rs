@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{names, step};
+use crate::{names, step, twins};
 
 /// Our published crates, and how many of other people's each may bring along with its default features.
 const CEILINGS: [(&str, usize); 9] = [
@@ -47,6 +47,7 @@ pub(crate) fn run() -> Result<(), String> {
         return Err(format!("these files have more than {LONGEST_FILE} lines: {}", too_long.join(", ")));
     }
     println!("no file is longer than {LONGEST_FILE} lines");
+    twins::check(&sources)?;
     names::check(&sources)
 }
 

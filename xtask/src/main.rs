@@ -12,6 +12,7 @@ mod servers;
 mod step;
 mod table;
 mod test;
+mod twins;
 
 use std::process::ExitCode;
 
