@@ -74,10 +74,10 @@ impl Builder {
     }
 
     /// How long an operation waits for a connection, and then again for the answer, before it fails with
-    /// [`TimedOut`](StoreError::TimedOut): 2 seconds by default, and half a second more for an answer that is under way.
+    /// [`TimedOut`](StoreError::TimedOut): 2 seconds by default. An answer that is under way has half a second more.
     ///
-    /// [`connect`](Self::connect) tells the server, too, so that nothing is done after that. MySQL, unlike MariaDB, limits no
-    /// write as a whole, but its wait for each lock, in whole seconds: there it may be done later.
+    /// [`connect`](Self::connect) tells the server this time, so that it does nothing later. MariaDB limits each statement as
+    /// a whole. MySQL limits a write's wait for each lock, in whole seconds: there, a write may be done later.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
@@ -91,11 +91,11 @@ impl Builder {
 
     /// A connection that was idle for longer is asked whether it still works before it is used: 5 seconds by default.
     ///
-    /// A server, a router or a restart may have ended it, and nobody is told. The question is one round trip more, after a
-    /// pause, and may take a quarter of the [timeout](Self::with_timeout). One that fails is answered by a new connection,
-    /// and the others that were idle for as long are closed unasked.
+    /// A server, a router or a restart may have cut it, and nobody is told. The question costs one round trip after a pause,
+    /// and may take a quarter of the [timeout](Self::with_timeout). If the connection does not answer, a new one takes its
+    /// place, and the others that were idle for as long are closed unasked.
     ///
-    /// It holds for [`connect`](Self::connect). An application's own pool needs the [hook](Self::before_acquire).
+    /// [`connect`](Self::connect) sees to that. An application's own pool needs the [hook](Self::before_acquire).
     #[must_use]
     pub fn with_idle_check(self, after: Duration) -> Self {
         Self { idle_check: after, ..self }
@@ -109,17 +109,18 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the time-out, [`StoreError::Unavailable`]
-    /// if it cannot be reached or lets nobody in, [`StoreError::Backend`] if the URL is none or there is no such database.
+    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the timeout, [`StoreError::Unavailable`]
+    /// if it cannot be reached or refuses the login, [`StoreError::Backend`] if the URL is malformed or the database does
+    /// not exist.
     pub async fn connect(self, url: &str) -> Result<MysqlStore, StoreError> {
         let options = options_of(url).map_err(from_driver)?;
-        // The driver would send these in a statement of its own; they are among our settings.
+        // The driver would send these in a statement of its own. They are among the store's settings.
         let options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
         let timeout = self.timeout;
         let pool = MySqlPoolOptions::new()
             .max_connections(self.connections)
             .acquire_timeout(self.timeout)
-            // A round trip for each operation: only connections that were idle for long are asked.
+            // It would cost each operation a round trip. The hook asks the connections that were idle for long.
             .test_before_acquire(false)
             .before_acquire(self.before_acquire())
             .after_connect(move |connection, _| Box::pin(set_up(connection, timeout)))
@@ -130,11 +131,11 @@ impl Builder {
     }
 
     /// The hook that asks idle connections, for the application's own pool: see
-    /// [`with_idle_check`](Self::with_idle_check). Without it the first requests after a pause or a restart of the server
+    /// [`with_idle_check`](Self::with_idle_check). Without it, the first requests after a pause or a restart of the server
     /// may fail.
     ///
-    /// What the store then learns of broken connections, the hook knows, too. So it belongs to the builder that makes the
-    /// store, and has the settings that the builder has by then.
+    /// The hook and the store share what they learn about broken connections. So take the hook from the builder that makes
+    /// the store, once its settings are made.
     ///
     /// # Examples
     ///
@@ -162,7 +163,7 @@ impl Builder {
     }
 }
 
-/// What the URL says. Where it names no user, the driver would take `root`.
+/// What the URL says. If it names no user, the driver would log in as `root`.
 fn options_of(url: &str) -> Result<MySqlConnectOptions, Error> {
     let options: MySqlConnectOptions = url.parse()?;
     if names_user(url) {
@@ -179,15 +180,15 @@ fn names_user(url: &str) -> bool {
     authority.rsplit_once('@').is_some_and(|(user, _)| !user.is_empty() && !user.starts_with(':'))
 }
 
-/// Tells the server how a connection of this store's is to be treated.
+/// Tells the server how to treat a connection of this store's.
 pub(crate) async fn set_up(connection: &mut MySqlConnection, timeout: Duration) -> Result<(), Error> {
-    // Whole seconds for locks, and never none at all: that would be no waiting in MariaDB, and refused by MySQL.
+    // Locks have whole seconds, one at least: with 0, MariaDB would not wait at all, and MySQL refuses it.
     let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
     let milliseconds = timeout.as_millis().clamp(1, u32::MAX.into());
     sqlx::query(SETTINGS)
         .bind(i64::try_from(seconds.clamp(1, 1 << 20)).unwrap_or(1))
         .bind(i64::try_from(milliseconds).unwrap_or(1))
-        // Once for each connection: keeping it prepared would be in vain.
+        // It runs once on each connection, so nothing is gained by keeping it prepared.
         .persistent(false)
         .execute(connection)
         .await

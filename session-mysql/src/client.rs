@@ -17,17 +17,17 @@ use crate::{
     value::Value,
 };
 
-/// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.
+/// How much longer the store waits than the server. The server's word that nothing was done is worth more than silence.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What comes back: rows of a read, a result of a write.
+/// What comes back: the rows of a read, the result of a write.
 #[derive(Default)]
 struct Answer {
     rows: Vec<MySqlRow>,
     result: MySqlQueryResult,
 }
 
-/// Whether a statement may be sent again after a cut connection, on which it may have been applied.
+/// Whether a statement may be sent again after its connection was cut. A write may have been applied, so it is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Read,
@@ -67,8 +67,7 @@ impl Client {
             let again = if lease.answered {
                 is_undone(&error)
             } else {
-                // An application's pool may not have the hook: there each idle connection is found to be cut, one after
-                // the other.
+                // An application's pool may lack the hook. Then the loop finds one cut connection after the other.
                 broken += 1;
                 kind == Kind::Read && broken <= self.pool.options().get_max_connections()
             };
@@ -77,18 +76,18 @@ impl Client {
                 return Err(from_driver(error));
             }
             if !lease.answered {
-                // Its place in the pool comes first: there may be no other.
+                // The broken connection is given up first, because the pool may have no room for another.
                 drop(lease);
                 lease = self.lease(deadline).await?;
             } else if now + self.timeout > end + GRACE / 2 {
-                // The server's time begins anew with the statement, and would end after the store's.
+                // Each statement has the server's whole timeout. That would end after the store's.
                 let hurry = lease.hurry(end - now);
                 timeout_at(deadline, hurry).await.map_err(from_wait)?.map_err(from_driver)?;
             }
         }
     }
 
-    /// Sends the statement once: the answer, or what the driver says instead. The outer error is the last word.
+    /// Sends the statement once, and returns the answer or the driver's error. After an outer error it is not sent again.
     async fn send_once(
         &self,
         lease: &mut Lease,
@@ -103,20 +102,20 @@ impl Client {
             Ok(answer) => {
                 lease.answered = !answer.as_ref().is_err_and(is_broken);
                 if !lease.answered {
-                    // The server has gone, and has taken with it whatever was idle until now.
+                    // The server has gone, and with it every connection that was idle until now.
                     self.condemned.before(Instant::now().into_std());
                 }
                 Ok(answer)
             }
             Err(elapsed) => {
-                // What was used since it was sent works.
+                // A connection that was used since then works.
                 self.condemned.before(sent.into_std());
                 Err(from_wait(elapsed))
             }
         }
     }
 
-    /// A connection, until this instant. The application's own pool may be set to wait longer.
+    /// Takes a connection, and waits for it until this instant. The application's own pool may be set to wait longer.
     pub(crate) async fn lease(&self, until: Instant) -> Result<Lease, StoreError> {
         let connection = timeout_at(until, self.pool.acquire()).await.map_err(from_wait)?;
         Ok(Lease { connection: connection.map_err(from_driver)?, answered: false })
@@ -142,15 +141,15 @@ async fn send(
 
 /// A connection that is closed, and not used again, unless its answer has come.
 ///
-/// What was sent on it is done wholly or not at all, whoever hears the answer. But to wait for the answer, as the pool
-/// would, may take as long as a server is silent, and all that time the pool would be a connection short.
+/// What was sent on it is done wholly or not at all, even if nobody hears the answer. The pool would wait for that answer
+/// before it uses the connection again. If the server is silent, the pool would lack a connection all that time.
 pub(crate) struct Lease {
     pub(crate) connection: PoolConnection<MySql>,
     answered: bool,
 }
 
 impl Lease {
-    /// Leaves the server no more time than this. The connection is not used for anything else afterwards.
+    /// Leaves the server no more time than this for what follows. The connection is closed afterwards.
     async fn hurry(&mut self, left: Duration) -> Result<(), Error> {
         self.connection.close_on_drop();
         set_up(&mut self.connection, left).await

@@ -1,4 +1,4 @@
-//! What the driver says, in the words of the contract.
+//! The driver's errors, in the terms of the contract.
 
 use session_core::StoreError;
 use sqlx::{Error, mysql::MySqlDatabaseError};
@@ -27,21 +27,21 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
         Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) | Error::Tls(_) => {
             StoreError::unavailable(BACKEND, error)
         }
-        // The columns are the store's own: who finds others reads a row that the store has not written.
+        // The store has chosen the columns' types. A row with others is not its own.
         Error::ColumnDecode { .. } | Error::Decode(_) => StoreError::corrupt(BACKEND, error),
         Error::Database(_) => match answered(&error) {
-            // The statement's or the lock's time was over, or others were in the way until the store's was.
+            // The time for the statement or the lock was over. Or conflicts have used up the store's timeout.
             number::LOCK_WAIT
             | number::DEADLOCK
             | number::STATEMENT_TIME_MARIADB
             | number::STATEMENT_TIME_MYSQL => StoreError::timed_out(BACKEND, error),
-            // A server that stops, or somebody who ended the connection or the statement.
+            // The server stops, or somebody has ended the connection or the statement.
             number::SHUTDOWN | number::INTERRUPTED | number::KILLED_MARIADB | number::IDLE_TOO_LONG_MYSQL
             // No memory or space; too many connections; hosts and users that are not let in.
             | 1021 | 1037 | 1038 | 1041 | 1114 | 1040 | 1203 | 1226 | 1129 | 1130 | 1044 | 1045 | 1698
             // Read only; a node of a cluster that is not ready.
             | 1290 | 1792 | 1836 | 1047 => StoreError::unavailable(BACKEND, error),
-            // The server's own word for it; and a number that is out of range can only be the row's.
+            // The server says so itself. And only the row can have a number that is out of range.
             1034 | 1194 | 1712 | 1690 => StoreError::corrupt(BACKEND, error),
             _ => StoreError::backend(BACKEND, error),
         },
@@ -51,19 +51,20 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
 
 /// Whether the server says that it has applied nothing and that the statement may be sent again.
 ///
-/// A deadlock's victim is rolled back as a whole. After a wait for a lock only the statement is, and that is all there is.
+/// The victim of a deadlock is rolled back as a whole. After a wait for a lock, only the statement is rolled back, and the
+/// transaction has no other.
 pub(crate) fn is_undone(error: &Error) -> bool {
     matches!(answered(error), number::DEADLOCK | number::LOCK_WAIT)
 }
 
-/// Whether the server does not know the table as the statement does.
+/// Whether the server does not know the table, or one of its columns.
 pub(crate) fn is_of_the_table(error: &StoreError) -> bool {
     let StoreError::Backend { source, .. } = error else { return false };
     let answered = source.downcast_ref::<Error>().map(answered);
     matches!(answered, Some(number::NO_SUCH_COLUMN | number::NO_SUCH_TABLE))
 }
 
-/// Whether the connection is of no more use: cut, or ended by the server's last word on it.
+/// Whether the connection cannot be used any more: it was cut, or the server has said that it ends it.
 pub(crate) fn is_broken(error: &Error) -> bool {
     matches!(error, Error::Io(_) | Error::WorkerCrashed | Error::Protocol(_))
         || matches!(answered(error), number::SHUTDOWN | number::KILLED_MARIADB | number::IDLE_TOO_LONG_MYSQL)
@@ -75,7 +76,7 @@ fn answered(error: &Error) -> u16 {
     answer.map_or(0, MySqlDatabaseError::number)
 }
 
-/// The store's error for a wait that took too long.
+/// The store's error for a wait that has taken too long.
 pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }

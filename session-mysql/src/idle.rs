@@ -1,8 +1,8 @@
-//! Connections that have been idle: whether they still work is asked before they are used.
+//! Connections that have been idle: each is asked whether it still works before it is used.
 //!
-//! A server, a router or a restart may have ended an idle connection, and nobody is told. A statement that meets one
-//! fails, or waits for its whole timeout. So a connection that was idle for long is asked first, under a short limit. And
-//! where one is broken, so are those that were idle for as long: they are closed unasked.
+//! A server, a router or a restart may have cut an idle connection, and nobody is told. A statement that meets one fails, or
+//! waits for its whole timeout. So a connection that was idle for long is asked first, and has little time to answer. If it
+//! is broken, so are the others that were idle for as long, and they are closed unasked.
 //!
 //! session-postgres has the same file for its driver's connections. The stores share no crate but core, and core knows of no
 //! pools. These lines are too few for a crate of their own, so `cargo xtask check` holds the two files together.
@@ -16,12 +16,12 @@ use std::{
 use sqlx::{Connection, Error, MySqlConnection, pool::PoolConnectionMetadata};
 use tokio::time::timeout;
 
-/// A connection that was last used before this is not used again: one of its age was broken.
+/// Connections that were last used before this instant are not used again, because one of their age was broken.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Condemned(Arc<Mutex<Option<Instant>>>);
 
 impl Condemned {
-    /// Condemns the connections that were last used before this, and are idle.
+    /// Condemns the idle connections that were last used before this instant.
     pub(crate) fn before(&self, instant: Instant) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *last = (*last).max(Some(instant));
@@ -54,7 +54,7 @@ impl IdleCheck {
 
     async fn is_usable(&self, connection: &mut MySqlConnection, idle_for: Duration) -> bool {
         let asked = Instant::now();
-        // Older than the machine is none.
+        // The clock may not reach back as far. Such a connection is old enough to be given up.
         if asked.checked_sub(idle_for).is_none_or(|last_used| self.condemned.has(last_used)) {
             return false;
         }
@@ -63,9 +63,9 @@ impl IdleCheck {
         }
         match timeout(self.limit, connection.ping()).await {
             Ok(Ok(())) => return true,
-            // The server has gone, and has taken with it whatever was idle until now.
+            // The server has gone, and with it every connection that was idle until now.
             Ok(Err(_)) => self.condemned.before(Instant::now()),
-            // What was used since the question works.
+            // A connection that was used since the question works.
             Err(_) => self.condemned.before(asked),
         }
         false

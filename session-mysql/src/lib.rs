@@ -22,13 +22,13 @@
 //! - [`MysqlStore`] is the store: [`connect`](MysqlStore::connect) makes a pool of its own, [`new`](MysqlStore::new) takes
 //!   the application's.
 //! - [`Builder`] sets the table's name, the timeout and the number of connections. Its
-//!   [`before_acquire`](Builder::before_acquire) is the hook that an application's own pool needs: it asks connections that
-//!   were idle before they are used.
+//!   [`before_acquire`](Builder::before_acquire) is the hook that an application's own pool needs: it asks a connection that
+//!   was idle whether it still works.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`MysqlStore::migrate`] makes it.
 //! - [`PurgeTask`](session_core::PurgeTask) deletes expired sessions now and then.
 //!
-//! Each operation is one statement, one round trip, and decided on the server's clock. The store is tried on MariaDB
-//! 10.11; its statements are valid for MySQL 8, too, which has **not** been run. The
+//! Each operation is one statement and one round trip, and the server's clock decides. The store is tried on MariaDB 10.11.
+//! Its statements are valid for MySQL 8, too, but MySQL has **not** been run. The
 //! [README](https://crates.io/crates/session-mysql) has the operator's page: settings, TLS, backup, and what a crash or a
 //! failover can lose.
 

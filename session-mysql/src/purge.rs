@@ -8,8 +8,7 @@ use sqlx::Row;
 use crate::{MysqlStore, error::from_driver, row::column, value::Value};
 
 impl MysqlStore {
-    /// Starts a task that purges now, and then each time so much time has passed. It tells the log of an error and goes
-    /// on.
+    /// Starts a task that purges now, and then again after each interval. An error goes to the log, and the task goes on.
     ///
     /// # Panics
     ///

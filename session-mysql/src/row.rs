@@ -25,7 +25,8 @@ pub(crate) fn loaded(row: &MySqlRow) -> Result<Loaded, StoreError> {
     ))
 }
 
-/// The driver reads NULL as an error of its own; here it is a row of somebody else's.
+/// The value of a column. Without the `Option`, the driver would answer NULL with an error of another kind. The store never
+/// writes NULL there, so the row is not its own.
 pub(crate) fn column<'r, T>(row: &'r MySqlRow, index: impl sqlx::ColumnIndex<MySqlRow>) -> Result<T, StoreError>
 where
     T: Decode<'r, MySql> + Type<MySql>,

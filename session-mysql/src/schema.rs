@@ -4,9 +4,9 @@ use session_core::SchemaError;
 
 /// The table that the store needs, under its default name, for an application that has migrations of its own.
 ///
-/// Instants are microseconds since 1970 on the server's clock. `sweep_at` is a lower bound of the expiry. It is what the
-/// index for the purge is on, so that a touch, which moves the expiry alone, leaves every index as it is. Ids and owners
-/// are bytes: no collation compares them.
+/// Instants are microseconds since 1970 on the server's clock. `sweep_at` is a lower bound of the expiry, and the index for
+/// the purge is on it. A touch moves the expiry alone, so it leaves every index as it is. Ids and owners are bytes: no
+/// collation compares them.
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ const COLUMNS: [(&str, &str); 7] = [
     ("sweep_at", "bigint"),
 ];
 
-/// Whether a table with these columns, each with its type, is one of the store's. Others than the store's do no harm.
+/// Whether a table with these columns, each with its type, is one of the store's. Further columns do no harm.
 pub(crate) fn judge(table: &str, found: &[(String, String)]) -> Result<(), SchemaError> {
     if found.is_empty() {
         return Err(SchemaError::TableMissing { table: table.into() });
@@ -59,6 +59,6 @@ pub(crate) fn judge(table: &str, found: &[(String, String)]) -> Result<(), Schem
 }
 
 fn is_kind(found: &str, expected: &str) -> bool {
-    // MariaDB tells how wide the number is shown.
+    // MariaDB adds the width at which the number is shown.
     found == expected || (expected == "bigint" && found == "bigint(20)")
 }

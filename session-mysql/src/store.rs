@@ -19,7 +19,7 @@ use crate::{
     value::{Value, microseconds},
 };
 
-/// How long making the table may take: longer than an operation, since others may be making it.
+/// How long making the table may take: longer than an operation, because another process may be making it.
 const MIGRATION: Duration = Duration::from_secs(90);
 
 /// Sessions in a MySQL or MariaDB table. Cloning makes another handle on the same pool.
@@ -50,12 +50,13 @@ pub(crate) struct Inner {
 }
 
 impl MysqlStore {
-    /// Connects with the default settings; the table is `sessions`, and must be there: see [`migrate`](Self::migrate).
+    /// Connects with the default settings. The table is `sessions`, and must be there: see [`migrate`](Self::migrate).
     ///
     /// # Errors
     ///
-    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the time-out, [`StoreError::Unavailable`]
-    /// if it cannot be reached or lets nobody in, [`StoreError::Backend`] if the URL is none or there is no such database.
+    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the timeout, [`StoreError::Unavailable`]
+    /// if it cannot be reached or refuses the login, [`StoreError::Backend`] if the URL is malformed or the database does
+    /// not exist.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::builder().connect(url).await
     }
@@ -63,9 +64,9 @@ impl MysqlStore {
     /// Uses the application's own pool, and the table `sessions` in it. The table must be there: see
     /// [`migrate`](Self::migrate).
     ///
-    /// The pool's connections must have `autocommit` on. They should be in `READ COMMITTED`, and wait for locks no longer
-    /// than the store does, and have the [hook](Builder::before_acquire) in place of a test before each use; the README says
-    /// why.
+    /// The pool's connections must have `autocommit` on. They should be in `READ COMMITTED`, and wait for locks no longer than
+    /// the store does. They should have the [hook](Builder::before_acquire) in place of a test before each use. The README
+    /// says why.
     #[must_use]
     pub fn new(pool: MySqlPool) -> Self {
         Self::builder().with_pool(pool)
@@ -84,12 +85,12 @@ impl MysqlStore {
     }
 
     /// Makes the table if it is not there: [`SCHEMA`](crate::SCHEMA), under the table's name. It may be called again, and by
-    /// many processes at once. Where the table is there, it needs no right to make one.
+    /// many processes at once. If the table is there, it needs no right to make one.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's, which stays as it is. Any
-    /// but [`StoreError::AlreadyExists`], if the database fails; what is missing is made by the next call.
+    /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's. That table stays as it is.
+    /// Any but [`StoreError::AlreadyExists`] if the database fails. The next call makes what is missing.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match self.inspect().await {
             Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
@@ -103,7 +104,7 @@ impl MysqlStore {
     /// Whether the table is there, and has the columns that the statements need.
     async fn inspect(&self) -> Result<(), StoreError> {
         let rows = self.0.client.read(&self.0.sql.columns, &[]).await?;
-        // MySQL 8 shows both as text or as bytes, by version.
+        // Some versions of MySQL 8 show the columns as text, some as bytes.
         let text =
             |row: &MySqlRow, at| column::<Vec<u8>>(row, at).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let columns =
@@ -111,7 +112,7 @@ impl MysqlStore {
         Ok(judge(&self.0.table, &columns)?)
     }
 
-    /// The answer. Where the server does not know the table or its columns, the error says what is wrong with it.
+    /// The answer. If the server does not know the table or its columns, the error says what is wrong with the table.
     async fn explain<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         if answer.as_ref().is_err_and(is_of_the_table)
             && let Err(StoreError::Schema(error)) = self.inspect().await
@@ -130,7 +131,7 @@ impl MysqlStore {
     }
 
     async fn make_table(&self, deadline: Instant) -> Result<(), StoreError> {
-        // It is closed afterwards, whatever happens, and so the lock goes, too.
+        // The connection is closed afterwards, whatever happens, and the lock goes with it.
         let mut lease = self.0.client.lease(deadline).await?;
         let connection = &mut *lease.connection;
         sqlx::raw_sql(PATIENCE).execute(&mut *connection).await.map_err(from_driver)?;
@@ -146,7 +147,7 @@ impl MysqlStore {
         Ok(self.write(sql, values).await?.last_insert_id() == FOUND)
     }
 
-    /// How many rows the statement has deleted: no flag changes that.
+    /// How many rows the statement has deleted. No flag of the client's changes that number.
     pub(crate) async fn deleted(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
         Ok(self.write(sql, values).await?.rows_affected())
     }

@@ -76,10 +76,10 @@ impl Builder {
     }
 
     /// How long an operation waits for a connection, and then again for the answer, before it fails with
-    /// [`TimedOut`](StoreError::TimedOut): 2 seconds by default, and half a second more for an answer that is under way.
+    /// [`TimedOut`](StoreError::TimedOut): 2 seconds by default. An answer that is under way has half a second more.
     ///
-    /// The server is told, as its `statement_timeout`, so that nothing is done after that; in the application's own pool
-    /// it is told only in the pooled mode.
+    /// The server is told this time as its `statement_timeout`, so that it does nothing later. In the application's own pool
+    /// it is told in the pooled mode only.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
@@ -93,11 +93,11 @@ impl Builder {
 
     /// A connection that was idle for longer is asked whether it still works before it is used: 5 seconds by default.
     ///
-    /// A server, a router or a restart may have ended it, and nobody is told. The question is one round trip more, after a
-    /// pause, and may take a quarter of the [timeout](Self::with_timeout). One that fails is answered by a new connection,
-    /// and the others that were idle for as long are closed unasked.
+    /// A server, a router or a restart may have cut it, and nobody is told. The question costs one round trip after a pause,
+    /// and may take a quarter of the [timeout](Self::with_timeout). If the connection does not answer, a new one takes its
+    /// place, and the others that were idle for as long are closed unasked.
     ///
-    /// It holds for [`connect`](Self::connect). An application's own pool needs the [hook](Self::before_acquire).
+    /// [`connect`](Self::connect) sees to that. An application's own pool needs the [hook](Self::before_acquire).
     #[must_use]
     pub fn with_idle_check(self, after: Duration) -> Self {
         Self { idle_check: after, ..self }
@@ -105,8 +105,8 @@ impl Builder {
 
     /// Whether a pooler that shares connections is in between: PgBouncer in transaction mode.
     ///
-    /// Each operation is then one simple message, which such a pooler cannot tear apart. Without this mode, answers are
-    /// mixed up there, and refused as a [`ForeignAnswer`](crate::ForeignAnswer).
+    /// Each operation is then one simple message, which such a pooler cannot tear apart. Without this mode, such a pooler
+    /// mixes answers up, and the store refuses them as a [`ForeignAnswer`](crate::ForeignAnswer).
     #[must_use]
     pub fn with_pooled(self, pooled: bool) -> Self {
         Self { pooled, ..self }
@@ -121,8 +121,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the time-out, [`StoreError::Unavailable`]
-    /// if it cannot be reached or lets nobody in, [`StoreError::Backend`] if the URL is none or there is no such database.
+    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the timeout, [`StoreError::Unavailable`]
+    /// if it cannot be reached or refuses the login, [`StoreError::Backend`] if the URL is malformed or the database does
+    /// not exist.
     pub async fn connect(mut self, url: &str) -> Result<PostgresStore, StoreError> {
         let mut url = Cow::Borrowed(url);
         if let Some(rest) = url.strip_prefix("postgres+pooled://") {
@@ -130,19 +131,19 @@ impl Builder {
             url = format!("postgres://{rest}").into();
         }
         let options = url.parse::<PgConnectOptions>().map_err(from_driver)?;
-        // PgBouncer refuses to be told of either.
+        // PgBouncer refuses a connection that comes with either setting.
         let options = if self.pooled {
             options.extra_float_digits(None)
         } else {
             let timeout = milliseconds(self.timeout).to_string();
-            // A stricter level would only make the server refuse, and the store ask again.
+            // At a stricter level the server would refuse some statements, and the store would send them again.
             let settings = [("statement_timeout", &*timeout), ("default_transaction_isolation", "read committed")];
             options.extra_float_digits(None).options(settings)
         };
         let pool = PgPoolOptions::new()
             .max_connections(self.connections)
             .acquire_timeout(self.timeout)
-            // A round trip for each operation: only connections that were idle for long are asked.
+            // It would cost each operation a round trip. The hook asks the connections that were idle for long.
             .test_before_acquire(false)
             .before_acquire(self.before_acquire())
             .connect_with(options.disable_statement_logging())
@@ -152,11 +153,11 @@ impl Builder {
     }
 
     /// The hook that asks idle connections, for the application's own pool: see
-    /// [`with_idle_check`](Self::with_idle_check). Without it the first requests after a pause or a restart of the server
+    /// [`with_idle_check`](Self::with_idle_check). Without it, the first requests after a pause or a restart of the server
     /// may fail.
     ///
-    /// What the store then learns of broken connections, the hook knows, too. So it belongs to the builder that makes the
-    /// store, and has the settings that the builder has by then.
+    /// The hook and the store share what they learn about broken connections. So take the hook from the builder that makes
+    /// the store, once its settings are made.
     ///
     /// # Examples
     ///

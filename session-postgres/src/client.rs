@@ -18,10 +18,10 @@ use crate::{
     value::Value,
 };
 
-/// How much longer the store waits than the server, whose word that nothing was done is worth more than silence.
+/// How much longer the store waits than the server. The server's word that nothing was done is worth more than silence.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Whether a statement may be sent again after a cut connection, on which it may have been applied.
+/// Whether a statement may be sent again after its connection was cut. A write may have been applied, so it is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Read,
@@ -39,12 +39,12 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(pool: PgPool, pooled: bool, timeout: Duration, condemned: Condemned) -> Self {
-        // Random, so that no two stores behind one pooler count through the same numbers.
+        // It starts at random, so that two stores behind one pooler do not use the same numbers.
         let nonces = AtomicU64::new(RandomState::new().hash_one(0));
         Self { pool, pooled, timeout, nonces, condemned }
     }
 
-    /// The rows of the answer, at least one. `$1` is the nonce, the values begin at `$2`.
+    /// The rows of the answer, at least one. The nonce is `$1`, and the values are `$2` and so on.
     pub(crate) async fn ask(
         &self,
         kind: Kind,
@@ -64,8 +64,7 @@ impl Client {
             let again = if lease.answered {
                 is_undone(&error)
             } else {
-                // An application's pool may not have the hook: there each idle connection is found to be cut, one after
-                // the other.
+                // An application's pool may lack the hook. Then the loop finds one cut connection after the other.
                 broken += 1;
                 kind == Kind::Read && broken <= self.pool.options().get_max_connections()
             };
@@ -74,11 +73,11 @@ impl Client {
                 return Err(from_driver(error));
             }
             if !lease.answered {
-                // Its place in the pool comes first: there may be no other.
+                // The broken connection is given up first, because the pool may have no room for another.
                 drop(lease);
                 lease = self.lease(deadline).await?;
             } else if now + self.timeout > end + GRACE / 2 {
-                // The server's time begins anew with the statement, and would end after the store's.
+                // Each statement has the server's whole timeout. That would end after the store's.
                 within = end - now;
                 if !self.pooled {
                     timeout_at(deadline, lease.hurry(within)).await.map_err(from_wait)?.map_err(from_driver)?;
@@ -87,7 +86,7 @@ impl Client {
         }
     }
 
-    /// Sends the statement once: the rows, or what the driver says instead. The outer error is the last word.
+    /// Sends the statement once, and returns the rows or the driver's error. After an outer error it is not sent again.
     async fn send_once(
         &self,
         lease: &mut Lease,
@@ -107,13 +106,13 @@ impl Client {
             Ok(Err(error)) => {
                 lease.answered = !is_broken(&error);
                 if !lease.answered {
-                    // The server has gone, and has taken with it whatever was idle until now.
+                    // The server has gone, and with it every connection that was idle until now.
                     self.condemned.before(Instant::now().into_std());
                 }
                 Ok(Err(error))
             }
             Err(elapsed) => {
-                // What was used since it was sent works.
+                // A connection that was used since then works.
                 self.condemned.before(sent.into_std());
                 Err(from_wait(elapsed))
             }
@@ -153,7 +152,7 @@ impl Client {
         query.fetch_all(connection).await
     }
 
-    /// A connection, until this instant. The application's own pool may be set to wait longer.
+    /// Takes a connection, and waits for it until this instant. The application's own pool may be set to wait longer.
     async fn lease(&self, until: Instant) -> Result<Lease, StoreError> {
         let connection = timeout_at(until, self.pool.acquire()).await.map_err(from_wait)?;
         Ok(Lease { connection: connection.map_err(from_driver)?, answered: false })
@@ -166,15 +165,15 @@ impl Client {
 
 /// A connection that is closed, and not used again, unless its answer has come.
 ///
-/// What was sent on it is done wholly or not at all, whoever hears the answer. But to wait for the answer, as the pool
-/// would, may take as long as a server is silent, and all that time the pool would be a connection short.
+/// What was sent on it is done wholly or not at all, even if nobody hears the answer. The pool would wait for that answer
+/// before it uses the connection again. If the server is silent, the pool would lack a connection all that time.
 struct Lease {
     connection: PoolConnection<Postgres>,
     answered: bool,
 }
 
 impl Lease {
-    /// Leaves the server no more time than this. The connection is not used for anything else afterwards.
+    /// Leaves the server no more time than this for what follows. The connection is closed afterwards.
     async fn hurry(&mut self, left: Duration) -> Result<(), Error> {
         self.connection.close_on_drop();
         let hurry = sqlx::query(HURRY).bind(milliseconds(left).to_string());

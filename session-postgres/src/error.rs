@@ -1,4 +1,4 @@
-//! What the driver says, in the words of the contract.
+//! The driver's errors, in the terms of the contract.
 
 use session_core::StoreError;
 use sqlx::Error;
@@ -12,17 +12,17 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
         Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) | Error::Tls(_) => {
             StoreError::unavailable(BACKEND, error)
         }
-        // The columns are the store's own: who finds others reads a row that the store has not written.
+        // The store has chosen the columns' types. A row with others is not its own.
         Error::ColumnDecode { .. } | Error::Decode(_) => StoreError::corrupt(BACKEND, error),
         Error::Database(answer) => {
             // The classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
             let code = answer.code().unwrap_or_default().into_owned();
             match (code.get(..2).unwrap_or_default(), &*code) {
-                // The statement's or the lock's time was over, or others were in the way until the store's was.
+                // The time for the statement or the lock was over. Or conflicts have used up the store's timeout.
                 (_, "57014" | "55P03" | SERIALIZATION_FAILURE | DEADLOCK) => StoreError::timed_out(BACKEND, error),
-                // No connection, no access, no space or memory, a server that stops or starts, a standby, a disk.
+                // No connection, no access, no space or memory, a server that stops or starts, a broken disk, a standby.
                 ("08" | "28" | "53" | "57" | "58", _) | (_, "25006") => StoreError::unavailable(BACKEND, error),
-                // The server's own word for it; and a number or an instant that is out of range can only be the row's.
+                // The server says so itself. And only the row can have a number or an instant that is out of range.
                 ("XX", _) | (_, "22003" | "22008") => StoreError::corrupt(BACKEND, error),
                 _ => StoreError::backend(BACKEND, error),
             }
@@ -40,21 +40,22 @@ pub(crate) fn is_undone(error: &Error) -> bool {
     code.is_some_and(|code| code == SERIALIZATION_FAILURE || code == DEADLOCK)
 }
 
-/// Whether the server does not know the table as the statement does: class 42, but for a right that is missing.
+/// Whether the server does not know the table, or one of its columns: class 42. A right that is missing is in it, too, and
+/// left out here.
 pub(crate) fn is_of_the_table(error: &StoreError) -> bool {
     let StoreError::Backend { source, .. } = error else { return false };
     let answer = source.downcast_ref::<Error>().and_then(Error::as_database_error);
     answer.and_then(|answer| answer.code()).is_some_and(|code| code.starts_with("42") && code != "42501")
 }
 
-/// Whether the connection is of no more use: cut, or ended by the server's last word on it.
+/// Whether the connection cannot be used any more: it was cut, or the server has said that it ends it.
 pub(crate) fn is_broken(error: &Error) -> bool {
     let code = error.as_database_error().and_then(|answer| answer.code());
     matches!(error, Error::Io(_) | Error::WorkerCrashed | Error::Protocol(_))
         || code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
 }
 
-/// The store's error for a wait that took too long.
+/// The store's error for a wait that has taken too long.
 pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }
@@ -73,8 +74,8 @@ pub(crate) fn foreign_answer() -> StoreError {
 #[error("{0}")]
 struct ForeignRow(&'static str);
 
-/// The server's answer belongs to another statement: a pooler that shares connections is in between, and the store does
-/// not know it. It is the source of a [`StoreError::Backend`].
+/// The server's answer belongs to another statement: there is a pooler that shares connections, and the store was not told
+/// of it. It is the source of a [`StoreError::Backend`].
 ///
 /// # Examples
 ///

@@ -21,15 +21,15 @@
 //!
 //! - [`PostgresStore`] is the store: [`connect`](PostgresStore::connect) makes a pool of its own,
 //!   [`new`](PostgresStore::new) takes the application's, an ORM's included.
-//! - [`Builder`] sets the table's name, the time-out, the number of connections, and the
+//! - [`Builder`] sets the table's name, the timeout, the number of connections, and the
 //!   [pooled mode](Builder::with_pooled) for PgBouncer. Its [`before_acquire`](Builder::before_acquire) is the hook that an
-//!   application's own pool needs: it asks connections that were idle before they are used.
+//!   application's own pool needs: it asks a connection that was idle whether it still works.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`PostgresStore::migrate`] makes it.
 //! - [`PurgeTask`](session_core::PurgeTask) deletes expired sessions now and then.
-//! - [`ForeignAnswer`] is the error of a pooler that nobody has told the store of.
+//! - [`ForeignAnswer`] is the error behind a pooler that the store was not told of.
 //!
-//! Each operation is one statement, one round trip, and decided on the server's clock. It does **not** need `LISTEN`, an
-//! extension or a superuser. The [README](https://crates.io/crates/session-postgres) has the operator's page: settings,
+//! Each operation is one statement and one round trip, and the server's clock decides. The store does **not** need `LISTEN`,
+//! an extension or a superuser. The [README](https://crates.io/crates/session-postgres) has the operator's page: settings,
 //! PgBouncer, backup, and what a crash or a failover can lose.
 
 mod builder;

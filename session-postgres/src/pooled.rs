@@ -1,15 +1,16 @@
-//! The pooled mode's way to say things: one message of text.
+//! The pooled mode: an operation is one message of text.
 //!
-//! A pooler in transaction mode gives each transaction another connection, so a statement that is prepared by one message
-//! and run by the next may meet somebody else's. One simple message is one transaction, and cannot be torn apart. It has
-//! no parameters, so the values are part of its text, and only two kinds are: integers, and bytes as our own hex.
+//! A pooler in transaction mode may give each transaction another connection. A statement that one message prepares and the
+//! next one runs may then meet another client's statement of the same name. One simple message is one transaction, and
+//! cannot be torn apart. It has no parameters, so its text has the values in it. There are only two kinds of them: integers,
+//! and bytes as hex.
 
 use std::{fmt::Write, time::Duration};
 
 use crate::value::Value;
 
-/// The statement with its values in the place of `$1`, which is the nonce, and so on, behind the server's time-out for
-/// it. Quoted nothing, escaped nothing: the alphabet is that of integers and hex.
+/// The statement with its values in the places of its parameters, after the server's timeout for it. `$1` is the nonce.
+/// Nothing has to be quoted or escaped, because integers and hex have no other characters.
 pub(crate) fn message(sql: &str, within: Duration, nonce: i64, values: &[Value<'_>]) -> String {
     let bytes: usize =
         values.iter().map(|value| if let Value::Bytes(bytes) = value { 2 * bytes.len() } else { 0 }).sum();
@@ -28,7 +29,7 @@ pub(crate) fn message(sql: &str, within: Duration, nonce: i64, values: &[Value<'
     text
 }
 
-/// `$1` is the nonce. There is no statement that names more than it is given.
+/// The value of the parameter of this number. No statement names more parameters than it is given.
 fn value<'a>(number: &str, nonce: i64, values: &[Value<'a>]) -> Value<'a> {
     match number.parse::<usize>() {
         Ok(1) => Value::Number(nonce),
@@ -39,11 +40,11 @@ fn value<'a>(number: &str, nonce: i64, values: &[Value<'a>]) -> Value<'a> {
 
 fn push(text: &mut String, value: Value<'_>) {
     match value {
-        // In parentheses, because a cast binds closer than a sign.
+        // In parentheses, because a cast binds more tightly than a sign.
         Value::Number(number) => {
             let _ = write!(text, "({number})::bigint");
         }
-        // Not as `'\x…'`, in which a server with `standard_conforming_strings=off` reads an escape.
+        // Not as `'\x…'`: a server with `standard_conforming_strings=off` reads an escape in it.
         Value::Bytes(bytes) => {
             text.push_str("decode('");
             push_hex(text, bytes);
@@ -61,7 +62,7 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// The bytes of what `encode(…, 'hex')` has answered; none if it is not that.
+/// The bytes of what `encode(…, 'hex')` has answered. `None` if the text is no hex.
 pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
@@ -69,7 +70,7 @@ pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     if rest.is_empty() { bytes.collect() } else { None }
 }
 
-/// Whole milliseconds, at least one: nought would be no time-out at all.
+/// Whole milliseconds, at least one: 0 would be no timeout at all.
 pub(crate) fn milliseconds(time: Duration) -> i32 {
     i32::try_from(time.as_millis()).unwrap_or(i32::MAX).max(1)
 }
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_out_is_never_none_at_all() {
+    fn a_timeout_is_never_none_at_all() {
         assert_eq!(milliseconds(Duration::ZERO), 1);
         assert_eq!(milliseconds(Duration::from_micros(1500)), 1);
         assert_eq!(milliseconds(Duration::MAX), i32::MAX);

@@ -36,7 +36,7 @@ impl PostgresStore {
         ))
     }
 
-    /// In microseconds since a day that is the same in all columns of a row.
+    /// Microseconds since some day. It is the same day in all columns of a row, so differences are right.
     fn instant(&self, row: &PgRow, name: &'static str) -> Result<i64, StoreError> {
         if self.0.client.pooled { column(row, name) } else { column(row, name).map(|Instant(at)| at) }
     }
@@ -49,17 +49,18 @@ impl PostgresStore {
     }
 }
 
-/// An answer has a row: one without was refused.
+/// The first row. There is one: an answer without rows has been refused.
 pub(crate) fn first(rows: &[PgRow]) -> Result<&PgRow, StoreError> {
     rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))
 }
 
-/// Whether the row has a session in it: one without says that there is none.
+/// Whether the row has a session in it. A row without one says that there is none.
 pub(crate) fn is_there(row: &PgRow) -> Result<bool, StoreError> {
     row.try_get_raw("id").map(|id| !id.is_null()).map_err(from_driver)
 }
 
-/// The driver reads NULL as an error of its own; here it is a row of somebody else's.
+/// The value of a column. Without the `Option`, the driver would answer NULL with an error of another kind. The store never
+/// writes NULL there, so the row is not its own.
 pub(crate) fn column<'r, T>(row: &'r PgRow, name: &'static str) -> Result<T, StoreError>
 where
     T: Decode<'r, Postgres> + Type<Postgres>,
@@ -67,12 +68,12 @@ where
     row.try_get::<Option<T>, _>(name).map_err(from_driver)?.ok_or_else(|| foreign_row("a column is null"))
 }
 
-/// A `count(*)`, which is never below nought.
+/// A `count(*)`, which is never negative.
 pub(crate) fn count(row: &PgRow, name: &'static str) -> Result<u64, StoreError> {
     column::<i64>(row, name).map(i64::unsigned_abs)
 }
 
-/// What the server keeps of an instant: microseconds.
+/// An instant as the server keeps it: in microseconds.
 struct Instant(i64);
 
 impl Type<Postgres> for Instant {

@@ -4,8 +4,8 @@ use session_core::SchemaError;
 
 /// The table that the store needs, under its default name, for an application that has migrations of its own.
 ///
-/// `sweep_at` is a lower bound of the expiry. It is what the index for the purge is on, so that a touch, which moves the
-/// expiry alone, leaves every index as it is; the room that `fillfactor` leaves lets it stay on its page.
+/// `sweep_at` is a lower bound of the expiry, and the index for the purge is on it. A touch moves the expiry alone, so it
+/// leaves every index as it is. `fillfactor` leaves room on each page, so the touched row stays there.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ const COLUMNS: [(&str, &str); 7] = [
     ("sweep_at", "timestamp with time zone"),
 ];
 
-/// Whether a table with these columns, each with its type, is one of the store's. Others than the store's do no harm.
+/// Whether a table with these columns, each with its type, is one of the store's. Further columns do no harm.
 pub(crate) fn judge(table: &str, found: &[(String, String)]) -> Result<(), SchemaError> {
     if found.is_empty() {
         return Err(SchemaError::TableMissing { table: table.into() });

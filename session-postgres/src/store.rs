@@ -15,7 +15,7 @@ use crate::{
     value::{Value, microseconds},
 };
 
-/// How long making the table may take: longer than an operation, since others may be making it.
+/// How long making the table may take: longer than an operation, because another process may be making it.
 const MIGRATION: Duration = Duration::from_secs(60);
 
 /// Sessions in a PostgreSQL table. Cloning makes another handle on the same pool.
@@ -46,15 +46,16 @@ pub(crate) struct Inner {
 }
 
 impl PostgresStore {
-    /// Connects with the default settings; the table is `sessions`, and must be there: see [`migrate`](Self::migrate).
+    /// Connects with the default settings. The table is `sessions`, and must be there: see [`migrate`](Self::migrate).
     ///
     /// A URL that begins with `postgres+pooled://` goes to PgBouncer in transaction mode, and selects the
     /// [pooled mode](Builder::with_pooled).
     ///
     /// # Errors
     ///
-    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the time-out, [`StoreError::Unavailable`]
-    /// if it cannot be reached or lets nobody in, [`StoreError::Backend`] if the URL is none or there is no such database.
+    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the timeout, [`StoreError::Unavailable`]
+    /// if it cannot be reached or refuses the login, [`StoreError::Backend`] if the URL is malformed or the database does
+    /// not exist.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::builder().connect(url).await
     }
@@ -62,8 +63,8 @@ impl PostgresStore {
     /// Uses the application's own pool, and the table `sessions` in it. The table must be there: see
     /// [`migrate`](Self::migrate).
     ///
-    /// The pool should have a `statement_timeout`, and the [hook](Builder::before_acquire) in place of a test before each
-    /// use; the README says why.
+    /// The pool should have a `statement_timeout`. It should have the [hook](Builder::before_acquire) in place of a test
+    /// before each use. The README says why.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self::builder().with_pool(pool)
@@ -82,14 +83,14 @@ impl PostgresStore {
     }
 
     /// Makes the table and its indexes if the table is not there: [`SCHEMA`](crate::SCHEMA), under the table's name. It may
-    /// be called again, and by many processes at once. Where the table is there, it needs no right to make one.
+    /// be called again, and by many processes at once. If the table is there, it needs no right to make one.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's, which stays as it is. Any
-    /// but [`StoreError::AlreadyExists`], if the database fails; nothing has been made then.
+    /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's. That table stays as it is.
+    /// Any but [`StoreError::AlreadyExists`] if the database fails. Nothing has been made then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        // Asked first, because making an index that is there waits for everybody who is writing.
+        // Looked at first: `CREATE INDEX IF NOT EXISTS` waits for every open write, even if the index is there.
         match self.inspect().await {
             Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
             verdict => return verdict,
@@ -111,7 +112,7 @@ impl PostgresStore {
         Ok(judge(&self.0.table, &columns)?)
     }
 
-    /// The answer. Where the server does not know the table or its columns, the error says what is wrong with it.
+    /// The answer. If the server does not know the table or its columns, the error says what is wrong with the table.
     pub(crate) async fn ask(
         &self,
         kind: Kind,

@@ -17,7 +17,8 @@ use crate::{
     schema::DEFAULT_TABLE,
 };
 
-/// How much of the write-ahead log SQLite keeps after a checkpoint, in bytes. An open reader may make it grow beyond.
+/// How much of the write-ahead log SQLite keeps after a checkpoint, in bytes. While a reader is open, the log may grow
+/// beyond it.
 const JOURNAL_SIZE_LIMIT: u32 = 16 * 1024 * 1024;
 
 /// The settings of a [`SqliteStore`].
@@ -71,14 +72,15 @@ impl Builder {
     }
 
     /// How long an operation waits for its turn, and then again for SQLite's lock, before it fails with
-    /// [`TimedOut`](StoreError::TimedOut): 2 seconds by default. The application's own pool keeps its own waits.
+    /// [`TimedOut`](StoreError::TimedOut): 2 seconds by default. In the application's own pool, the pool's settings say how
+    /// long it waits for the lock.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// How many connections [`open`](Self::open) makes for reading, 4 by default. Writes have one of their own: SQLite
-    /// lets one at a time write, and more would only wait for its lock.
+    /// How many connections [`open`](Self::open) makes for reading, 4 by default. All writes share one more: SQLite lets only
+    /// one connection write at a time, so others would just wait for its lock.
     #[must_use]
     pub fn with_readers(self, readers: u32) -> Self {
         Self { readers: readers.max(1), ..self }
@@ -88,8 +90,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Backend`] if it is no SQLite database, or
-    /// can have no write-ahead log: `:memory:`, or a network file system.
+    /// [`StoreError::Unavailable`] if the file cannot be opened. [`StoreError::Backend`] if it is no SQLite database, or can
+    /// have no write-ahead log: `:memory:` has none, nor has a file on a network file system.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -102,7 +104,7 @@ impl Builder {
             .acquire_timeout(self.timeout)
             .idle_timeout(None)
             .max_lifetime(None)
-            // The database is in this process: a connection does not go away between two calls.
+            // The database is in this process, so a connection cannot break between two calls.
             .test_before_acquire(false);
         let writer = pool.clone().max_connections(1).connect_with(options.clone()).await.map_err(from_driver)?;
         write_ahead(&writer, self.timeout).await?;
@@ -119,8 +121,8 @@ impl Builder {
     }
 }
 
-/// Turns the file's write-ahead log on; it stays on. SQLite does not wait where two connections do so at once: one of them
-/// is told that the file is locked, however long its busy time-out is.
+/// Turns on the file's write-ahead log, which then stays on. If two connections do so at once, SQLite tells one of them
+/// that the file is locked, however long its busy timeout is. So this tries again.
 async fn write_ahead(writer: &SqlitePool, timeout: Duration) -> Result<(), StoreError> {
     let start = Instant::now();
     loop {

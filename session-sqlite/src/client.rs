@@ -19,7 +19,8 @@ use crate::{
 pub(crate) struct Client {
     writer: SqlitePool,
     readers: SqlitePool,
-    /// SQLite lets one at a time write. Who waits here waits in order. Who waits for SQLite's lock tries now and then.
+    /// SQLite lets one connection write at a time. Those that wait here are served in order. Those that wait for SQLite's
+    /// lock only try it now and then.
     writing: Semaphore,
     timeout: Duration,
 }
@@ -36,8 +37,8 @@ impl Client {
 
     /// How many rows the statement has written.
     ///
-    /// It is one statement, and the driver hands it to the connection's thread as one message. So a future that is
-    /// dropped has sent it or not, and what it has sent is done wholly, before the connection's next statement.
+    /// It is one statement, and the driver hands it to the connection's thread as one message. So a future that is dropped
+    /// has sent it or not. What it has sent is done wholly, before the connection's next statement.
     pub(crate) async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let _turn = self.turn().await?;
         let result = query(sql, values).execute(&self.writer).await.map_err(from_driver)?;

@@ -1,4 +1,4 @@
-//! What the driver says, in the words of the contract.
+//! The driver's errors, in the terms of the contract.
 
 use session_core::StoreError;
 use sqlx::Error;
@@ -24,7 +24,7 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
     match &error {
         Error::PoolTimedOut => StoreError::timed_out(BACKEND, error),
         Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) => StoreError::unavailable(BACKEND, error),
-        // The columns are the store's own: who finds others reads a row that the store has not written.
+        // The store has chosen the columns' types. A row with others is not its own.
         Error::ColumnDecode { .. } | Error::Decode(_) => StoreError::corrupt(BACKEND, error),
         Error::Database(_) => match primary_code(&error) {
             // The busy timeout was over.
@@ -39,7 +39,7 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
     }
 }
 
-/// Whether SQLite cannot make sense of the statement: it says so, too, where the table or a column is missing.
+/// Whether SQLite cannot make sense of the statement. That is what it says if the table or a column is missing.
 pub(crate) fn is_of_the_table(error: &StoreError) -> bool {
     let StoreError::Backend { source, .. } = error else { return false };
     source.downcast_ref::<Error>().and_then(primary_code) == Some(code::ERROR)
@@ -50,7 +50,7 @@ fn primary_code(error: &Error) -> Option<i32> {
     code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
 }
 
-/// The store's error for a wait that took too long.
+/// The store's error for a wait that has taken too long.
 pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }

@@ -25,12 +25,12 @@
 //!
 //! - [`SqliteStore`] is the store: [`open`](SqliteStore::open) takes a file of its own, [`new`](SqliteStore::new) the
 //!   application's pool.
-//! - [`Builder`] sets the table's name, the time-out and the number of readers.
+//! - [`Builder`] sets the table's name, the timeout and the number of readers.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`SqliteStore::migrate`] makes it.
 //! - [`PurgeTask`](session_core::PurgeTask) deletes expired sessions now and then.
 //!
-//! Several processes on one machine may share a file; several machines may **not** (SQLite's locks do not hold on network
-//! file systems). The [README](https://crates.io/crates/session-sqlite) has the operator's page: settings, backup, and
+//! Several processes on one machine may share a file. Several machines may **not**: SQLite's locks do not hold on network
+//! file systems. The [README](https://crates.io/crates/session-sqlite) has the operator's page: settings, backup, and
 //! what a crash can lose.
 
 mod builder;

@@ -7,8 +7,7 @@ use session_core::{PurgeTask, StoreError};
 use crate::{SqliteStore, value::Value};
 
 impl SqliteStore {
-    /// Starts a task that purges now, and then each time so much time has passed. It tells the log of an error and goes
-    /// on.
+    /// Starts a task that purges now, and then again after each interval. An error goes to the log, and the task goes on.
     ///
     /// # Panics
     ///

@@ -21,7 +21,8 @@ pub(crate) fn loaded(row: &SqliteRow, now: i64) -> Result<Option<Loaded>, StoreE
     Ok(Some(Loaded::new(revision, Bytes::from(payload), expires_in, ends_in)))
 }
 
-/// The driver reads NULL as nought or as no bytes unless it is asked for an option.
+/// The value of a column. Without the `Option`, the driver would read NULL as 0 or as no bytes. The store never writes NULL
+/// there, so the row is not its own.
 pub(crate) fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>
 where
     T: Decode<'r, Sqlite> + Type<Sqlite>,

@@ -11,7 +11,7 @@ use session_core::SchemaError;
 /// ```
 /// assert!(session_sqlite::SCHEMA.starts_with("CREATE TABLE IF NOT EXISTS \"sessions\""));
 /// ```
-// A rowid table: payloads are large, and a WITHOUT ROWID table would keep them in the tree of the keys.
+// It has rowids because payloads are large: a table WITHOUT ROWID would keep them in the tree of the keys.
 pub const SCHEMA: &str = r#"CREATE TABLE IF NOT EXISTS "sessions" (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     revision INTEGER NOT NULL,
@@ -37,7 +37,7 @@ const COLUMNS: [(&str, &str); 6] = [
     ("ends_at", "INTEGER"),
 ];
 
-/// Whether a table with these columns, each with its type, is one of the store's. Others than the store's do no harm.
+/// Whether a table with these columns, each with its type, is one of the store's. Further columns do no harm.
 pub(crate) fn judge(table: &str, found: &[(String, String)]) -> Result<(), SchemaError> {
     if found.is_empty() {
         return Err(SchemaError::TableMissing { table: table.into() });
@@ -53,7 +53,7 @@ pub(crate) fn judge(table: &str, found: &[(String, String)]) -> Result<(), Schem
     Ok(())
 }
 
-/// A column without a type keeps whatever is written, as it is.
+/// A column without a type keeps every value as it was written.
 fn is_kind(found: &str, expected: &str) -> bool {
     found.is_empty() || found.eq_ignore_ascii_case(expected)
 }

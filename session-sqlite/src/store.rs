@@ -47,7 +47,7 @@ pub(crate) struct Inner {
 impl SqliteStore {
     /// Opens the file with the default settings, and makes it and the table `sessions` if they are not there.
     ///
-    /// `:memory:` is refused, for each connection would have one of its own: that is what `session-memory` is for.
+    /// `:memory:` is refused, because each connection would have a database of its own. Use `session-memory` instead.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl SqliteStore {
     /// Uses the application's own pool, and the table `sessions` in it. The table must be there: see
     /// [`migrate`](Self::migrate).
     ///
-    /// The pool should be in WAL mode with a busy time-out and `synchronous=FULL`; the README says why.
+    /// The pool should be in WAL mode, with a busy timeout and `synchronous=FULL`. The README says why.
     #[must_use]
     pub fn new(pool: SqlitePool) -> Self {
         Self::builder().with_pool(pool)
@@ -82,10 +82,10 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's, which stays as it is. Any
-    /// but [`StoreError::AlreadyExists`], if the database fails; what is missing is made by the next call.
+    /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's. That table stays as it is.
+    /// Any but [`StoreError::AlreadyExists`] if the database fails. The next call makes what is missing.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        // Looked at first, so that a table of somebody else's gets no index.
+        // Looked at first, so that another library's table gets no index.
         match self.inspect().await {
             Ok(()) | Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
             Err(error) => return Err(error),
@@ -101,7 +101,7 @@ impl SqliteStore {
         Ok(judge(&self.0.table, &columns.collect::<Result<Vec<_>, StoreError>>()?)?)
     }
 
-    /// The answer. Where SQLite does not know the table or its columns, the error says what is wrong with it.
+    /// The answer. If SQLite does not know the table or its columns, the error says what is wrong with the table.
     async fn explain<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         if answer.as_ref().is_err_and(is_of_the_table)
             && let Err(StoreError::Schema(error)) = self.inspect().await
@@ -190,7 +190,7 @@ impl Store for SqliteStore {
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
         let rows = self.read(&self.0.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
-        // SQLite reads its clock once a step, and each row is a step: the last one's instant counts for all.
+        // SQLite reads its clock in each step, and each row is a step. The instant of the last row counts for all.
         let Some(last) = rows.last() else { return Ok(Vec::new()) };
         let now = column(last, "now")?;
         let mut sessions = Vec::with_capacity(rows.len());

@@ -48,8 +48,8 @@ async fn number(connection: &mut MySqlConnection, sql: &str) -> i64 {
     sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.unwrap().get(0)
 }
 
-/// Until so many statements on the table wait for a lock: each takes no time at all where it has not to wait. (InnoDB's
-/// own list shows an old picture to whoever asks more often than ten times a second.)
+/// Waits until this many statements on the table wait for a lock. A statement that does not wait takes no time at all.
+/// (InnoDB's own list is renewed only ten times a second.)
 async fn until_they_wait(table: &str, how_many: i64) {
     until_they_have_waited(table, how_many, 200).await;
 }
@@ -65,7 +65,7 @@ async fn until_they_have_waited(table: &str, how_many: i64, milliseconds: u32) {
     }
 }
 
-/// Until no statement on the table is under way, heard or not.
+/// Waits until no statement on the table is under way, not even one that the store has given up.
 async fn until_they_have_ended(table: &str) {
     let mut connection = connect().await;
     // In two pieces, so that it does not find itself.
@@ -78,7 +78,7 @@ async fn until_they_have_ended(table: &str) {
     }
 }
 
-/// Whether the server has given up before the store's patience ended, and says so.
+/// Whether the server has given up before the store did, and says so.
 fn is_the_servers_word(error: &StoreError) -> bool {
     matches!(error, StoreError::TimedOut { backend: "mysql", source } if source.is::<sqlx::Error>())
 }
@@ -180,8 +180,8 @@ async fn a_write_that_waits_for_the_row_until_after_the_expiry_does_nothing() {
     }
 }
 
-/// Ends four sessions of a user, and becomes the victim of a deadlock after so long: the other transaction, which it then
-/// waits for again, has written so much that the server chooses the store's statement.
+/// Ends four sessions of a user, and becomes the victim of a deadlock after this many milliseconds. The other transaction
+/// has written more rows, so the server chooses the store's statement. That is sent again, and waits for the other.
 async fn deadlock(store: &MysqlStore, table: &str, milliseconds: u32) -> (MySqlConnection, Revocation) {
     for number in 1..=4 {
         store.create(&id(number), entry(1).with_owner(Some(&Owner::from(42))), HOUR, HOUR).await.unwrap();
@@ -214,7 +214,7 @@ async fn the_victim_of_a_deadlock_is_sent_again_and_counts_right() {
     assert!(store.list(&Owner::from(42)).await.unwrap().is_empty());
 }
 
-/// It has waited for a quarter of the time-out, and the server would wait for the whole of it again.
+/// The statement has waited for a quarter of the timeout, and the server would then wait for all of it again.
 #[tokio::test]
 async fn the_victim_of_a_late_deadlock_is_not_done_after_the_store_has_given_up() {
     let _fresh = open("deadlocked_late").await;

@@ -48,7 +48,7 @@ async fn number(connection: &mut PgConnection, sql: &str) -> i64 {
     sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.unwrap().get(0)
 }
 
-/// Until so many statements on the table wait for a lock.
+/// Waits until this many statements on the table wait for a lock.
 async fn until_they_wait(table: &str, how_many: i64) {
     let mut connection = connect().await;
     let sql =
@@ -59,7 +59,7 @@ async fn until_they_wait(table: &str, how_many: i64) {
     }
 }
 
-/// Until no statement on the table is under way, heard or not.
+/// Waits until no statement on the table is under way, not even one that the store has given up.
 async fn until_they_have_ended(table: &str) {
     let mut connection = connect().await;
     let sql = format!(
@@ -226,7 +226,7 @@ async fn a_row_that_is_locked_for_too_long_times_out_and_is_not_written_later() 
     }
 }
 
-/// It has waited for half the time-out, and the server would wait for the whole of it again.
+/// The statement has waited for half the timeout, and the server would then wait for all of it again.
 #[tokio::test]
 async fn the_victim_of_a_deadlock_is_not_done_after_the_store_has_given_up() {
     for (table, pooled) in [("deadlocked", false), ("deadlocked_pooled", true)] {
@@ -246,7 +246,7 @@ async fn the_victim_of_a_deadlock_is_not_done_after_the_store_has_given_up() {
                 store.create(&id(number), entry(1).with_owner(Some(&user)), HOUR, HOUR).await.unwrap();
             }
             let mut other = connect().await;
-            // Whoever looks for a deadlock and finds one is its victim: this one does not look.
+            // The session that looks for a deadlock and finds one is its victim. This one does not look.
             run(&mut other, "SET deadlock_timeout = '1min'; BEGIN").await;
             run(&mut other, &format!("SELECT FROM {table} WHERE id = decode(repeat('04', 16), 'hex') FOR UPDATE"))
                 .await;

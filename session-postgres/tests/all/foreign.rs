@@ -122,8 +122,8 @@ async fn an_answer_under_another_nonce_is_refused() {
     }
 }
 
-/// What a pooler makes of two clients that have prepared different statements under one name: the message runs the other's,
-/// with its own values, and so with its own nonce.
+/// Behind a pooler, two clients may have prepared different statements under one name. A message then runs the other
+/// client's statement with its own values, and so with its own nonce.
 #[tokio::test]
 async fn an_answer_of_another_statement_under_our_name_and_nonce_is_refused() {
     let options: PgConnectOptions = servers::postgres().url().parse().unwrap();
@@ -144,8 +144,8 @@ async fn an_answer_of_another_statement_under_our_name_and_nonce_is_refused() {
     assert_eq!(store.load(&ID).await.unwrap(), None, "the connection was kept");
 }
 
-/// The store is not told of PgBouncer, and there are fewer connections to the server than clients. Each client's first
-/// statement has the same name, but it is `load` for the ones and `list` for the others, with values of the same types.
+/// The store is not told of PgBouncer, and there are fewer connections to the server than clients. The first statement of
+/// each client has the same name. For half of the clients it is `load`, for the others `list`, with values of the same types.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn behind_a_pooler_that_nobody_told_of_no_wrong_answer_is_believed() {
     let url = servers::pgbouncer().url();
@@ -201,7 +201,8 @@ async fn behind_a_pooler_that_nobody_told_of_no_wrong_answer_is_believed() {
     assert!(refused > 0, "the pooler has mixed nothing up, so this proves nothing");
 }
 
-/// What PgBouncer refuses is the better alarm: a time-out of the store's own, of which the pooled mode asks nothing.
+/// A better alarm comes first: PgBouncer refuses a connection with a timeout of its own. In the pooled mode, connections come
+/// without one.
 #[tokio::test]
 async fn pgbouncer_refuses_a_store_that_nobody_told_of_it() {
     let url = servers::pgbouncer().url().replace("postgres+pooled", "postgres");
