@@ -68,7 +68,7 @@ async fn until_they_have_waited(table: &str, how_many: i64, milliseconds: u32) {
 /// Waits until no statement on the table is under way, not even one that the store has given up.
 async fn until_they_have_ended(table: &str) {
     let mut connection = connect().await;
-    // In two pieces, so that it does not find itself.
+    // The name stands in two pieces, so that the query does not find itself.
     let sql = format!(
         "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE CONCAT('%`', '{table}`%') AND command <> 'Sleep'"
     );
@@ -228,8 +228,28 @@ async fn the_victim_of_a_late_deadlock_is_not_done_after_the_store_has_given_up(
     assert!(matches!(error, StoreError::TimedOut { backend: "mysql", .. }), "{error:?}");
 }
 
-/// Under each way of isolation that an application's pool may have, and where the server may refuse to judge a row again
-/// that has changed since the transaction's snapshot: one statement alone has none, and is never refused.
+/// Revokes, replaces, deletes and purges in turn, and makes each session again.
+async fn write_to_four_sessions(store: &MysqlStore, user: &Owner, turn: u8) -> Result<(), StoreError> {
+    let (owned, revision) = (entry(1).with_owner(Some(user)), entry(1).revision);
+    let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+    for step in 0..12_u8 {
+        let id = id(step % 4);
+        match (turn + step) % 4 {
+            0 => drop(store.revoke(user, None).await?),
+            1 => drop(store.replace(&id, revision, owned, restart).await?),
+            2 => drop(store.delete(&id, revision).await?),
+            _ => drop(store.purge(5).await?),
+        }
+        match store.create(&id, owned, HOUR, HOUR).await {
+            Ok(()) | Err(StoreError::AlreadyExists) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// At each isolation level that an application's pool may have. With `innodb_snapshot_isolation` the server refuses to write
+/// a row that has changed since the transaction's snapshot. A statement alone has no older snapshot, so it is never refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn deadlocks_and_conflicts_under_load_never_reach_the_caller() {
     for (table, setting) in [
@@ -249,28 +269,11 @@ async fn deadlocks_and_conflicts_under_load_never_reach_the_caller() {
             .unwrap();
         let store = MysqlStore::builder().with_table(table).unwrap().with_timeout(PATIENCE).with_pool(pool);
         let user = Owner::from(42);
-        let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
         for round in 0..8_u8 {
             let tasks: Vec<_> = (0..16_u8)
                 .map(|task| {
                     let (store, user) = (store.clone(), user.clone());
-                    tokio::spawn(async move {
-                        for step in 0..12_u8 {
-                            let id = id(step % 4);
-                            let owned = entry(1).with_owner(Some(&user));
-                            match (task + step + round) % 4 {
-                                0 => drop(store.revoke(&user, None).await?),
-                                1 => drop(store.replace(&id, entry(1).revision, owned, restart).await?),
-                                2 => drop(store.delete(&id, entry(1).revision).await?),
-                                _ => drop(store.purge(5).await?),
-                            }
-                            match store.create(&id, owned, HOUR, HOUR).await {
-                                Ok(()) | Err(StoreError::AlreadyExists) => {}
-                                Err(error) => return Err(error),
-                            }
-                        }
-                        Ok::<_, StoreError>(())
-                    })
+                    tokio::spawn(async move { write_to_four_sessions(&store, &user, task + round).await })
                 })
                 .collect();
             for task in tasks {
@@ -336,7 +339,7 @@ async fn a_row_that_is_locked_for_too_long_times_out_and_is_not_written_later() 
     the_failed_write_stays_undone(&builder.connect(url()).await.unwrap(), "locked").await;
 }
 
-/// Whatever ends the wait: the statement's time or the lock's, after the whole default timeout or half of it.
+/// The wait ends by the statement's time or by the lock's, after the whole default timeout or after half of it.
 #[tokio::test]
 async fn a_write_that_failed_at_a_lock_is_not_done_when_the_lock_is_released() {
     let _fresh = open("released").await;
@@ -352,7 +355,7 @@ async fn a_write_that_failed_at_a_lock_is_not_done_when_the_lock_is_released() {
     }
 }
 
-/// The server gives up on a lock after a second, the store does not yet.
+/// The server gives up on a lock after a second. The store has more patience.
 #[tokio::test]
 async fn a_lock_wait_that_the_server_ends_early_is_begun_again() {
     let _fresh = open("waited").await;
@@ -366,7 +369,7 @@ async fn a_lock_wait_that_the_server_ends_early_is_begun_again() {
     run(&mut holder, "SELECT id FROM waited FOR UPDATE").await;
     let waiting = store.clone();
     let touch = tokio::spawn(async move { waiting.touch(&ID, entry(1).revision, HOUR).await });
-    // It waits, is sent back, and waits again.
+    // The statement waits, is refused, and waits again.
     until_they_wait("waited", 1).await;
     let ended = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%`waited`%' AND time_ms > 200";
     while number(&mut holder, ended).await == 1 {}

@@ -1,4 +1,4 @@
-//! Connections that have been idle: after a pause, a restart or a silent network the first requests work.
+//! Connections that have been idle: the first requests after a pause, a restart or a silence of the network work.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const CONNECTIONS: u32 = 14;
-/// Of each operation.
+/// How often each operation is run.
 const TIMES: u8 = 10;
 
 fn entry(number: u8) -> Entry<'static> {
@@ -27,7 +27,7 @@ fn builder() -> Builder {
     MysqlStore::builder().with_connections(CONNECTIONS).with_idle_check(Duration::from_millis(100))
 }
 
-/// A store in an application's pool, which tells how many of its connections are idle.
+/// A store in an application's pool. The pool tells how many of its connections are idle.
 async fn with_a_pool(builder: Builder, connections: u32, url: &str) -> (MySqlPool, MysqlStore) {
     let options = MySqlPoolOptions::new().max_connections(connections).test_before_acquire(false);
     let pool = options.before_acquire(builder.before_acquire()).connect(url).await.unwrap();
@@ -38,26 +38,26 @@ async fn with_a_pool(builder: Builder, connections: u32, url: &str) -> (MySqlPoo
 async fn look_at(url: &str) -> MySqlConnection {
     let mut other = MySqlConnection::connect(url).await.unwrap();
     other.execute("SET wait_timeout = 3600, max_statement_time = 0").await.unwrap();
-    // Those that look are told apart by their default database.
+    // Its default database tells it from the store's connections.
     other.execute("USE information_schema").await.unwrap();
     other
 }
 
-/// Waits until the driver has taken every connection back: one that it takes back now is not idle for long.
+/// Waits until the driver has taken every connection back. A connection that it takes back later would count as used.
 async fn all_are_back(pool: &MySqlPool) {
     while pool.num_idle() < pool.options().get_max_connections() as usize {
         tokio::task::yield_now().await;
     }
 }
 
-/// Which of the store's connections are there, and are doing this.
+/// Which of the store's connections are there and doing this.
 async fn which(other: &mut MySqlConnection, doing: &str) -> Vec<i64> {
     let sql = "SELECT id FROM information_schema.processlist WHERE user = 'root' AND db = 'test' \
         AND CONCAT(command, ' ', COALESCE(state, '')) LIKE ?";
     sqlx::query(sql).bind(doing).fetch_all(other).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-/// Waits until as many of the store's connections are there, and are doing this.
+/// Waits until this many of the store's connections are there and doing this.
 async fn wait_for(expected: u32, other: &mut MySqlConnection, doing: &str) {
     let waiting = async {
         while which(other, doing).await.len() != expected as usize {
@@ -119,7 +119,7 @@ async fn run(store: &MysqlStore, operation: u8, number: u8) -> Result<bool, Stor
     }
 }
 
-/// Ten of this operation, all at once: none fails.
+/// Runs this operation ten times at once. None fails.
 async fn ten_of(store: &MysqlStore, operation: u8) {
     let mut all = JoinSet::new();
     for number in 0..TIMES {
@@ -131,7 +131,7 @@ async fn ten_of(store: &MysqlStore, operation: u8) {
     assert!(failures.is_empty(), "{}: {failures:#?}", OPERATIONS[usize::from(operation)]);
 }
 
-/// The server has closed what was idle for a second, for each operation.
+/// For each operation: the server closes connections that are idle for a second, and then the operation works.
 async fn work_after_the_server_has_closed_idle_connections(server: &Server, store: &MysqlStore) {
     prepare(store).await;
     for operation in 0..8 {
@@ -158,7 +158,7 @@ async fn the_first_requests_work_in_an_application_s_pool_that_has_the_hook() {
 #[tokio::test]
 async fn the_first_requests_work_after_a_restart_of_the_server() {
     let server = servers::own_mysql(&[]);
-    // The server may be back sooner than a pause is one.
+    // The server may be back before a connection counts as idle, so each is asked at once.
     let (pool, store) = with_a_pool(builder().with_idle_check(Duration::ZERO), CONNECTIONS, server.url()).await;
     prepare(&store).await;
     for operation in 0..8 {
@@ -170,7 +170,7 @@ async fn the_first_requests_work_after_a_restart_of_the_server() {
     }
 }
 
-/// A router has forgotten the connections: what is sent on them is lost, and nobody tells.
+/// A router has forgotten the connections. What is sent on them is lost, and nobody is told.
 #[tokio::test]
 async fn a_network_that_drops_idle_connections_without_a_word_costs_one_limit() {
     const LIMIT: Duration = Duration::from_secs(5);
@@ -192,7 +192,7 @@ async fn a_network_that_drops_idle_connections_without_a_word_costs_one_limit() 
     assert!(elapsed >= LIMIT && elapsed < 2 * LIMIT, "it took {elapsed:?}");
 }
 
-/// Within the time in which none is asked.
+/// The connections have not been idle for long enough to be asked.
 #[tokio::test]
 async fn one_broken_connection_condemns_those_of_its_age() {
     let server = servers::own_mysql(&[]);
@@ -227,7 +227,7 @@ async fn one_silent_connection_condemns_those_of_its_age() {
     }
 }
 
-/// What is sent for one load: one message, and the one by which the driver takes the connection back.
+/// Two messages are sent for one load: its own, and one by which the driver takes the connection back.
 #[tokio::test]
 async fn a_connection_is_asked_only_after_a_pause() {
     let server = servers::mysql();

@@ -1,4 +1,4 @@
-//! What is in the table: who made it, who has written it, and how it is found.
+//! The table: who has made it, and who has written its rows.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn store(pool: &MySqlPool, table: &str) -> MysqlStore {
     MysqlStore::builder().with_table(table).unwrap().with_pool(pool.clone())
 }
 
-/// The table without its checks, as somebody might have made it, and rows that this store has not written.
+/// Somebody has made the table without its checks, and has written rows that are not this store's.
 #[tokio::test]
 async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
     let pool = pool().await;
@@ -111,7 +111,7 @@ async fn purge_passes_by_what_was_touched() {
     run(&pool, "DROP TABLE IF EXISTS swept").await;
     let store = store(&pool, "swept");
     store.migrate().await.unwrap();
-    // Touched ones, more than a window takes up, in front of five that have expired.
+    // More touched ones than a window holds, in front of five that have expired.
     let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
     let insert = |from: u32, to: u32, hours: i64, sweep: i64| {
         format!(
@@ -155,7 +155,7 @@ async fn the_schema_may_live_in_the_applications_migrations() {
     assert!(store.load(&ID).await.unwrap().is_some(), "`migrate` again must change nothing");
 }
 
-/// Tables of well-known libraries, whose default name is the same.
+/// Tables of well-known libraries that have the same default name.
 #[tokio::test]
 async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
     let pool = pool().await;

@@ -1,4 +1,4 @@
-//! What the server is asked to do, and that no setting changes what comes of it.
+//! What the server is asked to do. No setting changes the outcome.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -34,7 +34,7 @@ async fn open(url: &str, table: &str, settings: &'static str) -> (MySqlPool, Mys
     (pool, store)
 }
 
-/// How often this connection has asked for what.
+/// What this connection has asked for, and how often.
 async fn asked(pool: &MySqlPool) -> BTreeMap<String, i64> {
     let sql = "SHOW SESSION STATUS WHERE variable_name LIKE 'Com\\_%' OR variable_name = 'Questions'";
     let rows = sqlx::raw_sql(sql).fetch_all(pool).await.unwrap();
@@ -47,7 +47,7 @@ async fn each_operation_is_one_statement_and_one_round_trip() {
     let user = Owner::from(42);
     let entry = |number| Entry::new(revision(number), b"payload").with_owner(Some(&user));
     let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
-    // The first time each statement is prepared, which the driver remembers.
+    // In the first round each statement is prepared. The driver remembers that.
     for round in 0..2 {
         for (what, command) in [
             ("create", "Com_insert"),
@@ -74,9 +74,9 @@ async fn each_operation_is_one_statement_and_one_round_trip() {
             }
             let after = asked(&pool).await;
             let mut more: BTreeMap<_, _> = after.iter().map(|(name, count)| (&**name, count - before[name])).collect();
-            // The driver's pings, in the background, when it takes a connection back.
+            // The driver sends a ping in the background when it takes a connection back.
             more.remove("Com_admin_commands");
-            // The question itself.
+            // `asked` is a question, too.
             *more.get_mut("Com_show_status").unwrap() -= 1;
             *more.get_mut("Questions").unwrap() -= 1;
             more.retain(|_, count| *count != 0);
@@ -89,7 +89,7 @@ async fn each_operation_is_one_statement_and_one_round_trip() {
     }
 }
 
-/// What an index has ever held stays in it, marked, for as long as a transaction is open that might still look.
+/// An index keeps what it has held, marked as deleted, while a transaction is open that might still look at it.
 #[tokio::test]
 async fn a_thousand_touches_and_extensions_leave_every_index_alone() {
     let server = servers::own_mysql(&[]);
@@ -109,19 +109,19 @@ async fn a_thousand_touches_and_extensions_leave_every_index_alone() {
         assert!(store.replace(&ID, revision(1), entry, Expiry::Extend(2 * HOUR)).await.unwrap());
     }
     assert_eq!((held("sweep_at").await, held("owner").await), (1, 1));
-    // One that expires sooner than ever has to be found sooner.
+    // A session that now expires sooner than ever before has to be found sooner.
     assert!(store.touch(&ID, revision(1), HOUR / 2).await.unwrap());
     assert_eq!((held("sweep_at").await, held("owner").await), (2, 1));
 }
 
-/// Every outcome, each of which is told by the answer.
+/// Plays every outcome. The answer tells each of them.
 async fn every_outcome(store: &MysqlStore, settings: &str) {
     let user = Owner::from(42);
     let entry = |number| Entry::new(revision(number), b"\\'\"`\0 payload").with_owner(Some(&user));
     let [now, short, restart] = [
         Duration::ZERO,
         Duration::from_micros(1),
-        // The end is where it was: the server has nothing to change but the revision.
+        // More than the longest time, to which the store cuts it.
         Duration::from_secs(1 << 60),
     ];
     let restart = Expiry::Restart { expires_in: restart, ends_in: restart };
@@ -137,7 +137,7 @@ async fn every_outcome(store: &MysqlStore, settings: &str) {
     let loaded = store.load(&ID).await.unwrap().unwrap();
     assert_eq!((loaded.revision, &*loaded.payload), (revision(1), &b"\\'\"`\0 payload"[..]), "{settings}");
     assert!(loaded.ends_in <= HOUR, "{settings}");
-    // The same again, which changes nothing, is done all the same.
+    // The same write again changes nothing, and still counts as done.
     for expiry in [Expiry::Keep, Expiry::Keep, Expiry::Extend(2 * HOUR), Expiry::Extend(2 * HOUR), restart] {
         assert!(store.replace(&ID, revision(1), entry(1), expiry).await.unwrap(), "{settings}: {expiry:?}");
         assert!(!store.replace(&ID, revision(9), entry(9), expiry).await.unwrap(), "{settings}: {expiry:?}");
@@ -177,7 +177,7 @@ async fn no_sql_mode_changes_an_outcome() {
     }
 }
 
-/// The two ends of the world, half an hour off, and the machine's.
+/// The zones at both ends of the day, one that is half an hour off, and the machine's.
 #[tokio::test]
 async fn no_time_zone_changes_an_outcome_or_the_time_that_is_left() {
     for settings in [
@@ -189,7 +189,7 @@ async fn no_time_zone_changes_an_outcome_or_the_time_that_is_left() {
         let (_, store) = open(servers::mysql().url(), "zones", settings).await;
         every_outcome(&store, settings).await;
     }
-    // The server's own zone is another one, for one pool and the other.
+    // The server has another zone of its own. One pool is in it, the other in UTC.
     let server = servers::own_mysql(&["--default-time-zone=-08:00", "--character-set-server=utf16"]);
     let (_, in_the_servers_zone) = open(server.url(), "zones", "SET time_zone = DEFAULT").await;
     every_outcome(&in_the_servers_zone, "the server's zone").await;
@@ -200,7 +200,7 @@ async fn no_time_zone_changes_an_outcome_or_the_time_that_is_left() {
     assert!(loaded.ends_in <= 2 * HOUR && loaded.ends_in > 2 * HOUR - Duration::from_secs(30), "{loaded:?}");
 }
 
-/// What a server, or its administrator, has chosen for everybody else.
+/// The server has other settings for everybody else.
 #[tokio::test]
 async fn connections_of_the_stores_own_have_its_settings() {
     let server = servers::own_mysql(&[
@@ -219,7 +219,8 @@ async fn connections_of_the_stores_own_have_its_settings() {
     let store = MysqlStore::connect(server.url()).await.unwrap();
     assert!(store.load(&ID).await.unwrap().is_some(), "what was answered was not kept");
 
-    // Without `autocommit` this is a transaction. The lock is waited for as long as the store is told, not 50 seconds.
+    // The server has no `autocommit`, so this is a transaction. The store waits for its lock by its own timeout, and not for
+    // 50 seconds.
     let mut other = MySqlConnection::connect(server.url()).await.unwrap();
     sqlx::raw_sql("SELECT id FROM sessions FOR UPDATE").execute(&mut other).await.unwrap();
     let error = store.touch(&ID, revision(1), HOUR).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Connections that have been idle: after a pause, a restart or a silent network the first requests work.
+//! Connections that have been idle: the first requests after a pause, a restart or a silence of the network work.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const CONNECTIONS: u32 = 14;
-/// Of each operation.
+/// How often each operation is run.
 const TIMES: u8 = 10;
 
 fn entry(number: u8) -> Entry<'static> {
@@ -27,35 +27,35 @@ fn builder() -> Builder {
     PostgresStore::builder().with_connections(CONNECTIONS).with_idle_check(Duration::from_millis(100))
 }
 
-/// A store in an application's pool, which tells how many of its connections are idle.
+/// A store in an application's pool. The pool tells how many of its connections are idle.
 async fn with_a_pool(builder: Builder, connections: u32, url: &str) -> (PgPool, PostgresStore) {
     let options = PgPoolOptions::new().max_connections(connections).test_before_acquire(false);
     let pool = options.before_acquire(builder.before_acquire()).connect(url).await.unwrap();
     (pool.clone(), builder.with_pool(pool))
 }
 
-/// The server, and a connection to look at it, which is never closed for being idle.
+/// A connection to look at the server, which is not closed for being idle.
 async fn look_at(url: &str) -> PgConnection {
     let mut other = PgConnection::connect(url).await.unwrap();
     other.execute("SET idle_session_timeout = 0; SET application_name = 'looking'").await.unwrap();
     other
 }
 
-/// Waits until the driver has taken every connection back: one that it takes back now is not idle for long.
+/// Waits until the driver has taken every connection back. A connection that it takes back later would count as used.
 async fn all_are_back(pool: &PgPool) {
     while pool.num_idle() < pool.options().get_max_connections() as usize {
         tokio::task::yield_now().await;
     }
 }
 
-/// How many of the store's connections are there, and are doing this.
+/// How many of the store's connections are there and doing this.
 async fn count(other: &mut PgConnection, doing: &str) -> i64 {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> 'looking' \
         AND concat(state, ' ', wait_event_type) LIKE $1";
     sqlx::query(sql).bind(doing).fetch_one(other).await.unwrap().get(0)
 }
 
-/// Waits until as many of the store's connections are there, and are doing this.
+/// Waits until this many of the store's connections are there and doing this.
 async fn wait_for(expected: u32, other: &mut PgConnection, doing: &str) {
     let waiting = async {
         while count(other, doing).await != i64::from(expected) {
@@ -117,7 +117,7 @@ async fn run(store: &PostgresStore, operation: u8, number: u8) -> Result<bool, S
     }
 }
 
-/// Ten of this operation, all at once: none fails.
+/// Runs this operation ten times at once. None fails.
 async fn ten_of(store: &PostgresStore, operation: u8) {
     let mut all = JoinSet::new();
     for number in 0..TIMES {
@@ -129,7 +129,7 @@ async fn ten_of(store: &PostgresStore, operation: u8) {
     assert!(failures.is_empty(), "{}: {failures:#?}", OPERATIONS[usize::from(operation)]);
 }
 
-/// The server has closed what was idle for a second, for each operation.
+/// For each operation: the server closes connections that are idle for a second, and then the operation works.
 async fn work_after_the_server_has_closed_idle_connections(server: &Server, store: &PostgresStore) {
     prepare(store).await;
     for operation in 0..8 {
@@ -157,7 +157,7 @@ async fn the_first_requests_work_in_an_application_s_pool_that_has_the_hook() {
 async fn the_first_requests_work_after_a_restart_of_the_server() {
     let server = servers::own_postgres(&[]);
     for pooled in [false, true] {
-        // The server may be back sooner than a pause is one.
+        // The server may be back before a connection counts as idle, so each is asked at once.
         let builder = builder().with_idle_check(Duration::ZERO).with_pooled(pooled);
         let (pool, store) = with_a_pool(builder, CONNECTIONS, server.url()).await;
         prepare(&store).await;
@@ -172,7 +172,7 @@ async fn the_first_requests_work_after_a_restart_of_the_server() {
     }
 }
 
-/// A router has forgotten the connections: what is sent on them is lost, and nobody tells.
+/// A router has forgotten the connections. What is sent on them is lost, and nobody is told.
 #[tokio::test]
 async fn a_network_that_drops_idle_connections_without_a_word_costs_one_limit() {
     const LIMIT: Duration = Duration::from_secs(5);
@@ -194,7 +194,7 @@ async fn a_network_that_drops_idle_connections_without_a_word_costs_one_limit() 
     assert!(elapsed >= LIMIT && elapsed < 2 * LIMIT, "it took {elapsed:?}");
 }
 
-/// Within the time in which none is asked.
+/// The connections have not been idle for long enough to be asked.
 #[tokio::test]
 async fn one_broken_connection_condemns_those_of_its_age() {
     let server = servers::own_postgres(&[]);
@@ -229,7 +229,7 @@ async fn one_silent_connection_condemns_those_of_its_age() {
     }
 }
 
-/// What is sent for one load: one message, and the one by which the driver takes the connection back.
+/// Two messages are sent for one load: its own, and one by which the driver takes the connection back.
 #[tokio::test]
 async fn a_connection_is_asked_only_after_a_pause() {
     let server = servers::postgres();

@@ -1,4 +1,4 @@
-//! What core does where the server has cut every connection between a load and a write: it goes on over a fresh one.
+//! The server cuts every connection between a load and a write. Core goes on over a fresh one.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use session_postgres::{
 const HOUR: Duration = Duration::from_secs(3600);
 const CONNECTIONS: u32 = 14;
 
-/// A site whose connections are all there and idle, and none of which is asked before it is used.
+/// A site whose connections are all made and idle. None is asked before it is used.
 struct Site {
     manager: SessionManager,
     pool: PgPool,
@@ -50,7 +50,7 @@ impl Site {
         self.request().session().await.unwrap().get("counter").unwrap()
     }
 
-    /// All connections are made and idle, and then cut.
+    /// Makes all connections, waits until they are idle, and cuts them.
     async fn cut_all(&self) {
         let mut held = Vec::new();
         for _ in 0..CONNECTIONS {

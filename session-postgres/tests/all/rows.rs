@@ -1,4 +1,4 @@
-//! What is in the table: who made it, who has written it, and how the server shows it.
+//! The table: who has made it, who has written its rows, and how the server shows them.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ fn entry() -> Entry<'static> {
     Entry::new(Revision::from_bytes(*b"revision"), b"payload")
 }
 
-/// The settings are made afterwards: the driver asks for some of its own, such as the zone, when it connects.
+/// A pool with these settings. They are made after connecting, because the driver then sets some of its own, such as the
+/// zone.
 async fn pool(settings: &[(&str, &str)]) -> PgPool {
     let set: String = settings.iter().map(|(name, value)| format!("SET {name} = '{value}'; ")).collect();
     let pool = PgPoolOptions::new().max_connections(4).after_connect(move |connection, _| {
@@ -35,7 +36,7 @@ fn store(pool: &PgPool, table: &str, pooled: bool) -> PostgresStore {
     PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled).with_pool(pool.clone())
 }
 
-/// The table without its checks, as somebody might have made it, and rows that this store has not written.
+/// Somebody has made the table without its checks, and has written rows that are not this store's.
 #[tokio::test]
 async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
     let pool = pool(&[]).await;
@@ -138,7 +139,7 @@ async fn the_schema_may_live_in_the_applications_migrations() {
     assert!(store.load(&ID).await.unwrap().is_some(), "`migrate` again must change nothing");
 }
 
-/// Tables of well-known libraries, whose default name is the same.
+/// Tables of well-known libraries that have the same default name.
 #[tokio::test]
 async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
     let pool = pool(&[]).await;
@@ -175,7 +176,7 @@ async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
     }
 }
 
-/// The role may use the table, and make none.
+/// The role may use the table, and may make none.
 #[tokio::test]
 async fn the_role_needs_no_right_to_make_tables_once_the_table_is_there() {
     let owner = pool(&[]).await;
@@ -195,7 +196,7 @@ async fn the_role_needs_no_right_to_make_tables_once_the_table_is_there() {
     run(&owner, "DROP TABLE granted; DROP ROLE session_user_42").await;
 }
 
-/// Zones with summer time and at the ends of the world, and how a server may show bytes and read strings.
+/// Zones with summer time and at both ends of the day, and settings of how a server shows bytes and reads strings.
 #[tokio::test]
 async fn the_servers_zone_and_its_way_to_show_bytes_change_nothing() {
     let day = 24 * HOUR;
@@ -217,7 +218,7 @@ async fn the_servers_zone_and_its_way_to_show_bytes_change_nothing() {
             assert_eq!((loaded.revision, &loaded.payload[..]), (revision, &payload[..]));
             let a_minute = Duration::from_secs(60);
             assert!(loaded.expires_in <= HOUR && loaded.expires_in > HOUR - a_minute, "{settings:?}: {loaded:?}");
-            // Half a year, so that the zone changes its clocks on the way.
+            // More than half a year, so that the zone changes its clocks on the way.
             assert!(loaded.ends_in <= 300 * day && loaded.ends_in > 300 * day - a_minute, "{settings:?}: {loaded:?}");
             assert!(store.replace(&ID, revision, entry, Expiry::Extend(200 * day)).await.unwrap());
             assert!(store.touch(&ID, revision, 150 * day).await.unwrap());
@@ -241,7 +242,7 @@ fn the_name_of_a_table_cannot_smuggle_anything_in() {
     }
 }
 
-/// The longest name, whose indexes have longer ones.
+/// The names are the longest that are allowed. Those of their indexes are longer.
 #[tokio::test]
 async fn tables_whose_long_names_differ_at_the_end_have_indexes_of_their_own() {
     let pool = pool(&[]).await;

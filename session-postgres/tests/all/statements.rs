@@ -1,4 +1,4 @@
-//! What the server is asked to do: once an operation, and without a trace in the indexes where a session is only touched.
+//! What the server is asked to do: one statement an operation, and nothing in the indexes where a session is only touched.
 
 use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
@@ -31,7 +31,7 @@ fn revision(number: u8) -> Revision {
     Revision::from_bytes([number; 8])
 }
 
-/// One of each operation. Each statement that has the table's name in it was run once for each.
+/// Runs each operation once, and returns their names.
 async fn one_of_each(store: &PostgresStore) -> Vec<&'static str> {
     let user = Owner::from(42);
     let entry = |number| Entry::new(revision(number), b"payload").with_owner(Some(&user));
@@ -49,7 +49,7 @@ async fn one_of_each(store: &PostgresStore) -> Vec<&'static str> {
     vec!["create", "load", "keep", "extend", "restart", "touch", "list", "delete", "revoke", "purge"]
 }
 
-/// How often each statement was run that has this in it.
+/// The statements with this text in them, and how often each was run.
 async fn calls(like: &str) -> BTreeMap<String, i64> {
     let mut connection = PgConnection::connect(server().url()).await.unwrap();
     let sql =
@@ -74,7 +74,7 @@ async fn each_operation_is_one_statement_in_both_modes() {
         let operations = one_of_each(&store).await;
         let after = (sum_of_calls(&name).await, sum_of_calls("SET LOCAL statement_timeout").await);
         assert_eq!(after.0 - before.0, i64::try_from(operations.len()).unwrap(), "{:?}", calls(&name).await);
-        // In the same message, so no trip of its own.
+        // It is in the same message, so it takes no trip of its own.
         let settings = if pooled { operations.len() } else { 0 };
         assert_eq!(after.1 - before.1, i64::try_from(settings).unwrap());
         let mut of_this_table = calls(&name).await;
@@ -86,7 +86,7 @@ async fn each_operation_is_one_statement_in_both_modes() {
 
 #[tokio::test]
 async fn a_thousand_touches_of_one_session_leave_every_index_alone() {
-    // Nobody else is there: a reader that is older than a version keeps it, and its page fills up.
+    // Nobody else may be there. An older reader keeps old versions of the row, and its page fills up.
     let server = servers::own_postgres(&["autovacuum=off"]);
     let mut connection = PgConnection::connect(server.url()).await.unwrap();
     for (table, pooled) in [("touched", false), ("touched_pooled", true)] {
@@ -96,7 +96,7 @@ async fn a_thousand_touches_of_one_session_leave_every_index_alone() {
         for _ in 0..1000 {
             assert!(store.touch(&ID, revision(1), HOUR).await.unwrap());
         }
-        // The sessions of the store report what they did when they end, or when they are idle.
+        // The server's processes report what they have done when they end.
         drop(store);
         let sql = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = $1";
         let (updated, hot) = loop {

@@ -1,4 +1,4 @@
-//! Many at once: no lock is an error, and a wait that is too long is a typed one.
+//! Many at once: no lock is an error, and a wait that is too long is a typed error.
 
 use std::{
     path::PathBuf,
@@ -32,7 +32,7 @@ async fn lock(path: &PathBuf) -> SqliteConnection {
     other
 }
 
-/// Real time: SQLite's clock cannot be moved.
+/// Waits in real time: SQLite's clock cannot be moved.
 async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
@@ -77,7 +77,7 @@ async fn a_new_file_may_be_opened_and_migrated_by_many_at_once() {
             .map(|_| {
                 let path = path.clone();
                 tokio::spawn(async move {
-                    // However slow the disk is.
+                    // The disk may be slow.
                     let patient = SqliteStore::builder().with_timeout(Duration::from_secs(30));
                     let store = patient.open(&path).await?;
                     store.migrate().await?;

@@ -1,4 +1,4 @@
-//! What is in the file: after a restart, after a crash, and when somebody else has written it.
+//! The file: after a restart, after a crash, and when somebody else has written it.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -39,7 +39,7 @@ async fn a_session_survives_a_restart_and_a_deleted_one_stays_deleted() {
     assert_eq!(store.load(&deleted).await.unwrap(), None);
 }
 
-/// The files as they are while the store is open, and nothing has been written back: what a killed process leaves.
+/// The files are copied while the store is open and its log is not written back: that is what a killed process leaves.
 #[tokio::test]
 async fn what_was_answered_survives_a_crash() {
     let (folder, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -144,7 +144,7 @@ async fn the_schema_may_live_in_the_applications_migrations() {
     assert!(store.load(&ID).await.unwrap().is_some(), "`migrate` again must change nothing");
 }
 
-/// Tables of well-known libraries, whose default name is the same.
+/// Tables of well-known libraries that have the same default name.
 #[tokio::test]
 async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
     let missing = |column| SchemaError::ColumnMissing { table: "sessions".into(), column };
@@ -172,7 +172,7 @@ async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
             panic!("{columns}")
         };
         assert_eq!(error, expected, "{columns}");
-        // The keys' own index, which nobody has named, has no text.
+        // The index of the primary key has no text.
         let indexes = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL";
         assert_eq!(sqlx::query(indexes).fetch_one(&pool).await.unwrap().get::<i64, _>(0), 0, "{columns}");
     }

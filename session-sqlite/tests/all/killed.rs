@@ -11,7 +11,7 @@ use session_core::{Entry, Owner, Revision, SessionId, Store};
 use session_sqlite::SqliteStore;
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Set for the process that is to be killed: the file it writes to.
+/// The variable tells the process that is to be killed which file it writes to.
 const VICTIM: &str = "SESSION_SQLITE_VICTIM";
 const ANSWERED: &str = "answered ";
 const REVISION: Revision = Revision::from_bytes([1; 8]);
@@ -20,7 +20,7 @@ fn id(number: u128) -> SessionId {
     SessionId::from_bytes(number.to_be_bytes())
 }
 
-/// Creates one session after the other, deletes every second, and tells each answer.
+/// Creates one session after the other, deletes every second one, and prints a line after each answer.
 async fn write_until_killed(path: String) {
     let store = SqliteStore::open(path).await.unwrap();
     let owner = Owner::from(42);
@@ -66,7 +66,7 @@ async fn a_process_that_is_killed_loses_nothing_that_was_answered() {
     }
     let listed = u128::try_from(store.list(&Owner::from(42)).await.unwrap().len()).unwrap();
     let at_least = answered / 2 + 1;
-    // One more may have been written, and not yet answered.
+    // One more may have been written without an answer.
     assert!((at_least..=at_least + 1).contains(&listed), "{listed} of {answered} are listed");
     store.create(&id(answered + 9), Entry::new(REVISION, b""), HOUR, HOUR).await.unwrap();
 }
