@@ -144,6 +144,30 @@ async fn an_answer_of_another_statement_under_our_name_and_nonce_is_refused() {
     assert_eq!(store.load(&ID).await.unwrap(), None, "the connection was kept");
 }
 
+/// Loads or lists the session of this number. Returns how many answers were refused, and how many of them as foreign.
+async fn ask_a_hundred_times(untold: &PostgresStore, number: u8) -> (u32, u32) {
+    let (mut refused, mut foreign) = (0, 0);
+    for _ in 0..100 {
+        let answer = if number % 2 == 0 {
+            untold.load(&SessionId::from_bytes([number; 16])).await.map(Vec::from_iter)
+        } else {
+            let listed = untold.list(&Owner::from(u32::from(number))).await;
+            listed.map(|listed| listed.into_iter().map(|(_, loaded)| loaded).collect())
+        };
+        match answer {
+            Ok(loaded) => {
+                assert_eq!(loaded.len(), 1, "a session that is there was not found");
+                assert_eq!(loaded[0].payload[..], [number], "another session's answer");
+            }
+            Err(error) => {
+                refused += 1;
+                foreign += u32::from(is_foreign(&error));
+            }
+        }
+    }
+    (refused, foreign)
+}
+
 /// The store is not told of PgBouncer, and there are fewer connections to the server than clients. The first statement of
 /// each client has the same name. For half of the clients it is `load`, for the others `list`, with values of the same types.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -168,26 +192,7 @@ async fn behind_a_pooler_that_nobody_told_of_no_wrong_answer_is_believed() {
             let (options, builder) = (options.clone(), builder());
             tokio::spawn(async move {
                 let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-                let (untold, mut refused, mut foreign) = (builder.with_pool(pool), 0, 0);
-                for _ in 0..100 {
-                    let answer = if number % 2 == 0 {
-                        untold.load(&id(number)).await.map(Vec::from_iter)
-                    } else {
-                        let listed = untold.list(&Owner::from(u32::from(number))).await;
-                        listed.map(|listed| listed.into_iter().map(|(_, loaded)| loaded).collect())
-                    };
-                    match answer {
-                        Ok(loaded) => {
-                            assert_eq!(loaded.len(), 1, "a session that is there was not found");
-                            assert_eq!(loaded[0].payload[..], [number], "another session's answer");
-                        }
-                        Err(error) => {
-                            refused += 1;
-                            foreign += u32::from(is_foreign(&error));
-                        }
-                    }
-                }
-                (refused, foreign)
+                ask_a_hundred_times(&builder.with_pool(pool), number).await
             })
         })
         .collect();
