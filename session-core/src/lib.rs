@@ -101,6 +101,9 @@ pub use request::{
 pub use response::{headers::HeaderChange, site_data::SiteData, transport::PlainHttp};
 pub use session::{Session, field::Field, login::Login, stored::StoredSession};
 pub use store::{
-    Entry, Expiry, Loaded, Revision, Store, StoreError, StoreErrorSource, purge::PurgeTask, purpose::Purpose,
+    Entry, Expiry, Loaded, Revision, Store, StoreError, StoreErrorSource,
+    namespace::{InvalidNamespace, Namespace},
+    purge::PurgeTask,
+    purpose::Purpose,
     schema::SchemaError,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mongodb::{Client, Database, options::ClientOptions};
-use session_core::StoreError;
+use session_core::{InvalidNamespace, Namespace, StoreError};
 
 use crate::{MongoStore, error::from_driver};
 
@@ -30,13 +30,13 @@ const DEFAULT_DATABASE: &str = "sessions";
 /// ```
 #[derive(Clone, Debug)]
 pub struct Builder {
-    pub(crate) collection: String,
+    pub(crate) collection: Namespace,
     pub(crate) timeout: Duration,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self { collection: "sessions".into(), timeout: Duration::from_secs(2) }
+        Self { collection: Namespace::default(), timeout: Duration::from_secs(2) }
     }
 
     /// Keeps the sessions in the collection of this name, `sessions` by default. Two stores with two collections never
@@ -44,15 +44,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`InvalidCollection`] unless the name consists of at most 48 of the characters `a` to `z`, `0` to `9` and `_`, and
-    /// does not begin with a digit.
-    pub fn with_collection(mut self, name: &str) -> Result<Self, InvalidCollection> {
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let begins_well = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-        if name.len() > 48 || !begins_well || !name.bytes().all(known) {
-            return Err(InvalidCollection);
-        }
-        self.collection = name.into();
+    /// [`InvalidNamespace`] if the name is no [`Namespace`].
+    pub fn with_collection(mut self, name: &str) -> Result<Self, InvalidNamespace> {
+        self.collection = name.try_into()?;
         Ok(self)
     }
 
@@ -90,8 +84,3 @@ impl Builder {
         MongoStore::from_database(self, database)
     }
 }
-
-/// A collection's name is of at most 48 lower-case letters, digits and `_`, and does not begin with a digit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a collection's name is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
-pub struct InvalidCollection;

@@ -38,7 +38,4 @@ mod store;
 
 pub use mongodb;
 
-pub use crate::{
-    builder::{Builder, InvalidCollection},
-    store::MongoStore,
-};
+pub use crate::{builder::Builder, store::MongoStore};

@@ -66,7 +66,7 @@ impl MongoStore {
 
     pub(crate) fn from_database(builder: Builder, database: Database) -> Self {
         let Builder { collection, timeout } = builder;
-        Self(Client::new(database, &collection, timeout))
+        Self(Client::new(database, collection.as_str(), timeout))
     }
 
     /// Asks the server for something that needs no rights, to see that it is there.

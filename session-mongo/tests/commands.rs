@@ -146,3 +146,10 @@ async fn many_processes_may_make_the_indexes_at_once() {
         migration.await.unwrap();
     }
 }
+
+#[test]
+fn the_name_of_a_collection_cannot_smuggle_anything_in() {
+    for name in ["", "Sessions", "4two", "a b", "$a", "system.users", "a.b", "é", "a-b", "a\0", &"a".repeat(49)] {
+        assert!(MongoStore::builder().with_collection(name).is_err(), "{name}");
+    }
+}

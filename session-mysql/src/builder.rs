@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::StoreError;
+use session_core::{InvalidNamespace, Namespace, StoreError};
 use sqlx::{
     ConnectOptions, Error, MySqlConnection, MySqlPool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
@@ -13,7 +13,6 @@ use crate::{
     MysqlStore,
     error::from_driver,
     idle::{Condemned, IdleCheck, Usable},
-    schema::DEFAULT_TABLE,
     statements::SETTINGS,
 };
 
@@ -38,7 +37,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Builder {
-    pub(crate) table: String,
+    pub(crate) table: Namespace,
     pub(crate) timeout: Duration,
     pub(crate) condemned: Condemned,
     connections: u32,
@@ -48,7 +47,7 @@ pub struct Builder {
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
-            table: DEFAULT_TABLE.into(),
+            table: Namespace::default(),
             timeout: Duration::from_secs(2),
             condemned: Condemned::default(),
             connections: 10,
@@ -60,16 +59,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`InvalidTable`] unless the name consists of at most 48 of the characters `a` to `z`, `0` to `9` and `_`, and does
-    /// not begin with a digit.
-    pub fn with_table(mut self, name: &str) -> Result<Self, InvalidTable> {
-        // Whether the server tells capitals apart depends on its file system.
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let begins_well = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-        if name.len() > 48 || !begins_well || !name.bytes().all(known) {
-            return Err(InvalidTable);
-        }
-        self.table = name.into();
+    /// [`InvalidNamespace`] if the name is no [`Namespace`].
+    pub fn with_table(mut self, name: &str) -> Result<Self, InvalidNamespace> {
+        self.table = name.try_into()?;
         Ok(self)
     }
 
@@ -194,11 +186,6 @@ pub(crate) async fn set_up(connection: &mut MySqlConnection, timeout: Duration) 
         .await
         .map(drop)
 }
-
-/// A table's name is of at most 48 lower-case letters, digits and `_`, and does not begin with a digit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a table's name is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
-pub struct InvalidTable;
 
 #[cfg(test)]
 mod tests {

@@ -28,9 +28,6 @@ pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS `sessions` (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC
 ";
 
-/// The table's name in the texts.
-pub(crate) const DEFAULT_TABLE: &str = "sessions";
-
 /// The columns that the statements name, and their types.
 const COLUMNS: [(&str, &str); 7] = [
     ("id", "binary(16)"),

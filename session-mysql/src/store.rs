@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use session_core::{Entry, Expiry, Loaded, Owner, Revision, SchemaError, SessionId, Store, StoreError, async_trait};
+use session_core::{
+    Entry, Expiry, Loaded, Namespace, Owner, Revision, SchemaError, SessionId, Store, StoreError, async_trait,
+};
 use sqlx::{
     MySqlPool, SqlStr,
     mysql::{MySqlQueryResult, MySqlRow},
@@ -44,7 +46,7 @@ const MIGRATION: Duration = Duration::from_secs(90);
 pub struct MysqlStore(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    table: String,
+    table: Namespace,
     pub(crate) sql: Statements,
     client: Client,
 }
@@ -80,7 +82,7 @@ impl MysqlStore {
 
     pub(crate) fn from_pool(builder: Builder, pool: MySqlPool) -> Self {
         let Builder { table, timeout, condemned, .. } = builder;
-        let sql = Statements::of(&table);
+        let sql = Statements::of(table.as_str());
         Self(Arc::new(Inner { table, sql, client: Client::new(pool, timeout, condemned) }))
     }
 
@@ -109,7 +111,7 @@ impl MysqlStore {
             |row: &MySqlRow, at| column::<Vec<u8>>(row, at).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let columns =
             rows.iter().map(|row| Ok((text(row, 0)?, text(row, 1)?))).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(judge(&self.0.table, &columns)?)
+        Ok(judge(self.0.table.as_str(), &columns)?)
     }
 
     /// The answer. If the server does not know the table or its columns, the error says what is wrong with the table.
@@ -155,7 +157,7 @@ impl MysqlStore {
 
 impl fmt::Debug for MysqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MysqlStore").field("table", &self.0.table).finish_non_exhaustive()
+        f.debug_struct("MysqlStore").field("table", &self.0.table.as_str()).finish_non_exhaustive()
     }
 }
 

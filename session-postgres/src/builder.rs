@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use session_core::StoreError;
+use session_core::{InvalidNamespace, Namespace, StoreError};
 use sqlx::{
     ConnectOptions, PgConnection, PgPool,
     pool::PoolConnectionMetadata,
@@ -14,7 +14,6 @@ use crate::{
     error::from_driver,
     idle::{Condemned, IdleCheck, Usable},
     pooled::milliseconds,
-    schema::DEFAULT_TABLE,
 };
 
 /// The settings of a [`PostgresStore`].
@@ -38,7 +37,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Builder {
-    pub(crate) table: String,
+    pub(crate) table: Namespace,
     pub(crate) timeout: Duration,
     pub(crate) pooled: bool,
     pub(crate) condemned: Condemned,
@@ -49,7 +48,7 @@ pub struct Builder {
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
-            table: DEFAULT_TABLE.into(),
+            table: Namespace::default(),
             timeout: Duration::from_secs(2),
             pooled: false,
             condemned: Condemned::default(),
@@ -62,16 +61,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`InvalidTable`] unless the name consists of at most 48 of the characters `a` to `z`, `0` to `9` and `_`, and does
-    /// not begin with a digit.
-    pub fn with_table(mut self, name: &str) -> Result<Self, InvalidTable> {
-        // PostgreSQL cuts longer names without a word, the indexes' first.
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let begins_well = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-        if name.len() > 48 || !begins_well || !name.bytes().all(known) {
-            return Err(InvalidTable);
-        }
-        self.table = name.into();
+    /// [`InvalidNamespace`] if the name is no [`Namespace`].
+    pub fn with_table(mut self, name: &str) -> Result<Self, InvalidNamespace> {
+        self.table = name.try_into()?;
         Ok(self)
     }
 
@@ -184,11 +176,6 @@ impl Builder {
         PostgresStore::from_pool(self, pool)
     }
 }
-
-/// A table's name is of at most 48 lower-case letters, digits and `_`, and does not begin with a digit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a table's name is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
-pub struct InvalidTable;
 
 #[cfg(test)]
 mod tests {

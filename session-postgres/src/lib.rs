@@ -46,9 +46,4 @@ mod value;
 
 pub use sqlx;
 
-pub use crate::{
-    builder::{Builder, InvalidTable},
-    error::ForeignAnswer,
-    schema::SCHEMA,
-    store::PostgresStore,
-};
+pub use crate::{builder::Builder, error::ForeignAnswer, schema::SCHEMA, store::PostgresStore};

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use session_core::{Entry, Expiry, Loaded, Owner, Revision, SchemaError, SessionId, Store, StoreError, async_trait};
+use session_core::{
+    Entry, Expiry, Loaded, Namespace, Owner, Revision, SchemaError, SessionId, Store, StoreError, async_trait,
+};
 use sqlx::{PgPool, Row, postgres::PgRow};
 
 use crate::{
@@ -40,7 +42,7 @@ const MIGRATION: Duration = Duration::from_secs(60);
 pub struct PostgresStore(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    table: String,
+    table: Namespace,
     pub(crate) sql: Statements,
     pub(crate) client: Client,
 }
@@ -78,7 +80,7 @@ impl PostgresStore {
 
     pub(crate) fn from_pool(builder: Builder, pool: PgPool) -> Self {
         let Builder { table, timeout, pooled, condemned, .. } = builder;
-        let sql = Statements::of(&table, pooled);
+        let sql = Statements::of(table.as_str(), pooled);
         Self(Arc::new(Inner { table, sql, client: Client::new(pool, pooled, timeout, condemned) }))
     }
 
@@ -109,7 +111,7 @@ impl PostgresStore {
                 columns.push((name, column(row, "type")?));
             }
         }
-        Ok(judge(&self.0.table, &columns)?)
+        Ok(judge(self.0.table.as_str(), &columns)?)
     }
 
     /// The answer. If the server does not know the table or its columns, the error says what is wrong with the table.
@@ -137,7 +139,7 @@ impl PostgresStore {
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore").field("table", &self.0.table).finish_non_exhaustive()
+        f.debug_struct("PostgresStore").field("table", &self.0.table.as_str()).finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ use redis::{
 };
 #[cfg(feature = "cluster")]
 use redis::{cluster::ClusterClientBuilder, cluster_async::ClusterConnection};
-use session_core::StoreError;
+use session_core::{InvalidNamespace, Namespace, StoreError};
 use tokio::time::timeout;
 #[cfg(feature = "cluster")]
 use tokio::time::{Instant, timeout_at};
@@ -61,7 +61,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Builder {
-    pub(crate) prefix: String,
+    pub(crate) prefix: Namespace,
     timeout: Duration,
     connect_timeout: Duration,
 }
@@ -69,22 +69,16 @@ pub struct Builder {
 impl Builder {
     pub(crate) fn new() -> Self {
         let two_seconds = Duration::from_secs(2);
-        Self { prefix: "sessions".into(), timeout: two_seconds, connect_timeout: two_seconds }
+        Self { prefix: Namespace::default(), timeout: two_seconds, connect_timeout: two_seconds }
     }
 
     /// Begins each key with this and a colon: `sessions` by default. Two stores with two prefixes never meet.
     ///
     /// # Errors
     ///
-    /// [`InvalidPrefix`] unless the prefix consists of at most 48 of the characters `a` to `z`, `0` to `9` and `_`, and
-    /// does not begin with a digit.
-    pub fn with_prefix(mut self, prefix: &str) -> Result<Self, InvalidPrefix> {
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let begins_well = prefix.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-        if prefix.len() > 48 || !begins_well || !prefix.bytes().all(known) {
-            return Err(InvalidPrefix);
-        }
-        self.prefix = prefix.into();
+    /// [`InvalidNamespace`] if the prefix is no [`Namespace`].
+    pub fn with_prefix(mut self, prefix: &str) -> Result<Self, InvalidNamespace> {
+        self.prefix = prefix.try_into()?;
         Ok(self)
     }
 
@@ -310,8 +304,3 @@ fn install_tls() {
         let _ = provider.install_default();
     }
 }
-
-/// A prefix is of at most 48 lower-case letters, digits and `_`, and does not begin with a digit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a prefix is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
-pub struct InvalidPrefix;

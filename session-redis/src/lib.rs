@@ -50,7 +50,4 @@ mod store;
 
 pub use redis;
 
-pub use crate::{
-    builder::{Builder, InvalidPrefix},
-    store::RedisStore,
-};
+pub use crate::{builder::Builder, store::RedisStore};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use redis::{Value, aio::ConnectionManager};
-use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
+use session_core::{Entry, Expiry, Loaded, Namespace, Owner, Revision, SessionId, Store, StoreError, async_trait};
 
 use crate::{
     Builder,
@@ -39,7 +39,7 @@ const AT_ONCE: usize = 128;
 pub struct RedisStore(Arc<Inner>);
 
 struct Inner {
-    prefix: String,
+    prefix: Namespace,
     connection: Connection,
     scripts: Scripts,
 }
@@ -69,7 +69,7 @@ impl RedisStore {
         Builder::new()
     }
 
-    pub(crate) fn from_connection(prefix: String, connection: Connection) -> Self {
+    pub(crate) fn from_connection(prefix: Namespace, connection: Connection) -> Self {
         Self(Arc::new(Inner { prefix, connection, scripts: Scripts::new() }))
     }
 
@@ -78,7 +78,7 @@ impl RedisStore {
     }
 
     fn owner_key(&self, owner: &Owner) -> Vec<u8> {
-        [self.0.prefix.as_bytes(), b":o:", owner.as_bytes()].concat()
+        [self.0.prefix.as_str().as_bytes(), b":o:", owner.as_bytes()].concat()
     }
 
     /// Writes the session, and adds it to its owner's before that. Another slot of a cluster has the index: it cannot be
@@ -168,7 +168,7 @@ impl RedisStore {
             return;
         }
         let mut remove = redis::cmd("ZREM");
-        remove.arg([self.0.prefix.as_bytes(), b":o:", owner].concat());
+        remove.arg([self.0.prefix.as_str().as_bytes(), b":o:", owner].concat());
         remove.arg(members.iter().map(Member::as_bytes).collect::<Vec<_>>());
         let _ = self.0.connection.write(&remove).await;
     }
@@ -176,7 +176,7 @@ impl RedisStore {
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore").field("prefix", &self.0.prefix).finish_non_exhaustive()
+        f.debug_struct("RedisStore").field("prefix", &self.0.prefix.as_str()).finish_non_exhaustive()
     }
 }
 

@@ -75,3 +75,10 @@ async fn a_server_without_tls_is_an_error_and_no_panic() {
     let error = builder.connect(&url).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{error:?}");
 }
+
+#[test]
+fn a_prefix_cannot_smuggle_anything_in() {
+    for prefix in ["", "Sessions", "4two", "a b", "a:", "{a}", "a*", "é", "a-b", "a\0", &"a".repeat(49)] {
+        assert!(session_redis::RedisStore::builder().with_prefix(prefix).is_err(), "{prefix}");
+    }
+}

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use session_core::StoreError;
+use session_core::{InvalidNamespace, Namespace, StoreError};
 use sqlx::{
     ConnectOptions, SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
@@ -14,7 +14,6 @@ use sqlx::{
 use crate::{
     SqliteStore,
     error::{from_driver, no_log},
-    schema::DEFAULT_TABLE,
 };
 
 /// How much of the write-ahead log SQLite keeps after a checkpoint, in bytes. While a reader is open, the log may grow
@@ -44,30 +43,23 @@ const JOURNAL_SIZE_LIMIT: u32 = 16 * 1024 * 1024;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Builder {
-    pub(crate) table: String,
+    pub(crate) table: Namespace,
     pub(crate) timeout: Duration,
     readers: u32,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self { table: DEFAULT_TABLE.into(), timeout: Duration::from_secs(2), readers: 4 }
+        Self { table: Namespace::default(), timeout: Duration::from_secs(2), readers: 4 }
     }
 
     /// Keeps the sessions in the table of this name, `sessions` by default. Two stores with two tables never meet.
     ///
     /// # Errors
     ///
-    /// [`InvalidTable`] unless the name consists of at most 48 of the characters `a` to `z`, `0` to `9` and `_`, and does
-    /// not begin with a digit.
-    pub fn with_table(mut self, name: &str) -> Result<Self, InvalidTable> {
-        // SQLite ignores case, so capitals would let two names be one table.
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let begins_well = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-        if name.len() > 48 || !begins_well || !name.bytes().all(known) {
-            return Err(InvalidTable);
-        }
-        self.table = name.into();
+    /// [`InvalidNamespace`] if the name is no [`Namespace`].
+    pub fn with_table(mut self, name: &str) -> Result<Self, InvalidNamespace> {
+        self.table = name.try_into()?;
         Ok(self)
     }
 
@@ -137,8 +129,3 @@ async fn write_ahead(writer: &SqlitePool, timeout: Duration) -> Result<(), Store
         }
     }
 }
-
-/// A table's name is of at most 48 lower-case letters, digits and `_`, and does not begin with a digit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a table's name is of at most 48 lower-case letters, digits and _, and does not begin with a digit")]
-pub struct InvalidTable;

@@ -45,8 +45,4 @@ mod value;
 
 pub use sqlx;
 
-pub use crate::{
-    builder::{Builder, InvalidTable},
-    schema::SCHEMA,
-    store::SqliteStore,
-};
+pub use crate::{builder::Builder, schema::SCHEMA, store::SqliteStore};

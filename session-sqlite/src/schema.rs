@@ -24,9 +24,6 @@ CREATE INDEX IF NOT EXISTS "sessions_owner" ON "sessions" (owner) WHERE owner IS
 CREATE INDEX IF NOT EXISTS "sessions_expires_at" ON "sessions" (expires_at);
 "#;
 
-/// The table's name in the texts.
-pub(crate) const DEFAULT_TABLE: &str = "sessions";
-
 /// The columns that the statements name, and their types.
 const COLUMNS: [(&str, &str); 6] = [
     ("id", "BLOB"),

