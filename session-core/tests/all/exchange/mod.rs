@@ -1,0 +1,13 @@
+//! One request after another and two at once: when a change is saved, and what happens where the store fails.
+
+mod contention;
+mod in_flight;
+mod joining;
+mod merging;
+mod outages;
+mod overtaken;
+mod patience;
+mod rotation;
+mod saving;
+mod schedules;
+mod unsettled;

@@ -1,0 +1,385 @@
+//! Rotation and theft: derive, prove, retire.
+
+use session_core::{Error, EventKind, Outcome, Owner, Policy, Store, StoreError};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn a_due_token_gets_a_successor_with_the_one_write_of_the_commit() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let old = browser.cookie.clone();
+    site.lab.advance(14 * MINUTE);
+    browser.visit(async |_| ()).await;
+    assert_eq!(browser.cookie, old);
+    site.lab.calls();
+    site.lab.advance(MINUTE);
+    browser
+        .visit(async |session| {
+            add_one(session);
+        })
+        .await;
+    assert_eq!(site.lab.calls(), [Call::Load, Call::Replace]);
+    assert_ne!(browser.cookie, old);
+    assert_eq!(browser.get::<i64>("n").await, Some(1));
+    assert_eq!(site.lab.calls(), [Call::Load, Call::Replace], "the promotion");
+    assert_eq!(browser.get::<i64>("n").await, Some(1));
+    assert_eq!(site.lab.calls(), [Call::Load]);
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::SuccessorIssued)), 1);
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Rotated)), 1);
+}
+
+#[tokio::test]
+async fn anonymous_sessions_never_rotate() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    let old = browser.cookie.clone();
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    assert_eq!(browser.cookie, old);
+}
+
+#[tokio::test(start_paused = true)]
+async fn parallel_requests_derive_the_same_successor() {
+    let site = Site::new();
+    let browser = site.logged_in(42).await;
+    site.due().await;
+    let tasks = (0..10).map(|_| {
+        let mut browser = browser.clone();
+        tokio::spawn(async move {
+            browser.visit(async |_| ()).await;
+            browser.cookie
+        })
+    });
+    let mut successors = std::collections::BTreeSet::new();
+    for task in tasks.collect::<Vec<_>>() {
+        successors.insert(task.await.unwrap());
+    }
+    assert_eq!(successors.len(), 1);
+    assert!(!successors.contains(&browser.cookie));
+}
+
+#[tokio::test]
+async fn a_lost_response_harms_nobody_and_the_successor_is_sent_again() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    site.due().await;
+    let mut lost = browser.clone();
+    lost.visit(async |_| ()).await;
+    // With no deadline: until the successor is presented.
+    for _ in 0..30 {
+        site.lab.advance(20 * MINUTE);
+        let mut again = browser.clone();
+        again.visit(async |session| assert!(session.owner().is_some())).await;
+        assert_eq!(again.cookie, lost.cookie, "a pending successor is never replaced");
+    }
+    let mut at_once = browser.clone();
+    at_once.visit(async |_| ()).await;
+    assert_eq!(at_once.cookie, lost.cookie, "the successor leaves also where nothing else is due");
+    browser.visit(async |_| ()).await;
+    assert_eq!(browser.owner().await, Some(Owner::from(42)));
+    assert_eq!(site.events.thefts(), 0);
+}
+
+#[tokio::test]
+async fn a_successor_is_sent_when_it_is_due_also_where_no_touch_is() {
+    let site = Site::new();
+    let mut browser = site.logged_in(USER).await;
+    site.lab.advance(14 * MINUTE + 40 * SECOND);
+    browser.visit(async |_| ()).await;
+    site.lab.advance(30 * SECOND);
+    let (exchange, _) = browser.start().await;
+    exchange.commit().await.unwrap();
+    assert!(sets_cookie(&exchange));
+    assert!(!site.lab.calls().split_off(2).contains(&Call::Touch), "it was touched half a minute ago");
+}
+
+#[tokio::test]
+async fn a_retired_token_is_good_within_the_grace_gets_no_successor_and_is_theft_after_it() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let mut old = browser.clone();
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    assert!(browser.owner().await.is_some());
+    site.lab.advance(59 * SECOND);
+    let before = old.cookie.clone();
+    old.visit(async |session| {
+        assert!(session.owner().is_some());
+        add_one(session);
+    })
+    .await;
+    assert_eq!(old.cookie, before);
+    site.lab.advance(2 * SECOND);
+
+    let (exchange, session) = old.start().await;
+    assert_eq!((session.owner(), session.id(), site.events.thefts()), (None, None, 1));
+    session.insert("n", &1).unwrap();
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Gone, "then as after gone");
+    old.receive(&exchange.headers());
+    assert_eq!(old.cookie, None, "a removal cookie leaves");
+    assert_eq!(browser.owner().await, None, "neither has the session any more");
+    let theft = site.events.all().into_iter().find(|event| matches!(event.kind, EventKind::TheftDetected)).unwrap();
+    assert_eq!((theft.owner, theft.method.as_deref()), (Some(Owner::from(42)), Some("GET")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn parallel_thefts_are_one_event_and_never_none_when_the_answer_is_lost() {
+    for lost in [false, true] {
+        let site = Site::new();
+        let (_, old) = stolen(&site).await;
+        if lost {
+            site.lab.next(Call::Delete, Fault::LosesReply);
+        }
+        let tasks = (0..5).map(|_| {
+            let old = old.clone();
+            tokio::spawn(async move { old.owner().await })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            assert_eq!(task.await.unwrap(), None);
+        }
+        // Where an answer was lost, two may both have reason to think that they ended it.
+        assert!((1..=1 + usize::from(lost)).contains(&site.events.thefts()), "with a lost answer: {lost}");
+    }
+}
+
+#[tokio::test]
+async fn theft_is_judged_again_if_the_session_moved() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let old = browser.clone();
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    browser.visit(async |_| ()).await;
+    site.lab.advance(2 * MINUTE);
+    let victim = browser.clone();
+    site.lab.before_next(Call::Delete, move || {
+        let mut victim = victim.clone();
+        async move { victim.visit(async |session| session.renew().await.unwrap()).await }
+    });
+    assert_eq!(old.owner().await, None);
+    site.lab.assert_all_met();
+    assert_eq!(site.events.thefts(), 0, "the renewal made it a late token, which alarms nobody");
+    assert_eq!(site.lab.memory.list(&Owner::from(42)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_theft_that_cannot_be_ended_is_an_outage_and_no_session() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let old = browser.clone();
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    browser.visit(async |_| ()).await;
+    site.lab.advance(2 * MINUTE);
+    for _ in 0..3 {
+        site.lab.next(Call::Delete, Fault::Fails);
+    }
+    let exchange = old.open();
+    assert!(matches!(exchange.session().await, Err(Error::Store(StoreError::TimedOut { .. }))));
+    assert!(!sets_cookie(&exchange));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_promotion_whose_reply_is_lost_or_late_is_made_once() {
+    for fault in [Fault::LosesReply, Fault::ArrivesLate, Fault::Fails] {
+        let site = Site::new();
+        let mut browser = site.logged_in(42).await;
+        let old = browser.clone();
+        site.due().await;
+        browser.visit(async |_| ()).await;
+        site.lab.next(Call::Replace, fault);
+        assert!(browser.owner().await.is_some());
+        site.lab.deliver_late().await;
+        assert!(browser.owner().await.is_some());
+        assert!(old.owner().await.is_some(), "within the grace");
+        assert_eq!(site.events.thefts(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_promotion_that_lost_its_race_is_judged_again_and_never_applied_to_another_generation() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let old = browser.clone();
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    // While the promotion is on its way, the same user logs in with the old token, in another tab.
+    let tab = old.clone();
+    site.lab.before_next(Call::Replace, move || {
+        let mut tab = tab.clone();
+        async move { tab.visit(async |session| session.login(42).await.unwrap()).await }
+    });
+    let (exchange, session) = browser.start().await;
+    assert_eq!(session.owner(), None, "late: of an earlier generation");
+    session.insert("n", &9).unwrap();
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Superseded);
+    assert!(!sets_cookie(&exchange));
+}
+
+#[tokio::test]
+async fn a_promotion_keeps_the_expiry_as_it_is() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    site.lab.advance(30 * MINUTE);
+    let (_, session) = browser.start().await;
+    assert!(session.expires_in().unwrap() <= 30 * MINUTE);
+}
+
+#[tokio::test]
+async fn a_poll_gets_its_successor_without_counting_as_use() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let old = browser.cookie.clone();
+    site.due().await;
+    browser.visit(async |session| session.skip_touch()).await;
+    assert_ne!(browser.cookie, old);
+    site.lab.advance(45 * MINUTE);
+    assert_eq!(browser.owner().await, None);
+}
+
+#[tokio::test]
+async fn a_successor_that_fails_is_told_and_the_response_stands_without_it() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let old = browser.cookie.clone();
+    site.due().await;
+    for _ in 0..3 {
+        site.lab.next(Call::Replace, Fault::Fails);
+    }
+    browser.visit(async |_| ()).await;
+    assert_eq!(browser.cookie, old);
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::SuccessorFailed(_))), 1);
+    browser.visit(async |_| ()).await;
+    assert_ne!(browser.cookie, old);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_whose_load_is_longer_ago_than_a_rotation_interval_carries_no_successor() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let slow = browser.clone();
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    let (exchange, _) = slow.start().await;
+    tokio::time::advance(15 * MINUTE).await;
+    assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
+    assert!(!sets_cookie(&exchange), "the browser may have moved on");
+}
+
+#[tokio::test]
+async fn no_response_carries_the_token_it_was_asked_with() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    for _ in 0..6 {
+        site.lab.advance(5 * MINUTE);
+        let asked_with = browser.cookie.clone().unwrap();
+        let (exchange, session) = browser.start().await;
+        add_one(&session);
+        exchange.commit().await.unwrap();
+        let answered = exchange.headers().get("set-cookie").map(|value| value.to_str().unwrap().to_owned());
+        assert!(!answered.unwrap_or_default().contains(&asked_with));
+        browser.receive(&exchange.headers());
+    }
+    assert_eq!(browser.get::<i64>("n").await, Some(6));
+}
+
+#[tokio::test]
+async fn a_theft_whose_answer_was_lost_is_told() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let old = browser.clone();
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    browser.visit(async |_| ()).await;
+    site.lab.advance(2 * MINUTE);
+    site.lab.next(Call::Delete, Fault::LosesReply);
+    assert_eq!(old.owner().await, None);
+    assert_eq!(site.events.thefts(), 1);
+}
+
+#[tokio::test]
+async fn a_login_or_renewal_leaves_nothing_pending_and_nothing_retired() {
+    for renews in [false, true] {
+        let site = Site::new();
+        let mut browser = site.logged_in(42).await;
+        let mut retired = browser.clone();
+        site.due().await;
+        browser.visit(async |_| ()).await;
+        browser.visit(async |_| ()).await;
+        site.due().await;
+        let mut successor = browser.clone();
+        successor.visit(async |_| ()).await;
+        assert_ne!(successor.cookie, browser.cookie, "one is retired, one is pending");
+        browser
+            .visit(async |session| match renews {
+                true => session.renew().await.unwrap(),
+                false => session.login(42).await.unwrap(),
+            })
+            .await;
+        let fresh = browser.cookie.clone();
+        browser.visit(async |_| ()).await;
+        assert_eq!(browser.cookie, fresh, "a successor of the generation before was sent");
+        successor.visit(async |session| assert_eq!(session.owner(), None)).await;
+        retired.visit(async |session| assert_eq!(session.owner(), None)).await;
+        assert_eq!((browser.owner().await, site.events.thefts()), (Some(Owner::from(42)), 0));
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_generation_that_the_record_has_not_reached_is_a_stranger() {
+    // As after a restore from a backup.
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let before_renewal = browser.clone();
+    let id = browser.open().presented_id().unwrap();
+    let before = site.lab.memory.load(&id).await.unwrap().unwrap();
+    browser.visit(async |session| session.renew().await.unwrap()).await;
+    let now = site.lab.memory.load(&id).await.unwrap().unwrap();
+    let owner = Owner::from(42);
+    let restored = session_core::Entry::new(before.revision, &before.payload).with_owner(Some(&owner));
+    assert!(site.lab.memory.replace(&id, now.revision, restored, session_core::Expiry::Keep).await.unwrap());
+    assert_eq!((browser.owner().await, site.events.thefts()), (None, 0));
+    assert_eq!(before_renewal.owner().await, Some(owner), "it ends nothing");
+}
+
+#[tokio::test]
+async fn honest_tabs_and_lost_responses_never_look_like_theft() {
+    let policy = Policy::builder().rotation(10 * SECOND).grace(4 * SECOND).build().unwrap();
+    let site = Site::with_policy(policy);
+    let mut jar = site.logged_in(42).await;
+    for round in 0_u32..200 {
+        // Two tabs ask at once; one answer is lost now and then; the browser stores the other within half the grace.
+        let (first, second) = (jar.clone(), jar.clone());
+        let (one, _) = first.start().await;
+        let (two, session) = second.start().await;
+        assert_eq!(session.owner(), Some(Owner::from(42)), "in round {round}");
+        add_one(&session);
+        one.commit().await.unwrap();
+        site.lab.advance(SECOND);
+        two.commit().await.unwrap();
+        if round % 3 != 0 {
+            jar.receive(&two.headers());
+        }
+        if round % 5 == 0 {
+            jar.receive(&one.headers());
+        }
+        site.lab.advance(u32::from(round % 7 == 0) * 5 * SECOND);
+    }
+    assert_eq!(site.events.thefts(), 0);
+    assert!(site.events.count(|kind| matches!(kind, EventKind::Rotated)) > 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_response_was_sent_no_successor_is_made() {
+    let site = Site::new();
+    let browser = site.logged_in(USER).await;
+    site.lab.advance(10 * MINUTE);
+    let (exchange, _session) = browser.start().await;
+    exchange.commit().await.unwrap();
+    tokio::time::advance(6 * MINUTE).await;
+    exchange.commit().await.unwrap();
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::SuccessorIssued)), 0);
+}

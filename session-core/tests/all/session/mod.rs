@@ -1,0 +1,7 @@
+//! What an application does with a session.
+
+mod at_once;
+mod clients;
+mod first_lines;
+mod handles;
+mod values;
