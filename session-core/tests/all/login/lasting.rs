@@ -202,14 +202,12 @@ proptest! {
             let (mut browser, _) = log_in(&site, Login::new(USER).lasting(own)).await;
             let (mut passed, mut unused) = (0, 0);
             for act in acts {
-                if let Act::Pass(minutes) = act {
-                    (passed, unused) = (passed + minutes, unused + minutes);
-                } else {
-                    unused = 0;
-                }
-                if unused >= idle - 1 || passed >= idle + more - 1 {
+                let minutes = if let Act::Pass(minutes) = act { minutes } else { 0 };
+                unused = if minutes == 0 { 0 } else { unused + minutes };
+                if unused >= idle - 1 || passed + minutes >= idle + more - 1 {
                     break;
                 }
+                passed += minutes;
                 perform(&site, &mut browser, act).await;
                 let (exchange, session) = browser.start().await;
                 assert_eq!(session.owner(), Some(user()), "after {act:?}");
