@@ -148,7 +148,7 @@ async fn an_answer_of_another_statement_under_our_name_and_nonce_is_refused() {
 async fn ask_a_hundred_times(untold: &PostgresStore, number: u8) -> (u32, u32) {
     let (mut refused, mut foreign) = (0, 0);
     for _ in 0..100 {
-        let answer = if number % 2 == 0 {
+        let answer = if number.is_multiple_of(2) {
             untold.load(&SessionId::from_bytes([number; 16])).await.map(Vec::from_iter)
         } else {
             let listed = untold.list(&Owner::from(u32::from(number))).await;
