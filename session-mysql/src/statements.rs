@@ -3,13 +3,14 @@
 //! They share some habits:
 //!
 //! - `{table}` is the table's name, which has been checked: letters, digits and `_`.
-//! - `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))` is the server's clock at the start of the statement, in microseconds since 1970, whatever the time zone is:
-//!   an instant that is the same wherever the statement asks for it. All instants that are written are counted from it.
+//! - `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))` is the server's clock at the start of the statement, in
+//!   microseconds since 1970. It does not depend on the time zone, and it is one instant, however often the statement asks
+//!   for it. All instants that are written are counted from it.
 //! - `… + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6))` is the server's clock now. A write that has waited for a row
 //!   judges by it, so that it does nothing if it has waited until after the expiry.
-//! - `LAST_INSERT_ID(expression)` tells the outcome of a write, because the answer carries it along. The number of
-//!   "affected" rows does not: it depends on a flag of the client's, and on whether anything has changed. The expression
-//!   is of the row, `LENGTH(id)`, so no server can work it out unless it has found one.
+//! - `LAST_INSERT_ID(LENGTH(id))` tells the outcome of a write, because the answer brings it along. The number of
+//!   "affected" rows cannot tell: it depends on a flag of the client's, and on whether anything has changed. The expression
+//!   is one of the row, so the server works it out only if it has found a row.
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
@@ -21,7 +22,8 @@ pub(crate) const FOUND: u64 = 16;
 /// The outcome of a create that has made a row, or written over an expired one.
 pub(crate) const MADE: u64 = 1;
 
-// `expires_at` comes last: assignments may see those before them, or not (`SIMULTANEOUS_ASSIGNMENT`).
+// `expires_at` comes last, because the other columns ask for its old value. Whether an assignment sees those before it
+// depends on the `sql_mode` (`SIMULTANEOUS_ASSIGNMENT`).
 const CREATE: &str = r#"
 INSERT INTO `{table}` (id, revision, payload, owner, expires_at, ends_at, sweep_at)
 VALUES (
@@ -66,7 +68,7 @@ ON DUPLICATE KEY UPDATE
     )
 "#;
 
-// The server describes each column in every answer: there is none too many.
+// Each answer describes its columns, so there are no more of them than needed.
 const LOAD: &str = r#"
 SELECT
     revision,
@@ -147,9 +149,9 @@ WHERE owner = ? AND NOT (id <=> ?) AND expires_at >
     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6))
 "#;
 
-// A purge goes through the sessions that are due in windows of 500 by `sweep_at`: it deletes those that have expired, and
-// moves those that have been touched since to where they expire now. So none is looked at twice, however many there are.
-// The start of the statement is early enough: what had expired then has expired.
+// A purge goes through the sessions that are due, in windows of 500 by `sweep_at`. It deletes those that have expired. It
+// moves those that have been touched since to where they expire now, so that none is looked at twice. It judges by the
+// start of the statement: what had expired by then has expired.
 
 const WINDOW: &str = r#"
 SELECT
@@ -184,8 +186,8 @@ FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name = '{table}'
 "#;
 
-/// What each connection of the store's own begins with. The comments are MariaDB's and MySQL's way to say what the other
-/// server does not know, each with the one parameter: a timeout in milliseconds.
+/// The settings of each connection of the store's own. MariaDB reads only the first of the two comments, MySQL 8 only the
+/// second. Each has one parameter: the timeout in milliseconds.
 pub(crate) const SETTINGS: &str = r#"
 SET
     autocommit = 1,
@@ -196,7 +198,8 @@ SET
     /*!80000 , transaction_isolation = 'READ-COMMITTED', max_execution_time = ? */
 "#;
 
-// The process that makes the table waits for others that do. Both go with the connection, which is closed afterwards.
+// A process that makes the table waits for others that do. The setting and the lock end with the connection, which is
+// closed afterwards.
 
 pub(crate) const PATIENCE: &str = "SET lock_wait_timeout = 60 /*M! , max_statement_time = 0 */";
 

@@ -15,7 +15,7 @@ use session_postgres::PostgresStore;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut options = ConnectOptions::new(env::var("DATABASE_URL")?);
-    // What the store asks of a pool that it shares: the README says why.
+    // The settings that the store needs in a pool that it shares. The README says why.
     let builder = PostgresStore::builder();
     let hooks = builder.clone();
     options

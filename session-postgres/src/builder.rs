@@ -13,7 +13,7 @@ use crate::{
     PostgresStore,
     error::from_driver,
     idle::{Condemned, IdleCheck, Usable},
-    pooled::milliseconds,
+    pooled::{Mode, milliseconds},
 };
 
 /// The settings of a [`PostgresStore`].
@@ -39,7 +39,7 @@ use crate::{
 pub struct Builder {
     pub(crate) table: Namespace,
     pub(crate) timeout: Duration,
-    pub(crate) pooled: bool,
+    pub(crate) mode: Mode,
     pub(crate) condemned: Condemned,
     connections: u32,
     idle_check: Duration,
@@ -50,7 +50,7 @@ impl Builder {
         Self {
             table: Namespace::default(),
             timeout: Duration::from_secs(2),
-            pooled: false,
+            mode: Mode::Prepared,
             condemned: Condemned::default(),
             connections: 10,
             idle_check: Duration::from_secs(5),
@@ -101,7 +101,7 @@ impl Builder {
     /// mixes answers up, and the store refuses them as a [`ForeignAnswer`](crate::ForeignAnswer).
     #[must_use]
     pub fn with_pooled(self, pooled: bool) -> Self {
-        Self { pooled, ..self }
+        Self { mode: if pooled { Mode::Pooled } else { Mode::Prepared }, ..self }
     }
 
     /// Connects to the server: `postgres://user:password@host:5432/database?sslmode=verify-full`, or
@@ -119,12 +119,12 @@ impl Builder {
     pub async fn connect(mut self, url: &str) -> Result<PostgresStore, StoreError> {
         let mut url = Cow::Borrowed(url);
         if let Some(rest) = url.strip_prefix("postgres+pooled://") {
-            self.pooled = true;
+            self.mode = Mode::Pooled;
             url = format!("postgres://{rest}").into();
         }
         let options = url.parse::<PgConnectOptions>().map_err(from_driver)?;
         // PgBouncer refuses a connection that comes with either setting.
-        let options = if self.pooled {
+        let options = if self.mode == Mode::Pooled {
             options.extra_float_digits(None)
         } else {
             let timeout = milliseconds(self.timeout).to_string();

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::{
     error::{foreign_answer, from_driver, from_wait, is_broken, is_undone},
     idle::Condemned,
-    pooled::{message, milliseconds},
+    pooled::{Mode, message, milliseconds},
     statements::{HURRY, Statement},
     value::Value,
 };
@@ -31,17 +31,17 @@ pub(crate) enum Kind {
 /// The pool, and how to talk to the server.
 pub(crate) struct Client {
     pool: PgPool,
-    pub(crate) pooled: bool,
+    pub(crate) mode: Mode,
     timeout: Duration,
     nonces: AtomicU64,
     condemned: Condemned,
 }
 
 impl Client {
-    pub(crate) fn new(pool: PgPool, pooled: bool, timeout: Duration, condemned: Condemned) -> Self {
+    pub(crate) fn new(pool: PgPool, mode: Mode, timeout: Duration, condemned: Condemned) -> Self {
         // It starts at random, so that two stores behind one pooler do not use the same numbers.
         let nonces = AtomicU64::new(RandomState::new().hash_one(0));
-        Self { pool, pooled, timeout, nonces, condemned }
+        Self { pool, mode, timeout, nonces, condemned }
     }
 
     /// The rows of the answer, at least one. The nonce is `$1`, and the values are `$2` and so on.
@@ -79,7 +79,7 @@ impl Client {
             } else if now + self.timeout > end + GRACE / 2 {
                 // Each statement has the server's whole timeout. That would end after the store's.
                 within = end - now;
-                if !self.pooled {
+                if self.mode == Mode::Prepared {
                     timeout_at(deadline, lease.hurry(within)).await.map_err(from_wait)?.map_err(from_driver)?;
                 }
             }
@@ -139,7 +139,7 @@ impl Client {
         nonce: i64,
         values: &[Value<'_>],
     ) -> Result<Vec<PgRow>, Error> {
-        if self.pooled {
+        if self.mode == Mode::Pooled {
             let text = message(statement.sql.as_str(), within, nonce, values);
             return sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await;
         }

@@ -9,6 +9,15 @@ use std::{fmt::Write, time::Duration};
 
 use crate::value::Value;
 
+/// How a statement is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Prepared once on each connection, and run with parameters.
+    Prepared,
+    /// As one message of text.
+    Pooled,
+}
+
 /// The statement with its values in the places of its parameters, after the server's timeout for it. `$1` is the nonce.
 /// Nothing has to be quoted or escaped, because integers and hex have no other characters.
 pub(crate) fn message(sql: &str, within: Duration, nonce: i64, values: &[Value<'_>]) -> String {

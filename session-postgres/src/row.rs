@@ -13,7 +13,7 @@ use sqlx::{
 use crate::{
     PostgresStore,
     error::{foreign_row, from_driver},
-    pooled::from_hex,
+    pooled::{Mode, from_hex},
 };
 
 impl PostgresStore {
@@ -38,14 +38,17 @@ impl PostgresStore {
 
     /// Microseconds since some day. It is the same day in all columns of a row, so differences are right.
     fn instant(&self, row: &PgRow, name: &'static str) -> Result<i64, StoreError> {
-        if self.0.client.pooled { column(row, name) } else { column(row, name).map(|Instant(at)| at) }
+        match self.0.client.mode {
+            Mode::Prepared => column(row, name).map(|Instant(at)| at),
+            Mode::Pooled => column(row, name),
+        }
     }
 
     pub(crate) fn bytes(&self, row: &PgRow, name: &'static str) -> Result<Vec<u8>, StoreError> {
-        if !self.0.client.pooled {
-            return column(row, name);
+        match self.0.client.mode {
+            Mode::Prepared => column(row, name),
+            Mode::Pooled => from_hex(column(row, name)?).ok_or_else(|| foreign_row("a column is not of bytes")),
         }
-        from_hex(column(row, name)?).ok_or_else(|| foreign_row("a column is not of bytes"))
     }
 }
 

@@ -4,15 +4,15 @@
 //!
 //! - `{table}` is the table's name, which has been checked: letters, digits and `_`.
 //! - `$1` is the nonce of the message, and `{tag}` is the statement's own number: see [`Statement`]. Each answer has at
-//!   least one row, and each row begins with the two. So also "not done" and "not there" prove that they belong to this
-//!   message.
+//!   least one row, and each row begins with the XOR (`#`) of the two. So "not done" and "not there", too, prove that they
+//!   belong to this message.
 //! - A write first locks its row, and then reads the clock in a step of its own. A clock that is read before the wait for
 //!   a lock would let a write through that has waited until after the expiry.
 //! - Durations are microseconds. Adding them is exact also where a day has 23 hours.
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use crate::schema::SCHEMA;
+use crate::{pooled::Mode, schema::SCHEMA};
 
 const CREATE: &str = r#"
 WITH
@@ -43,7 +43,7 @@ WITH
 SELECT $1::bigint # {tag} AS nonce, count(*) AS written FROM written
 "#;
 
-// Instants come as the server has them. To reckon with them there would take it as long as to find the row.
+// Instants come as the server has them. Subtracting them there would take it as long as finding the row.
 const LOAD: &str = r#"
 SELECT
     message.nonce,
@@ -185,7 +185,7 @@ WITH
 SELECT $1::bigint # {tag} AS nonce, count(*) AS written FROM written
 "#;
 
-// In the order of the ids, so that two of them never wait for each other.
+// It locks in the order of the ids, so that two revocations never wait for each other.
 const REVOKE: &str = r#"
 WITH
     locked AS MATERIALIZED (
@@ -200,9 +200,10 @@ WITH
 SELECT $1::bigint # {tag} AS nonce, count(*) FILTER (WHERE live) AS written FROM written
 "#;
 
-// A row whose `sweep_at` has come may have been touched since: it is moved to where it expires now. However many of them
-// there are, one statement takes up no more than 500 rows, or the limit. Nothing here waits, so its instant is not stale.
-// Arrays, because the server would read a table of some thousand rows as a whole to join it with 500.
+// A purge goes through the sessions that are due, in windows of 500 (or of the limit, if that is more) by `sweep_at`. It
+// deletes those that have expired. It moves those that have been touched since to where they expire now, so that none is
+// looked at twice. Nothing here waits for a lock, so the clock at the start of the statement will do. The ids are arrays: to join 500 rows
+// with a table of some thousand, the server would read all of it.
 const PURGE: &str = r#"
 WITH
     due AS MATERIALIZED (
@@ -254,9 +255,9 @@ pub(crate) const HURRY: &str = "SELECT set_config('statement_timeout', $1, false
 
 /// A statement, and what its answer begins with.
 ///
-/// Behind a pooler that nobody told the store of, a message may run what another client has prepared under the same name,
-/// with this message's values, the nonce included. So each statement has a tag of its own in its text, and answers the
-/// nonce XOR the tag: the proof that it is this statement that was run.
+/// Behind a pooler that the store was not told of, a message may run what another client has prepared under the same name.
+/// It runs with this message's values, the nonce included. So each statement has a tag of its own in its text, and answers
+/// the nonce XOR the tag. That proves which statement was run.
 #[derive(Debug)]
 pub(crate) struct Statement {
     pub(crate) sql: SqlStr,
@@ -272,7 +273,7 @@ impl Statement {
     }
 }
 
-/// FNV-1a: the same in each process, so that they share what the server has prepared.
+/// FNV-1a: the text of a statement is the same in each process, so a pooler can share what the server has prepared.
 fn tag_of(text: &str) -> i64 {
     let hash = text
         .bytes()
@@ -299,10 +300,11 @@ pub(crate) struct Statements {
 
 impl Statements {
     /// The statements for the table of this name, which has been checked: letters, digits and `_`.
-    pub(crate) fn of(table: &str, pooled: bool) -> Self {
+    pub(crate) fn of(table: &str, mode: Mode) -> Self {
         let statement = |text: &str| Statement::new(text, table);
-        let sessions = |text: &str| {
-            if pooled { statement(&POOLED.replace("{statement}", text.trim())) } else { statement(text) }
+        let sessions = |text: &str| match mode {
+            Mode::Prepared => statement(text),
+            Mode::Pooled => statement(&POOLED.replace("{statement}", text.trim())),
         };
         Self {
             columns: statement(COLUMNS),

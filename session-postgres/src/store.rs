@@ -79,9 +79,9 @@ impl PostgresStore {
     }
 
     pub(crate) fn from_pool(builder: Builder, pool: PgPool) -> Self {
-        let Builder { table, timeout, pooled, condemned, .. } = builder;
-        let sql = Statements::of(table.as_str(), pooled);
-        Self(Arc::new(Inner { table, sql, client: Client::new(pool, pooled, timeout, condemned) }))
+        let Builder { table, timeout, mode, condemned, .. } = builder;
+        let sql = Statements::of(table.as_str(), mode);
+        Self(Arc::new(Inner { table, sql, client: Client::new(pool, mode, timeout, condemned) }))
     }
 
     /// Makes the table and its indexes if the table is not there: [`SCHEMA`](crate::SCHEMA), under the table's name. It may

@@ -4,7 +4,7 @@
 //!
 //! - `{table}` is the table's name, which has been checked: letters, digits and `_`.
 //! - `CAST(round(unixepoch('subsec') * 1000) AS INTEGER)` is the database's clock in whole milliseconds. SQLite reads it once
-//!   a step, after the wait for the lock: a write that has waited until after the expiry does nothing.
+//!   a step, after the wait for the lock. So a write that has waited until after the expiry does nothing.
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 

@@ -11,8 +11,8 @@ type Named = (&'static str, SqlStr, &'static str);
 /// Every statement of the file.
 fn every() -> Vec<Named> {
     let Statements { columns, migrate, create, load, keep, extend, restart, touch, delete, list, revoke, purge } =
-        Statements::of("devices", false);
-    let pooled = Statements::of("devices", true);
+        Statements::of("devices", Mode::Prepared);
+    let pooled = Statements::of("devices", Mode::Pooled);
     let named = |name, statement: Statement, types| (name, statement.sql, types);
     vec![
         named("COLUMNS", columns, "bigint"),
@@ -123,7 +123,7 @@ async fn purge_finds_the_expired_sessions_by_their_index() {
 
 #[test]
 fn no_two_statements_have_one_tag() {
-    let tags: Vec<_> = [Statements::of("sessions", false), Statements::of("devices", false)]
+    let tags: Vec<_> = [Statements::of("sessions", Mode::Prepared), Statements::of("devices", Mode::Prepared)]
         .iter()
         .flat_map(|sql| [&sql.create, &sql.load, &sql.keep, &sql.extend, &sql.restart, &sql.touch, &sql.list])
         .map(|statement| statement.tag)
