@@ -2,7 +2,7 @@
 //!
 //! They share some habits:
 //!
-//! - `{table}` is the table's name, which has been checked: letters, digits and `_`.
+//! - `{table}` is the table's name, a [`Namespace`]: letters, digits and `_`.
 //! - `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))` is the server's clock at the start of the statement, in
 //!   microseconds since 1970. It does not depend on the time zone, and it is one instant, however often the statement asks
 //!   for it. All instants that are written are counted from it.
@@ -12,6 +12,7 @@
 //!   "affected" rows cannot tell: it depends on a flag of the client's, and on whether anything has changed. The expression
 //!   is one of the row, so the server works it out only if it has found a row.
 
+use session_core::Namespace;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::schema::SCHEMA;
@@ -225,9 +226,9 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    /// The statements for the table of this name, which has been checked: letters, digits and `_`.
-    pub(crate) fn of(table: &str) -> Self {
-        let statement = |text: &str| AssertSqlSafe(text.trim().replace("{table}", table)).into_sql_str();
+    /// The statements for the table of this name.
+    pub(crate) fn of(table: &Namespace) -> Self {
+        let statement = |text: &str| AssertSqlSafe(text.trim().replace("{table}", table.as_str())).into_sql_str();
         Self {
             columns: statement(COLUMNS),
             schema: statement(&SCHEMA.replace("`sessions`", "`{table}`")),

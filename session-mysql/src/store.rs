@@ -82,7 +82,7 @@ impl MysqlStore {
 
     pub(crate) fn from_pool(builder: Builder, pool: MySqlPool) -> Self {
         let Builder { table, timeout, condemned, .. } = builder;
-        let sql = Statements::of(table.as_str());
+        let sql = Statements::of(&table);
         Self(Arc::new(Inner { table, sql, client: Client::new(pool, timeout, condemned) }))
     }
 

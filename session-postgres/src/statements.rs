@@ -2,7 +2,7 @@
 //!
 //! They share some habits:
 //!
-//! - `{table}` is the table's name, which has been checked: letters, digits and `_`.
+//! - `{table}` is the table's name, a [`Namespace`]: letters, digits and `_`.
 //! - `$1` is the nonce of the message, and `{tag}` is the statement's own number: see [`Statement`]. Each answer has at
 //!   least one row, and each row begins with the XOR (`#`) of the two. So "not done" and "not there", too, prove that they
 //!   belong to this message.
@@ -10,6 +10,7 @@
 //!   a lock would let a write through that has waited until after the expiry.
 //! - Durations are microseconds. Adding them is exact also where a day has 23 hours.
 
+use session_core::Namespace;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::{pooled::Mode, schema::SCHEMA};
@@ -265,8 +266,8 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
-    fn new(text: &str, table: &str) -> Self {
-        let text = text.trim().replace("{table}", table);
+    fn new(text: &str, table: &Namespace) -> Self {
+        let text = text.trim().replace("{table}", table.as_str());
         let tag = tag_of(&text);
         let text = text.replace("{tag}", &format!("({tag})::bigint"));
         Self { sql: AssertSqlSafe(text).into_sql_str(), tag }
@@ -299,8 +300,8 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    /// The statements for the table of this name, which has been checked: letters, digits and `_`.
-    pub(crate) fn of(table: &str, mode: Mode) -> Self {
+    /// The statements for the table of this name.
+    pub(crate) fn of(table: &Namespace, mode: Mode) -> Self {
         let statement = |text: &str| Statement::new(text, table);
         let sessions = |text: &str| match mode {
             Mode::Prepared => statement(text),

@@ -80,7 +80,7 @@ impl PostgresStore {
 
     pub(crate) fn from_pool(builder: Builder, pool: PgPool) -> Self {
         let Builder { table, timeout, mode, condemned, .. } = builder;
-        let sql = Statements::of(table.as_str(), mode);
+        let sql = Statements::of(&table, mode);
         Self(Arc::new(Inner { table, sql, client: Client::new(pool, mode, timeout, condemned) }))
     }
 

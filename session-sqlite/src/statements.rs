@@ -2,10 +2,11 @@
 //!
 //! They share some habits:
 //!
-//! - `{table}` is the table's name, which has been checked: letters, digits and `_`.
+//! - `{table}` is the table's name, a [`Namespace`]: letters, digits and `_`.
 //! - `CAST(round(unixepoch('subsec') * 1000) AS INTEGER)` is the database's clock in whole milliseconds. SQLite reads it once
 //!   a step, after the wait for the lock. So a write that has waited until after the expiry does nothing.
 
+use session_core::Namespace;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::schema::SCHEMA;
@@ -128,9 +129,9 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    /// The statements for the table of this name, which has been checked: letters, digits and `_`.
-    pub(crate) fn of(table: &str) -> Self {
-        let statement = |text: &str| AssertSqlSafe(text.trim().replace("{table}", table)).into_sql_str();
+    /// The statements for the table of this name.
+    pub(crate) fn of(table: &Namespace) -> Self {
+        let statement = |text: &str| AssertSqlSafe(text.trim().replace("{table}", table.as_str())).into_sql_str();
         Self {
             columns: statement(COLUMNS),
             schema: statement(&SCHEMA.replace("\"sessions", "\"{table}")),

@@ -75,7 +75,7 @@ impl SqliteStore {
 
     pub(crate) fn from_pools(builder: Builder, writer: SqlitePool, readers: SqlitePool) -> Self {
         let Builder { table, timeout, .. } = builder;
-        let sql = Statements::of(table.as_str());
+        let sql = Statements::of(&table);
         Self(Arc::new(Inner { table, sql, client: Client::new(writer, readers, timeout) }))
     }
 

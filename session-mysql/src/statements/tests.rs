@@ -10,6 +10,10 @@ const ID: &str = "UNHEX('0000000000000000000000000000002A')";
 /// A statement by the name of its text, and values for its parameters.
 type Named = (&'static str, SqlStr, &'static [&'static str]);
 
+fn statements(table: &str) -> Statements {
+    Statements::of(&table.try_into().unwrap())
+}
+
 /// Every statement of the file.
 fn every(table: &str) -> Vec<Named> {
     let Statements {
@@ -27,7 +31,7 @@ fn every(table: &str) -> Vec<Named> {
         window,
         purge,
         move_on,
-    } = Statements::of(table);
+    } = statements(table);
     vec![
         ("COLUMNS", columns, &[]),
         ("SCHEMA", schema, &[]),
@@ -55,7 +59,7 @@ async fn fill(table: &str) -> MySqlConnection {
     let fill = format!(
         "DROP TABLE IF EXISTS {table}; {}; INSERT INTO {table} SELECT UNHEX(LPAD(HEX(seq), 32, '0')), seq, '', seq, \
          4e15 + seq, 4e15 + seq, seq * 2e12 FROM seq_1_to_2000; ANALYZE TABLE {table}",
-        Statements::of(table).schema.as_str()
+        statements(table).schema.as_str()
     );
     sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut connection).await.unwrap();
     connection

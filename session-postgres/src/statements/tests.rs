@@ -8,11 +8,15 @@ use super::*;
 /// A statement by the name of its text, and the types of its parameters.
 type Named = (&'static str, SqlStr, &'static str);
 
+fn statements(table: &str, mode: Mode) -> Statements {
+    Statements::of(&table.try_into().unwrap(), mode)
+}
+
 /// Every statement of the file.
 fn every() -> Vec<Named> {
     let Statements { columns, migrate, create, load, keep, extend, restart, touch, delete, list, revoke, purge } =
-        Statements::of("devices", Mode::Prepared);
-    let pooled = Statements::of("devices", Mode::Pooled);
+        statements("devices", Mode::Prepared);
+    let pooled = statements("devices", Mode::Pooled);
     let named = |name, statement: Statement, types| (name, statement.sql, types);
     vec![
         named("COLUMNS", columns, "bigint"),
@@ -123,7 +127,7 @@ async fn purge_finds_the_expired_sessions_by_their_index() {
 
 #[test]
 fn no_two_statements_have_one_tag() {
-    let tags: Vec<_> = [Statements::of("sessions", Mode::Prepared), Statements::of("devices", Mode::Prepared)]
+    let tags: Vec<_> = [statements("sessions", Mode::Prepared), statements("devices", Mode::Prepared)]
         .iter()
         .flat_map(|sql| [&sql.create, &sql.load, &sql.keep, &sql.extend, &sql.restart, &sql.touch, &sql.list])
         .map(|statement| statement.tag)

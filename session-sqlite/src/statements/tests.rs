@@ -4,10 +4,14 @@ use sqlx::{Connection, Row, SqliteConnection};
 
 use super::*;
 
+fn statements() -> Statements {
+    Statements::of(&"devices".try_into().unwrap())
+}
+
 /// Every statement of the file, by the name of its text.
 fn every() -> Vec<(&'static str, SqlStr)> {
     let Statements { columns, schema, create, load, keep, extend, restart, touch, delete, list, revoke, purge } =
-        Statements::of("devices");
+        statements();
     vec![
         ("COLUMNS", columns),
         ("SCHEMA", schema),
@@ -27,7 +31,7 @@ fn every() -> Vec<(&'static str, SqlStr)> {
 /// How SQLite would go about it, one step a line. The table itself is made instead.
 async fn plan((name, sql): &(&str, SqlStr)) -> String {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-    sqlx::raw_sql(Statements::of("devices").schema).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql(statements().schema).execute(&mut connection).await.unwrap();
     if *name == "SCHEMA" {
         return "is made".into();
     }
