@@ -83,27 +83,18 @@ mod store;
 pub use async_trait::async_trait;
 pub use error::{ConfigError, Error, RandomnessError, ValueError};
 pub use event::{EndReason, EventKind, Observer, SessionEvent, fit_for_log};
-pub use exchange::{Exchange, Outcome, join::JoinError};
+pub use exchange::{Exchange, JoinError, Outcome};
 pub use manager::SessionManager;
 pub use owner::{Device, InvalidOwner, Owner, UnexpectedOwner};
 pub use policy::{AtLimit, Lifetime, Policy, PolicyBuilder, WhenUnreadable};
-pub use record::format::Format;
+pub use record::Format;
 pub use request::{
-    cookie::{CookieConfig, CookieConfigBuilder, SameSite},
-    incoming::Incoming,
-    keyring::{Key, Keyring, SignedToken},
-    origin::WithheldReason,
-    proxies::{Peer, ProxyHeader, TrustedProxies},
-    scope::CookieScope,
-    target::is_local_target,
-    token::{InvalidSessionId, SessionId},
+    CookieConfig, CookieConfigBuilder, CookieScope, Incoming, InvalidSessionId, Key, Keyring, Peer, ProxyHeader,
+    SameSite, SessionId, SignedToken, TrustedProxies, WithheldReason, is_local_target,
 };
-pub use response::{headers::HeaderChange, site_data::SiteData, transport::PlainHttp};
-pub use session::{Session, field::Field, login::Login, stored::StoredSession};
+pub use response::{HeaderChange, PlainHttp, SiteData};
+pub use session::{Field, Login, Session, StoredSession};
 pub use store::{
-    Entry, Expiry, Loaded, Revision, Store, StoreError, StoreErrorSource,
-    namespace::{InvalidNamespace, Namespace},
-    purge::PurgeTask,
-    purpose::Purpose,
-    schema::SchemaError,
+    Entry, Expiry, InvalidNamespace, Loaded, Namespace, PurgeTask, Purpose, Revision, SchemaError, Store, StoreError,
+    StoreErrorSource,
 };

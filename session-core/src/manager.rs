@@ -11,9 +11,9 @@ use crate::{
     PurgeTask, RandomnessError, SessionEvent, SessionId, SiteData, Store, StoredSession, TrustedProxies,
     event::{Log, Observers},
     owner::{devices, epoch},
-    request::{incoming::Resource, keyring::Keys},
+    request::{Keys, Resource},
     site::{Caller, Site},
-    store::patience::PatientStore,
+    store::PatientStore,
 };
 
 /// The sessions of a site: a store, keys, a cookie and a policy. Cheap to clone.

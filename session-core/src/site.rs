@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::{
     CookieConfig, EventKind, Format, Owner, Policy, SessionEvent, SessionId, SiteData, Store, TrustedProxies,
     event::{Observers, bounded},
-    request::{incoming::Resource, keyring::Keys, proxies::UnknownPeerLog},
-    response::transport::PlainHttpLog,
-    store::patience::PatientStore,
+    request::{Keys, Resource, UnknownPeerLog},
+    response::PlainHttpLog,
+    store::PatientStore,
 };
 
 /// What a site decided.

@@ -4,15 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     AtLimit, Error, EventKind,
-    exchange::state::{Inner, Lost},
+    exchange::{Inner, Loss, Turn},
     moment::Moment,
-    owner::{
-        epoch::{self, Advance, Epoch, Kept},
-        limit,
-    },
+    owner::{Advance, Epoch, Eviction, Kept, epoch, limit},
     record::{Age, Found, millis},
-    request::token::SessionSecret,
-    session::login::JudgedLogin,
+    request::SessionSecret,
+    session::JudgedLogin,
 };
 
 /// How long a login over several requests may take.
@@ -59,51 +56,51 @@ impl Inner {
         let noted = found.and_then(Found::note_age_when_asked);
         Began { opened: self.opened, noted: noted.max(self.state().noted) }
     }
+}
 
+/// A login that has been written and not yet admitted.
+pub(crate) struct Written {
+    pub(crate) found: Arc<Found>,
+    pub(crate) secret: SessionSecret,
+    /// The session, with its generation, that the login takes the place of.
+    pub(crate) replaced: Option<Kept>,
+    pub(crate) began: Began,
+}
+
+impl Turn<'_, '_> {
     /// The login is written; now it has to stand against revocations and the limit of sessions.
-    pub(crate) async fn admit(
-        &self,
-        found: Arc<Found>,
-        secret: SessionSecret,
-        login: &JudgedLogin,
-        replaced: Option<Kept>,
-        began: Began,
-        is_new: bool,
-    ) -> Result<(), Error> {
-        let (kind, error) = match self.stands(&found, login, replaced, &began).await {
+    pub(crate) async fn admit(&mut self, written: Written, login: &JudgedLogin) -> Result<(), Error> {
+        let (kind, error) = match self.stands(&written, login).await {
             Ok(Admission::Granted) => {
+                let Written { found, secret, .. } = written;
                 self.tell(EventKind::LoggedIn, Some(&found));
                 if self.is_cross_site() {
                     self.tell(EventKind::CrossSiteLogin, Some(&found));
                 }
-                self.begin(found, secret, is_new);
+                self.begin(found, secret);
                 return self.rebase();
             }
             Ok(Admission::Revoked) => (EventKind::LoginRevoked { cause: None }, Error::LoginRevoked),
             Ok(Admission::Full(limit)) => (EventKind::LoginRefused { limit }, Error::TooManySessions { limit }),
             Err(error) => (EventKind::LoginRevoked { cause: Some(error) }, Error::LoginRevoked),
         };
+        let found = written.found;
         // Where this fails, nobody holds the token: the session expires.
         let _ = self.store.delete(&found.id, found.revision).await;
         self.tell(kind, Some(&found));
-        self.lose(Lost::Gone);
+        self.lose(Loss::Gone);
         Err(error)
     }
 
     /// Whether a login that has been written stands against revocations and the limit of sessions.
-    async fn stands(
-        &self,
-        found: &Found,
-        login: &JudgedLogin,
-        replaced: Option<Kept>,
-        began: &Began,
-    ) -> Result<Admission, Error> {
+    async fn stands(&self, written: &Written, login: &JudgedLogin) -> Result<Admission, Error> {
+        let Written { found, replaced, began, .. } = written;
         let (site, owner) = (self.site(), &login.owner);
         let kept = (found.id, found.header().generation);
         let mut epoch = epoch::read(&self.store, owner).await?;
         loop {
             let is_revoked =
-                |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != replaced);
+                |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != *replaced);
             if epoch.as_ref().is_some_and(is_revoked) {
                 return Ok(Admission::Revoked);
             }
@@ -125,13 +122,13 @@ impl Inner {
             // later one, which counts by itself.
             Some(_) if login.ends_others => Ok(Admission::Granted),
             Some(limit) if site.policy.at_limit == AtLimit::RefuseLogin => {
-                let has_place = self.has_place(found, login, limit).await?;
-                Ok(if has_place { Admission::Granted } else { Admission::Full(limit) })
+                let is_within_limit = self.is_within_limit(found, login, limit).await?;
+                Ok(if is_within_limit { Admission::Granted } else { Admission::Full(limit) })
             }
-            Some(limit) => {
-                let is_kept = limit::evict(self.caller(), owner, limit, found.id).await?;
-                Ok(if is_kept { Admission::Granted } else { Admission::Revoked })
-            }
+            Some(limit) => Ok(match limit::evict(self.caller(), owner, limit, found.id).await? {
+                Eviction::OfOthers => Admission::Granted,
+                Eviction::OfOwn => Admission::Revoked,
+            }),
             None => Ok(Admission::Granted),
         }
     }

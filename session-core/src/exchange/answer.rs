@@ -1,12 +1,12 @@
 //! What the response tells the client: a token, that it is over, or nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::{
-    CookieScope, Error,
-    exchange::state::{Inner, Live, Lost, Standing, State},
-    record::{Found, Header, delta::Delta, rotation},
-    request::token::{SessionSecret, SessionToken},
+    CookieScope,
+    exchange::{Inner, Live, Standing},
+    record::{Found, Header, rotation},
+    request::SessionToken,
 };
 
 /// What the response tells the client.
@@ -24,58 +24,17 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    /// Sends the token, for as long as the session can last if it is persistent.
+    pub(crate) fn token(token: SessionToken, found: &Found) -> Self {
+        Self::Token { token, max_age: found.header().lifetime.persistent.then(|| found.left.now().ends_in) }
+    }
+
     pub(crate) fn is_nothing(&self) -> bool {
         matches!(self, Self::Nothing)
     }
 }
 
 impl Inner {
-    /// Takes over a session that this exchange has just created, logged in or renewed, and sends its token.
-    pub(crate) fn begin(&self, found: Arc<Found>, secret: SessionSecret, is_new: bool) {
-        let token = SessionToken {
-            id: found.id,
-            generation: found.header().generation,
-            secret: secret.clone(),
-            under_old_key: false,
-        };
-        let max_age = max_age(&found);
-        let judged = found.left.asked;
-        self.drop_in_flight();
-        let mut state = self.state();
-        state.standing = Standing::Live(Live { found, secret, judged, is_new, under_old_key: false });
-        state.answer = Answer::Token { token, max_age };
-        state.version += 1;
-    }
-
-    /// The session has ended by the client's own will: the handle is an empty new one, the browser forgets its cookie.
-    pub(crate) fn end(&self) {
-        self.start_over(|_| Delta::default());
-    }
-
-    /// The same, but what this request has changed goes into the new session.
-    pub(crate) fn end_keeping_changes(&self) -> Result<(), Error> {
-        self.start_over(|state| std::mem::take(&mut state.pending));
-        self.rebase()
-    }
-
-    fn start_over(&self, keep: impl FnOnce(&mut State) -> Delta) {
-        let mut state = self.state();
-        let pending = keep(&mut state);
-        let State { noted, has_ended, skip_touch, sent, version, is_hushed, .. } = *state;
-        let (standing, answer) = match is_hushed {
-            // Another login's cookie may be on its way to the browser, which a removal would remove.
-            true => (Standing::Barred(Lost::Superseded), Answer::Nothing),
-            false if self.cookie_present || !self.presented.is_empty() => (Standing::Absent, Answer::Removal),
-            false => (Standing::Absent, Answer::Nothing),
-        };
-        let version = version + 1;
-        let kept = State { noted, has_ended, skip_touch, sent, version, is_hushed, ..State::default() };
-        let old = std::mem::replace(&mut *state, State { standing, pending, answer, ..kept });
-        drop(state);
-        // Unlocked: what the closures of the application hold is dropped here.
-        drop(old);
-    }
-
     /// Whether a successor of the client's token may leave with this response: not if anything else does, nor if the load
     /// is longer ago than its rotation interval, for the browser may have moved on.
     pub(crate) fn may_send_successor(&self, live: &Live) -> bool {
@@ -99,7 +58,7 @@ impl Inner {
         let successor = live.current_secret().and_then(|secret| rotation::derive(secret, &pending.salt));
         let Some(secret) = successor else { return };
         let token = SessionToken { id: live.found.id, generation: *generation, secret, under_old_key: false };
-        self.state().answer = Answer::Token { token, max_age: max_age(&live.found) };
+        self.state().answer = Answer::token(token, &live.found);
     }
 
     /// Whether the cookie of this former scope is removed beside what the response sends: beside a login's token and by a
@@ -109,14 +68,9 @@ impl Inner {
         let shows = || self.cookie_present && former.covers(self.resource.path.as_deref().unwrap_or("/"));
         let state = self.state();
         match &state.standing {
-            Standing::Absent => state.has_ended || shows(),
+            Standing::Unasked | Standing::Failed(_) | Standing::Absent => state.has_ended || shows(),
             Standing::Live(live) => state.has_ended || live.found.header().owner.is_some() || shows(),
             Standing::Unread(_) | Standing::Barred(_) | Standing::Lost(_) => false,
         }
     }
-}
-
-/// How long a browser should keep the cookie: to the end of a persistent session.
-fn max_age(found: &Found) -> Option<Duration> {
-    found.header().lifetime.persistent.then(|| found.left.now().ends_in)
 }

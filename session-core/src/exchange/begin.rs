@@ -4,112 +4,14 @@ use std::sync::Arc;
 
 use crate::{
     EndReason, Error, Expiry, Purpose,
-    exchange::{
-        admission::Began,
-        commit::Occasion,
-        logout::Extent,
-        state::{Inner, Lost, Standing},
-    },
-    record::{Age, Data, Found, Header, Record, delta::Delta, millis},
-    store::{
-        patience::{attempts, pause},
-        write::{Write, read},
-    },
+    exchange::{Attempted, Bar, Began, Extent, Inner, Live, Occasion, Place, Standing, Turn, View},
+    record::{Age, Found, Header, Record, millis},
+    store::{Patience, Write, read},
 };
 
 impl Inner {
-    /// Ends what a login that took too long has left. An anonymous session ends: what was proven in it is too old. An
-    /// owner's session only loses the note.
-    pub(crate) async fn refuse_expired(&self, found: &Arc<Found>, began: &Began) -> Result<(), Error> {
-        // A login later in this request is still the one that took too long.
-        self.state().noted = began.noted;
-        if !self.has_expired_note(found) {
-            return Ok(());
-        }
-        if found.header().owner.is_none() {
-            self.end_login(found, EndReason::LoginExpired, Extent::Login).await?;
-            self.end();
-            return Ok(());
-        }
-        let store = &self.store;
-        let note_of = |found: &Found| (found.header().generation, found.header().login_note);
-        let (refused, mut found) = (note_of(found), found.clone());
-        for attempt in attempts() {
-            let header = Header { login_note: None, ..found.header().clone() };
-            let record = Record { header, data: found.record.data.clone() };
-            if Write::new(&found, record, Expiry::Keep)?.send(store).await?.is_some() {
-                break;
-            }
-            pause(attempt).await;
-            found = match read(store, &found.id).await? {
-                Some(found) if note_of(&found) == refused => found,
-                _ => break,
-            };
-        }
-        Ok(())
-    }
-
     pub(crate) async fn begin_login(&self) -> Result<(), Error> {
-        let _in_order = self.writing.lock().await;
-        self.resolve().await?;
-        for attempt in attempts() {
-            let (standing, pending, version) = self.snapshot();
-            let Standing::Live(live) = standing else {
-                self.make_session_to_begin_in(standing, &pending, version).await?;
-                continue;
-            };
-            let Found { record, .. } = &*live.found;
-            if self.has_expired_note(&live.found) {
-                if record.header.owner.is_none() {
-                    self.end_login(&live.found, EndReason::LoginExpired, Extent::Login).await?;
-                    self.end_keeping_changes()?;
-                    continue;
-                }
-            } else if record.header.login_note.is_some() {
-                // A login in another request may have cleared the note since it was loaded.
-                self.adopt(read(&self.store, &live.found.id).await?)?;
-                self.rebase()?;
-                if self.is_noted() {
-                    return self.save_in_order(Occasion::Save).await?.kept();
-                }
-                continue;
-            }
-            let data = pending.apply(&record.data)?;
-            self.judge_size(&data, &record.data)?;
-            let header = Header { login_note: Some(self.note(&live.found)), ..record.header.clone() };
-            let write = Write::new(&live.found, Record { header, data }, self.use_of(&live.found))?;
-            if self.put(write, version, attempt).await? {
-                return Ok(());
-            }
-        }
-        Err(Error::Contended)
-    }
-
-    /// Makes an anonymous session where there is none that a login can begin in. What the request's cookies still open ends.
-    async fn make_session_to_begin_in(&self, standing: Standing, pending: &Delta, version: u64) -> Result<(), Error> {
-        match standing {
-            // Nothing may be made here, so nothing ends for it.
-            _ if self.state().is_hushed => Err(Error::Superseded),
-            Standing::Barred(Lost::Withheld(_)) => {
-                self.before_new_token().await?;
-                if let Some(reason) = self.withhold() {
-                    return Err(Error::Withheld(reason));
-                }
-                self.end_others(EndReason::Replaced).await?;
-                self.end_keeping_changes()
-            }
-            Standing::Lost(lost) | Standing::Barred(lost) => Err(lost.into()),
-            Standing::Unread(unread) => {
-                self.before_new_token().await?;
-                self.leave_unread(&unread).await
-            }
-            // The note comes after: only then is it known when the session's time began.
-            Standing::Absent | Standing::Live(_) => {
-                self.before_new_token().await?;
-                let data = pending.apply(&Data::new())?;
-                self.create_anonymous(data, Purpose::Login, version).await.map(|_| ())
-            }
-        }
+        self.place().await.resolve().await?.begin_login().await
     }
 
     /// The age of the session at which the login began. A login that this exchange has broken off counts if it is recent
@@ -127,6 +29,101 @@ impl Inner {
     }
 
     fn is_noted(&self) -> bool {
-        matches!(&self.state().standing, Standing::Live(live) if live.found.header().login_note.is_some())
+        self.state().standing.live().is_some_and(|live| live.found.header().login_note.is_some())
+    }
+}
+
+impl Place<'_> {
+    /// Ends what a login that took too long has left. An anonymous session ends: what was proven in it is too old. An
+    /// owner's session only loses the note.
+    pub(crate) async fn refuse_expired(&mut self, found: &Arc<Found>, began: &Began) -> Result<(), Error> {
+        // A login later in this request is still the one that took too long.
+        self.state().noted = began.noted;
+        if !self.has_expired_note(found) {
+            return Ok(());
+        }
+        if found.header().owner.is_none() {
+            self.end_login(found, EndReason::LoginExpired, Extent::Login).await?;
+            self.end();
+            return Ok(());
+        }
+        let store = &self.store;
+        let note_of = |found: &Found| (found.header().generation, found.header().login_note);
+        let (refused, mut found) = (note_of(found), found.clone());
+        let mut patience = Patience::new();
+        while patience.attempt().is_ok() {
+            let header = Header { login_note: None, ..found.header().clone() };
+            let record = Record { header, data: found.record.data.clone() };
+            if Write::new(&found, record, Expiry::Keep)?.send(store).await?.is_some() {
+                break;
+            }
+            patience.pause().await;
+            found = match read(store, &found.id).await? {
+                Some(found) if note_of(&found) == refused => found,
+                _ => break,
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Turn<'_, '_> {
+    async fn begin_login(&mut self) -> Result<(), Error> {
+        let mut patience = Patience::new();
+        loop {
+            patience.attempt()?;
+            let view = self.view();
+            let Standing::Live(Live { found, .. }) = &view.standing else {
+                self.make_session_to_begin_in(&view).await?;
+                continue;
+            };
+            if self.has_expired_note(found) {
+                if found.header().owner.is_none() {
+                    self.end_login(found, EndReason::LoginExpired, Extent::Login).await?;
+                    self.end_keeping_changes()?;
+                    continue;
+                }
+            } else if found.header().login_note.is_some() {
+                // A login in another request may have cleared the note since it was loaded.
+                let now = read(&self.store, &found.id).await?;
+                self.follow(now)?;
+                if self.is_noted() {
+                    return self.save(Occasion::Save).await?.kept();
+                }
+                continue;
+            }
+            let header = Header { login_note: Some(self.note(found)), ..found.header().clone() };
+            let edit = view.edit(found, header, view.merged()?, self.use_of(found));
+            if let Attempted::Done(_) = self.attempt(edit, &patience).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes an anonymous session where there is none that a login can begin in. What the request's cookies still open ends.
+    async fn make_session_to_begin_in(&mut self, view: &View) -> Result<(), Error> {
+        match &view.standing {
+            // Nothing may be made here, so nothing ends for it.
+            _ if self.state().is_hushed => Err(Error::Superseded),
+            Standing::Barred(Bar::Withheld(_)) => {
+                self.judge_open()?;
+                if let Some(reason) = self.withhold() {
+                    return Err(Error::Withheld(reason));
+                }
+                self.end_others(EndReason::Replaced).await?;
+                self.end_keeping_changes()
+            }
+            Standing::Unread(unread) => {
+                self.judge_open()?;
+                self.leave_unread(unread).await
+            }
+            standing => {
+                let _ = standing.to_write()?;
+                self.judge_open()?;
+                // The note comes after: only then is it known when the session's time began.
+                let _ = self.create_anonymous(view.merged()?, Purpose::Login, view.version).await?;
+                Ok(())
+            }
+        }
     }
 }

@@ -1,27 +1,17 @@
 //! Loading a session: the request's tokens are judged here, and never again.
+//!
+//! A load has no place in the order of the exchange's writes: a commit must not wait for a load that a spawned task began.
 
 use std::sync::Arc;
 
 use crate::{
     Error, EventKind, Expiry, Revision, SessionId, StoreError,
-    exchange::{
-        answer::Answer,
-        state::{Inner, Live, Lost, Standing},
-    },
+    exchange::{Answer, Bar, Inner, Live, Standing},
     owner::epoch,
-    record::{
-        Found,
-        rotation::{self, Verdict},
-    },
-    request::token::SessionToken,
-    store::{
-        patience::{RIDES, attempts, pause},
-        write::{Write, read},
-    },
+    record::{Found, Verdict, rotation},
+    request::SessionToken,
+    store::{Patience, Write, read},
 };
-
-/// How often a promotion or a theft's deletion is sent after an error.
-const SENDINGS: u32 = 3;
 
 /// What a request's tokens have opened of one session.
 pub(crate) enum Opened {
@@ -35,100 +25,93 @@ pub(crate) enum Opened {
     Nothing,
 }
 
+/// What a load comes to.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub(crate) standing: Standing,
+    pub(crate) answer: Answer,
+    /// The other live sessions that the request's tokens opened.
+    pub(crate) others: Vec<Arc<Found>>,
+    /// One of several sessions was late or stolen.
+    pub(crate) is_hushed: bool,
+}
+
+impl From<Standing> for Taken {
+    fn from(standing: Standing) -> Self {
+        Self { standing, ..Self::default() }
+    }
+}
+
+impl From<Bar> for Taken {
+    fn from(bar: Bar) -> Self {
+        Standing::Barred(bar).into()
+    }
+}
+
 impl Inner {
+    /// Loads the session and notes what came of it.
+    pub(crate) async fn load(&self) {
+        let taken = self.judge_tokens().await.unwrap_or_else(|error| Standing::Failed(error).into());
+        let mut state = self.state();
+        state.standing.load(taken.standing);
+        state.answer = taken.answer;
+        state.others = taken.others;
+        state.is_hushed = taken.is_hushed;
+    }
+
     /// Loads the session that the request's tokens name, and judges them.
-    pub(crate) async fn load(&self) -> Result<(), Error> {
+    async fn judge_tokens(&self) -> Result<Taken, Error> {
         if self.has_more_cookies {
-            self.bar_too_many();
-            return Ok(());
+            return Ok(self.too_many());
         }
-        let Some(first) = self.presented.first() else { return Ok(()) };
+        let Some(first) = self.presented.first() else { return Ok(Standing::Absent.into()) };
         if self.presented.iter().any(|token| token.id != first.id) {
             return Box::pin(self.load_several()).await;
         }
-        match self.open_session(first.id).await {
-            Ok(Opened::Live(found, token)) => self.take_up(found, token),
-            Ok(Opened::Late) => self.bar(Lost::Superseded, Answer::Nothing),
-            Ok(Opened::Stolen) => self.bar(Lost::Gone, Answer::Removal),
-            Ok(Opened::Nothing) => {}
-            Err(Error::Store(error @ StoreError::Corrupt { .. })) => self.load_unread(first.id, error, None),
+        Ok(match self.open_session(first.id).await {
+            Ok(Opened::Live(found, token)) => self.take_up(found, token).into(),
+            Ok(Opened::Late) => Bar::Late.into(),
+            Ok(Opened::Stolen) => Taken { answer: Answer::Removal, ..Bar::Stolen.into() },
+            Ok(Opened::Nothing) => Standing::Absent.into(),
+            Err(Error::Store(error @ StoreError::Corrupt { .. })) => self.load_unread(first.id, error, None).into(),
             Err(error) => return Err(error),
-        }
-        Ok(())
+        })
     }
 
     /// Loads one session and judges the tokens that the request has of it.
     pub(crate) async fn open_session(&self, id: SessionId) -> Result<Opened, Error> {
-        let store = &self.store;
-        let mut failures = 0;
-        let mut alarm = Alarm { exchange: self, stolen: None };
-        let mut promotion: Option<Revision> = None;
-        // `None` is the final attempt. It does not depend on a revision.
-        for attempt in attempts().map(Some).chain([None]) {
-            let Some(found) = read(store, &id).await? else {
-                // If a deletion's answer was lost, it was ours.
-                return Ok(if alarm.stolen.is_some() { Opened::Stolen } else { self.gone(id) });
-            };
+        let mut opening = Opening {
+            exchange: self,
+            id,
+            patience: Patience::new(),
+            promotion: None,
+            alarm: Alarm { exchange: self, stolen: None },
+        };
+        loop {
+            let contended = opening.patience.attempt();
+            let Some(found) = read(&self.store, &id).await? else { return Ok(opening.gone()) };
             let Some((verdict, token)) = self.judge(&found) else { return Ok(self.nothing(id)) };
             if verdict != Verdict::Theft {
-                alarm.stolen = None;
+                opening.alarm.stolen = None;
             }
-            let attempted = match verdict {
-                Verdict::Current | Verdict::Retired => {
-                    if promotion.is_some_and(|own| found.header().remembers(own)) {
-                        self.tell(EventKind::Rotated, Some(&found));
-                    }
-                    return Ok(Opened::Live(found, token.clone()));
-                }
+            let opened = match verdict {
+                Verdict::Current | Verdict::Retired => return Ok(opening.live(found, token)),
                 Verdict::Stranger => return Ok(self.nothing(id)),
                 Verdict::Late => return Ok(Opened::Late),
                 // The session is this client's, and the old token is good a little longer.
-                Verdict::Pending if attempt.is_none_or(|attempt| attempt >= RIDES) => {
+                Verdict::Pending if opening.patience.is_over_for_rides() => {
                     return Ok(Opened::Live(found, token.clone()));
                 }
-                Verdict::Pending => {
-                    let mut record = found.record.clone();
-                    rotation::promote(&mut record.header, found.age());
-                    // One that loses its race is judged again, and so never applied to another generation.
-                    let write = Box::new(Write::new(&found, record, Expiry::Keep)?);
-                    promotion = Some(write.own);
-                    let promoted = Box::pin(write.send(store)).await;
-                    if let Ok(Some(promoted)) = promoted {
-                        self.tell(EventKind::Rotated, Some(&promoted));
-                        return Ok(Opened::Live(promoted, token.clone()));
-                    }
-                    promoted.map(|_| ())
-                }
-                Verdict::Theft => {
-                    let (revision, owner) = (found.revision, found.header().owner.clone());
-                    let is_perhaps_ended = alarm.stolen.replace(found).is_some();
-                    let ended = match owner {
-                        // This asks for no revision. It ends the owner's other sessions, too.
-                        Some(owner) if attempt.is_none() => {
-                            epoch::revoke(self.caller(), &owner, None).await?;
-                            Ok(true)
-                        }
-                        _ => store.delete(&id, revision).await,
-                    };
-                    if let Ok(true) = ended {
-                        return Ok(Opened::Stolen);
-                    }
-                    // A plain `false`: another request has changed or ended it.
-                    if ended.is_ok() && !is_perhaps_ended {
-                        alarm.stolen = None;
-                    }
-                    ended.map(|_| ())
-                }
+                Verdict::Pending => opening.promote(&found, token).await?,
+                Verdict::Theft if contended.is_err() => opening.revoke(found).await?,
+                Verdict::Theft => opening.end_stolen(found).await?,
             };
-            if let Err(error) = attempted {
-                failures += 1;
-                if failures == SENDINGS {
-                    return Err(error.into());
-                }
+            if let Some(opened) = opened {
+                return Ok(opened);
             }
-            pause(attempt.unwrap_or_default()).await;
+            contended?;
+            opening.patience.pause().await;
         }
-        Err(Error::Contended)
     }
 
     /// What the request's tokens are to this session, and the best one of them.
@@ -152,21 +135,78 @@ impl Inner {
         Opened::Nothing
     }
 
-    pub(crate) fn take_up(&self, found: Arc<Found>, token: SessionToken) {
+    pub(crate) fn take_up(&self, found: Arc<Found>, token: SessionToken) -> Standing {
         // Once only: a request loads once.
         let _ = self.taken.set(found.clone());
-        if let Err(error) = found.record.data.values() {
-            return self.load_unread(found.id, error, Some(found));
+        match found.record.data.values() {
+            Err(error) => self.load_unread(found.id, error, Some(found.clone())),
+            Ok(_) => Standing::Live(Live::of_client(found, token)),
         }
-        let judged = found.left.asked;
-        let SessionToken { secret, under_old_key, .. } = token;
-        self.state().standing = Standing::Live(Live { found, secret, judged, is_new: false, under_old_key });
+    }
+}
+
+/// One session that a load opens, until others leave it alone for long enough.
+struct Opening<'a> {
+    exchange: &'a Inner,
+    id: SessionId,
+    patience: Patience,
+    /// The last promotion that was sent.
+    promotion: Option<Revision>,
+    alarm: Alarm<'a>,
+}
+
+impl Opening<'_> {
+    fn live(&self, found: Arc<Found>, token: &SessionToken) -> Opened {
+        if self.promotion.is_some_and(|own| found.header().remembers(own)) {
+            self.exchange.tell(EventKind::Rotated, Some(&found));
+        }
+        Opened::Live(found, token.clone())
     }
 
-    pub(crate) fn bar(&self, lost: Lost, answer: Answer) {
-        let mut state = self.state();
-        state.standing = Standing::Barred(lost);
-        state.answer = answer;
+    /// If a deletion's answer was lost, it was ours.
+    fn gone(&self) -> Opened {
+        if self.alarm.stolen.is_some() { Opened::Stolen } else { self.exchange.gone(self.id) }
+    }
+
+    /// Writes that the successor is proven. A promotion that loses its race is judged again, and so never applied to another
+    /// generation.
+    async fn promote(&mut self, found: &Found, token: &SessionToken) -> Result<Option<Opened>, Error> {
+        let mut record = found.record.clone();
+        rotation::promote(&mut record.header, found.age());
+        let write = Box::new(Write::new(found, record, Expiry::Keep)?);
+        self.promotion = Some(write.own);
+        match Box::pin(write.send(&self.exchange.store)).await {
+            Ok(Some(promoted)) => {
+                self.exchange.tell(EventKind::Rotated, Some(&promoted));
+                return Ok(Some(Opened::Live(promoted, token.clone())));
+            }
+            Ok(None) => {}
+            Err(error) => self.patience.bear(error)?,
+        }
+        Ok(None)
+    }
+
+    /// Ends a session that is in two hands, if it has not moved since it was judged.
+    async fn end_stolen(&mut self, found: Arc<Found>) -> Result<Option<Opened>, Error> {
+        let revision = found.revision;
+        let is_perhaps_ended = self.alarm.stolen.replace(found).is_some();
+        match self.exchange.store.delete(&self.id, revision).await {
+            Ok(true) => return Ok(Some(Opened::Stolen)),
+            // Another request has changed or ended it. After an error before it may be our own first deletion.
+            Ok(false) if !is_perhaps_ended => self.alarm.stolen = None,
+            Ok(false) => {}
+            Err(error) => self.patience.bear(error)?,
+        }
+        Ok(None)
+    }
+
+    /// The last means against one who writes with a stolen token without a pause. It asks for no revision, and ends the
+    /// owner's other sessions, too.
+    async fn revoke(&mut self, found: Arc<Found>) -> Result<Option<Opened>, Error> {
+        let Some(owner) = found.header().owner.clone() else { return self.end_stolen(found).await };
+        self.alarm.stolen = Some(found);
+        epoch::revoke(self.exchange.caller(), &owner, None).await?;
+        Ok(Some(Opened::Stolen))
     }
 }
 

@@ -2,20 +2,10 @@
 
 use crate::{
     EndReason, Error, EventKind,
-    exchange::{
-        answer::Answer,
-        state::{Inner, Lost, Standing},
-        unread::Unread,
-    },
+    exchange::{Answer, Bar, Inner, Loss, Place, Standing, Unread},
     record::{Found, Header},
-    store::{
-        patience::{attempts, pause},
-        write::read,
-    },
+    store::{Patience, read},
 };
-
-/// How often a deletion is sent while it fails.
-const DELETIONS: u32 = 3;
 
 /// What became of a session that was to be deleted.
 pub(crate) enum Deleted {
@@ -46,44 +36,7 @@ impl Extent {
 
 impl Inner {
     pub(crate) async fn logout(&self) -> Result<(), Error> {
-        let _in_order = self.writing.lock().await;
-        let found = match self.snapshot().0 {
-            Standing::Lost(Lost::Gone) | Standing::Barred(Lost::Gone) => {
-                return self.end_others(EndReason::Logout).await;
-            }
-            Standing::Live(live) => Some(live.found),
-            Standing::Unread(Unread { found: Some(found), .. }) => Some(found),
-            Standing::Unread(unread) => return Err(unread.error.into()),
-            Standing::Absent | Standing::Barred(Lost::Withheld(_)) => None,
-            Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
-        };
-        // Until it has succeeded: also if this future is dropped.
-        self.state().answer = Answer::Silence;
-        if let Some(found) = found {
-            // What was begun in it is not given a later date by a login after this.
-            self.state().noted = self.began(Some(&found)).noted;
-            let others = self.state().others.clone();
-            let ended = self.end_login(&found, EndReason::Logout, Extent::Login).await;
-            // Also where this one could not be ended.
-            self.state().others = others;
-            let others_ended = self.end_others(EndReason::Logout).await;
-            ended.and(others_ended)?;
-        } else {
-            self.end_others(EndReason::Logout).await?;
-        }
-        self.end();
-        self.state().has_ended = true;
-        Ok(())
-    }
-
-    /// Ends the session, even if other requests have changed it, unless it is another login's now.
-    pub(crate) async fn end_login(&self, found: &Found, reason: EndReason, extent: Extent) -> Result<(), Error> {
-        let deleted = self.delete_login(found, extent).await?;
-        self.tell_deleted(&deleted, reason, found);
-        match deleted {
-            Deleted::ByUs | Deleted::Before => Ok(()),
-            Deleted::NotOurs => Err(self.lose(Lost::Superseded).into()),
-        }
+        self.place().await.logout().await
     }
 
     /// Ends a session that cannot be read, for one that takes its place, unless it is another login's now.
@@ -105,28 +58,69 @@ impl Inner {
     pub(crate) async fn delete_login(&self, loaded: &Found, extent: Extent) -> Result<Deleted, Error> {
         let store = &self.store;
         let mut revision = loaded.revision;
-        let mut failures = 0;
-        for attempt in attempts() {
+        let mut patience = Patience::new();
+        loop {
+            patience.attempt()?;
             match store.delete(&loaded.id, revision).await {
                 Ok(true) => return Ok(Deleted::ByUs),
                 Ok(false) => {}
-                Err(error) => {
-                    failures += 1;
-                    if failures == DELETIONS {
-                        return Err(error.into());
-                    }
-                }
+                Err(error) => patience.bear(error)?,
             }
-            pause(attempt).await;
+            patience.pause().await;
             let Some(found) = read(store, &loaded.id).await? else {
                 // After a deletion whose answer was lost, it was ours.
-                return Ok(if failures > 0 { Deleted::ByUs } else { Deleted::Before });
+                return Ok(if patience.has_borne() { Deleted::ByUs } else { Deleted::Before });
             };
             if !extent.covers(loaded.header(), found.header()) {
                 return Ok(Deleted::NotOurs);
             }
             revision = found.revision;
         }
-        Err(Error::Contended)
+    }
+}
+
+impl Place<'_> {
+    /// Ends the session. What is in flight is not resolved: it ends with the session.
+    async fn logout(&mut self) -> Result<(), Error> {
+        let standing = self.state().standing.clone();
+        let found = match standing {
+            Standing::Lost(Loss::Gone) | Standing::Barred(Bar::Stolen) => {
+                return self.end_others(EndReason::Logout).await;
+            }
+            Standing::Live(live) => Some(live.found),
+            Standing::Unread(Unread { found: Some(found), .. }) => Some(found),
+            Standing::Unread(unread) => return Err(unread.error.into()),
+            Standing::Failed(error) => return Err(error),
+            Standing::Unasked | Standing::Absent | Standing::Barred(Bar::Withheld(_)) => None,
+            Standing::Lost(loss) => return Err(loss.into()),
+            Standing::Barred(bar) => return Err(bar.into()),
+        };
+        // Until it has succeeded: also if this future is dropped.
+        self.state().answer = Answer::Silence;
+        if let Some(found) = found {
+            // What was begun in it is not given a later date by a login after this.
+            self.state().noted = self.began(Some(&found)).noted;
+            let others = self.state().others.clone();
+            let ended = self.end_login(&found, EndReason::Logout, Extent::Login).await;
+            // Also where this one could not be ended.
+            self.state().others = others;
+            let others_ended = self.end_others(EndReason::Logout).await;
+            ended.and(others_ended)?;
+        } else {
+            self.end_others(EndReason::Logout).await?;
+        }
+        self.end();
+        self.state().has_ended = true;
+        Ok(())
+    }
+
+    /// Ends the session, even if other requests have changed it, unless it is another login's now.
+    pub(crate) async fn end_login(&mut self, found: &Found, reason: EndReason, extent: Extent) -> Result<(), Error> {
+        let deleted = self.delete_login(found, extent).await?;
+        self.tell_deleted(&deleted, reason, found);
+        match deleted {
+            Deleted::ByUs | Deleted::Before => Ok(()),
+            Deleted::NotOurs => Err(self.lose(Loss::Superseded).into()),
+        }
     }
 }

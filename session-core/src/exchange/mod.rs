@@ -10,29 +10,40 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
     Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, WithheldReason,
-    exchange::{
-        answer::Answer,
-        join::Joined,
-        state::{Inner, Lost, Standing},
-    },
     moment::Moment,
-    request::{keyring::Forged, origin::Withholding, token::SessionToken},
+    request::{Forged, SessionToken, Withholding},
     site::Site,
-    store::patience::PatientStore,
+    store::PatientStore,
 };
 
 mod admission;
-pub(crate) mod answer;
+mod answer;
 mod begin;
-pub(crate) mod commit;
-pub(crate) mod join;
+mod commit;
+mod join;
+mod limit;
 mod load;
 mod login;
 mod logout;
-mod place;
 mod several;
-pub(crate) mod state;
+mod standing;
+mod state;
+mod turn;
 mod unread;
+
+pub use self::join::JoinError;
+pub(crate) use self::{
+    admission::{Began, Written},
+    answer::Answer,
+    commit::Occasion,
+    join::Joined,
+    load::{Opened, Taken},
+    logout::Extent,
+    standing::{Bar, Live, Loss, Standing},
+    state::{Inner, State},
+    turn::{Attempted, Carried, Edit, InFlight, Place, Turn, View},
+    unread::Unread,
+};
 
 /// One request with its response. Cloning it is cheap and gives the same exchange.
 ///
@@ -119,16 +130,6 @@ impl Outcome {
     }
 }
 
-impl From<Lost> for Outcome {
-    fn from(lost: Lost) -> Self {
-        match lost {
-            Lost::Gone => Self::Gone,
-            Lost::Superseded => Self::Superseded,
-            Lost::Withheld(reason) => Self::Withheld(reason),
-        }
-    }
-}
-
 impl Exchange {
     pub(crate) fn open(site: Arc<Site>, mut incoming: Incoming) -> Self {
         let opened = Moment::now();
@@ -166,10 +167,10 @@ impl Exchange {
             header_client: token.is_some(),
             signing: OnceLock::new(),
             withholding,
-            loaded: OnceCell::new(),
+            asked: OnceCell::new(),
             is_told_of_shared_caches: AtomicBool::new(false),
             taken: OnceLock::new(),
-            writing: AsyncMutex::new(()),
+            in_flight: AsyncMutex::default(),
             state: Mutex::default(),
             store: PatientStore::new(site.store.clone()),
             joined: Joined::default(),
@@ -186,24 +187,24 @@ impl Exchange {
     ///
     /// [`Error::Store`] if the store fails, or [`Error::Contended`]; also each later time.
     pub async fn session(&self) -> Result<Session, Error> {
-        self.0.loaded.get_or_init(|| self.0.load()).await.clone()?;
-        Ok(Session::of(self.clone()))
+        self.0.asked.get_or_init(|| self.0.load()).await;
+        match &self.0.state().standing {
+            Standing::Failed(error) => Err(error.clone()),
+            _ => Ok(Session::of(self.clone())),
+        }
     }
 
     /// The session, if somebody asked for it and it could be loaded. No I/O.
     #[must_use]
     pub fn loaded(&self) -> Option<Session> {
-        let is_loaded = matches!(self.0.loaded.get(), Some(Ok(())));
-        is_loaded.then(|| Session::of(self.clone()))
+        self.0.state().standing.is_known().then(|| Session::of(self.clone()))
     }
 
     /// Goes on in this request without a session that is stored and cannot be read, as
     /// [`WhenUnreadable::GoOnWithout`](crate::WhenUnreadable::GoOnWithout) does in each. After any other answer of
     /// [`session`](Self::session) it does nothing.
     pub fn forget(&self) {
-        if let Standing::Unread(unread) = &mut self.0.state().standing {
-            unread.goes_on = true;
-        }
+        self.0.state().standing.forget();
     }
 
     /// Saves what is to be saved. After that the response counts as sent.

@@ -4,15 +4,10 @@ use std::{cmp::Reverse, sync::Arc};
 
 use crate::{
     EndReason, Error, EventKind, SessionId, StoreError, WithheldReason,
-    exchange::{
-        answer::Answer,
-        load::Opened,
-        logout::Extent,
-        state::{Inner, Lost},
-    },
-    record::{Found, rotation::Verdict},
-    request::token::SessionToken,
-    store::write::read,
+    exchange::{Bar, Extent, Inner, Opened, Place, Standing, Taken},
+    record::{Found, Verdict},
+    request::SessionToken,
+    store::read,
 };
 
 /// A request with cookies of more sessions than this is an attack or a mess.
@@ -20,11 +15,10 @@ const MOST_SESSIONS: usize = 4;
 
 impl Inner {
     /// Loads each session that the request's tokens name, and takes one.
-    pub(crate) async fn load_several(&self) -> Result<(), Error> {
+    pub(crate) async fn load_several(&self) -> Result<Taken, Error> {
         let ids = self.presented_ids();
         if ids.len() > MOST_SESSIONS {
-            self.bar_too_many();
-            return Ok(());
+            return Ok(self.too_many());
         }
         let mut live = Vec::new();
         let (mut is_late, mut is_stolen, mut unreadable) = (false, false, None);
@@ -45,36 +39,35 @@ impl Inner {
         // What cannot be read may be a login that a later version has written. An anonymous session does not replace it.
         let hides_login = unreadable.is_some() && !live.is_empty();
         let hides_login = hides_login && live.iter().all(|(found, _)| found.header().owner.is_none());
-        self.state().is_hushed = is_late || is_stolen || hides_login;
-        if let Some((id, error)) = unreadable {
-            if live.is_empty() {
-                self.load_unread(id, error, None);
-                return Ok(());
+        let is_hushed = is_late || is_stolen || hides_login;
+        let taken = match unreadable {
+            Some((id, error)) if live.is_empty() => self.load_unread(id, error, None).into(),
+            unreadable => {
+                if let Some((id, error)) = unreadable {
+                    self.tell_unreadable(id, error);
+                }
+                self.take_one(live).unwrap_or_else(|| match (is_late, is_stolen) {
+                    (true, _) => Bar::Late.into(),
+                    (false, true) => Bar::Stolen.into(),
+                    (false, false) => Standing::Absent.into(),
+                })
             }
-            self.tell_unreadable(id, error);
-        }
-        if live.is_empty() && is_late {
-            self.bar(Lost::Superseded, Answer::Nothing);
-        } else if live.is_empty() && is_stolen {
-            self.bar(Lost::Gone, Answer::Nothing);
-        } else {
-            self.take_one(live);
-        }
-        Ok(())
+        };
+        Ok(Taken { is_hushed, ..taken })
     }
 
     /// The cookies are too many to look at them all, or to load what they name: none is taken.
-    pub(crate) fn bar_too_many(&self) {
-        self.bar(Lost::Withheld(WithheldReason::TooManyCookies), Answer::Nothing);
+    pub(crate) fn too_many(&self) -> Taken {
         self.tell(EventKind::TooManyCookies { ids: self.presented_ids().len() }, None);
+        Bar::Withheld(WithheldReason::TooManyCookies).into()
     }
 
     /// Takes a login before an anonymous session, and the younger of two. Logins of two users are nobody's.
-    fn take_one(&self, mut live: Vec<(Arc<Found>, SessionToken)>) {
+    fn take_one(&self, mut live: Vec<(Arc<Found>, SessionToken)>) -> Option<Taken> {
         live.sort_by_key(|(found, _)| (Reverse(found.header().owner.is_some()), found.exact_age(), found.id));
         let count = live.len();
         let mut opened = live.into_iter();
-        let Some((taken, token)) = opened.next() else { return };
+        let (taken, token) = opened.next()?;
         let others: Vec<_> = opened.map(|(found, _)| found).collect();
         let is_other_user = |other: &Arc<Found>| {
             let owner = other.header().owner.as_ref();
@@ -82,15 +75,13 @@ impl Inner {
         };
         if others.iter().any(is_other_user) {
             self.tell(EventKind::ConflictingLogins { count }, None);
-            self.state().others = others.into_iter().chain([taken]).collect();
-            self.bar(Lost::Withheld(WithheldReason::SeveralUsers), Answer::Nothing);
-            return;
+            let others = others.into_iter().chain([taken]).collect();
+            return Some(Taken { others, ..Bar::Withheld(WithheldReason::SeveralUsers).into() });
         }
         if count > 1 {
             self.tell(EventKind::DuplicateSessions { count }, Some(&taken));
         }
-        self.state().others = others;
-        self.take_up(taken, token);
+        Some(Taken { others, ..self.take_up(taken, token).into() })
     }
 
     /// The sessions that the request's tokens open, but the one that was taken.
@@ -116,16 +107,6 @@ impl Inner {
             }));
         }
         Ok(others)
-    }
-
-    /// Ends the other sessions of the request, each of them that can be ended. One that cannot is an error.
-    pub(crate) async fn end_others(&self, reason: EndReason) -> Result<(), Error> {
-        let mut ended = Ok(());
-        for other in self.others().await? {
-            // One that cannot be ended does not save the rest: it may be an attacker's, who changes it all the time.
-            ended = self.end_login(&other, reason, Extent::Generation).await.and(ended);
-        }
-        ended
     }
 
     fn tell_unreadable(&self, id: SessionId, error: StoreError) {
@@ -157,5 +138,17 @@ impl Inner {
             }
         }
         ids
+    }
+}
+
+impl Place<'_> {
+    /// Ends the other sessions of the request, each of them that can be ended. One that cannot is an error.
+    pub(crate) async fn end_others(&mut self, reason: EndReason) -> Result<(), Error> {
+        let mut ended = Ok(());
+        for other in self.others().await? {
+            // One that cannot be ended does not save the rest: it may be an attacker's, who changes it all the time.
+            ended = self.end_login(&other, reason, Extent::Generation).await.and(ended);
+        }
+        ended
     }
 }

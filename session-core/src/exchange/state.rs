@@ -3,30 +3,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicBool};
 
 use bytes::Bytes;
-use tokio::{
-    sync::{Mutex as AsyncMutex, OnceCell},
-    time::Instant,
-};
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
-    Error, EventKind, Keyring, WithheldReason,
-    exchange::{answer::Answer, join::Joined, unread::Unread},
+    Error, EventKind, Keyring,
+    exchange::{Answer, InFlight, Joined, Standing, View},
     moment::Moment,
-    record::{
-        Age, Data, Found,
-        delta::{Delta, Overlay},
-        length, value_length,
-    },
-    request::{
-        incoming::Resource,
-        origin::Withholding,
-        token::{SessionSecret, SessionToken},
-    },
+    record::{Age, Data, Delta, Found, Overlay, length, value_length},
+    request::{Resource, SessionToken, Withholding},
     site::{Caller, Site},
-    store::{
-        patience::{MERGES, PatientStore},
-        write::Write,
-    },
+    store::{MERGES, PatientStore},
 };
 
 /// What the clones of an exchange and its session share.
@@ -51,11 +37,12 @@ pub(crate) struct Inner {
     pub(crate) withholding: Withholding,
     /// Whether it has been told that the response lets shared caches keep it.
     pub(crate) is_told_of_shared_caches: AtomicBool,
-    pub(crate) loaded: OnceCell<Result<(), Error>>,
+    /// Who asks for the session first loads it, and the others wait. What came of it is the [`Standing`].
+    pub(crate) asked: OnceCell<()>,
     /// The session that the load has found, and took.
     pub(crate) taken: OnceLock<Arc<Found>>,
-    /// Puts the exchange's own writes one after the other.
-    pub(crate) writing: AsyncMutex<()>,
+    /// What is on its way to the store. Who has the lock has a [`Place`](crate::exchange::turn::Place) in the order of this exchange's writes.
+    pub(crate) in_flight: AsyncMutex<Option<InFlight>>,
     pub(crate) state: Mutex<State>,
 }
 
@@ -65,8 +52,6 @@ pub(crate) struct State {
     pub(crate) standing: Standing,
     /// Changes that no write carries yet.
     pub(crate) pending: Delta,
-    /// The one write whose outcome is not known.
-    pub(crate) in_flight: Option<InFlight>,
     /// The changed values, as this request sees them.
     pub(crate) seen: Overlay,
     /// Counts the changes, so that a closure that ran unlocked can tell whether it was alone.
@@ -83,70 +68,6 @@ pub(crate) struct State {
     pub(crate) skip_touch: bool,
     /// The response head has left.
     pub(crate) sent: bool,
-}
-
-/// What this exchange has to do with a session.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Standing {
-    /// There is none; inserting a value makes one.
-    #[default]
-    Absent,
-    /// There is one.
-    Live(Live),
-    /// The token was late or stolen, or several opened sessions of different users: only a login makes a session, a new
-    /// one.
-    Barred(Lost),
-    /// It was lost to another request: nothing is created or sent any more.
-    Lost(Lost),
-    /// There is one that cannot be read: it can be ended, and a login makes a new one.
-    Unread(Unread),
-}
-
-/// Why there is no session to write to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
-    Gone,
-    Superseded,
-    /// None of the sessions that the request's cookies name is taken.
-    Withheld(WithheldReason),
-}
-
-impl From<Lost> for Error {
-    fn from(lost: Lost) -> Self {
-        match lost {
-            Lost::Gone => Self::Gone,
-            Lost::Superseded => Self::Superseded,
-            Lost::Withheld(reason) => Self::Withheld(reason),
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Live {
-    pub(crate) found: Arc<Found>,
-    /// The secret that the client presented, or has just been given.
-    pub(crate) secret: SessionSecret,
-    /// When the store was asked for what the token was judged by.
-    pub(crate) judged: Instant,
-    pub(crate) is_new: bool,
-    /// Whether the client presented its token under a key that is marked old.
-    pub(crate) under_old_key: bool,
-}
-
-impl Live {
-    /// The client's secret, if it is the one that the session has now: not for one that is retired.
-    pub(crate) fn current_secret(&self) -> Option<&SessionSecret> {
-        (self.secret.hash() == self.found.header().secret).then_some(&self.secret)
-    }
-}
-
-/// Changes on their way to the store, until the outcome is known.
-#[derive(Clone, Debug)]
-pub(crate) struct InFlight {
-    pub(crate) carried: Delta,
-    /// What has to be settled before anything else is written. `None`: a creation or a change of generation, which is
-    /// abandoned if its future was dropped or failed.
-    pub(crate) write: Option<Arc<Write>>,
 }
 
 impl State {
@@ -215,94 +136,22 @@ impl Inner {
         self.site().tell(&self.resource, kind, found.map(|found| found.id), owner);
     }
 
-    /// The state to work on, with the version that tells whether it is still this one.
-    pub(crate) fn snapshot(&self) -> (Standing, Delta, u64) {
+    /// What a write is planned on.
+    pub(crate) fn view(&self) -> View {
         let state = self.state();
-        (state.standing.clone(), state.pending.clone(), state.version)
+        View { standing: state.standing.clone(), pending: state.pending.clone(), version: state.version }
     }
 
     /// Tells of the session as this exchange knows it.
     pub(crate) fn tell_live(&self, kind: EventKind) {
-        let standing = self.state().standing.clone();
-        let found = if let Standing::Live(live) = &standing { Some(&*live.found) } else { None };
-        self.tell(kind, found);
+        let found = self.state().standing.live().map(|live| live.found.clone());
+        self.tell(kind, found.as_deref());
     }
 
-    /// The session is another request's now: nothing is created or sent any more.
-    pub(crate) fn lose(&self, lost: Lost) -> Lost {
-        self.drop_in_flight();
-        let mut state = self.state();
-        state.standing = Standing::Lost(lost);
-        state.answer = Answer::Nothing;
-        lost
-    }
-
-    /// Takes over a state of the session that the store has now; `None`: it has none. It is lost unless it is of the
-    /// generation that this exchange loaded.
-    pub(crate) fn adopt(&self, found: Option<Arc<Found>>) -> Result<(), Lost> {
-        let Some(found) = found else { return Err(self.lose(Lost::Gone)) };
-        let (id, unread) = (found.id, self.turned_unread(&found));
-        let mut state = self.state();
-        if let Standing::Live(live) = &mut state.standing
-            && live.found.header().generation == found.header().generation
-        {
-            match &unread {
-                Some(unread) => state.standing = Standing::Unread(unread.clone()),
-                None => live.found = found,
-            }
-            // Also where the changes cannot be worked out over it: what was measured was the state before.
-            state.seen.length = None;
-            state.version += 1;
-            drop(state);
-            if let Some(unread) = &unread {
-                self.tell_unread(id, unread);
-            }
-            return Ok(());
-        }
-        drop(state);
-        Err(self.lose(Lost::Superseded))
-    }
-
-    /// Moves the pending changes into the write that was made of them; `false` if others have come in between.
-    pub(crate) fn carry(&self, version: u64, write: Option<Arc<Write>>) -> bool {
-        let mut state = self.state();
-        if state.version != version {
-            return false;
-        }
-        let carried = std::mem::take(&mut state.pending);
-        state.in_flight = Some(InFlight { carried, write });
-        true
-    }
-
-    /// The changes on their way have not arrived: they wait for the next write.
-    pub(crate) fn put_back(&self) {
-        let Some(InFlight { carried, .. }) = self.take_in_flight() else { return };
-        loop {
-            let (_, pending, version) = self.snapshot();
-            let merged = carried.clone().then(pending);
-            let mut state = self.state();
-            if state.version == version {
-                let old = std::mem::replace(&mut state.pending, merged);
-                drop(state);
-                drop(old);
-                return;
-            }
-        }
-    }
-
-    /// The changes on their way have arrived, or will not be sent again.
-    pub(crate) fn drop_in_flight(&self) {
-        drop(self.take_in_flight());
-    }
-
-    fn take_in_flight(&self) -> Option<InFlight> {
-        self.state().in_flight.take()
-    }
-
-    /// Works out anew what this request sees of its pending changes over what is stored now.
+    /// Works out again what this request sees of its pending changes over what is stored now.
     pub(crate) fn rebase(&self) -> Result<(), Error> {
         for _ in 0..MERGES {
-            let (standing, pending, version) = self.snapshot();
+            let View { standing, pending, version } = self.view();
             let seen = match &standing {
                 _ if pending.is_empty() => Overlay::default(),
                 Standing::Live(live) => pending.over(&live.found.record.data)?,

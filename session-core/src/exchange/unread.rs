@@ -9,10 +9,7 @@ use std::sync::Arc;
 
 use crate::{
     Error, EventKind, Outcome, Session, SessionId, StoreError, WhenUnreadable,
-    exchange::{
-        commit::Occasion,
-        state::{Inner, Lost, Standing},
-    },
+    exchange::{Inner, Loss, Occasion, Place, Standing},
     record::Found,
 };
 
@@ -29,6 +26,10 @@ pub(crate) struct Unread {
 }
 
 impl Unread {
+    pub(crate) fn new(error: StoreError, found: Option<Arc<Found>>, when: WhenUnreadable) -> Self {
+        Self { error, found, goes_on: when == WhenUnreadable::GoOnWithout, was_read: false }
+    }
+
     /// Refuses to answer for values that cannot be read, unless pages go on without them.
     pub(crate) fn judge_read(&self) -> Result<(), Error> {
         if self.goes_on { Ok(()) } else { Err(self.error.clone().into()) }
@@ -71,10 +72,10 @@ impl Session {
 
 impl Inner {
     /// The session that a request loaded cannot be read, or not even its head.
-    pub(crate) fn load_unread(&self, id: SessionId, error: StoreError, found: Option<Arc<Found>>) {
+    pub(crate) fn load_unread(&self, id: SessionId, error: StoreError, found: Option<Arc<Found>>) -> Standing {
         let unread = self.unread(error, found, false);
         self.tell_unread(id, &unread);
-        self.state().standing = Standing::Unread(unread);
+        Standing::Unread(unread)
     }
 
     /// A session that could be read when it was loaded. It cannot be read any more if a later version has written to it.
@@ -97,25 +98,26 @@ impl Inner {
         }
     }
 
+    fn unread(&self, error: StoreError, found: Option<Arc<Found>>, was_read: bool) -> Unread {
+        Unread { was_read, ..Unread::new(error, found, self.site().policy.when_unreadable) }
+    }
+}
+
+impl Place<'_> {
     /// Leaves a session that cannot be read for a new one. The changes of this request wait for that.
-    pub(crate) async fn leave_unread(&self, unread: &Unread) -> Result<(), Error> {
+    pub(crate) async fn leave_unread(&mut self, unread: &Unread) -> Result<(), Error> {
         if let Some(found) = &unread.found {
             // What was begun in it is not given a later date by a login after this.
             let noted = self.began(Some(found)).noted;
             self.state().noted = noted;
             match self.end_unread(found).await {
-                Err(Error::Superseded) => return Err(self.lose(Lost::Superseded).into()),
+                Err(Error::Superseded) => return Err(self.lose(Loss::Superseded).into()),
                 ended => ended?,
             }
         }
         let mut state = self.state();
-        state.standing = Standing::Absent;
+        state.standing.leave_unread();
         state.version += 1;
         Ok(())
-    }
-
-    fn unread(&self, error: StoreError, found: Option<Arc<Found>>, was_read: bool) -> Unread {
-        let goes_on = self.site().policy.when_unreadable == WhenUnreadable::GoOnWithout;
-        Unread { error, found, goes_on, was_read }
     }
 }

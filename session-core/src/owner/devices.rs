@@ -9,10 +9,7 @@ use crate::{
     EndReason, Error, EventKind, Owner, SessionId, StoreError,
     record::{Data, Found, format},
     site::Caller,
-    store::{
-        patience::{PatientStore, attempts, pause},
-        write::read,
-    },
+    store::{Patience, PatientStore, read},
 };
 
 /// A session in a user's list of devices.
@@ -100,21 +97,20 @@ pub(crate) async fn end(caller: Caller<'_>, owner: &Owner, id: &SessionId) -> Re
 }
 
 async fn delete(store: &PatientStore, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
-    let mut failures = 0;
-    for attempt in attempts() {
+    let mut patience = Patience::new();
+    loop {
+        patience.attempt()?;
         let revision = match read(store, id).await? {
             Some(found) if found.header().owner.as_ref() == Some(owner) => found.revision,
             Some(_) => return Ok(false),
             // After a deletion whose answer was lost, it was ours.
-            None => return Ok(failures > 0),
+            None => return Ok(patience.has_borne()),
         };
         match store.delete(id, revision).await {
             Ok(true) => return Ok(true),
             Ok(false) => {}
-            Err(_) if failures < 2 => failures += 1,
-            Err(error) => return Err(error.into()),
+            Err(error) => patience.bear(error)?,
         }
-        pause(attempt).await;
+        patience.pause().await;
     }
-    Err(Error::Contended)
 }

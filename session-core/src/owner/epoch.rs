@@ -11,7 +11,7 @@ use crate::{
     Entry, Error, EventKind, Expiry, Owner, Purpose, Revision, SessionId, StoreError,
     record::Unreadable,
     site::Caller,
-    store::patience::{PatientStore, attempts, pause},
+    store::{Patience, PatientStore},
 };
 
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -60,8 +60,9 @@ pub(crate) async fn advance(
     let id = id(owner);
     let payload = encode(kept);
     let mut seen = seen.map(|epoch| epoch.revision);
-    let mut failures = 0;
-    for attempt in attempts() {
+    let mut patience = Patience::new();
+    loop {
+        patience.attempt()?;
         let entry = Entry::new(Revision::random()?, &payload).with_purpose(Purpose::Login);
         let moved = match seen {
             None => store.create(&id, entry, LIFETIME, LIFETIME).await.map(|()| true),
@@ -73,8 +74,7 @@ pub(crate) async fn advance(
         match moved {
             Ok(true) => return Ok(Advance::ByUs),
             Ok(false) | Err(StoreError::AlreadyExists) => {}
-            Err(_) if failures < 2 => failures += 1,
-            Err(error) => return Err(error.into()),
+            Err(error) => patience.bear(error)?,
         }
         let now = read(store, owner).await?;
         let revision = now.as_ref().map(|epoch| epoch.revision);
@@ -84,9 +84,8 @@ pub(crate) async fn advance(
             return Ok(if is_ours { Advance::ByUs } else { Advance::ByAnother(now) });
         }
         seen = revision;
-        pause(attempt).await;
+        patience.pause().await;
     }
-    Err(Error::Contended)
 }
 
 /// Ends the owner's sessions but the kept one, and his logins in flight; how many live sessions there were.

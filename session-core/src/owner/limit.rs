@@ -5,25 +5,39 @@ use std::{cmp::Reverse, future::poll_fn, task::Poll};
 use tokio::time::Instant;
 
 use crate::{
-    EndReason, Error, EventKind, Loaded, Owner, Revision, SessionId, StoreError,
-    record::Found,
-    site::Caller,
-    store::patience::{attempts, pause},
+    EndReason, Error, EventKind, Loaded, Owner, Revision, SessionId, StoreError, record::Found, site::Caller,
+    store::Patience,
 };
 
 /// How many sessions are ended at once where an owner has too many.
 const ENDED_AT_ONCE: usize = 32;
 
+/// Whose sessions were one too many.
+pub(crate) enum Eviction {
+    /// The own one stays.
+    OfOthers,
+    /// The own one was among the oldest, or another login has ended it.
+    OfOwn,
+}
+
+/// Whether sessions still had the revisions by which they were to be ended.
+#[derive(Clone, Copy)]
+enum Ended {
+    All,
+    /// Another login has ended some of them, or they have moved.
+    NotAll,
+}
+
 /// Ends the owner's oldest sessions until no more than the limit are left, exempting none: so parallel logins agree.
-/// `false` if `own` was among them, or another login has ended it.
-pub(crate) async fn evict(caller: Caller<'_>, owner: &Owner, limit: u32, own: SessionId) -> Result<bool, Error> {
+pub(crate) async fn evict(caller: Caller<'_>, owner: &Owner, limit: u32, own: SessionId) -> Result<Eviction, Error> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut failures = 0;
-    for attempt in attempts() {
+    let mut patience = Patience::new();
+    loop {
+        patience.attempt()?;
         let asked = Instant::now();
         let mut listed = oldest_first(caller.store.list(owner).await?, asked);
         if listed.iter().all(|(id, _)| *id != own) {
-            return Ok(false);
+            return Ok(Eviction::OfOwn);
         }
         listed.truncate(listed.len().saturating_sub(limit));
         let is_own = |(id, _): &(SessionId, Revision)| *id == own;
@@ -32,23 +46,20 @@ pub(crate) async fn evict(caller: Caller<'_>, owner: &Owner, limit: u32, own: Se
         // Whether the others could be ended or not, there are enough sessions that are younger than this one.
         if !of_own.is_empty() {
             end_all(caller, owner, &of_own).await?;
-            return Ok(false);
+            return Ok(Eviction::OfOwn);
         }
         match deletion {
-            Ok(true) => return Ok(true),
-            // Another login has ended some of them, or they have moved.
-            Ok(false) => {}
-            Err(_) if failures < 2 => failures += 1,
-            Err(error) => return Err(error.into()),
+            Ok(Ended::All) => return Ok(Eviction::OfOthers),
+            Ok(Ended::NotAll) => {}
+            Err(error) => patience.bear(error)?,
         }
-        pause(attempt).await;
+        patience.pause().await;
     }
-    Err(Error::Contended)
 }
 
-/// Ends the sessions that still have these revisions, some at once; `false` if one of them had not.
-async fn end_all(caller: Caller<'_>, owner: &Owner, sessions: &[(SessionId, Revision)]) -> Result<bool, StoreError> {
-    let mut all_ended = Ok(true);
+/// Ends the sessions that still have these revisions, some at once.
+async fn end_all(caller: Caller<'_>, owner: &Owner, sessions: &[(SessionId, Revision)]) -> Result<Ended, StoreError> {
+    let mut ended = Ok(Ended::All);
     for batch in sessions.chunks(ENDED_AT_ONCE) {
         let deletions =
             batch.iter().map(|(id, revision)| async move { (id, caller.store.delete(id, *revision).await) });
@@ -57,16 +68,16 @@ async fn end_all(caller: Caller<'_>, owner: &Owner, sessions: &[(SessionId, Revi
                 Ok(true) => {
                     caller.tell(EventKind::Ended(EndReason::TooManySessions), Some(*id), Some(owner));
                 }
-                Ok(false) => all_ended = all_ended.map(|_| false),
-                Err(error) => all_ended = Err(error),
+                Ok(false) => ended = ended.map(|_| Ended::NotAll),
+                Err(error) => ended = Err(error),
             }
         }
         // What one of them has failed of, the next will.
-        if all_ended.is_err() {
+        if ended.is_err() {
             break;
         }
     }
-    all_ended
+    ended
 }
 
 /// Runs all of them at once. The outcomes are in the order of the futures.

@@ -7,6 +7,11 @@ pub(crate) mod devices;
 pub(crate) mod epoch;
 pub(crate) mod limit;
 
+pub(crate) use self::{
+    epoch::{Advance, Epoch, Kept},
+    limit::Eviction,
+};
+
 pub use conversion::UnexpectedOwner;
 pub use devices::Device;
 

@@ -46,7 +46,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes};
 
 use super::{Data, Header, LaterFields, Pending, REVISIONS, Record, Values, millis};
-use crate::{Lifetime, Owner, Revision, request::token::SecretHash};
+use crate::{Lifetime, Owner, Revision, request::SecretHash};
 
 /// The envelope whose head has no length of its own.
 const ENVELOPE_1: u8 = 1;

@@ -5,12 +5,18 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::{Lifetime, Loaded, Owner, Revision, SessionId, StoreError, moment::TimeLeft, request::token::SecretHash};
+use crate::{Lifetime, Loaded, Owner, Revision, SessionId, StoreError, moment::TimeLeft, request::SecretHash};
 
-pub(crate) mod delta;
+mod delta;
 mod envelope;
 pub(crate) mod format;
 pub(crate) mod rotation;
+
+pub use self::format::Format;
+pub(crate) use self::{
+    delta::{Delta, Overlay, Update},
+    rotation::Verdict,
+};
 
 pub(crate) use envelope::{length, value_length};
 

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     Policy, RandomnessError,
     record::{Age, Header, Pending, millis},
-    request::token::{SessionSecret, SessionToken, random},
+    request::{SessionSecret, SessionToken, random},
 };
 
 /// What a genuine token is to the session that it names. The best one first.

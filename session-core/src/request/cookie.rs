@@ -13,11 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     ConfigError, SignedToken,
-    request::{
-        keyring::{Forged, Keyring},
-        scope::CookieScope,
-        token::SessionToken,
-    },
+    request::{CookieScope, Forged, Keyring, SessionToken},
 };
 
 /// Browsers cut a cookie's life to this (RFC 6265bis, section 5.5).

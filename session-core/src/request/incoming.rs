@@ -7,10 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Peer, PlainHttp, TrustedProxies,
-    request::{
-        forwarded::{ProxyHeaders, list},
-        origin::{Arrival, Source},
-    },
+    request::{Arrival, ProxyHeaders, Source, forwarded::list},
 };
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

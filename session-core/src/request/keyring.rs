@@ -13,7 +13,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     ConfigError, RandomnessError,
-    request::token::{SessionToken, decode, random},
+    request::{
+        SessionToken,
+        token::{decode, random},
+    },
 };
 
 /// 32 bytes in base64url.

@@ -1,11 +1,30 @@
 //! What a request brings: cookies and their keys, and where it comes from.
 
-pub(crate) mod cookie;
+mod cookie;
 mod forwarded;
-pub(crate) mod incoming;
-pub(crate) mod keyring;
-pub(crate) mod origin;
-pub(crate) mod proxies;
-pub(crate) mod scope;
-pub(crate) mod target;
-pub(crate) mod token;
+mod incoming;
+mod keyring;
+mod origin;
+mod proxies;
+mod scope;
+mod target;
+mod token;
+
+pub use self::{
+    cookie::{CookieConfig, CookieConfigBuilder, SameSite},
+    incoming::Incoming,
+    keyring::{Key, Keyring, SignedToken},
+    origin::WithheldReason,
+    proxies::{Peer, ProxyHeader, TrustedProxies},
+    scope::CookieScope,
+    target::is_local_target,
+    token::{InvalidSessionId, SessionId},
+};
+pub(crate) use self::{
+    forwarded::{ProxyHeaders, Word},
+    incoming::Resource,
+    keyring::{Forged, Keys},
+    origin::{Arrival, Source, Withholding},
+    proxies::UnknownPeerLog,
+    token::{SecretHash, SessionSecret, SessionToken, random},
+};

@@ -8,7 +8,7 @@ use std::{
 
 use http::{Uri, uri::Authority};
 
-use crate::{EventKind, Exchange, PlainHttp, SameSite, exchange::state::Inner};
+use crate::{EventKind, Exchange, PlainHttp, SameSite, exchange::Inner};
 
 /// Why a request gets no session, or no new one. See [`Outcome::Withheld`](crate::Outcome::Withheld).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

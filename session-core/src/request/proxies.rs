@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::{
     ConfigError,
-    request::forwarded::{ProxyHeaders, Word},
+    request::{ProxyHeaders, Word},
 };
 
 /// How many hops are followed: more than any way has, and an end where every one of them is trusted.

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::{
     EventKind,
-    exchange::state::{Inner, Standing},
+    exchange::{Inner, Standing},
 };
 
 /// How private a response is, by the session that its request has read.
@@ -43,22 +43,23 @@ impl Privacy {
 impl Inner {
     /// How private the response is, by all that this exchange has read, a session that it has ended included.
     pub(crate) fn privacy(&self) -> Privacy {
-        let Some(loaded) = self.loaded.get() else { return Privacy::NotAsked };
         let state = self.state();
         let is_owner_s = self.taken.get().is_some_and(|taken| taken.header().owner.is_some());
         // An answer to a logout is never kept, or the next logout would not reach the server.
-        if loaded.is_err() || is_owner_s || state.has_ended {
+        if is_owner_s || state.has_ended {
             return Privacy::Owner;
         }
         match &state.standing {
             Standing::Live(live) if live.found.header().owner.is_some() => Privacy::Owner,
             Standing::Live(_) => Privacy::Anonymous,
             // `Vary` cannot name the header of a client that sends its token by itself.
+            Standing::Unasked => Privacy::NotAsked,
             Standing::Absent if self.header_client => Privacy::Anonymous,
             Standing::Absent => Privacy::NoSession,
-            Standing::Barred(_) | Standing::Lost(_) | Standing::Unread(_) => Privacy::Owner,
+            Standing::Failed(_) | Standing::Barred(_) | Standing::Lost(_) | Standing::Unread(_) => Privacy::Owner,
         }
     }
+
     /// Whether the browser is told to clear the site's data: at a logout that removes the cookie, or that a token of a new
     /// session follows. Not where no token came along, for then the page of a stranger may have sent the request, nor
     /// beside the cookie of a login that has overtaken it.
@@ -71,10 +72,8 @@ impl Inner {
     /// Tells, once, that shared caches may keep a response that has read a session.
     pub(crate) fn tell_shared_caches(&self, header: HeaderName) {
         if !self.is_told_of_shared_caches.swap(true, Ordering::Relaxed) {
-            let live = match &self.state().standing {
-                Standing::Live(live) => Some(live.found.clone()),
-                _ => self.taken.get().cloned(),
-            };
+            let live = self.state().standing.live().map(|live| live.found.clone());
+            let live = live.or_else(|| self.taken.get().cloned());
             self.tell(EventKind::SharedCacheAllowed { header }, live.as_deref());
         }
     }

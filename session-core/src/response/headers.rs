@@ -4,8 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
     Exchange, SiteData,
-    exchange::answer::Answer,
-    response::caching::{self, Privacy},
+    exchange::Answer,
+    response::{Privacy, caching},
 };
 
 static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");

@@ -1,6 +1,9 @@
 //! What a response says: the headers, to browsers and to caches.
 
-pub(crate) mod caching;
-pub(crate) mod headers;
-pub(crate) mod site_data;
-pub(crate) mod transport;
+mod caching;
+mod headers;
+mod site_data;
+mod transport;
+
+pub(crate) use self::{caching::Privacy, transport::PlainHttpLog};
+pub use self::{headers::HeaderChange, site_data::SiteData, transport::PlainHttp};

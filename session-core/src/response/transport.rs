@@ -7,7 +7,7 @@ use tracing::Level;
 use crate::{
     EventKind,
     event::bounded,
-    exchange::{answer::Answer, state::Inner},
+    exchange::{Answer, Inner},
 };
 
 /// How it is known that a client speaks plain http.

@@ -5,9 +5,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Error, Format, Purpose, Session,
-    exchange::state::Standing,
-    record::{Data, Record, format},
-    store::{patience::attempts, write::Write},
+    exchange::{Attempted, Live},
+    record::{Data, format},
+    store::Patience,
 };
 
 impl Session {
@@ -38,38 +38,35 @@ impl Session {
         F: Fn(&mut T),
     {
         let inner = self.inner();
-        let _in_order = inner.writing.lock().await;
-        inner.resolve().await?;
+        let mut place = inner.place().await;
+        let mut turn = place.resolve().await?;
         let key = Bytes::copy_from_slice(key.as_bytes());
-        for attempt in attempts() {
-            let (standing, pending, version) = inner.snapshot();
-            let live = match standing {
-                Standing::Live(live) => Some(live),
-                Standing::Absent if inner.state().sent => return Err(Error::ResponseSent),
-                Standing::Absent => None,
-                Standing::Lost(lost) | Standing::Barred(lost) => return Err(lost.into()),
-                Standing::Unread(unread) => return Err(unread.error.into()),
-            };
-            let nothing = Data::new();
-            let before = live.as_ref().map_or(&nothing, |live| &live.found.record.data);
-            let mut values = pending.apply(before)?.values()?.clone();
+        let mut patience = Patience::new();
+        loop {
+            patience.attempt()?;
+            let view = turn.view();
+            let live = view.standing.to_write()?;
+            if live.is_none() {
+                turn.judge_open()?;
+            }
+            let mut values = view.merged()?.values()?.clone();
             let (value, encoded) = changed(inner.site().format, &key, values.get(&key), &change)?;
             values.insert(key.clone(), encoded);
             let data = Data::Values(values);
-            inner.judge_size(&data, before)?;
-            let is_saved = match &live {
-                Some(live) => {
-                    let record = Record { header: live.found.header().clone(), data };
-                    let write = Write::new(&live.found, record, inner.use_of(&live.found))?;
-                    inner.put(write, version, attempt).await?
+            let is_saved = match live {
+                Some(Live { found, .. }) => {
+                    let edit = view.edit(found, found.header().clone(), data, inner.use_of(found));
+                    matches!(turn.attempt(edit, &patience).await?, Attempted::Done(_))
                 }
-                None => inner.create_anonymous(data, Purpose::Visit, version).await?,
+                None => {
+                    let created = turn.create_anonymous(data, Purpose::Visit, view.version).await?;
+                    matches!(created, Attempted::Done(()))
+                }
             };
             if is_saved {
                 return Ok(value);
             }
         }
-        Err(Error::Contended)
     }
 }
 

@@ -9,7 +9,7 @@ impl Session {
     ///
     /// [`Error::Store`]; after the response has left, [`Error::Gone`] or [`Error::Superseded`] if the session has ended.
     pub async fn devices(&self) -> Result<Vec<Device>, Error> {
-        self.still_stands().await?;
+        self.reload_after_response().await?;
         let Some(owner) = self.owner() else { return Ok(Vec::new()) };
         crate::owner::devices::devices(self.inner().caller(), &owner, self.id()).await
     }
@@ -22,7 +22,7 @@ impl Session {
     /// [`Error::Store`], [`Error::Contended`]; after the response has left, [`Error::Gone`] or [`Error::Superseded`] if this
     /// session has ended.
     pub async fn end(&self, id: &SessionId) -> Result<bool, Error> {
-        self.still_stands().await?;
+        self.reload_after_response().await?;
         let Some(owner) = self.owner() else { return Ok(false) };
         if self.id().as_ref() == Some(id) {
             return self.logout().await.map(|()| true);
@@ -37,7 +37,7 @@ impl Session {
     /// [`Error::Store`], [`Error::Contended`]: some may be ended, others not; call again. After the response has left,
     /// [`Error::Gone`] or [`Error::Superseded`] if this session has ended.
     pub async fn revoke_others(&self) -> Result<u64, Error> {
-        self.still_stands().await?;
+        self.reload_after_response().await?;
         let kept = self.live(|live| {
             let header = live.found.header();
             header.owner.clone().map(|owner| (owner, (live.found.id, header.generation)))
@@ -47,7 +47,7 @@ impl Session {
     }
 
     /// After the response has left, a session may have ended long ago: what acts on others in the owner's name asks first.
-    async fn still_stands(&self) -> Result<(), Error> {
+    async fn reload_after_response(&self) -> Result<(), Error> {
         let sent = {
             let state = self.inner().state();
             state.judge_read()?;

@@ -7,24 +7,20 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Error, Exchange, Owner, SessionId,
-    exchange::state::{Inner, Live, Standing, State},
-    record::{
-        Data, Record,
-        delta::{Overlay, Update},
-        format,
-    },
+    exchange::{Attempted, Inner, Live, State},
+    record::{Overlay, Update, format},
     session::at_once::changed,
-    store::{
-        patience::{MERGES, attempts},
-        write::{Write, read},
-    },
+    store::{MERGES, Patience, read},
 };
 
 mod at_once;
 mod devices;
-pub(crate) mod field;
-pub(crate) mod login;
-pub(crate) mod stored;
+mod field;
+mod login;
+mod stored;
+
+pub(crate) use self::login::JudgedLogin;
+pub use self::{field::Field, login::Login, stored::StoredSession};
 
 /// The session of a request: its values, and what can be done with it. Cloning it gives another handle on the same.
 ///
@@ -222,7 +218,8 @@ impl Session {
     /// Whether the session was not there before this request.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        self.live(|live| live.is_new).unwrap_or(true)
+        let loaded = self.inner().taken.get().map(|found| found.id);
+        self.live(|live| Some(live.found.id) != loaded).unwrap_or(true)
     }
 
     /// How long ago the session, or its last login, began.
@@ -258,27 +255,21 @@ impl Session {
     /// loaded. Else as [`Exchange::commit`]: if it is unknown whether the value was taken out, it is not handed out either.
     pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let inner = self.inner();
-        let _in_order = inner.writing.lock().await;
-        inner.resolve().await?;
+        let mut place = inner.place().await;
+        let mut turn = place.resolve().await?;
         let key = Bytes::copy_from_slice(key.as_bytes());
-        for attempt in attempts() {
-            let (standing, pending, version) = inner.snapshot();
-            let base = match &standing {
-                Standing::Live(live) => Some(&live.found),
-                Standing::Absent | Standing::Barred(_) => None,
-                Standing::Lost(lost) => return Err((*lost).into()),
-                Standing::Unread(unread) => {
-                    unread.judge_read()?;
-                    None
-                }
-            };
-            let mut data = pending.apply(base.map_or(&Data::new(), |found| &found.record.data))?;
+        let mut patience = Patience::new();
+        loop {
+            patience.attempt()?;
+            let view = turn.view();
+            let live = view.standing.to_read()?;
+            let mut data = view.merged()?;
             let Some(taken) = data.remove(&key) else { return Ok(None) };
             let value = format::decode(&key, &taken)?;
-            let Some(found) = base else {
+            let Some(Live { found, .. }) = live else {
                 // Nothing is stored yet, so nobody else can take it.
                 let mut state = inner.state();
-                if state.version != version {
+                if state.version != view.version {
                     continue;
                 }
                 state.see(&key, None);
@@ -287,14 +278,11 @@ impl Session {
                 drop(replaced);
                 return Ok(Some(value));
             };
-            inner.judge_size(&data, &found.record.data)?;
-            let record = Record { header: found.header().clone(), data };
-            let write = Write::new(found, record, inner.use_of(found))?;
-            if inner.put(write, version, attempt).await? {
+            let edit = view.edit(found, found.header().clone(), data, inner.use_of(found));
+            if let Attempted::Done(_) = turn.attempt(edit, &patience).await? {
                 return Ok(Some(value));
             }
         }
-        Err(Error::Contended)
     }
 
     /// Saves the changes at once: for streams and websockets, whose response head has left, and for who must know.
@@ -315,24 +303,16 @@ impl Session {
     /// websocket that was opened before the login does not become the user's. [`Error::Store`].
     pub async fn reload(&self) -> Result<(), Error> {
         let inner = self.inner();
-        let _in_order = inner.writing.lock().await;
-        inner.resolve().await?;
-        match inner.snapshot().0 {
-            Standing::Absent | Standing::Barred(_) => Ok(()),
-            Standing::Lost(lost) => Err(lost.into()),
-            Standing::Unread(unread) => unread.judge_read(),
-            Standing::Live(live) => {
-                inner.adopt(read(&inner.store, &live.found.id).await?)?;
-                inner.rebase()
-            }
-        }
+        let mut place = inner.place().await;
+        let mut turn = place.resolve().await?;
+        let view = turn.view();
+        let Some(live) = view.standing.to_read()? else { return Ok(()) };
+        let now = read(&inner.store, &live.found.id).await?;
+        turn.follow(now)
     }
 
     fn live<T>(&self, read: impl FnOnce(&Live) -> T) -> Option<T> {
-        match &self.inner().state().standing {
-            Standing::Live(live) => Some(read(live)),
-            _ => None,
-        }
+        self.inner().state().standing.live().map(read)
     }
 
     /// Lets this request see the value, unless the session would become too large.

@@ -8,13 +8,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Error, EventKind, Expiry, Owner, SessionId, StoreError,
     record::{Data, Found, Record, format, length},
-    request::incoming::Resource,
+    request::Resource,
     session::at_once::changed,
     site::Site,
-    store::{
-        patience::{PatientStore, attempts},
-        write::{Settled, Write, read},
-    },
+    store::{Patience, PatientStore, Sending, Settled, Write, read},
 };
 
 /// A user's session outside of a request: for a webhook, or a job. It comes from
@@ -155,7 +152,9 @@ impl StoredSession {
         change: impl Fn(Option<&Bytes>) -> Result<(T, Option<Bytes>), Error>,
     ) -> Result<T, Error> {
         let mut found = self.found().await?;
-        for attempt in attempts() {
+        let mut patience = Patience::new();
+        loop {
+            patience.attempt()?;
             let before = &found.record.data;
             let mut values = before.values()?.clone();
             let (answer, value) = change(values.get(key.as_bytes()))?;
@@ -169,13 +168,12 @@ impl StoredSession {
             }
             self.judge_size(&data, before)?;
             let record = Record { header: found.header().clone(), data };
-            match Write::new(&found, record, Expiry::Keep)?.settle(&self.store, false, attempt).await? {
+            match Write::new(&found, record, Expiry::Keep)?.settle(&self.store, Sending::First, &patience).await? {
                 Settled::Applied(_) => return Ok(answer),
                 Settled::Conflict(now) => found = self.judge(now)?,
                 Settled::Gone => return Err(Error::Gone),
             }
         }
-        Err(Error::Contended)
     }
 
     fn judge_size(&self, data: &Data, before: &Data) -> Result<(), Error> {

@@ -5,17 +5,27 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Owner, Purpose, RandomnessError, SessionId};
+use crate::{Owner, RandomnessError, SessionId};
 
 mod error;
-pub(crate) mod namespace;
-pub(crate) mod patience;
-pub(crate) mod purge;
-pub(crate) mod purpose;
-pub(crate) mod schema;
-pub(crate) mod write;
+mod namespace;
+mod patience;
+mod purge;
+mod purpose;
+mod schema;
+mod write;
 
-pub use error::{StoreError, StoreErrorSource};
+pub use self::{
+    error::{StoreError, StoreErrorSource},
+    namespace::{InvalidNamespace, Namespace},
+    purge::PurgeTask,
+    purpose::Purpose,
+    schema::SchemaError,
+};
+pub(crate) use self::{
+    patience::{CREATIONS, MERGES, Patience, PatientStore, SENDINGS},
+    write::{Sending, Settled, Write, read},
+};
 
 /// A register per session: the contract that every database crate keeps.
 ///
@@ -296,7 +306,7 @@ impl Revision {
     }
 
     pub(crate) fn random() -> Result<Self, RandomnessError> {
-        crate::request::token::random().map(Self)
+        crate::request::random().map(Self)
     }
 }
 

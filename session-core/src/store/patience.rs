@@ -1,4 +1,4 @@
-//! How long a request goes on asking a store that fails.
+//! How often and how long something is tried again, and what it is answered with when that is over.
 
 use std::{
     future::Future,
@@ -8,7 +8,92 @@ use std::{
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
+use crate::{Entry, Error, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, request::random};
+
+/// How often something is worked out again because another was quicker: on a store in memory, others that write without
+/// a pause win sixty times in a row.
+pub(crate) const MERGES: u32 = 512;
+
+/// How often one write is sent while its outcome stays unknown.
+pub(crate) const SENDINGS: u32 = FAILURES;
+
+/// How often a new session is sent, each time under a fresh id.
+pub(crate) const CREATIONS: u32 = 2;
+
+/// At this error of the store it is over.
+const FAILURES: u32 = 3;
+
+/// This many attempts are made however long they take.
+const AT_LEAST: u32 = 8;
+
+/// This many attempts are made at what only rides along: the next request can do it, too.
+const RIDES: u32 = AT_LEAST - 1;
+
+/// After this time it is over, if there were enough attempts.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// What one operation has for others who are quicker, and for a store that fails.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    begun: Instant,
+    attempts: u32,
+    failures: u32,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self { begun: Instant::now(), attempts: 0, failures: 0 }
+    }
+
+    /// Begins the next attempt. [`Error::Contended`] where patience is over: others were quicker each time.
+    pub(crate) fn attempt(&mut self) -> Result<(), Error> {
+        let is_left = self.attempts < AT_LEAST || self.attempts < MERGES && self.begun.elapsed() < LONGEST;
+        self.attempts += 1;
+        if is_left { Ok(()) } else { Err(Error::Contended) }
+    }
+
+    /// Whether this attempt is one too many for what only rides along.
+    pub(crate) fn is_over_for_rides(&self) -> bool {
+        self.attempts > RIDES
+    }
+
+    /// The same as an answer.
+    pub(crate) fn judge_ride(&self) -> Result<(), Error> {
+        if self.is_over_for_rides() { Err(Error::Contended) } else { Ok(()) }
+    }
+
+    /// Bears an error of the store; the third one is the answer.
+    pub(crate) fn bear(&mut self, error: StoreError) -> Result<(), StoreError> {
+        self.failures += 1;
+        if self.failures < FAILURES { Ok(()) } else { Err(error) }
+    }
+
+    /// Whether an error was borne: then the outcome of what was sent is not known.
+    pub(crate) fn has_borne(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Waits after this attempt. Every other time it does not wait: who has just slept is slower than who has not, and
+    /// would be beaten again.
+    pub(crate) async fn pause(&self) {
+        let attempt = self.attempts.saturating_sub(1);
+        if attempt.is_multiple_of(2) {
+            wait(attempt).await;
+        }
+    }
+}
+
+/// Waits before a write is sent again.
+pub(crate) async fn pause_between_sendings(sending: u32) {
+    wait(2 * sending).await;
+}
+
+/// A random time: up to 1, 4, 16, and then 32 ms.
+async fn wait(attempt: u32) {
+    let most = 1000 << attempt.min(5);
+    let part = random::<1>().map_or(255, |[byte]| u64::from(byte));
+    tokio::time::sleep(Duration::from_micros(most * part / 255)).await;
+}
 
 /// How long a request goes on after the first error of its store. An answer ends that.
 const AFTER_AN_ERROR: Duration = Duration::from_secs(3);
@@ -101,36 +186,38 @@ impl PatientStore {
     }
 }
 
-/// How often something is worked out anew because another was quicker: on a store in memory, others that write without a
-/// pause win sixty times in a row.
-pub(crate) const MERGES: u32 = 512;
-
-/// How often what only rides along is tried: the next request can do it, too.
-pub(crate) const RIDES: u32 = AT_LEAST - 1;
-
-/// So often it is tried however long that takes.
-const AT_LEAST: u32 = 8;
-
-/// So long it is tried again, where that is more often.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The numbers of the attempts at what others may be quicker at.
-pub(crate) fn attempts() -> impl Iterator<Item = u32> {
-    let begun = Instant::now();
-    (0..MERGES).take_while(move |&attempt| attempt < AT_LEAST || begun.elapsed() < PATIENCE)
-}
-
-/// Waits a random while between contended writes: up to 1, 4, 16, and then 32 ms. Every other time it goes on at once: who
-/// has just slept is slower than who has not, and would be beaten again.
-pub(crate) async fn pause(attempt: u32) {
-    if attempt % 2 == 1 {
-        return;
-    }
-    let most = 1000 << attempt.min(5);
-    let part = crate::request::token::random::<1>().map_or(255, |[byte]| u64::from(byte));
-    tokio::time::sleep(Duration::from_micros(most * part / 255)).await;
-}
-
 #[derive(Debug, thiserror::Error)]
 #[error("three seconds have passed since its first error in this request")]
 struct OutOfPatience;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn however_long_they_take_eight_attempts_are_made_and_after_five_seconds_no_more() {
+        let mut patience = Patience::new();
+        tokio::time::advance(LONGEST).await;
+        for attempt in 1..=AT_LEAST {
+            assert!(patience.attempt().is_ok());
+            assert_eq!(patience.is_over_for_rides(), attempt == AT_LEAST, "attempt {attempt}");
+        }
+        assert!(matches!(patience.attempt(), Err(Error::Contended)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_quick_they_are_the_attempts_end() {
+        let mut patience = Patience::new();
+        let made = std::iter::from_fn(|| patience.attempt().ok()).count();
+        assert_eq!(u32::try_from(made), Ok(MERGES));
+    }
+
+    #[test]
+    fn the_third_error_of_the_store_is_the_answer() {
+        let mut patience = Patience::new();
+        assert!(!patience.has_borne());
+        assert!(patience.bear(StoreError::AlreadyExists).is_ok() && patience.has_borne());
+        assert!(patience.bear(StoreError::AlreadyExists).is_ok());
+        assert!(patience.bear(StoreError::AlreadyExists).is_err());
+    }
+}

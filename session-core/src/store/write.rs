@@ -8,7 +8,7 @@ use crate::{
     Entry, Error, Expiry, Revision, SessionId, StoreError,
     moment::TimeLeft,
     record::{Found, Record},
-    store::patience::{PatientStore, pause},
+    store::{Patience, PatientStore, SENDINGS, patience::pause_between_sendings},
 };
 
 /// A `replace` under a revision of its own, so that an unknown outcome can be asked for.
@@ -34,8 +34,13 @@ pub(crate) enum Settled {
     Gone,
 }
 
-/// How often one write is sent while its outcome stays unknown.
-const SENDINGS: u32 = 3;
+/// Whether a write may have been sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    First,
+    /// The outcome of the first is not known.
+    Again,
+}
 
 impl Write {
     /// The write that puts `record` in the place of `base`. What cannot be read is never overwritten, only carried along.
@@ -51,44 +56,52 @@ impl Write {
 
     /// Sends the write until its outcome is known.
     ///
-    /// A `false` to the only sending is a plain conflict. Where `outcome_unknown`, and after any error, a `false` may be
-    /// our own first sending's doing: so the record is asked for our revision before the write is sent again, under the
-    /// same revision. No write is applied twice, not even by a packet that arrives late.
+    /// A `false` to the only sending is a plain conflict. After an unknown outcome a `false` may be our own first sending's
+    /// doing: so the record is asked for our revision before the write is sent again, under the same revision. No write is
+    /// applied twice, not even by a packet that arrives late.
     ///
-    /// After a conflict it waits as [`pause`] does after so many merges, and looks only then: what it answers is fresh.
+    /// After a conflict it waits as the writer's patience says, and looks only then: what it answers is fresh.
     pub(crate) async fn settle(
         &self,
         store: &PatientStore,
-        mut outcome_unknown: bool,
-        merges: u32,
+        mut sending: Sending,
+        patience: &Patience,
     ) -> Result<Settled, Error> {
         let mut failure = None;
-        for sending in 0..SENDINGS {
-            if outcome_unknown {
-                let Some(found) = read(store, &self.id).await? else { return Ok(Settled::Gone) };
-                if found.record.header.remembers(self.own) {
-                    return Ok(Settled::Applied(found));
+        for count in 0..SENDINGS {
+            if sending == Sending::Again {
+                if let Some(settled) = self.look(store).await? {
+                    return Ok(settled);
                 }
-                if found.revision != self.expected {
-                    let is_beaten = found.record.header.remembers(self.expected);
-                    return if is_beaten { Ok(Settled::Conflict(found)) } else { Err(Error::OutcomeUnknown) };
-                }
-                pause(2 * sending).await;
+                pause_between_sendings(count).await;
             }
             match self.send(store).await {
                 Ok(Some(applied)) => return Ok(Settled::Applied(applied)),
-                Ok(None) if !outcome_unknown => {
-                    pause(merges).await;
+                Ok(None) if sending == Sending::First => {
+                    patience.pause().await;
                     return Ok(read(store, &self.id).await?.map_or(Settled::Gone, Settled::Conflict));
                 }
                 Ok(None) => {}
                 Err(error) => {
                     failure = Some(error);
-                    outcome_unknown = true;
+                    sending = Sending::Again;
                 }
             }
         }
         Err(failure.map_or(Error::Contended, Error::from))
+    }
+
+    /// Whether the record tells what became of the write. `None`: it was not applied, and still may be.
+    async fn look(&self, store: &PatientStore) -> Result<Option<Settled>, Error> {
+        let Some(found) = read(store, &self.id).await? else { return Ok(Some(Settled::Gone)) };
+        let header = &found.record.header;
+        if header.remembers(self.own) {
+            return Ok(Some(Settled::Applied(found)));
+        }
+        if found.revision == self.expected {
+            return Ok(None);
+        }
+        if header.remembers(self.expected) { Ok(Some(Settled::Conflict(found))) } else { Err(Error::OutcomeUnknown) }
     }
 
     /// Sends the write once: the session as it then is, or nothing if `expected` is no longer its revision.

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     Lifetime,
     record::{Data, Header, Record},
-    request::token::SecretHash,
+    request::SecretHash,
 };
 
 /// A session that was begun so many microseconds after the others', as a store tells of it when it is asked.

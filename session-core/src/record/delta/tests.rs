@@ -8,8 +8,8 @@ use crate::{
     Expiry, Lifetime, Revision, SessionId,
     moment::TimeLeft,
     record::{Found, Header, Record},
-    request::token::SecretHash,
-    store::write::Write,
+    request::SecretHash,
+    store::Write,
 };
 
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The records in `tests/records`: one of each version that was ever written.
 
 use super::*;
-use crate::{record::rotation, request::token::SessionSecret};
+use crate::{record::rotation, request::SessionSecret};
 
 macro_rules! file {
     ($name:literal) => {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{SessionId, request::token::SessionSecret};
+use crate::{SessionId, request::SessionSecret};
 
 fn key(byte: u8) -> Key {
     Key::from_bytes(&[byte; 32]).unwrap()

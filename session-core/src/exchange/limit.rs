@@ -7,16 +7,16 @@ use tokio::time::Instant;
 
 use crate::{
     AtLimit, Error, EventKind, SessionId,
-    exchange::state::{Inner, Standing},
+    exchange::{Inner, Standing},
     owner::limit::oldest_first,
     record::Found,
-    session::login::JudgedLogin,
-    store::patience::{RIDES, attempts, pause},
+    session::JudgedLogin,
+    store::Patience,
 };
 
 impl Inner {
     /// Refuses a login that would be one too many, before anything is written.
-    pub(crate) async fn judge_place(&self, login: &JudgedLogin) -> Result<(), Error> {
+    pub(crate) async fn judge_limit(&self, login: &JudgedLogin) -> Result<(), Error> {
         let Some(limit) = self.refusing_limit(login) else { return Ok(()) };
         let ended = {
             let state = self.state();
@@ -39,18 +39,19 @@ impl Inner {
 
     /// Whether a login that has been written has a place. Of several at once for the last place the oldest gets it: it waits
     /// until the others have gone.
-    pub(crate) async fn has_place(&self, found: &Found, login: &JudgedLogin, limit: u32) -> Result<bool, Error> {
+    pub(crate) async fn is_within_limit(&self, found: &Found, login: &JudgedLogin, limit: u32) -> Result<bool, Error> {
         if self.is_relogin(found, login) {
             return Ok(true);
         }
         let (ended, limit) = (self.ended_by_login(), usize::try_from(limit).unwrap_or(usize::MAX));
-        for attempt in attempts().take_while(|attempt| *attempt < RIDES) {
+        let mut patience = Patience::new();
+        while patience.attempt().is_ok() && !patience.is_over_for_rides() {
             let asked = Instant::now();
             let mut listed = oldest_first(self.store.list(&login.owner).await?, asked);
             listed.retain(|(id, _)| !ended.contains(id));
             match listed.iter().position(|(id, _)| *id == found.id) {
                 Some(_) if listed.len() <= limit => return Ok(true),
-                Some(place) if place < limit => pause(attempt).await,
+                Some(place) if place < limit => patience.pause().await,
                 // Too young, or ended by another.
                 _ => return Ok(false),
             }
