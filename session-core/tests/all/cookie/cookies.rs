@@ -313,3 +313,26 @@ async fn an_epoch_s_id_from_a_form_ends_nothing() {
     assert!(!site.manager.end(&42.into(), &id).await.unwrap());
     assert!(site.lab.memory.load(&id).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn debug_of_incoming_shows_no_token() {
+    let site = Site::new();
+    let cookie = site.logged_in(42).await.cookie.unwrap();
+    let header = format!("__Host-session={cookie}");
+    let by_cookie = format!("{:?}", Incoming::new([header.as_bytes()]));
+    let by_token = format!("{:?}", Incoming::new([]).with_token(&cookie));
+    assert!(!by_token.contains(&cookie), "{by_token}");
+    assert!(!by_cookie.contains(&cookie), "{by_cookie}");
+}
+
+#[tokio::test]
+async fn headers_applied_twice_are_one_cookie() {
+    let site = Site::new();
+    let (exchange, session) = site.browser().start().await;
+    session.insert("n", &1).unwrap();
+    exchange.commit().await.unwrap();
+    let mut headers = http::HeaderMap::new();
+    exchange.apply(&mut headers);
+    exchange.apply(&mut headers);
+    assert_eq!(headers.get_all("set-cookie").iter().count(), 1);
+}

@@ -113,3 +113,25 @@ async fn plain_http_is_not_told_of_a_cookie_without_secure() {
     assert!(sets_cookie(&exchange));
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::InsecureTransport(_))), 0);
 }
+
+#[tokio::test]
+async fn two_logouts_of_one_session_are_one_event() {
+    let site = Site::new();
+    let browser = site.logged_in(42).await;
+    let (_, one) = browser.start().await;
+    let (_, two) = browser.start().await;
+    one.logout().await.unwrap();
+    two.logout().await.unwrap();
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Ended(_))), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_promotion_whose_answer_was_lost_is_told() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    site.lab.next(Call::Replace, Fault::LosesReply);
+    assert!(browser.owner().await.is_some());
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Rotated)), 1);
+}

@@ -1,6 +1,7 @@
 //! One request after another and two at once: when a change is saved, and what happens where the store fails.
 
 mod contention;
+mod forgotten;
 mod in_flight;
 mod joining;
 mod merging;
@@ -9,5 +10,5 @@ mod overtaken;
 mod patience;
 mod rotation;
 mod saving;
-mod schedules;
+mod theft;
 mod unsettled;

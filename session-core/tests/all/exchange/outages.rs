@@ -231,3 +231,19 @@ async fn the_purge_task_survives_an_error_and_stops_when_it_is_told_to() {
     tokio::time::sleep(HOUR).await;
     assert_eq!(site.lab.calls(), [], "the task has not stopped");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_login_whose_first_create_was_slow_keeps_its_data() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    for _ in 0..2 {
+        site.lab.next(Call::Create, Fault::Fails);
+    }
+    let (exchange, session) = browser.start().await;
+    session.insert("cart", &1).unwrap();
+    session.login(42).await.unwrap_err();
+    assert_eq!(session.get::<i64>("cart").unwrap(), Some(1));
+    exchange.commit().await.unwrap();
+    browser.receive(&exchange.headers());
+    assert_eq!(browser.get::<i64>("cart").await, Some(1));
+}

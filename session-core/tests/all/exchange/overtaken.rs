@@ -196,3 +196,41 @@ async fn of_two_logins_at_once_at_the_limit_of_one_session_the_later_stands() {
     assert_eq!(browser.owner().await, Some(user()));
     assert_eq!(site.manager.devices(&user()).await.unwrap().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_applied_before_a_login_overtook_it_counts_as_saved() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    add_one(&session);
+    site.lab.next(Call::Replace, Fault::LosesReply);
+    let gate = site.lab.hold(Call::Load);
+    let committing = tokio::spawn({
+        let exchange = exchange.clone();
+        async move { exchange.commit().await.unwrap() }
+    });
+    gate.reached().await;
+    browser.visit(async |session| session.login(42).await.unwrap()).await;
+    gate.open();
+    let outcome = committing.await.unwrap();
+    assert_eq!(browser.get::<i64>("n").await, Some(1), "it is saved");
+    assert_eq!(outcome, Outcome::Saved, "and said so");
+    assert!(!sets_cookie(&exchange));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_was_taken_before_a_login_overtook_the_taker_is_handed_out() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    browser.visit(async |session| session.insert("code", "1234").unwrap()).await;
+    let (_, session) = browser.start().await;
+    site.lab.next(Call::Replace, Fault::LosesReply);
+    let gate = site.lab.hold(Call::Load);
+    let taking = tokio::spawn(async move { session.take::<String>("code").await });
+    gate.reached().await;
+    browser.visit(async |session| session.login(42).await.unwrap()).await;
+    gate.open();
+    let taken = taking.await.unwrap();
+    assert_eq!(browser.get::<String>("code").await, None, "it is taken out");
+    assert!(matches!(&taken, Ok(Some(code)) if code == "1234"), "and nobody has it: {taken:?}");
+}

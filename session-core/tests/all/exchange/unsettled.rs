@@ -207,3 +207,19 @@ fn no_closure_is_dropped_under_the_lock() {
         assert!(finished.recv_timeout(20 * SECOND).is_ok(), "{what} with a stored session: {is_stored}");
     }
 }
+
+#[tokio::test]
+async fn a_login_that_waits_for_the_commit_is_told_that_the_response_was_sent() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    add_one(&session);
+    let gate = site.lab.hold(Call::Replace);
+    let committing = tokio::spawn(async move { exchange.commit().await });
+    gate.reached().await;
+    let login = tokio::spawn(async move { session.login(42).await });
+    tokio::task::yield_now().await;
+    gate.open();
+    assert_eq!(committing.await.unwrap().unwrap(), Outcome::Saved);
+    assert!(matches!(login.await.unwrap(), Err(Error::ResponseSent)));
+}

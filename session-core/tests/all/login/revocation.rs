@@ -274,3 +274,56 @@ async fn a_login_clears_the_note() {
     // With the note this would be another owner's login that took too long.
     browser.visit(async |session| session.login(7).await.unwrap()).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_while_begin_login_creates_its_session_beats_the_login() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    let pass = async |time| {
+        site.lab.advance(time);
+        tokio::time::advance(time).await;
+    };
+    let (exchange, session) = browser.start().await;
+    let gate = site.lab.hold(Call::Create);
+    let beginning = tokio::spawn(async move { session.begin_login().await });
+    gate.reached().await;
+    pass(SECOND).await;
+    site.manager.revoke_all(&Owner::from(42)).await.unwrap();
+    pass(4 * SECOND).await;
+    gate.open();
+    beginning.await.unwrap().unwrap();
+    exchange.commit().await.unwrap();
+    browser.receive(&exchange.headers());
+    pass(MINUTE).await;
+    let (_, session) = browser.start().await;
+    let answer = session.login(42).await;
+    assert!(matches!(answer, Err(Error::LoginRevoked)), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_while_begin_login_s_exchange_loads_beats_the_login() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    let pass = async |time| {
+        site.lab.advance(time);
+        tokio::time::advance(time).await;
+    };
+    let exchange = browser.open();
+    let gate = site.lab.hold(Call::Load);
+    let loading = tokio::spawn({
+        let exchange = exchange.clone();
+        async move { exchange.session().await.unwrap() }
+    });
+    gate.reached().await;
+    pass(SECOND).await;
+    site.manager.revoke_all(&Owner::from(42)).await.unwrap();
+    pass(4 * SECOND).await;
+    gate.open();
+    loading.await.unwrap().begin_login().await.unwrap();
+    exchange.commit().await.unwrap();
+    pass(MINUTE).await;
+    browser.receive(&exchange.headers());
+    let (_, session) = browser.start().await;
+    let answer = session.login(42).await;
+    assert!(matches!(answer, Err(Error::LoginRevoked)), "{answer:?}");
+}

@@ -1,6 +1,6 @@
 //! The list of devices, and the limit of sessions.
 
-use session_core::{Error, EventKind, Policy, Store};
+use session_core::{Error, EventKind, Owner, Policy, Store};
 
 use crate::support::*;
 
@@ -144,4 +144,19 @@ async fn for_logs_it_is_known_whose_session_a_request_found_also_after_its_logou
     let (exchange, session) = site.visitor().await.start().await;
     session.login(USER).await.unwrap();
     assert_eq!((session.owner(), exchange.request_owner()), (Some(user()), None));
+}
+
+#[tokio::test]
+async fn a_websocket_of_a_revoked_session_cannot_end_the_owner_s_others() {
+    let site = Site::new();
+    let stolen = site.logged_in(42).await;
+    let (exchange, socket) = stolen.start().await;
+    exchange.commit().await.unwrap();
+    site.manager.revoke_all(&Owner::from(42)).await.unwrap();
+    site.lab.advance(MINUTE);
+    let mut browser = site.logged_in(42).await;
+    let id = browser.open().presented_id().unwrap();
+    let answers = (socket.end(&id).await, socket.revoke_others().await);
+    assert_eq!(browser.owner().await, Some(Owner::from(42)), "{answers:?}");
+    browser.visit(async |_| ()).await;
 }

@@ -2,6 +2,7 @@
 
 mod at_once;
 mod clients;
+mod closures;
 mod first_lines;
 mod handles;
 mod values;

@@ -147,3 +147,24 @@ async fn a_value_that_cannot_be_read_can_be_removed_and_its_session_ended() {
     browser.visit(async |session| session.logout().await.unwrap()).await;
     assert_eq!(browser.cookie, None);
 }
+
+#[tokio::test]
+async fn many_keys_cost_no_square() {
+    let site = Site::new();
+    let (_, session) = site.browser().start().await;
+    // Of each hundred. The quickest one counts, for the machine may have interrupted the others.
+    let insert = |from: u32, to: u32| {
+        let hundreds = (from..to).step_by(100).map(|first| {
+            let began = std::time::Instant::now();
+            for n in first..first + 100 {
+                session.insert(&format!("key {n}"), &n).unwrap();
+            }
+            began.elapsed()
+        });
+        hundreds.min().unwrap()
+    };
+    let first = insert(0, 1000);
+    let _ = insert(1000, 7000);
+    let last = insert(7000, 8000);
+    assert!(last < 10 * first, "of the first 1000 the quickest hundred took {first:?}, of the last {last:?}");
+}
