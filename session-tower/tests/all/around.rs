@@ -1,10 +1,5 @@
 //! The layers of tower-http, inside the session's and outside of it, on bare tower and under axum.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod site;
-
 use std::{convert::Infallible, error::Error, time::Duration};
 
 use bytes::Bytes;

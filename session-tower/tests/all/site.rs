@@ -1,7 +1,5 @@
 //! A small site under axum, and a browser.
 
-#![allow(dead_code, reason = "not every file of tests reads all of an answer")]
-
 use axum::{Router, body::Body, extract::Request, http::header, response::Response, routing::get};
 use bytes::Bytes;
 use http_body_util::BodyExt;

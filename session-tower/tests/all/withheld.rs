@@ -1,10 +1,5 @@
 //! Requests that get no new anonymous session.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod site;
-
 use axum::{
     Router,
     body::Body,

@@ -1,10 +1,5 @@
 //! What the front page of the documentation shows under "How to", over requests.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod site;
-
 use std::sync::{Arc, Mutex};
 
 use axum::{Router, http::StatusCode, routing::get};

@@ -1,10 +1,5 @@
 //! A session that is stored and cannot be read.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod site;
-
 use axum::{Router, http::StatusCode, routing::get};
 use session_core::{Entry, Error, Expiry, Outcome, Policy, SessionManager, Store, StoreError, WhenUnreadable};
 use session_tower::{CurrentOwner, Exchange, Session, SessionLayer};

@@ -1,10 +1,5 @@
 //! Two layers around one site: of one manager, and of two cookies.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod site;
-
 use axum::{
     Router,
     extract::Request,

@@ -1,10 +1,5 @@
 //! An axum server behind a proxy.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-
 use axum::{Router, routing::get};
 use session_core::{Peer, SessionManager, TrustedProxies};
 use session_tower::{Exchange, SessionLayer};

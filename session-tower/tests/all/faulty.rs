@@ -1,7 +1,5 @@
 //! A store that counts its calls and fails on demand.
 
-#![allow(dead_code, reason = "not every file of tests counts the calls or cuts the wire")]
-
 use std::{
     fmt,
     sync::{
@@ -47,7 +45,6 @@ impl Faulty {
         self.0.reads_fail.store(fail, Ordering::Relaxed);
     }
 
-    #[allow(dead_code, reason = "not every file of tests cuts the writes")]
     pub(crate) fn fail_writes(&self, fail: bool) {
         self.0.writes_fail.store(fail, Ordering::Relaxed);
     }

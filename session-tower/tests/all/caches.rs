@@ -1,11 +1,5 @@
 //! What a response tells caches.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod log;
-mod site;
-
 use std::{
     convert::Infallible,
     pin::Pin,

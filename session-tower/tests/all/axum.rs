@@ -1,11 +1,5 @@
 //! The layer and the extractors under axum.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod log;
-mod site;
-
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex},

@@ -1,8 +1,4 @@
 //! Session ids in paths and forms, and what a bad one is answered.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod site;
 
 use axum::{
     Form, Router,

@@ -1,11 +1,5 @@
 //! What the layer is told of the connection, and what the log says where no login sticks.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod log;
-mod site;
-
 use axum::{
     Router,
     body::Body,

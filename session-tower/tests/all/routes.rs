@@ -1,5 +1,4 @@
 //! The route of a request, in events.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,10 +1,5 @@
 //! The access log around a real axum server.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod log;
-
 use std::{
     convert::Infallible,
     future::{pending, poll_fn},

@@ -1,11 +1,5 @@
 //! A layer inside another whose cookie has the same name: one session, or none.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod log;
-mod site;
-
 use std::time::Duration;
 
 use axum::{
@@ -154,11 +148,11 @@ async fn layers_of_one_cookie_name_that_cannot_be_one_cookie_are_a_500_whose_log
     ] {
         refuses(routes().layer(inside).layer(outside.clone()), why, ["SessionLayer<()>", "SessionLayer<()>"]).await;
     }
-    let (admin, unit) = ("SessionLayer<nested::Admin>", "SessionLayer<()>");
+    let (admin, unit) = ("SessionLayer<all::nested::Admin>", "SessionLayer<()>");
     refuses(routes().layer(site().named::<Admin>()).layer(site()), "their markers are two", [unit, admin]).await;
     refuses(routes().layer(site()).layer(site().named::<Admin>()), "their markers are two", [admin, unit]).await;
     let clone = SessionLayer::new(manager.clone().with_policy(short())).named::<Other>();
-    let other = "SessionLayer<nested::Other>";
+    let other = "SessionLayer<all::nested::Other>";
     refuses(routes().layer(clone).layer(site().named::<Admin>()), "their markers are two", [admin, other]).await;
     assert_eq!(store.calls(), 0, "no handler was asked");
 }
@@ -172,7 +166,7 @@ async fn refuses(app: Router, why: &str, [outer, inner]: [&str; 2]) {
     let lines = log.lines();
     let line = lines.iter().find(|line| line.contains("ERROR session")).unwrap();
     assert!(line.contains(&format!("`{}`", CookieConfig::development().name())) && line.contains(why), "{line}");
-    let place = "session-tower/tests/nested.rs:";
+    let place = "session-tower/tests/all/nested.rs:";
     assert!(line.contains(&format!("outside {outer} made at {place}")), "{line}");
     assert!(line.contains(&format!("inside {inner} made at {place}")), "{line}");
 }

@@ -1,8 +1,4 @@
 //! What goes on after the response head has left: a websocket.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-mod site;
 
 use axum::routing::get;
 use session_core::Error;

@@ -1,9 +1,5 @@
 //! The layer under bare hyper: no axum, and a connection on which the bytes can be counted.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod faulty;
-
 use std::convert::Infallible;
 
 use bytes::Bytes;
@@ -114,7 +110,7 @@ async fn without_the_named_layer_the_error_names_its_marker() {
     struct Admin;
     let error = Session::<Admin>::named(&http::Extensions::new()).await.unwrap_err().to_string();
     assert!(
-        error.contains("Session<hyper::without_the_named_layer_the_error_names_its_marker::{{closure}}::Admin>"),
+        error.contains("Session<all::hyper::without_the_named_layer_the_error_names_its_marker::{{closure}}::Admin>"),
         "{error}"
     );
     assert!(error.contains("SessionLayer::new(manager).named::<"), "{error}");

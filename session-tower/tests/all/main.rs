@@ -1,0 +1,40 @@
+//! The tests of the tower layer, by theme. Without the feature `axum` those are left that need no framework.
+//!
+//! `failures` is a program of its own beside them: how many lines are written is counted for a whole program.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[cfg(feature = "axum")]
+mod access;
+#[cfg(feature = "axum")]
+mod around;
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(feature = "axum")]
+mod caches;
+mod faulty;
+#[cfg(feature = "axum")]
+mod how_to;
+#[cfg(feature = "axum")]
+mod https;
+mod hyper;
+#[cfg(feature = "axum")]
+mod ids;
+#[cfg(feature = "axum")]
+mod layers;
+#[cfg(feature = "axum")]
+mod log;
+#[cfg(feature = "axum")]
+mod nested;
+#[cfg(all(feature = "axum", unix))]
+mod proxies;
+#[cfg(feature = "axum")]
+mod routes;
+#[cfg(feature = "axum")]
+mod site;
+#[cfg(feature = "axum")]
+mod unreadable;
+#[cfg(feature = "axum")]
+mod websocket;
+#[cfg(feature = "axum")]
+mod withheld;
