@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Redis {
     server: &'static Server,
     /// None before a cluster or sentinels: they tell the driver where the nodes are, and it connects to these directly. The
-    /// cases that lose an answer lose none there; `tests/lost.rs` runs them where they do.
+    /// cases that lose an answer lose none there; `tests/all/lost.rs` runs them where they do.
     proxy: Option<Proxy>,
     in_the_applications_connection: bool,
 }

@@ -1,11 +1,5 @@
 //! A master that sentinels watch, and clients that hang up before it has answered.
 
-#![cfg(feature = "sentinel")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod succession;
-mod support;
-
 use std::{
     task::Poll,
     time::{Duration, Instant},
@@ -15,7 +9,7 @@ use session_conformance::servers;
 use session_core::Store;
 
 use crate::succession::*;
-use crate::support::{HOUR, ID, OLD, caught_up, entry};
+use crate::support::{self, HOUR, ID, OLD, caught_up, entry};
 
 /// What clients wait for, less than the store does.
 const TIMEOUT: Duration = Duration::from_secs(2);

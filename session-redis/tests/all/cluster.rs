@@ -1,10 +1,5 @@
 //! What a cluster does that one node does not: its nodes die one by one, and its keys move.
 
-#![cfg(feature = "cluster")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use session_conformance::servers;
@@ -14,7 +9,7 @@ use session_redis::{
     redis::{self, aio::MultiplexedConnection, cluster::ClusterClient, cluster_read_routing::RandomReplicaStrategy},
 };
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, calls, caught_up, entry, key, wait_for_blocked};
+use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, calls, caught_up, entry, key, wait_for_blocked};
 
 async fn nodes(url: &str) -> Vec<MultiplexedConnection> {
     let mut nodes = Vec::new();

@@ -1,7 +1,5 @@
 //! What only two threads at once can show: each method is one critical section, with no place to wait in between.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     pin::pin,
     sync::{

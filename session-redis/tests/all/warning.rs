@@ -1,9 +1,5 @@
 //! What `connect` says of a server that would throw sessions away.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     io,
     sync::{Arc, Mutex, Once},

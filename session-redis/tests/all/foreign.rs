@@ -1,15 +1,11 @@
 //! What the store has not written is `Corrupt`, and stays as it is.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::Duration;
 
 use session_conformance::servers;
 use session_core::{Expiry, Owner, Store, StoreError};
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry, key};
+use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, entry, key};
 
 fn is_corrupt<T: std::fmt::Debug>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Corrupt { backend: "redis", .. }))

@@ -1,14 +1,10 @@
 //! What is in the server, which the eight methods do not show.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use session_conformance::servers;
 use session_core::{Expiry, Owner, SessionId, Store, StoreError};
 use session_redis::redis::aio::MultiplexedConnection;
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry, key};
+use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, entry, key};
 
 /// Whether the key goes by itself when the session has ended an hour from now, or before.
 async fn goes_in_time(admin: &mut MultiplexedConnection) -> bool {

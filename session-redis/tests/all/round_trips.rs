@@ -1,14 +1,10 @@
 //! What each operation costs, counted by the server.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use session_conformance::servers;
 use session_core::{Expiry, Owner, SessionId, Store};
 use session_redis::redis::{InfoDict, aio::MultiplexedConnection};
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, calls, entry};
+use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, calls, entry};
 
 /// How often the server has read from a connection. A pipeline that is sent at once is read at once.
 async fn reads(admin: &mut MultiplexedConnection) -> u64 {

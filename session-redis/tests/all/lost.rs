@@ -3,11 +3,6 @@
 //! Both tell the driver where their nodes are, so a proxy loses nothing unless its own address is what they tell. Servers
 //! that all tests share cannot do that: here are some that do, for those cases of the contract.
 
-#![cfg(any(feature = "cluster", feature = "sentinel"))]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
 use session_conformance::{

@@ -1,11 +1,5 @@
 //! What a master that sentinels watch does that one node does not: it dies, and another takes its place.
 
-#![cfg(feature = "sentinel")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod succession;
-mod support;
-
 use std::{
     task::Poll,
     time::{Duration, Instant},
@@ -22,7 +16,7 @@ use session_redis::{
 };
 
 use crate::succession::*;
-use crate::support::{HOUR, ID, NEW, OLD, ask, calls, caught_up, entry, wait_for_blocked};
+use crate::support::{self, HOUR, ID, NEW, OLD, ask, calls, caught_up, entry, wait_for_blocked};
 
 /// How long the stores of these tests wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,9 +1,5 @@
 //! A document that the store has not written is `Corrupt`, and stays as it is.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::Duration;
 
 use session_conformance::servers;

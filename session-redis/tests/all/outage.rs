@@ -1,9 +1,5 @@
 //! A server that is gone, slow, full or not the one that writes: a typed error in time, and then the store works again.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     pin::pin,
     sync::{
@@ -23,7 +19,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, entry, failures, wait_for_blocked};
+use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, entry, failures, wait_for_blocked};
 
 /// How long the stores of these tests wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,5 +1,4 @@
 //! The sentinels, and a new master in the place of the old one, step by step.
-#![allow(dead_code, reason = "each file of tests uses another part")]
 
 use std::time::Duration;
 

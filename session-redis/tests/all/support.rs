@@ -21,7 +21,6 @@ pub(crate) fn entry(revision: Revision) -> Entry<'static> {
 }
 
 /// The name of the session's key.
-#[allow(dead_code, reason = "not every file of tests looks behind the store")]
 pub(crate) fn key(id: &SessionId) -> String {
     format!("sessions:s:{id}")
 }
@@ -40,7 +39,6 @@ pub(crate) async fn ask<T: FromRedisValue>(connection: &mut MultiplexedConnectio
 }
 
 /// How often each command was called, also from within scripts.
-#[allow(dead_code, reason = "not every file of tests counts")]
 pub(crate) async fn calls(admin: &mut MultiplexedConnection, command: &str) -> u64 {
     let stats: InfoDict = ask(admin, &["INFO", "commandstats"]).await;
     let line: String = stats.get(&format!("cmdstat_{command}")).unwrap_or_default();
@@ -49,7 +47,6 @@ pub(crate) async fn calls(admin: &mut MultiplexedConnection, command: &str) -> u
 }
 
 /// Until a client's command waits for the end of a pause.
-#[allow(dead_code, reason = "not every file of tests pauses")]
 pub(crate) async fn wait_for_blocked(admin: &mut MultiplexedConnection) {
     let start = Instant::now();
     while ask::<InfoDict>(admin, &["INFO", "clients"]).await.get("blocked_clients") != Some(1_u64) {
@@ -58,7 +55,7 @@ pub(crate) async fn wait_for_blocked(admin: &mut MultiplexedConnection) {
 }
 
 /// Until each replica of this master has what it has now.
-#[allow(dead_code, reason = "not every file of tests has replicas")]
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
 pub(crate) async fn caught_up(master: &mut MultiplexedConnection) {
     let info: InfoDict = ask(master, &["INFO", "replication"]).await;
     let (offset, replicas): (u64, u64) =
@@ -78,13 +75,11 @@ pub(crate) async fn caught_up(master: &mut MultiplexedConnection) {
 }
 
 /// A store that waits so long for an answer.
-#[allow(dead_code, reason = "not every file of tests waits")]
 pub(crate) async fn store(server: &Server, timeout: Duration) -> RedisStore {
     RedisStore::builder().with_timeout(timeout).connect(server.url()).await.unwrap()
 }
 
 /// Every operation once, on the session and an owner; how each failed.
-#[allow(dead_code, reason = "not every file of tests fails")]
 pub(crate) async fn failures(store: &RedisStore) -> Vec<(&'static str, StoreError)> {
     let owner = Owner::from(42);
     let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };

@@ -1,10 +1,6 @@
 //! What the server is asked to do: once an operation, and in the way that the contract needs, whatever the client's
 //! settings are.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::sync::{Arc, Mutex};
 
 use session_conformance::servers;

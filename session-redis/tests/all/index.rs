@@ -1,9 +1,5 @@
 //! The index of an owner's sessions: what it costs, when an entry goes, and a fleet of two versions.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::Duration;
 
 use session_conformance::servers;
@@ -13,7 +9,7 @@ use session_redis::{
     redis::{Cmd, FromRedisValue, aio::ConnectionLike},
 };
 
-use crate::support::{HOUR, ID, NEW, OLD, admin, ask, calls, entry, key};
+use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, calls, entry, key};
 
 /// What the second half of an entry begins with, if it tells when the entry was written.
 const TIMED: &[u8] = b"at=";

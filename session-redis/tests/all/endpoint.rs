@@ -1,9 +1,5 @@
 //! A hosted Redis: one address, behind which another server takes over.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     sync::{
         Arc,
@@ -13,13 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::*;
 use session_conformance::servers::{self, Server};
 use session_core::{Owner, SessionId, Store, StoreError};
 use session_redis::{
     RedisStore,
     redis::{Client, InfoDict},
 };
-use support::*;
 use tokio::net::{TcpListener, TcpStream};
 
 /// An address that leads to the first of two servers, of which the second has all that the first has.

@@ -1,9 +1,5 @@
 //! A server that is killed or silent, and a caller that goes away: a typed error in time, and work again afterwards.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     task::{Context, Waker},
     time::{Duration, Instant},

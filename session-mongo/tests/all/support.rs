@@ -1,7 +1,5 @@
 //! What several tests of this store need.
 
-#![allow(dead_code, reason = "each test uses some of it")]
-
 use std::time::Duration;
 
 use session_core::{Entry, Revision, SessionId};
