@@ -162,7 +162,8 @@ async fn no_replica_is_asked_also_where_the_application_s_connection_would() {
     let replicas: Vec<_> = known.lines().filter(|node| node.contains("slave ")).filter_map(address).collect();
     let mut replicas = nodes(&replicas.join(",")).await;
     let urls = server.url().rsplit('/').next().unwrap().split(',').map(|node| format!("redis://{node}"));
-    let client = ClusterClient::builder(urls).retries(0).read_routing_strategy(RandomReplicaStrategy).build().unwrap();
+    let client = ClusterClient::builder(urls).retries(0).read_routing_strategy(RandomReplicaStrategy);
+    let client = client.connection_timeout(HOUR).response_timeout(HOUR).build().unwrap();
     let writing = support::store(&server, Duration::from_secs(5)).await;
     let (mut number, start) = (0_u128, Instant::now());
     // No node tells of a replica, whose first write it has not heard of yet.
@@ -179,7 +180,7 @@ async fn no_replica_is_asked_also_where_the_application_s_connection_would() {
         assert!(start.elapsed() < Duration::from_secs(60), "the driver asks no replica: {known}");
     };
     let before = reads(&mut replicas).await;
-    let (store, owner) = (RedisStore::builder().with_cluster(connection), Owner::from(42));
+    let (store, owner) = (support::patient().with_cluster(connection), Owner::from(42));
     store.create(&ID, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
     for _ in 0..20 {
         assert!(store.load(&ID).await.unwrap().is_some());
@@ -192,7 +193,7 @@ async fn no_replica_is_asked_also_where_the_application_s_connection_would() {
 /// Sessions of one owner are in many slots.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owners_sessions_are_found_on_every_node() {
-    let store = RedisStore::builder().with_prefix("many").unwrap();
+    let store = support::patient().with_prefix("many").unwrap();
     let store = store.connect(servers::redis_cluster().url()).await.unwrap();
     let owner = Owner::from(42);
     for number in 0..200 {

@@ -14,7 +14,7 @@ use session_conformance::servers::{self, Server};
 use session_core::{Owner, SessionId, Store, StoreError};
 use session_redis::{
     RedisStore,
-    redis::{Client, InfoDict},
+    redis::{self, Client, InfoDict},
 };
 use tokio::net::{TcpListener, TcpStream};
 
@@ -153,7 +153,9 @@ async fn a_connection_of_the_application_s_own_stays_where_it_is() {
     let endpoint = Endpoint::start().await;
     open(&endpoint).await;
     let client = Client::open(endpoint.url.as_str()).unwrap();
-    let store = RedisStore::new(client.get_connection_manager().await.unwrap());
+    let patient =
+        redis::aio::ConnectionManagerConfig::new().set_response_timeout(Some(HOUR)).set_connection_timeout(Some(HOUR));
+    let store = RedisStore::new(client.get_connection_manager_with_config(patient).await.unwrap());
     assert!(store.touch(&ID, OLD, HOUR).await.unwrap());
     endpoint.promote().await;
     endpoint.demote().await;
@@ -171,10 +173,10 @@ async fn what_an_old_server_has_forgotten_stays_in_the_index_of_its_successor() 
         let (mut old, mut new) = (admin(endpoint.old.url()).await, admin(endpoint.new.url()).await);
         // It was written two hours ago.
         let age = "local m=redis.call('ZRANGE',KEYS[1],0,0)[1]
-local bound=struct.pack('>c3I5','at=',redis.call('TIME')[1]-7200)
-redis.call('ZADD',KEYS[1],redis.call('ZSCORE',KEYS[1],m),m:sub(1,16)..bound)
+local binding=struct.pack('>c3I5','at=',redis.call('TIME')[1]-7200)
+redis.call('ZADD',KEYS[1],redis.call('ZSCORE',KEYS[1],m),m:sub(1,16)..binding)
 redis.call('ZREM',KEYS[1],m)
-redis.call('SETRANGE',KEYS[2],24,bound)";
+redis.call('SETRANGE',KEYS[2],24,binding)";
         ask::<()>(&mut old, &["EVAL", age, "2", "sessions:o:42", &key(&id)]).await;
         caught_up(&mut old).await;
         endpoint.promote().await;

@@ -29,8 +29,8 @@ async fn age(connection: &mut impl ConnectionLike, prefix: &str, seconds: u64) {
         let session = format!("{prefix}:s:{}", SessionId::from_bytes(entry[..16].try_into().unwrap()));
         send::<()>(connection, &[b"ZREM", index.as_bytes(), entry]).await;
         send::<()>(connection, &[b"ZADD", index.as_bytes(), score.to_string().as_bytes(), &older]).await;
-        let bound: Vec<u8> = send(connection, &[b"GETRANGE", session.as_bytes(), b"24", b"31"]).await;
-        if bound == entry[16..] {
+        let binding: Vec<u8> = send(connection, &[b"GETRANGE", session.as_bytes(), b"24", b"31"]).await;
+        if binding == entry[16..] {
             send::<()>(connection, &[b"SETRANGE", session.as_bytes(), b"24", &older[16..]]).await;
         }
     }
@@ -159,9 +159,10 @@ async fn an_entry_stays_while_anything_of_its_login_is_there() {
 #[tokio::test]
 async fn dead_entries_leave_the_index_of_a_cluster_too() {
     let url = servers::redis_cluster().url();
-    let store = RedisStore::builder().with_prefix("apart").unwrap().connect(url).await.unwrap();
+    let store = support::patient().with_prefix("apart").unwrap().connect(url).await.unwrap();
     let nodes = url.rsplit('/').next().unwrap().split(',').map(|node| format!("redis://{node}"));
-    let client = session_redis::redis::cluster::ClusterClient::new(nodes).unwrap();
+    let client = session_redis::redis::cluster::ClusterClient::builder(nodes);
+    let client = client.connection_timeout(HOUR).response_timeout(HOUR).build().unwrap();
     goes_when_it_is_old(&store, &mut client.get_async_connection().await.unwrap(), "apart").await;
 }
 
@@ -169,7 +170,7 @@ async fn dead_entries_leave_the_index_of_a_cluster_too() {
 #[tokio::test]
 async fn dead_entries_leave_the_index_of_a_watched_master_too() {
     let url = servers::redis_sentinel().url();
-    let store = RedisStore::builder().with_prefix("watched").unwrap().connect(url).await.unwrap();
+    let store = support::patient().with_prefix("watched").unwrap().connect(url).await.unwrap();
     let sentinels = url.strip_prefix("redis+sentinel://").unwrap();
     let (sentinels, name) = sentinels.split_once('/').unwrap();
     let sentinel = format!("redis://{}", sentinels.split(',').next().unwrap());

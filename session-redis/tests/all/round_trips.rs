@@ -113,7 +113,7 @@ async fn a_deleted_session_leaves_nothing_behind() {
 #[tokio::test]
 async fn on_a_cluster_too_each_operation_is_one_command() {
     let server = servers::redis_cluster();
-    let store = session_redis::RedisStore::builder().with_prefix("counted").unwrap();
+    let store = support::patient().with_prefix("counted").unwrap();
     let store = store.connect(server.url()).await.unwrap();
     let mut nodes = Vec::new();
     for node in server.url().rsplit('/').next().unwrap().split(',') {
@@ -156,7 +156,7 @@ async fn the_rights_that_the_readme_names_are_enough() {
         words.extend(rights.split_whitespace());
         ask::<()>(&mut admin, &words).await;
         let url = server.url().replace("//", &format!("//{user}:a-password@"));
-        let store = session_redis::RedisStore::connect(&url).await.unwrap();
+        let store = support::patient().connect(&url).await.unwrap();
         let owner = Owner::from(42);
         let owned = |revision| entry(revision).with_owner(Some(&owner));
         let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };

@@ -283,12 +283,12 @@ async fn the_user_and_the_database_of_the_url_are_the_masters() {
     words.extend(rights.split_whitespace());
     ask::<()>(&mut master, &words).await;
     let url = server.url().replace("//", "//application:p%40ss%2Fword@");
-    let store = RedisStore::connect(&format!("{url}/3")).await.unwrap();
+    let store = support::patient().connect(&format!("{url}/3")).await.unwrap();
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
     assert_eq!(ask::<u64>(&mut master, &["DBSIZE"]).await, 0);
     ask::<()>(&mut master, &["SELECT", "3"]).await;
     assert_eq!(ask::<u64>(&mut master, &["DBSIZE"]).await, 1);
-    let error = RedisStore::connect(&url.replace("word", "wort")).await.unwrap_err();
+    let error = support::patient().connect(&url.replace("word", "wort")).await.unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "a wrong password: {error:?}");
 }
 
@@ -304,7 +304,7 @@ async fn the_applications_client_finds_the_master_too() {
         SentinelClientBuilder::new(hosts, name, SentinelServerType::Master).unwrap()
     };
     let resp3 = client().set_client_to_redis_protocol(ProtocolVersion::RESP3).build().unwrap();
-    let store = RedisStore::builder().with_sentinel(resp3).await.unwrap();
+    let store = support::patient().with_sentinel(resp3).await.unwrap();
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
     let resp2 = client().set_client_to_redis_protocol(ProtocolVersion::RESP2).build().unwrap();
     let error = RedisStore::builder().with_sentinel(resp2).await.unwrap_err();

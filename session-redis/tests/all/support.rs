@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use session_conformance::servers::Server;
 use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
 use session_redis::{
-    RedisStore,
+    Builder, RedisStore,
     redis::{self, AsyncConnectionConfig, Cmd, FromRedisValue, InfoDict, aio::MultiplexedConnection},
 };
 
@@ -72,6 +72,11 @@ pub(crate) async fn caught_up(master: &mut MultiplexedConnection) {
             assert!(start.elapsed() < Duration::from_secs(60), "a replica lags behind {offset}: {replica}");
         }
     }
+}
+
+/// The settings of a store that never gives up, however busy the machine is. By default it does after two seconds.
+pub(crate) fn patient() -> Builder {
+    RedisStore::builder().with_timeout(HOUR).with_connect_timeout(MINUTE)
 }
 
 /// A store that waits so long for an answer.

@@ -6,9 +6,8 @@ use std::{
 };
 
 use session_conformance::servers;
-use session_redis::RedisStore;
 
-use crate::support::{admin, ask};
+use crate::support::{self, admin, ask};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -40,7 +39,7 @@ async fn is_warned(url: &str) -> bool {
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
     let told = tracing::subscriber::set_default(subscriber);
-    RedisStore::connect(url).await.unwrap();
+    support::patient().connect(url).await.unwrap();
     drop(told);
     String::from_utf8(log.0.lock().unwrap().clone()).unwrap().contains("allkeys-lru")
 }
