@@ -1,8 +1,12 @@
-//! A session as a string: `revision(8) ‖ expiry(8) ‖ end(8) ‖ bound(8) ‖ length of the owner(1) ‖ owner ‖ payload`.
+//! A session as a string: `revision(8) ‖ expiry(8) ‖ end(8) ‖ binding(8) ‖ length of the owner(1) ‖ owner ‖ payload`.
 //!
-//! Expiry and end are in milliseconds since 1970, on the server's clock, and filled in by the server. The bound is the
-//! second half of the session's entry in its owner's index; without an owner it is any. The expiry is the key's, too: so that the
-//! server takes the key away, while a load needs no second command whose answer may be of a later state.
+//! Expiry and end are in milliseconds since 1970, on the server's clock. The server fills them in.
+//!
+//! The binding is the second half of the session's entry in its owner's index: it says when the session was bound to that
+//! owner. Without an owner it has no meaning.
+//!
+//! The key expires by itself at the same expiry, so that the server removes it. The frame has it too, so that one `GET`
+//! reads the session and its expiry at the same instant.
 
 use std::time::Duration;
 
@@ -21,7 +25,7 @@ pub(crate) struct Frame {
     /// In milliseconds since 1970, as the end is.
     pub(crate) expires_at: u64,
     pub(crate) ends_at: u64,
-    pub(crate) bound: [u8; 8],
+    pub(crate) binding: [u8; 8],
     pub(crate) owner: Bytes,
     pub(crate) payload: Bytes,
 }
@@ -47,7 +51,7 @@ impl Frame {
         let (revision, rest) = value.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (expires_at, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (ends_at, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
-        let (&bound, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
+        let (&binding, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (&length, rest) = rest.split_first().ok_or_else(too_short)?;
         let payload = FIXED + usize::from(length);
         if rest.len() < usize::from(length) {
@@ -57,7 +61,7 @@ impl Frame {
             revision: Revision::from_bytes(*revision),
             expires_at: u64::from_be_bytes(*expires_at),
             ends_at: u64::from_be_bytes(*ends_at),
-            bound,
+            binding,
             owner: value.slice(FIXED..payload),
             payload: value.slice(payload..),
         })

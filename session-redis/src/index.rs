@@ -1,14 +1,14 @@
 //! The index of an owner's sessions: how an entry gets there before its session, and when it may go.
 //!
-//! An entry is `id(16) ‖ bound(8)`, and the session has the same bound. On a cluster the two have different servers, so the
-//! entry is written first, and the session in a second step. An entry without a session may therefore be of a login whose
-//! second step is still on its way, and has to stay.
+//! An entry is `id(16) ‖ binding(8)`, and its session has the same binding. On a cluster the index and the session are on
+//! different servers. So a login takes two steps: the entry is written first, and then the session. An entry without a
+//! session may belong to a login whose second step is still on its way, and must stay.
 //!
-//! It need not stay for ever, since the bound tells when the entry was written: `at=` and the seconds since 1970 on the
-//! clock of the index's server. The second step does nothing once its entry is over a minute old. After that minute, and
-//! the hour by which two servers' clocks may differ, an entry without a session is dead.
+//! It need not stay for ever, because the binding says when the entry was written: `at=` and the seconds since 1970 on the
+//! clock of the index's server. The second step does nothing if its entry is more than a minute old. The clocks of two
+//! servers may differ by an hour. So an entry without a session is dead after an hour and a minute.
 //!
-//! Earlier versions wrote a random bound. Such an entry tells no time, and stays until its end.
+//! Earlier versions wrote a random binding. Such an entry tells no time, and stays until its end.
 
 use std::collections::BTreeSet;
 
@@ -17,22 +17,22 @@ use session_core::SessionId;
 
 use crate::connection::Call;
 
-/// In milliseconds: after this the second step does nothing. The scripts say the same.
+/// After this time the second step does nothing, in milliseconds. `create.lua` and `replace.lua` say the same.
 const LATE: u64 = 60_000;
 
-/// In milliseconds: by so much two servers' clocks may differ.
+/// How much two servers' clocks may differ, in milliseconds.
 pub(crate) const SKEW: u64 = 3_600_000;
 
-/// An entry of the index: the session's id and bound.
+/// An entry of the index: the session's id and binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Member([u8; 24]);
 
 impl Member {
-    pub(crate) fn new(id: &SessionId, bound: [u8; 8]) -> Self {
+    pub(crate) fn new(id: &SessionId, binding: [u8; 8]) -> Self {
         let mut member = [0; 24];
-        let (of_id, of_bound) = member.split_at_mut(16);
+        let (of_id, of_binding) = member.split_at_mut(16);
         of_id.copy_from_slice(id.as_bytes());
-        of_bound.copy_from_slice(&bound);
+        of_binding.copy_from_slice(&binding);
         Self(member)
     }
 
@@ -44,7 +44,7 @@ impl Member {
         SessionId::from_bytes(std::array::from_fn(|at| self.0[at]))
     }
 
-    pub(crate) fn bound(&self) -> [u8; 8] {
+    pub(crate) fn binding(&self) -> [u8; 8] {
         std::array::from_fn(|at| self.0[16 + at])
     }
 
@@ -54,7 +54,7 @@ impl Member {
 
     /// When it was written, in milliseconds since 1970.
     fn written_at(&self) -> Option<u64> {
-        match self.bound() {
+        match self.binding() {
             [b'a', b't', b'=', a, b, c, d, e] => {
                 Some(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]).saturating_mul(1000))
             }
@@ -119,13 +119,13 @@ impl Steps<'_> {
         send: impl Fn(Cmd) -> F,
         since: Option<&[u8]>,
     ) -> RedisResult<Value> {
-        let bound = match self.index.evaluate(&send).await? {
-            Value::BulkString(bound) => bound,
+        let binding = match self.index.evaluate(&send).await? {
+            Value::BulkString(binding) => binding,
             // No answer of the second step is like it.
             _ => return Ok(Value::Nil),
         };
         let mut arguments = self.session.arguments.to_vec();
-        arguments.push(&bound);
+        arguments.push(&binding);
         arguments.extend(since);
         Call { arguments: &arguments, ..self.session }.evaluate(&send).await
     }
@@ -135,35 +135,36 @@ impl Steps<'_> {
 mod tests {
     use super::*;
 
-    fn settled_at(bound: [u8; 8], now: u64) -> bool {
-        let member = Member::new(&SessionId::from_bytes([7; 16]), bound);
+    fn settled_at(binding: [u8; 8], now: u64) -> bool {
+        let member = Member::new(&SessionId::from_bytes([7; 16]), binding);
         Index { members: vec![member], now }.settled().next().is_some()
     }
 
     #[test]
     fn an_entry_is_settled_after_the_minute_and_the_hour_and_not_before() {
         // 1,000,000 seconds.
-        let bound = *b"at=\0\0\x0f\x42\x40";
+        let binding = *b"at=\0\0\x0f\x42\x40";
         for (milliseconds_later, is_settled) in [(0, false), (60_001, false), (3_660_000, false), (3_660_001, true)] {
-            assert_eq!(settled_at(bound, 1_000_000_000 + milliseconds_later), is_settled, "{milliseconds_later}");
+            assert_eq!(settled_at(binding, 1_000_000_000 + milliseconds_later), is_settled, "{milliseconds_later}");
         }
-        assert!(!settled_at(bound, 0), "of a clock that is behind");
+        assert!(!settled_at(binding, 0), "of a clock that is behind");
     }
 
     #[test]
     fn an_entry_that_tells_no_time_is_never_settled() {
-        for bound in [[0; 8], [0xff; 8], *b"At=\0\0\0\0\0", *b"aT=\0\0\0\0\0", *b"at:\0\0\0\0\0"] {
-            assert!(!settled_at(bound, u64::MAX), "{bound:?}");
+        for binding in [[0; 8], [0xff; 8], *b"At=\0\0\0\0\0", *b"aT=\0\0\0\0\0", *b"at:\0\0\0\0\0"] {
+            assert!(!settled_at(binding, u64::MAX), "{binding:?}");
         }
         assert!(settled_at(*b"at=\0\0\0\0\0", u64::MAX));
     }
 
     #[test]
     fn an_entry_is_the_id_and_then_the_bound() {
-        let (id, bound) = (SessionId::from_bytes(std::array::from_fn(|at| at as u8)), [16, 17, 18, 19, 20, 21, 22, 23]);
-        let member = Member::new(&id, bound);
+        let (id, binding) =
+            (SessionId::from_bytes(std::array::from_fn(|at| at as u8)), [16, 17, 18, 19, 20, 21, 22, 23]);
+        let member = Member::new(&id, binding);
         assert_eq!(member.as_bytes(), (0..24).collect::<Vec<u8>>());
-        assert_eq!((member.id(), member.bound()), (id, bound));
+        assert_eq!((member.id(), member.binding()), (id, binding));
         assert_eq!(Member::read(member.as_bytes()), Some(member));
         assert_eq!((Member::read(&[0; 23]), Member::read(&[0; 25])), (None, None));
     }

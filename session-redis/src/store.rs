@@ -135,8 +135,8 @@ impl RedisStore {
         let delete = Call { script: &self.0.scripts.delete, key: &self.session_key(id), arguments: &arguments };
         match self.0.connection.run(delete).await? {
             Value::BulkString(deleted) => {
-                let (bound, owner) = deleted.split_first_chunk::<8>().ok_or_else(foreign_answer)?;
-                Ok(Deletion::Done { member: Member::new(id, *bound), owner: owner.to_vec() })
+                let (binding, owner) = deleted.split_first_chunk::<8>().ok_or_else(foreign_answer)?;
+                Ok(Deletion::Done { member: Member::new(id, *binding), owner: owner.to_vec() })
             }
             Value::Nil => Ok(Deletion::Missing),
             answer => yes_or_no(&answer).map(|_| Deletion::Refused),
@@ -248,14 +248,14 @@ impl Store for RedisStore {
             let keys: Vec<_> = ids.iter().map(|id| self.session_key(id)).collect();
             all = all.and(self.0.connection.fetch(Question::Session, &keys).await?);
         }
-        let (mut sessions, mut bounds) = (Vec::new(), BTreeMap::new());
+        let (mut sessions, mut bindings) = (Vec::new(), BTreeMap::new());
         for (id, value) in ids.into_iter().zip(all.values) {
             let Some(frame) = frame(value)? else { continue };
-            bounds.insert(id, frame.bound);
+            bindings.insert(id, frame.binding);
             let live = loaded(&frame, all.now)?.filter(|_| frame.owner == owner.as_bytes());
             sessions.extend(live.map(|loaded| (id, loaded)));
         }
-        let is_dead = |member: &&Member| bounds.get(&member.id()) != Some(&member.bound());
+        let is_dead = |member: &&Member| bindings.get(&member.id()) != Some(&member.binding());
         let dead: Vec<_> = index.settled().filter(is_dead).copied().collect();
         self.prune(owner, &dead).await;
         Ok(sessions)

@@ -40,32 +40,34 @@ impl Bench {
         Cmd::new().arg(words).query_async(&mut self.admin).await.unwrap()
     }
 
-    /// The first step of a login that ends in an hour. The bound.
+    /// The first step of a login that ends in an hour. The binding.
     async fn first_step(&self) -> [u8; 8] {
         let key = self.store.owner_key(&self.owner);
         let arguments: [&[u8]; 2] = [ID.as_bytes(), b"7200000"];
         let index = Call { script: &self.store.0.scripts.index, key: &key, arguments: &arguments };
-        let Value::BulkString(bound) = self.store.0.connection.run(index).await.unwrap() else { panic!("no bound") };
-        bound.try_into().unwrap()
+        let Value::BulkString(binding) = self.store.0.connection.run(index).await.unwrap() else {
+            panic!("no binding")
+        };
+        binding.try_into().unwrap()
     }
 
     /// The second step, of a new session or over the one of the old revision.
-    async fn second_step(&self, is_new: bool, bound: [u8; 8]) -> Value {
+    async fn second_step(&self, is_new: bool, binding: [u8; 8]) -> Value {
         let frame = Frame::encode(self.owned(NEW));
         let (script, mut arguments) = match is_new {
             true => (&self.store.0.scripts.create, vec![&frame[..]]),
             false => (&self.store.0.scripts.replace, vec![&OLD.as_bytes()[..], &frame]),
         };
-        arguments.extend([b"3600000", b"3600000", &bound[..]]);
+        arguments.extend([b"3600000", b"3600000", &binding[..]]);
         let write = Call { script, key: &self.store.session_key(&ID), arguments: &arguments };
         self.store.0.connection.run(write).await.unwrap()
     }
 
     /// Makes this entry older by some seconds: what it would be if the time had passed.
-    async fn age(&mut self, bound: [u8; 8], seconds: u64) -> [u8; 8] {
-        let older = older(bound, seconds);
+    async fn age(&mut self, binding: [u8; 8], seconds: u64) -> [u8; 8] {
+        let older = older(binding, seconds);
         let key = self.store.owner_key(&self.owner);
-        let [from, to] = [bound, older].map(|bound| Member::new(&ID, bound));
+        let [from, to] = [binding, older].map(|binding| Member::new(&ID, binding));
         let score: Vec<u8> = self.ask(&[b"ZSCORE", &key, from.as_bytes()]).await;
         self.ask::<()>(&[b"ZREM", &key, from.as_bytes()]).await;
         self.ask::<()>(&[b"ZADD", &key, &score, to.as_bytes()]).await;
@@ -85,19 +87,19 @@ impl Bench {
     }
 }
 
-fn older(bound: [u8; 8], seconds: u64) -> [u8; 8] {
-    let time = u64::from_be_bytes(bound) & 0xff_ffff_ffff;
+fn older(binding: [u8; 8], seconds: u64) -> [u8; 8] {
+    let time = u64::from_be_bytes(binding) & 0xff_ffff_ffff;
     let older = (time - seconds).to_be_bytes();
-    std::array::from_fn(|at| if at < 3 { bound[at] } else { older[at] })
+    std::array::from_fn(|at| if at < 3 { binding[at] } else { older[at] })
 }
 
 #[tokio::test]
 async fn an_entry_whose_session_is_still_on_its_way_stays() {
     let mut bench = Bench::new().await;
-    let bound = bench.first_step().await;
+    let binding = bench.first_step().await;
     assert!(!bench.is_listed().await);
     assert_eq!(bench.store.revoke(&bench.owner, None).await.unwrap(), 0);
-    assert_eq!(bench.second_step(true, bound).await, Value::Int(1));
+    assert_eq!(bench.second_step(true, binding).await, Value::Int(1));
     assert!(bench.is_listed().await, "a login that was under way is missing from the list");
     assert_eq!(bench.store.revoke(&bench.owner, None).await.unwrap(), 1);
     assert_eq!(bench.ask::<u64>(&[b"DBSIZE"]).await, 0);
@@ -113,8 +115,8 @@ async fn a_session_is_in_the_list_or_was_never_made_however_late_its_second_step
             if !is_new {
                 bench.store.create(&ID, Entry::new(OLD, b""), HOUR, HOUR).await.unwrap();
             }
-            let bound = bench.first_step().await;
-            let bound = bench.age(bound, seconds).await;
+            let binding = bench.first_step().await;
+            let binding = bench.age(binding, seconds).await;
             match revokes {
                 true => drop(bench.store.revoke(&bench.owner, None).await.unwrap()),
                 false => assert!(!bench.is_listed().await),
@@ -122,7 +124,7 @@ async fn a_session_is_in_the_list_or_was_never_made_however_late_its_second_step
             // An anonymous session is under the key: it is not the one that the entry is of.
             let is_forgotten = seconds > 3660 && (is_new || !revokes);
             assert_eq!(bench.entries().await.is_empty(), is_forgotten, "round {round}, {is_new}, {revokes}");
-            let is_made = bench.second_step(is_new, bound).await == Value::Int(1);
+            let is_made = bench.second_step(is_new, binding).await == Value::Int(1);
             assert_eq!(is_made, seconds < 60, "round {round}, {is_new}, {revokes}");
             assert_eq!(bench.is_listed().await, is_made, "round {round}, {is_new}, {revokes}");
         }
@@ -185,11 +187,11 @@ async fn a_login_whose_second_step_is_late_twice_is_unavailable_and_nothing_is_w
 #[tokio::test]
 async fn entries_of_one_second_differ() {
     let bench = Bench::new().await;
-    let mut bounds = Vec::new();
+    let mut bindings = Vec::new();
     for _ in 0..50 {
-        bounds.push(bench.first_step().await);
+        bindings.push(bench.first_step().await);
     }
-    bounds.sort_unstable();
-    bounds.dedup();
-    assert_eq!((bounds.len(), bench.entries().await.len()), (50, 50));
+    bindings.sort_unstable();
+    bindings.dedup();
+    assert_eq!((bindings.len(), bench.entries().await.len()), (50, 50));
 }
