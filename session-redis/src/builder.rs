@@ -7,22 +7,9 @@ use redis::{
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
-#[cfg(feature = "sentinel")]
-use redis::{
-    ErrorKind, RedisError, TlsMode,
-    sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
-};
-#[cfg(feature = "cluster")]
-use redis::{cluster::ClusterClientBuilder, cluster_async::ClusterConnection};
 use session_core::{InvalidNamespace, Namespace, StoreError};
 use tokio::time::timeout;
-#[cfg(feature = "cluster")]
-use tokio::time::{Instant, timeout_at};
 
-#[cfg(feature = "cluster")]
-use crate::cluster::Cluster;
-#[cfg(feature = "sentinel")]
-use crate::sentinel::Sentinel;
 use crate::{
     RedisStore,
     connection::{Connection, Server},
@@ -32,7 +19,7 @@ use crate::{
 
 /// So many commands at most wait for their answers on one connection. More wait for their turn, so that a server that
 /// has stopped does not fill the application's memory.
-const IN_FLIGHT: usize = 4096;
+pub(crate) const IN_FLIGHT: usize = 4096;
 
 /// How often at most it is tried to connect again before the next operation has to ask for it: some minutes.
 const RECONNECTIONS: usize = 1000;
@@ -62,8 +49,8 @@ const SILENCE: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub struct Builder {
     pub(crate) prefix: Namespace,
-    timeout: Duration,
-    connect_timeout: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
 }
 
 impl Builder {
@@ -138,120 +125,11 @@ impl Builder {
         self.with_server(Server::Node(Box::new(Node::shared(manager))))
     }
 
-    /// Uses the application's own connection to a cluster. Its client must be built with `retries(0)`: the driver would
-    /// else repeat writes that may have been applied. Keys that have moved are followed all the same.
-    #[cfg(feature = "cluster")]
-    #[must_use]
-    pub fn with_cluster(self, connection: ClusterConnection) -> RedisStore {
-        self.with_server(Server::Cluster(Cluster::new(connection)))
-    }
-
-    /// Connects to the master by the application's own client for its sentinels, which may have passwords and certificates
-    /// that a URL cannot tell. It must be built for the master, and its connections to it should use RESP3 and
-    /// `TCP_NODELAY`:
-    ///
-    /// ```no_run
-    /// # async fn connect() -> Result<session_redis::RedisStore, Box<dyn std::error::Error>> {
-    /// use session_redis::{
-    ///     RedisStore,
-    ///     redis::{
-    ///         ConnectionAddr, ProtocolVersion,
-    ///         io::tcp::TcpSettings,
-    ///         sentinel::{SentinelClientBuilder, SentinelServerType},
-    ///     },
-    /// };
-    ///
-    /// let sentinels = ["one.internal", "two.internal", "three.internal"];
-    /// let sentinels = sentinels.map(|host| ConnectionAddr::Tcp(host.into(), 26379));
-    /// let client = SentinelClientBuilder::new(sentinels, "sessions", SentinelServerType::Master)?
-    ///     .set_client_to_sentinel_password("the sentinels'")
-    ///     .set_client_to_redis_password("the master's")
-    ///     .set_client_to_redis_protocol(ProtocolVersion::RESP3)
-    ///     .set_client_to_redis_tcp_settings(TcpSettings::default().set_nodelay(true))
-    ///     .build()?;
-    /// let store = RedisStore::builder().with_sentinel(client).await?;
-    /// # Ok(store)
-    /// # }
-    /// ```
-    ///
-    /// The driver asks the sentinels of a client one after another, and waits up to a second for each that is dead: the
-    /// time to connect ([`with_connect_timeout`](Self::with_connect_timeout)) must be longer than all but one of them may
-    /// take, or the master is never found. `connect` asks all sentinels at once.
-    ///
-    /// # Errors
-    ///
-    /// As of [`connect`](Self::connect), and [`StoreError::Backend`] if the connections would not use RESP3.
-    #[cfg(feature = "sentinel")]
-    pub async fn with_sentinel(self, client: SentinelClient) -> Result<RedisStore, StoreError> {
-        self.connect_sentinel(vec![client]).await
-    }
-
-    fn with_server(self, server: Server) -> RedisStore {
+    pub(crate) fn with_server(self, server: Server) -> RedisStore {
         RedisStore::from_connection(self.prefix, Connection { server, timeout: self.timeout })
     }
 
-    #[cfg(feature = "cluster")]
-    async fn connect_cluster(self, scheme: &str, nodes: &str) -> Result<RedisStore, StoreError> {
-        let (user, nodes) = nodes.rsplit_once('@').map_or(("", nodes), |(user, nodes)| (user, nodes));
-        let at = if user.is_empty() { "" } else { "@" };
-        let nodes = nodes.trim_end_matches('/').split(',').map(|node| format!("{scheme}://{user}{at}{node}"));
-        let nodes = nodes.map(|node| self.info(&node)).collect::<Result<Vec<_>, _>>()?;
-        let tcp = nodes.first().map(|node| node.tcp_settings().clone()).unwrap_or_default();
-        let client = ClusterClientBuilder::new(nodes)
-            .retries(0)
-            .use_protocol(ProtocolVersion::RESP3)
-            .tcp_settings(tcp)
-            .connection_timeout(self.connect_timeout)
-            .response_timeout(self.timeout)
-            .connection_concurrency_limit(IN_FLIGHT)
-            .build()
-            .map_err(from_driver)?;
-        let until = Instant::now() + self.connect_timeout;
-        let connection = timeout_at(until, client.get_async_connection()).await.map_err(from_wait)?;
-        let mut connection = connection.map_err(from_driver)?;
-        // Each node is asked: one that is down must not keep the others from being used.
-        let _ = timeout_at(until, warn_of_eviction(&mut connection)).await;
-        Ok(self.with_cluster(connection))
-    }
-
-    #[cfg(feature = "sentinel")]
-    async fn connect_sentinel(self, clients: Vec<SentinelClient>) -> Result<RedisStore, StoreError> {
-        // An operation has its own time-out. One of the connection's would hide that it was the server who kept silent.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(None)
-            .set_concurrency_limit(IN_FLIGHT);
-        let sentinel = Sentinel::new(clients, config, self.connect_timeout, self.timeout);
-        let mut connection = sentinel.connection().await.map_err(from_driver)?;
-        timeout(self.connect_timeout, warn_of_eviction(&mut connection)).await.map_err(from_wait)??;
-        Ok(self.with_server(Server::Sentinel(sentinel)))
-    }
-
-    /// A client for each sentinel: they can then be asked at once, and one that is dead holds nobody up.
-    #[cfg(feature = "sentinel")]
-    fn sentinels(&self, scheme: &str, rest: &str) -> Result<Vec<SentinelClient>, StoreError> {
-        let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
-        let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (name, database) = path.split_once('/').unwrap_or((path, ""));
-        if name.is_empty() {
-            let why = "the URL does not name the master: redis+sentinel://host:port,host:port/name";
-            return Err(from_driver(RedisError::from((ErrorKind::InvalidClientConfig, why))));
-        }
-        let at = if user.is_empty() { "" } else { "@" };
-        let clients = hosts.split(',').map(|host| {
-            let master = self.info(&format!("{scheme}://{user}{at}{host}/{database}"))?;
-            let node = SentinelNodeConnectionInfo::default()
-                .set_redis_connection_info(master.redis_settings().clone())
-                .set_tcp_settings(master.tcp_settings().clone());
-            let node = if scheme == "rediss" { node.set_tls_mode(TlsMode::Secure) } else { node };
-            let sentinel = self.info(&format!("{scheme}://{host}"))?;
-            SentinelClient::build(vec![sentinel], String::from(name), Some(node), SentinelServerType::Master)
-                .map_err(from_driver)
-        });
-        clients.collect()
-    }
-
-    fn info(&self, url: &str) -> Result<ConnectionInfo, StoreError> {
+    pub(crate) fn info(&self, url: &str) -> Result<ConnectionInfo, StoreError> {
         let info = url.into_connection_info().map_err(from_driver)?;
         let tcp = TcpSettings::default()
             // An operation is one small message, and waits for its answer.
@@ -276,7 +154,7 @@ impl Builder {
     }
 }
 
-async fn warn_of_eviction(connection: &mut impl ConnectionLike) -> Result<(), StoreError> {
+pub(crate) async fn warn_of_eviction(connection: &mut impl ConnectionLike) -> Result<(), StoreError> {
     let memory = match redis::cmd("INFO").arg("memory").query_async(connection).await {
         // A cluster answers for each of its nodes.
         Ok(Value::Map(nodes)) => nodes.into_iter().map(|(_, memory)| memory).collect(),

@@ -1,14 +1,55 @@
 //! Redis Cluster: feature `cluster`.
 
 use redis::{
-    Cmd, Pipeline, RedisError, RedisResult, ServerErrorKind, Value, cluster_async::ClusterConnection,
-    cluster_routing::SingleNodeRoutingInfo,
+    Cmd, Pipeline, ProtocolVersion, RedisError, RedisResult, ServerErrorKind, Value, cluster::ClusterClientBuilder,
+    cluster_async::ClusterConnection, cluster_routing::SingleNodeRoutingInfo,
 };
+use session_core::StoreError;
+use tokio::time::{Instant, timeout_at};
 
-use crate::script::{LOAD, Lua, RANGE};
+use crate::{
+    Builder, RedisStore,
+    builder::{IN_FLIGHT, warn_of_eviction},
+    connection::Server,
+    error::{from_driver, from_wait},
+    script::{LOAD, Lua, RANGE},
+};
 
 /// How often a command follows a key that has moved.
 const REDIRECTIONS: u32 = 4;
+
+impl Builder {
+    /// Uses the application's own connection to a cluster. Its client must be built with `retries(0)`: the driver would
+    /// else repeat writes that may have been applied. Keys that have moved are followed all the same.
+    #[must_use]
+    pub fn with_cluster(self, connection: ClusterConnection) -> RedisStore {
+        self.with_server(Server::Cluster(Cluster::new(connection)))
+    }
+
+    /// Connects to a cluster of which these nodes are named: what stands in the URL behind `+cluster://`.
+    pub(crate) async fn connect_cluster(self, scheme: &str, nodes: &str) -> Result<RedisStore, StoreError> {
+        let (user, nodes) = nodes.rsplit_once('@').map_or(("", nodes), |(user, nodes)| (user, nodes));
+        let at = if user.is_empty() { "" } else { "@" };
+        let nodes = nodes.trim_end_matches('/').split(',').map(|node| format!("{scheme}://{user}{at}{node}"));
+        let nodes = nodes.map(|node| self.info(&node)).collect::<Result<Vec<_>, _>>()?;
+        let tcp = nodes.first().map(|node| node.tcp_settings().clone()).unwrap_or_default();
+        let client = ClusterClientBuilder::new(nodes)
+            .retries(0)
+            .use_protocol(ProtocolVersion::RESP3)
+            .tcp_settings(tcp)
+            .connection_timeout(self.connect_timeout)
+            .response_timeout(self.timeout)
+            .connection_concurrency_limit(IN_FLIGHT)
+            .build()
+            .map_err(from_driver)?;
+        let until = Instant::now() + self.connect_timeout;
+        let connection = timeout_at(until, client.get_async_connection()).await.map_err(from_wait)?;
+        let mut connection = connection.map_err(from_driver)?;
+        // Each node is asked: one that is down must not keep the others from being used.
+        let _ = timeout_at(until, warn_of_eviction(&mut connection)).await;
+        Ok(self.with_cluster(connection))
+    }
+}
 
 /// The driver's connection, which must not send anything twice by itself.
 pub(crate) struct Cluster {

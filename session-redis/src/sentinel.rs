@@ -23,15 +23,101 @@ use futures_util::{
 };
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Role,
-    ServerErrorKind, Value, aio::MultiplexedConnection, sentinel::SentinelClient,
+    ServerErrorKind, TlsMode, Value,
+    aio::MultiplexedConnection,
+    sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
 };
+use session_core::StoreError;
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep, timeout},
 };
 
+use crate::{
+    Builder, RedisStore,
+    builder::{IN_FLIGHT, warn_of_eviction},
+    connection::Server,
+    error::{from_driver, from_wait},
+};
+
 /// How long it is waited before the sentinels are asked again after they have named no master: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+
+impl Builder {
+    /// Connects to the master by the application's own client for its sentinels, which may have passwords and certificates
+    /// that a URL cannot tell. It must be built for the master, and its connections to it should use RESP3 and
+    /// `TCP_NODELAY`:
+    ///
+    /// ```no_run
+    /// # async fn connect() -> Result<session_redis::RedisStore, Box<dyn std::error::Error>> {
+    /// use session_redis::{
+    ///     RedisStore,
+    ///     redis::{
+    ///         ConnectionAddr, ProtocolVersion,
+    ///         io::tcp::TcpSettings,
+    ///         sentinel::{SentinelClientBuilder, SentinelServerType},
+    ///     },
+    /// };
+    ///
+    /// let sentinels = ["one.internal", "two.internal", "three.internal"];
+    /// let sentinels = sentinels.map(|host| ConnectionAddr::Tcp(host.into(), 26379));
+    /// let client = SentinelClientBuilder::new(sentinels, "sessions", SentinelServerType::Master)?
+    ///     .set_client_to_sentinel_password("the sentinels'")
+    ///     .set_client_to_redis_password("the master's")
+    ///     .set_client_to_redis_protocol(ProtocolVersion::RESP3)
+    ///     .set_client_to_redis_tcp_settings(TcpSettings::default().set_nodelay(true))
+    ///     .build()?;
+    /// let store = RedisStore::builder().with_sentinel(client).await?;
+    /// # Ok(store)
+    /// # }
+    /// ```
+    ///
+    /// The driver asks the sentinels of a client one after another, and waits up to a second for each that is dead: the
+    /// time to connect ([`with_connect_timeout`](Self::with_connect_timeout)) must be longer than all but one of them may
+    /// take, or the master is never found. `connect` asks all sentinels at once.
+    ///
+    /// # Errors
+    ///
+    /// As of [`connect`](Self::connect), and [`StoreError::Backend`] if the connections would not use RESP3.
+    pub async fn with_sentinel(self, client: SentinelClient) -> Result<RedisStore, StoreError> {
+        self.connect_sentinel(vec![client]).await
+    }
+
+    pub(crate) async fn connect_sentinel(self, clients: Vec<SentinelClient>) -> Result<RedisStore, StoreError> {
+        // An operation has its own time-out. One of the connection's would hide that it was the server who kept silent.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(None)
+            .set_concurrency_limit(IN_FLIGHT);
+        let sentinel = Sentinel::new(clients, config, self.connect_timeout, self.timeout);
+        let mut connection = sentinel.connection().await.map_err(from_driver)?;
+        timeout(self.connect_timeout, warn_of_eviction(&mut connection)).await.map_err(from_wait)??;
+        Ok(self.with_server(Server::Sentinel(sentinel)))
+    }
+
+    /// A client for each sentinel: they can then be asked at once, and one that is dead holds nobody up.
+    pub(crate) fn sentinels(&self, scheme: &str, rest: &str) -> Result<Vec<SentinelClient>, StoreError> {
+        let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
+        let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (name, database) = path.split_once('/').unwrap_or((path, ""));
+        if name.is_empty() {
+            let why = "the URL does not name the master: redis+sentinel://host:port,host:port/name";
+            return Err(from_driver(RedisError::from((ErrorKind::InvalidClientConfig, why))));
+        }
+        let at = if user.is_empty() { "" } else { "@" };
+        let clients = hosts.split(',').map(|host| {
+            let master = self.info(&format!("{scheme}://{user}{at}{host}/{database}"))?;
+            let node = SentinelNodeConnectionInfo::default()
+                .set_redis_connection_info(master.redis_settings().clone())
+                .set_tcp_settings(master.tcp_settings().clone());
+            let node = if scheme == "rediss" { node.set_tls_mode(TlsMode::Secure) } else { node };
+            let sentinel = self.info(&format!("{scheme}://{host}"))?;
+            SentinelClient::build(vec![sentinel], String::from(name), Some(node), SentinelServerType::Master)
+                .map_err(from_driver)
+        });
+        clients.collect()
+    }
+}
 
 /// The master of the moment.
 pub(crate) struct Sentinel {
