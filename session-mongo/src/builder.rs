@@ -60,7 +60,7 @@ impl Builder {
     /// Connects to the server: `mongodb://user:password@host:27017/database?replicaSet=name&tls=true`. Without a database
     /// it is `sessions`.
     ///
-    /// The time-out holds for finding a server and for connecting to it, too, unless the URL says otherwise.
+    /// The timeout holds for finding a server and for connecting to it, too, unless the URL says otherwise.
     ///
     /// # Errors
     ///

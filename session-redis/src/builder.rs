@@ -17,14 +17,15 @@ use crate::{
     node::Node,
 };
 
-/// So many commands at most wait for their answers on one connection. More wait for their turn, so that a server that
-/// has stopped does not fill the application's memory.
+/// How many commands at most wait for their answers on one connection. Further ones wait before they are sent, so that a
+/// server that has stopped does not fill the application's memory.
 pub(crate) const IN_FLIGHT: usize = 4096;
 
-/// How often at most it is tried to connect again before the next operation has to ask for it: some minutes.
+/// How many attempts to connect again are made in the background: they last some minutes. After that the next operation
+/// starts them again.
 const RECONNECTIONS: usize = 1000;
 
-/// When a connection is given up whose other end has gone without a word.
+/// How long the other end of a connection may be silent before the connection is given up.
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// The settings of a [`RedisStore`].
@@ -107,7 +108,7 @@ impl Builder {
         }
         let client = Client::open(self.info(url)?).map_err(from_driver)?;
         self.probe(&client).await?;
-        // It is made again while nobody asks. Operations wait for it no longer than for an answer.
+        // A lost connection is made again in the background. An operation waits for it no longer than for an answer.
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(RECONNECTIONS)
             .set_min_delay(Duration::from_millis(20))
@@ -132,12 +133,12 @@ impl Builder {
     pub(crate) fn info(&self, url: &str) -> Result<ConnectionInfo, StoreError> {
         let info = url.into_connection_info().map_err(from_driver)?;
         let tcp = TcpSettings::default()
-            // An operation is one small message, and waits for its answer.
+            // An operation is one small message. Waiting to fill a packet would only delay its answer.
             .set_nodelay(true)
             .set_keepalive(TcpKeepalive::new().with_time(SILENCE));
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         let tcp = tcp.set_user_timeout(SILENCE);
-        // The manager then notices by itself that its connection is closed.
+        // With RESP3 the driver notices a closed connection at once, not only at the next command.
         let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         Ok(info.set_tcp_settings(tcp).set_redis_settings(redis))
     }
@@ -159,7 +160,7 @@ pub(crate) async fn warn_of_eviction(connection: &mut impl ConnectionLike) -> Re
         // A cluster answers for each of its nodes.
         Ok(Value::Map(nodes)) => nodes.into_iter().map(|(_, memory)| memory).collect(),
         Ok(memory) => vec![memory],
-        // It may not be this user's to ask.
+        // This user may not be allowed to ask.
         Err(error) if error.code() == Some("NOPERM") => return Ok(()),
         Err(error) => return Err(from_driver(error)),
     };
@@ -170,7 +171,7 @@ pub(crate) async fn warn_of_eviction(connection: &mut impl ConnectionLike) -> Re
     Ok(())
 }
 
-/// The driver panics at the first `rediss://` unless one implementation is the process's.
+/// Chooses the process's TLS implementation, if there is none. Without one the driver panics at the first `rediss://`.
 fn install_tls() {
     #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
     {

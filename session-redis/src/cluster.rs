@@ -19,8 +19,8 @@ use crate::{
 const REDIRECTIONS: u32 = 4;
 
 impl Builder {
-    /// Uses the application's own connection to a cluster. Its client must be built with `retries(0)`: the driver would
-    /// else repeat writes that may have been applied. Keys that have moved are followed all the same.
+    /// Uses the application's own connection to a cluster. Its client must be built with `retries(0)`: otherwise the
+    /// driver repeats writes that may have been applied. Keys that have moved are still found.
     #[must_use]
     pub fn with_cluster(self, connection: ClusterConnection) -> RedisStore {
         self.with_server(Server::Cluster(Cluster::new(connection)))
@@ -45,7 +45,7 @@ impl Builder {
         let until = Instant::now() + self.connect_timeout;
         let connection = timeout_at(until, client.get_async_connection()).await.map_err(from_wait)?;
         let mut connection = connection.map_err(from_driver)?;
-        // Each node is asked: one that is down must not keep the others from being used.
+        // This asks each node. One that is down must not stop the store from using the others, so an error is ignored.
         let _ = timeout_at(until, warn_of_eviction(&mut connection)).await;
         Ok(self.with_cluster(connection))
     }

@@ -1,8 +1,8 @@
 //! The connection: what is sent, and how often.
 //!
-//! A write is sent once. It is sent again where the server has said that it did nothing: it does not know the script, the
-//! key is another node's, or it is a master no more. What only reads is sent again, once, after the connection was lost,
-//! and on a cluster perhaps once more.
+//! A write is sent once. It is sent again only if the server has answered that it did nothing: it does not know the
+//! script, the key belongs to another node, or it is no longer a master. A read is sent again once if the connection was
+//! lost. On a cluster it may be sent a third time.
 
 use std::time::Duration;
 
@@ -62,7 +62,8 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Both, by the clock that is behind: none that is live on its own node may seem to have expired on another's.
+    /// Both readings, with the earlier of the two clocks. With the later one, a session that is live on its own node could
+    /// seem to have expired.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.values.extend(other.values);
         self.now = self.now.min(other.now);
@@ -105,8 +106,8 @@ impl Connection {
 
     /// Takes both steps, and answers as the second does.
     ///
-    /// What the first has written, a successor may lack: where the second is sent to one, so is the first, once more. But a
-    /// connection of the driver's may be made anew in between, and nobody is told.
+    /// A new master may lack what the first step has written. So if the second step is sent to one, the first step is sent
+    /// there again. The driver may also connect again between the two, and does not tell.
     pub(crate) async fn run_both(&self, steps: Steps<'_>) -> Result<Value, StoreError> {
         let both = async {
             match &self.server {
@@ -136,8 +137,8 @@ impl Connection {
         self.in_time(self.send(command)).await
     }
 
-    /// Reads what is at these keys, in their order. The clock comes first: a session that is touched in between is live at
-    /// both.
+    /// Reads what is at these keys, in their order. The clock is read first: a session that is touched between the two
+    /// reads is then live at both.
     pub(crate) async fn fetch(&self, question: Question, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
         let count = 1 + keys.len();
         let mut pipeline = Pipeline::with_capacity(count);
@@ -200,8 +201,8 @@ impl Connection {
             if done.as_ref().is_err_and(RedisError::is_connection_dropped) {
                 done = read().await;
             }
-            // The driver says so of a node of a cluster to which it is just connecting again, and waits for that before the
-            // next command.
+            // The driver answers this while it connects again to a node of a cluster. Before the next command it waits until
+            // it has connected.
             if done.as_ref().is_err_and(|error| error.kind() == ErrorKind::ClusterConnectionNotFound) {
                 done = read().await;
             }
@@ -226,7 +227,7 @@ impl Call<'_> {
             command
         };
         match send(command("EVALSHA", &self.script.hash)).await {
-            // It has done nothing then, and knows the script from now on.
+            // The server has done nothing, and after this `EVAL` it knows the script.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 send(command("EVAL", self.script.text)).await
             }

@@ -71,13 +71,13 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Each id once. Some may be of sessions that are gone, or another's by now.
+    /// Each id once. Some of the sessions may be gone, or may belong to another owner by now.
     pub(crate) fn ids(&self) -> BTreeSet<SessionId> {
         self.members.iter().map(Member::id).collect()
     }
 
-    /// The entries whose second step can do nothing any more: if their session was not there later than this was read, it
-    /// never will be.
+    /// The entries whose second step can no longer do anything. If the session of such an entry is missing when it is looked
+    /// for after this reading, it will never exist.
     pub(crate) fn settled(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| {
             member.written_at().is_some_and(|written_at| written_at.saturating_add(LATE + SKEW) < self.now)
@@ -97,9 +97,9 @@ pub(crate) struct Steps<'a> {
 impl Steps<'_> {
     /// Answers as the second step does.
     ///
-    /// Where that was too late it has done nothing, and both are taken once more. The server may only have a clock that is
-    /// ahead of the index's: so the second time the entry's age is measured on its own clock, from before that entry was
-    /// written. Two clocks that differ refuse no login then.
+    /// If the second step came too late, it has done nothing, and both are sent once more. Perhaps nothing was late: the
+    /// session's server may have a clock that is ahead of the index's. So this time the age of the entry is measured on the
+    /// session's server alone, from an instant before the entry was written. Clocks that differ then refuse no login.
     pub(crate) async fn evaluate<F: Future<Output = RedisResult<Value>>>(
         &self,
         send: impl Fn(Cmd) -> F,

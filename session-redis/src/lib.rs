@@ -21,7 +21,7 @@
 //!
 //! - [`RedisStore`] is the store: [`connect`](RedisStore::connect) takes a URL, [`new`](RedisStore::new) the
 //!   application's own connection.
-//! - [`Builder`] sets the prefix of the keys and the time-outs.
+//! - [`Builder`] sets the prefix of the keys and the timeouts.
 //!
 //! Redis expires sessions by itself, so there is nothing to purge. It must **not** evict them: `maxmemory-policy
 //! noeviction`. The [README](https://crates.io/crates/session-redis) has the operator's page: settings, and what a crash

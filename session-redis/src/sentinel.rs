@@ -84,7 +84,7 @@ impl Builder {
     }
 
     pub(crate) async fn connect_sentinel(self, clients: Vec<SentinelClient>) -> Result<RedisStore, StoreError> {
-        // An operation has its own time-out. One of the connection's would hide that it was the server who kept silent.
+        // Each operation has its own timeout. A timeout of the connection would hide that the server was silent.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(None)
@@ -95,7 +95,7 @@ impl Builder {
         Ok(self.with_server(Server::Sentinel(sentinel)))
     }
 
-    /// A client for each sentinel: they can then be asked at once, and one that is dead holds nobody up.
+    /// A client for each sentinel, so that all are asked at the same time. Then a dead one delays nobody.
     pub(crate) fn sentinels(&self, scheme: &str, rest: &str) -> Result<Vec<SentinelClient>, StoreError> {
         let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));

@@ -81,8 +81,8 @@ impl RedisStore {
         [self.0.prefix.as_str().as_bytes(), b":o:", owner.as_bytes()].concat()
     }
 
-    /// Writes the session, and adds it to its owner's before that. Another slot of a cluster has the index: it cannot be
-    /// the same command.
+    /// Adds the session to its owner's index, and then writes it. On a cluster the index is in another slot, so one command
+    /// cannot do both.
     async fn indexed_write(
         &self,
         id: &SessionId,
@@ -96,8 +96,8 @@ impl RedisStore {
         self.0.connection.run_both(Steps { index, session: write }).await
     }
 
-    /// The index of an owner's sessions. Where one server has all keys and there are many, the dead go first, a batch in a
-    /// step: so their sessions need not be asked for one by one.
+    /// The index of an owner's sessions. If there are many and one server has all keys, the dead entries are removed first,
+    /// a batch at a time. Then their sessions need not be asked for one by one.
     async fn index(&self, owner: &Owner) -> Result<Index, StoreError> {
         let index = self.read_index(owner).await?;
         if index.members.len() <= AT_ONCE || self.0.connection.is_cluster() {
@@ -143,8 +143,8 @@ impl RedisStore {
         }
     }
 
-    /// Takes entries out of their owner's index, all of them settled. On a cluster they must be dead: a replica never answers
-    /// there, so that is certain. Elsewhere the server that removes them looks itself, and keeps those that are not.
+    /// Takes settled entries out of their owner's index. On a cluster the caller must know that they are dead, and it does:
+    /// no replica answers there. Elsewhere the server that removes them checks each, and keeps those that are not dead.
     async fn prune(&self, owner: &Owner, dead: &[Member]) {
         if self.0.connection.is_cluster() {
             return self.forget(owner.as_bytes(), dead).await;
@@ -161,8 +161,8 @@ impl RedisStore {
         }
     }
 
-    /// Takes entries out of their owner's index, of sessions that are deleted. If it fails nothing is lost: they
-    /// leave it after their end.
+    /// Takes the entries of deleted sessions out of their owner's index. If this fails nothing is lost: the entries are
+    /// removed after the sessions' end.
     async fn forget(&self, owner: &[u8], members: &[Member]) {
         if owner.is_empty() || members.is_empty() {
             return;
@@ -268,7 +268,7 @@ impl Store for RedisStore {
             .into_iter()
             .filter(|id| Some(id) != keep)
             .map(|id| async move { (id, self.delete_if(&id, None, Some(owner)).await) });
-        // One that cannot be deleted must not save the others.
+        // A session that cannot be deleted must not stop the others from being deleted.
         let outcomes: BTreeMap<_, _> = stream::iter(deletions).buffer_unordered(AT_ONCE).collect().await;
         let is_dead = |member: &&Member| match outcomes.get(&member.id()) {
             Some(Ok(Deletion::Missing)) => true,
