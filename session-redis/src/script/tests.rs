@@ -8,8 +8,11 @@ const INDEX_OF_42: &str = "sessions:o:42";
 const ID: &[u8] = &[42; 16];
 const REVISION: &[u8] = &[1; 8];
 
+/// A script's name, its text, its key, its arguments and its answer.
+type Run = (&'static str, &'static str, &'static str, Vec<Vec<u8>>, Expected);
+
 /// Every script, with arguments and the answer that they get. Each acts on what those before it have left.
-fn every(binding: &[u8]) -> Vec<(&'static str, &'static str, &'static str, Vec<Vec<u8>>, Expected)> {
+fn every(binding: &[u8]) -> Vec<Run> {
     let frame = [REVISION, &[0; 16], binding, b"\x0242payload"].concat();
     let entry = [ID, binding].concat();
     let bytes = |arguments: &[&[u8]]| arguments.iter().map(|argument| argument.to_vec()).collect();
