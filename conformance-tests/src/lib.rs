@@ -61,6 +61,8 @@
 //! tests run.
 //!
 //! ```
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../tests/stranger.rs")]
 //! ```
 

@@ -61,6 +61,8 @@
 //! Honest requests are safe while each takes less than the rotation interval and less than half the grace, until the
 //! browser has stored the answer: see [`Policy`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // A page of the documentation, and nothing else.
 #[cfg(doc)]
 #[doc = include_str!("../PROTOCOL.md")]

@@ -56,6 +56,8 @@
 //!   time-outs, rotation and revocation all follow it.
 //! - Each test makes its own store; they never meet.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod owners;
 mod shard;
 

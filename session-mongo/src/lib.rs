@@ -29,6 +29,8 @@
 //! [README](https://crates.io/crates/session-mongo) says on which, and has the operator's page: settings, backup, and what a
 //! crash or a failover can lose.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 mod client;
 mod clock;

@@ -32,6 +32,8 @@
 //! [README](https://crates.io/crates/session-mysql) has the operator's page: settings, TLS, backup, and what a crash or a
 //! failover can lose.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 mod client;
 mod error;

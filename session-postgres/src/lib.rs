@@ -32,6 +32,8 @@
 //! an extension or a superuser. The [README](https://crates.io/crates/session-postgres) has the operator's page: settings,
 //! PgBouncer, backup, and what a crash or a failover can lose.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 mod client;
 mod error;

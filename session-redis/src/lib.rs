@@ -35,6 +35,8 @@
 //! - `sentinel`: a master that Redis Sentinel watches, as `redis+sentinel://host:port,host:port/name-of-the-master`.
 //! - `tls-ring`, `tls-aws-lc`: `rediss://`, with the cryptography of `ring` or of `aws-lc-rs`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 #[cfg(feature = "cluster")]
 mod cluster;

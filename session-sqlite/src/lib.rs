@@ -33,6 +33,8 @@
 //! file systems. The [README](https://crates.io/crates/session-sqlite) has the operator's page: settings, backup, and
 //! what a crash can lose.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 mod client;
 mod error;

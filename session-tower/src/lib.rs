@@ -105,6 +105,8 @@
 //! It authenticates nobody and guards against no forged form: it keeps what your login has found out. It does not read
 //! the peer's address by itself either, for servers keep it in different places: see [`SessionLayer::with_peer`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod access;
 mod body;
 mod error;

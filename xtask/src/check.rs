@@ -9,7 +9,7 @@ use std::{
 use crate::{names, step, twins};
 
 /// Our published crates, and how many of other people's each may bring along with its default features.
-const CEILINGS: [(&str, usize); 9] = [
+pub(crate) const CEILINGS: [(&str, usize); 9] = [
     ("session-core", 40),
     ("session-memory", 40),
     ("session-mongo", 140),
@@ -34,6 +34,9 @@ pub(crate) fn run() -> Result<(), String> {
     }
     for (package, feature, ceiling) in FEATURES {
         judge_tree(package, feature, ceiling)?;
+    }
+    for (package, _) in CEILINGS {
+        judge_front(package)?;
     }
     let sources = sources()?;
     let mut too_long = Vec::new();
@@ -64,6 +67,25 @@ fn judge_tree(package: &str, feature: &str, ceiling: usize) -> Result<(), String
         return Err(format!(
             "{package}{with} brings {count} crates along, and may bring {ceiling}: `cargo tree -p {package}`"
         ));
+    }
+    Ok(())
+}
+
+/// What a registry shows of the package leads somewhere: its README is read without the repository beside it.
+fn judge_front(package: &str) -> Result<(), String> {
+    let folder = if package == "session-conformance" { "conformance-tests" } else { package };
+    let read = |file: &str| {
+        let path = step::root().join(folder).join(file);
+        fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+    };
+    if read("README.md")?.contains("](.") {
+        return Err(format!("{folder}/README.md has a link that leads nowhere once {package} is published"));
+    }
+    let manifest = read("Cargo.toml")?;
+    for line in [&format!("documentation = \"https://docs.rs/{package}\""), "rustdoc-args = [\"--cfg\", \"docsrs\"]"] {
+        if !manifest.contains(line) {
+            return Err(format!("{folder}/Cargo.toml lacks `{line}`"));
+        }
     }
     Ok(())
 }

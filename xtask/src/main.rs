@@ -7,6 +7,7 @@ mod images;
 mod names;
 mod packages;
 mod programs;
+mod published;
 mod record;
 mod servers;
 mod step;
@@ -32,6 +33,9 @@ Tasks:
   servers  Start every server that the stores are tested on, print its URL, and serve until interrupted
   check    What no cargo command checks: how many crates ours bring along, how long the files are, and whether the tests
            that the documents name are there
+  published
+           What a registry would get: the packages are made, unpacked, built and tested by themselves, and built once more
+           with the oldest versions that their manifests allow. Needs the servers that `test` installs
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         ["images"] => images::run(),
         ["servers"] => servers::run(),
         ["check"] => check::run(),
+        ["published"] => published::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -27,12 +27,17 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Prints the command and runs it in the root of the repository. An error is a sentence.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
-    let shown = shown(command);
-    println!("\n$ {shown}");
-    judge(&shown, command.current_dir(root()).status())
+    run_in(command, &root())
 }
 
-/// The same in this folder, and each line that it prints is heard, too.
+/// The same in this folder.
+pub(crate) fn run_in(command: &mut Command, folder: &Path) -> Result<(), String> {
+    let shown = shown(command);
+    println!("\n$ {shown}");
+    judge(&shown, command.current_dir(folder).status())
+}
+
+/// The same, and each line that it prints is heard, too.
 pub(crate) fn run_heard(command: &Command, folder: &Path, mut hear: impl FnMut(&str)) -> Result<(), String> {
     let shown = shown(command);
     println!("\n$ {shown}");

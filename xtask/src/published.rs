@@ -1,0 +1,62 @@
+//! `cargo xtask published`: what a registry would get, unpacked, built and tested by itself.
+//!
+//! `cargo package` builds each package, too. But it compiles against what an earlier run has unpacked, and runs no test.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{
+    check::CEILINGS,
+    step::{self, cargo},
+};
+
+/// Their examples in the documentation use `session-memory`, which depends on them. The repository runs them.
+const WITHOUT_DOCTESTS: [&str; 2] = ["session-core", "session-conformance"];
+
+pub(crate) fn run() -> Result<(), String> {
+    let folder = step::target().join("unpacked");
+    make_packages(&folder)?;
+    let here = |command: &mut Command| {
+        // What the tests have built of other people's crates serves here, too.
+        command.env("CARGO_TARGET_DIR", step::target());
+        step::run_in(command, &folder)
+    };
+    here(&mut cargo(&["test", "--workspace", "--lib", "--tests", "--no-fail-fast"]))?;
+    let without = WITHOUT_DOCTESTS.iter().flat_map(|package| ["--exclude", package]);
+    here(cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]).args(without))?;
+    // The oldest versions that a manifest allows are what it promises to work with. Only the resolver is unstable; the compiler that
+    // builds them is the ordinary one.
+    here(cargo(&["update", "-Z", "direct-minimal-versions"]).env("RUSTC_BOOTSTRAP", "1"))?;
+    here(&mut cargo(&["check", "--workspace", "--all-features"]))
+}
+
+/// Makes every package and unpacks it into a workspace of its own, in which they find one another.
+fn make_packages(folder: &Path) -> Result<(), String> {
+    let packages = CEILINGS.iter().flat_map(|(package, _)| ["--package", package]);
+    step::run(cargo(&["package", "--no-verify"]).args(packages))?;
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(|error| format!("{} cannot be removed: {error}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    let (mut members, mut patches) = (String::new(), String::new());
+    for (package, _) in CEILINGS {
+        let unpacked = format!("{package}-{}", env!("CARGO_PKG_VERSION"));
+        let packed = step::target().join("package").join(format!("{unpacked}.crate"));
+        step::run(Command::new("tar").arg("-xzf").arg(packed).arg("-C").arg(folder))?;
+        members += &format!("    \"{unpacked}\",\n");
+        patches += &format!("{package} = {{ path = \"{unpacked}\" }}\n");
+    }
+    let manifest = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [\n{members}]\n\n\
+         [patch.crates-io]\n{patches}\n\
+         [profile.dev]\ndebug = \"line-tables-only\"\n"
+    );
+    write(&folder.join("Cargo.toml"), manifest.as_bytes())?;
+    // The versions that the repository is tested with.
+    let lock = step::root().join("Cargo.lock");
+    let locked = fs::read(&lock).map_err(|error| format!("{} cannot be read: {error}", lock.display()))?;
+    write(&folder.join("Cargo.lock"), &locked)
+}
+
+fn write(path: &Path, text: &[u8]) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
+}
