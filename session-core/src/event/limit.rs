@@ -109,4 +109,14 @@ mod tests {
             "as often as it is"
         );
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_number_is_told_at_the_level_of_what_was_left_out() {
+        let limit = Limit::default();
+        for level in [Level::DEBUG, Level::DEBUG, Level::DEBUG, Level::INFO] {
+            limit.admits("a", level, TWO_A_SECOND);
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(limit.take_suppressed(), [Suppressed { name: "a", level: Level::INFO, count: 2 }]);
+    }
 }

@@ -117,6 +117,7 @@ mod tests {
     #[test]
     fn text_is_text_and_other_bytes_are_escaped() {
         assert_eq!((owner("Zoë").to_string().as_str(), owner("Zoë").as_str()), ("Zoë", Some("Zoë")));
+        assert_eq!(format!("{:>5}", owner("Zoë")), "  Zoë", "a column of a table");
         let bytes = Owner::try_from([b'a', 0xff, b'\n'].as_slice()).unwrap();
         assert_eq!((bytes.to_string().as_str(), bytes.as_str()), (r"a\xff\n", None));
         assert_eq!(bytes.escaped().to_string(), r"a\xff\n");

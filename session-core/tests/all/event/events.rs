@@ -1,8 +1,10 @@
 //! Who is told what happens, and in which words.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::SystemTime};
 
-use session_core::{EventKind, Exchange, Incoming, Key, Keyring, Owner, PurgeTask, SessionManager};
+use session_core::{
+    EventKind, Exchange, Incoming, Key, Keyring, Owner, PurgeTask, SessionEvent, SessionId, SessionManager,
+};
 use session_memory::MemoryStore;
 
 use crate::support::{log::Log, *};
@@ -116,6 +118,28 @@ async fn what_a_request_says_is_bounded_and_forges_no_line() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].len() < 2048 && lines[0].contains("http.request.method=\"_OTHER\""), "{}", lines[0]);
     assert!(!lines[0].contains(|character: char| character.is_control() || character == '\u{202e}'), "{}", lines[0]);
+    // A subscriber that writes a text as it is gets it escaped: this one has escaped the backslashes once more.
+    assert!(lines[0].contains(r#"user.id="42\\n\\u{1b}[31m\\u{202e}""#), "{}", lines[0]);
+}
+
+#[test]
+fn an_event_for_the_test_of_an_observer_has_what_it_is_given() {
+    let (id, at) = (SessionId::from_bytes([7; 16]), SystemTime::UNIX_EPOCH + HOUR);
+    let event = SessionEvent::new(EventKind::TheftDetected)
+        .with_time(at)
+        .with_id(id)
+        .with_owner(user())
+        .with_request("GET", "/account/{page}")
+        .with_path("/account/1")
+        .with_peer([192, 0, 2, 7].into());
+    assert_eq!((event.at, event.id, event.owner), (at, Some(id), Some(user())));
+    assert_eq!((event.method.as_deref(), event.route.as_deref()), (Some("GET"), Some("/account/{page}")));
+    assert_eq!((event.path.as_deref(), event.peer), (Some("/account/1"), Some([192, 0, 2, 7].into())));
+    let long = "a\n".repeat(1000);
+    let event = SessionEvent::new(EventKind::TheftDetected).with_request(&long, &long).with_path(&long);
+    for text in [event.method, event.route, event.path].map(Option::unwrap) {
+        assert!(text.len() <= 256 + '…'.len_utf8() && text.starts_with(r"a\na\n"), "{text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,6 +293,28 @@ async fn a_login_that_is_gone_is_told_and_a_visitor_makes_no_noise() {
     assert_eq!(counts(), (2, 1), "who does not ask for the session is not told");
 }
 
+#[tokio::test]
+async fn beside_a_login_a_visitor_s_session_that_is_gone_makes_no_noise() {
+    let site = Site::new();
+    let visitor = site.visitor().await;
+    site.lab.advance(2 * HOUR);
+    let login = site.logged_in(USER).await;
+    let cookies = [visitor.cookie.unwrap(), login.cookie.unwrap()].join("; __Host-session=");
+    assert_eq!(open(&site.manager, &cookies).session().await.unwrap().owner(), Some(user()));
+    assert_eq!(site.events.count(|kind| matches!(kind, EventKind::SessionGone)), 0, "{:?}", site.events.all());
+}
+
+#[tokio::test]
+async fn a_token_without_a_cookie_is_told_of_like_one() {
+    let site = Site::new();
+    let unknown = other_site().await;
+    for token in ["x", &unknown] {
+        drop(site.manager.open(Incoming::new([]).with_token(token)));
+    }
+    let kinds: Vec<_> = site.events.all().into_iter().map(|event| event.kind).collect();
+    assert!(matches!(kinds[..], [EventKind::BadCookie { count: 1 }, EventKind::UnknownKey { count: 1 }]), "{kinds:?}");
+}
+
 const MILLISECOND: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// Moves the clock, which stands still as long as a task has something to do.
@@ -307,6 +353,8 @@ async fn the_task_tells_how_many_were_expired_and_each_error() {
     let task = site.manager.purge_every(MINUTE);
     move_on(MILLISECOND).await;
     assert_eq!(purged(&site), [3]);
+    move_on(MINUTE).await;
+    assert_eq!(purged(&site), [3], "nothing is no news");
     site.lab.next(Call::Purge, Fault::Fails);
     move_on(MINUTE).await;
     let failed = site.events.all().pop().unwrap().kind;

@@ -2,7 +2,7 @@
 
 use session_core::{Error, EventKind, Field, Owner, Policy, Session, SessionId, StoredSession};
 
-use crate::support::*;
+use crate::support::{unreadable::in_later_data, *};
 
 const N: Field<i64> = Field::new("n");
 
@@ -246,6 +246,31 @@ async fn a_job_s_value_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
+async fn a_job_makes_a_session_smaller_that_is_too_large_by_now() {
+    let site = Site::new();
+    let mut browser = site.logged_in(USER).await;
+    browser.visit(async |session| session.insert("long", "a".repeat(5000).as_str()).unwrap()).await;
+    let id = browser.open().presented_id().unwrap();
+    let smaller = site.manager.clone().with_policy(Policy::builder().size_limit(1024).build().unwrap());
+    let session = smaller.session_of(&user(), &id).await.unwrap().unwrap();
+    assert!(matches!(session.insert("more", &1).await, Err(Error::TooLarge { .. })));
+    session.insert("long", "a".repeat(3000).as_str()).await.unwrap();
+    assert_eq!(session.get::<String>("long").await.unwrap().unwrap().len(), 3000);
+}
+
+#[tokio::test]
+async fn a_job_that_changes_nothing_writes_nothing() {
+    let site = Site::new();
+    let session = stored(&site, &site.logged_in(USER).await).await;
+    session.insert("n", &1).await.unwrap();
+    site.lab.calls();
+    session.insert("n", &1).await.unwrap();
+    assert!(!session.remove("nothing").await.unwrap());
+    let calls = site.lab.calls();
+    assert!(!calls.contains(&Call::Replace), "{calls:?}");
+}
+
+#[tokio::test]
 async fn an_application_s_test_gets_the_cookie_of_a_login() {
     let site = Site::new();
     let cookie = site.manager.login_for_tests("Zoë").await.unwrap();
@@ -263,6 +288,8 @@ async fn the_live_sessions_of_a_user_are_counted() {
     let unreadable = site.logged_in(USER).await.open().presented_id().unwrap();
     site.logged_in(7).await;
     assert_eq!(site.manager.session_count(&user()).await.unwrap(), 2);
+    in_later_data(&site, &unreadable).await;
+    assert_eq!(site.manager.session_count(&user()).await.unwrap(), 2, "it counts as before");
     site.manager.end(&user(), &unreadable).await.unwrap();
     browser.visit(async |session| session.logout().await.unwrap()).await;
     assert_eq!(site.manager.session_count(&user()).await.unwrap(), 0);

@@ -19,9 +19,14 @@ struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn start() -> Self {
+        Self::of_level(Level::DEBUG)
+    }
+
+    /// A log that wants nothing below this level.
+    pub(crate) fn of_level(level: Level) -> Self {
         want_every_line();
         let written = Written::default();
-        let builder = tracing_subscriber::fmt().with_ansi(false).with_max_level(Level::DEBUG);
+        let builder = tracing_subscriber::fmt().with_ansi(false).with_max_level(level);
         let subscriber = builder.with_writer(written.clone()).finish();
         Self { written, _subscribed: tracing::subscriber::set_default(subscriber) }
     }
