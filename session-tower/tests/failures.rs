@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use session_memory::MemoryStore;
-use session_tower::{Error, SessionError, SessionLayer, SessionManager, StoreError};
+use session_tower::{Error, Session, SessionError, SessionLayer, SessionManager, StoreError};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::log::Log;
@@ -82,4 +82,24 @@ fn the_line_of_a_failure_is_bounded_and_what_the_server_said_forges_none() {
     let told = "exception.message=\"the session store failed: Redis answered with an error: no\\\\nroute ";
     assert!(line.contains("error.type=\"store_backend\"") && line.contains(told), "{line}");
     assert!(line.len() < 1500 && !line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line}");
+}
+
+#[tokio::test]
+async fn a_place_without_a_layer_is_told_though_another_one_has_brought_too_many_lines() {
+    struct One;
+    struct Other;
+    let log = Log::start();
+    let fails = async |is_other: bool| {
+        let extensions = Extensions::new();
+        let error = match is_other {
+            false => Session::<One>::named(&extensions).await.err(),
+            true => Session::<Other>::named(&extensions).await.err(),
+        };
+        drop(error.unwrap().answer::<String>());
+    };
+    for _ in 0..100 {
+        fails(false).await;
+    }
+    fails(true).await;
+    assert!(log.lines().iter().any(|line| line.contains("Other>")), "{:?}", log.lines());
 }
