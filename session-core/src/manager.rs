@@ -57,6 +57,9 @@ impl SessionManager {
     /// A manager for a developer's machine: a cookie that browsers accept over plain http, with a
     /// [name](CookieConfig::development) made of the program's path, and a random key that is forgotten at the end of the
     /// program. It warns once: the log, or stderr where no subscriber of `tracing` is installed yet.
+    ///
+    /// To try restarts or several nodes over plain http, with a key that stays:
+    /// `SessionManager::new(store, keys).with_cookie(CookieConfig::development())`.
     #[must_use]
     pub fn development(store: impl Store) -> Self {
         static WARNED: Once = Once::new();

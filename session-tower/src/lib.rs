@@ -54,7 +54,8 @@
 //! }
 //! ```
 //!
-//! List the user's devices, and end one or all others. A label is a value that the login has inserted:
+//! List the user's devices, and end one or all others. A label is a value of the session, which the login inserts once
+//! [`login`](session_core::Session::login) has answered:
 //!
 //! ```
 //! # use session_tower::{Session, SessionError, SessionId};
@@ -81,14 +82,26 @@
 //!
 //! ```
 //! # use session_tower::{Error, Session};
-//! async fn on_message(session: &Session) -> Result<u64, Error> {
-//!     // Saved at once, over what others have saved; an error once the user has logged out: then close the socket.
-//!     session.update_now("messages", |count: &mut u64| *count += 1).await
+//! /// The answer to a message; `None`: close the socket.
+//! async fn on_message(session: &Session) -> Option<String> {
+//!     // Saved at once, over what others have saved.
+//!     match session.update_now("messages", |count: &mut u64| *count += 1).await {
+//!         Ok(count) => Some(count.to_string()),
+//!         Err(Error::Gone | Error::Superseded) => None, // the user has logged out, or in again
+//!         Err(error) => {
+//!             tracing::error!(error = &error as &dyn std::error::Error, "message not counted"); // no layer sees this one
+//!             Some("try again".to_owned()) // the store is down for a moment
+//!         }
+//!     }
 //! }
 //! ```
 //!
-//! `update` is refused there, because it would answer what it saw before the response left. Before a `get`,
-//! `session.reload().await` looks again.
+//! - A socket that waits hears of a logout when it asks: call `session.reload().await` now and then, for example each
+//!   minute in a `tokio::select!`. It is one load. Its errors mean the same as above.
+//! - `update` is refused there, because it would answer what it saw before the response left. Before a `get`,
+//!   `session.reload().await` looks again.
+//! - What a socket saves counts as use of the session, and so does `session.save().await` with nothing to save. A `reload`
+//!   does not: a socket that only shows news lets its user be logged out after the idle timeout.
 //!
 //! A session that does not exist cannot begin in a socket, because no cookie can leave: insert something on a page before,
 //! or ask for `CurrentOwner` in the handler.

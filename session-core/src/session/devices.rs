@@ -14,8 +14,8 @@ impl Session {
         crate::owner::devices::devices(self.inner().caller(), &owner, self.id()).await
     }
 
-    /// Ends one of the owner's sessions; `false` if he has none of this id, or nobody is logged in. To end the current
-    /// one is a [`logout`](Self::logout).
+    /// Ends one of the owner's sessions; `false` if they have none of this id, or nobody is logged in. Where it is the
+    /// session of this request, the user is logged out, as by [`logout`](Self::logout).
     ///
     /// # Errors
     ///

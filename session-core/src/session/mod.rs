@@ -287,6 +287,9 @@ impl Session {
 
     /// Saves the changes at once: for streams and websockets, whose response head has left, and for who must know.
     ///
+    /// It counts as use of the session, also with nothing to save: a websocket that calls it now and then keeps its user
+    /// logged in. It writes for that once a minute at most.
+    ///
     /// # Errors
     ///
     /// [`Error::Gone`], [`Error::Superseded`]: nothing was saved. [`Error::ResponseSent`] or [`Error::Withheld`] if the
@@ -295,7 +298,8 @@ impl Session {
         self.inner().save().await?.kept()
     }
 
-    /// Looks again at what is stored, and puts this request's unsaved changes on top.
+    /// Looks again at what is stored, and puts this request's unsaved changes on top. It does not count as use of the
+    /// session.
     ///
     /// # Errors
     ///

@@ -99,6 +99,23 @@ async fn a_touch_is_sent_when_a_tenth_of_the_idle_time_out_but_at_most_a_minute_
 }
 
 #[tokio::test]
+async fn a_websocket_that_saves_keeps_its_user_signed_in_and_one_that_reloads_does_not() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    exchange.commit().await.unwrap();
+    site.lab.advance(2 * MINUTE);
+    session.reload().await.unwrap();
+    assert_eq!(site.lab.calls(), [Call::Load, Call::Load]);
+    assert!(session.expires_in().unwrap() <= HOUR - 2 * MINUTE);
+    for calls in [vec![Call::Touch], vec![]] {
+        session.save().await.unwrap();
+        assert_eq!(site.lab.calls(), calls, "once a minute at most");
+        assert!(session.expires_in().unwrap() > HOUR - SECOND);
+    }
+}
+
+#[tokio::test]
 async fn a_short_idle_time_out_is_touched_when_a_tenth_of_it_was_used() {
     let site = Site::with_policy(Policy::builder().before_login(lifetime(5 * MINUTE, HOUR)).build().unwrap());
     let mut browser = site.visitor().await;
