@@ -36,7 +36,7 @@
 //!
 //! Where `SESSION_TEST_REPORT` names a file, each test adds a line to it once its case has passed, fields separated by
 //! tabs: package, module, case, start and end in milliseconds since 1970, where the server comes from (`url`, `container`,
-//! `local` or `none`), and what it calls itself. They tell what has run, for whoever has to prove it.
+//! `local` or `none`), and what it calls itself. They tell what has run, for those who have to prove it.
 //!
 //! It proves what can be seen through the eight methods, also where an answer is lost, if [`Subject::lose_the_answer`] can
 //! lose one. It does **not** prove what a database does when it is killed, nor that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt). It opens each namespace
@@ -150,7 +150,7 @@ pub trait Subject: Send + Sync + 'static {
     }
 }
 
-/// Makes one `#[test]` of each case, on a [`Subject`] that the expression builds anew for each.
+/// Makes one `#[test]` of each case, on a [`Subject`] that the expression builds for each.
 ///
 /// # Examples
 ///

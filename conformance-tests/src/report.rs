@@ -1,4 +1,4 @@
-//! Tells whoever makes a table of it which cases have passed, and on what.
+//! Tells which cases have passed, and on what, for a table of it.
 
 use std::{
     env,

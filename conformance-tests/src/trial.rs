@@ -216,7 +216,7 @@ impl<S: Subject> Trial<S> {
         let passed = self.passed.waits().asked - since.asked;
         let most = given.saturating_sub(passed) + Duration::from_millis(1);
         let hint = if passed > SLACK && left + SLACK > given {
-            ". Either the write began the time anew, or no time has passed: does `Subject::pass` let it?"
+            ". Either the write began the time again, or no time has passed: does `Subject::pass` let it?"
         } else {
             ""
         };
@@ -238,7 +238,7 @@ impl<S: Subject> Trial<S> {
         assert!(!self.listed(owner).await.contains(&id), "{after}: `list` showed the session that is gone");
     }
 
-    /// Runs the work so many times at once and returns what each answered: in even rounds each in a task of its own, on
+    /// Runs the work this many times at once and returns what each answered: in even rounds each in a task of its own, on
     /// several threads; in odd ones all in one task, which goes from one to the next wherever one waits. Each round
     /// begins with another.
     pub(crate) async fn together<T, F, W>(&self, round: u128, count: u64, work: F) -> Vec<T>

@@ -95,7 +95,7 @@ fn threads(server: &Server) -> String {
     let port = ports(server)[0].to_string();
     let read = |path: String| fs::read_to_string(path).unwrap();
     let is_port = |argument: &str| argument.rsplit('=').next() == Some(&*port);
-    // A server of another test may end meanwhile.
+    // A server of another test may end at the same time.
     let line = |pid: &String| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let of_port = |pid: &String| line(pid).split('\0').any(is_port);
     let pids = folders(std::process::id()).into_iter().map(|folder| env::temp_dir().join(folder).join("pid"));

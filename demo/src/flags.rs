@@ -32,11 +32,11 @@ pub(crate) struct Flags {
     #[arg(long, default_value_t)]
     pub(crate) store: StoreFlag,
 
-    /// A login ends after so long without use: `15min`, `3s` [default: 1h, but no more than --absolute]
+    /// A login ends after this long without use: `15min`, `3s` [default: 1h, but no more than --absolute]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     idle: Option<Duration>,
 
-    /// A login ends after so long in any case, 400 days at most [default: 24h, but no less than --idle]
+    /// A login ends after this long in any case, 400 days at most [default: 24h, but no less than --idle]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     absolute: Option<Duration>,
 
@@ -44,7 +44,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "15min")]
     rotate: Duration,
 
-    /// A replaced token is accepted for so long [default: 60s, but no more than half of --rotate]
+    /// A replaced token is accepted for this long [default: 60s, but no more than half of --rotate]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     grace: Option<Duration>,
 

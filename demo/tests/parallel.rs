@@ -17,7 +17,7 @@ over_both_stores! {
     a_login_during_a_slow_request_stays_the_login
 }
 
-/// The same browser does the same so many times at once.
+/// The same browser does the same this many times at once.
 fn at_once(browser: &Browser, count: usize, act: impl Fn(&mut Browser, usize) -> Answer + Sync) -> Vec<Answer> {
     thread::scope(|scope| {
         let act = &act;

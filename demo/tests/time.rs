@@ -51,7 +51,7 @@ fn used_or_not_it_ends_after_the_absolute_time_out(store: &str) {
     pass(7 * HALF);
     assert_eq!(browser.owner(), Value::Null);
     assert_eq!(browser.login("anna").status, 303);
-    assert!(browser.get("/api/me").json()["ends_in"].as_f64().unwrap() > 3.0, "a login begins anew");
+    assert!(browser.get("/api/me").json()["ends_in"].as_f64().unwrap() > 3.0, "a login begins a new lifetime");
 }
 
 const ROTATING: [&str; 4] = ["--rotate", "3s", "--grace", "2s"];

@@ -85,7 +85,7 @@ fn request(cookie: &str) -> Request<()> {
     request
 }
 
-/// So many requests are timed together: short enough that a busy machine interrupts few of them.
+/// How many requests are timed together: short enough that a busy machine interrupts few of them.
 const WINDOW: u64 = 50;
 
 /// How long a window takes.

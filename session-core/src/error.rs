@@ -17,13 +17,13 @@ pub enum Error {
     /// The store's table is missing, or is not one of the store's.
     #[error(transparent)]
     Schema(SchemaError),
-    /// The answer to a write was lost, and so many others have followed that it cannot be told whether it was applied.
+    /// The answer to a write was lost, and too many others have followed to tell whether it was applied.
     #[error("it cannot be told whether the session was saved")]
     OutcomeUnknown,
     /// Others changed the session each time that this request tried to, for some seconds.
     #[error("the session is changed by too many requests at once")]
     Contended,
-    /// The session has been ended meanwhile; nothing was changed by this call.
+    /// Another request has ended the session. This call has changed nothing.
     #[error("the session has ended")]
     Gone,
     /// A login or renewal has overtaken this request; nothing was changed by this call.
@@ -242,8 +242,8 @@ pub enum ConfigError {
         /// Which one.
         name: &'static str,
     },
-    /// The idle time-out is longer than the absolute one.
-    #[error("the idle time-out of {name} is longer than its absolute one")]
+    /// The idle timeout is longer than the absolute one.
+    #[error("the idle timeout of {name} is longer than its absolute one")]
     IdleAboveAbsolute {
         /// Which lifetime.
         name: &'static str,

@@ -8,7 +8,7 @@
 //! let manager = SessionManager::development(MemoryStore::default()); // in production: SessionManager::new(store, keys)
 //! let exchange = manager.open(&request);                   // no I/O: a forged cookie never reaches the store
 //! let session = exchange.session().await?;                 // one load, when somebody asks
-//! let visits = session.update("visits", |n: &mut u64| *n += 1)?; // runs again on what others saved meanwhile
+//! let visits = session.update("visits", |n: &mut u64| *n += 1)?; // runs again on what others have saved
 //! session.login(42).await?;                                // a fresh token; the old one is dead
 //! exchange.commit().await?;                                // merged, never overwritten
 //! Ok(exchange.headers())                                   // at most one Set-Cookie

@@ -11,7 +11,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest lifetime: what browsers keep a cookie for (RFC 6265bis, section 5.5).
 const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// An idle and an absolute time-out that hold together.
+/// An idle and an absolute timeout that hold together.
 ///
 /// # Examples
 ///

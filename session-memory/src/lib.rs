@@ -26,7 +26,7 @@
 //!
 //! # Testing your application
 //!
-//! A time-out of an hour needs no hour to be tested. Keep a clone of the store, which is another handle on the same
+//! A timeout of an hour needs no hour to be tested. Keep a clone of the store, which is another handle on the same
 //! sessions, and move its clock:
 //!
 //! ```
@@ -53,7 +53,7 @@
 //! - Nothing sleeps and no runtime needs to be paused: time passes as ever, and [`advance`](MemoryStore::advance) adds
 //!   to it.
 //! - The clock is the store's alone, as a database's would be. Every decision about a session is taken on it, so
-//!   time-outs, rotation and revocation all follow it.
+//!   timeouts, rotation and revocation all follow it.
 //! - Each test makes its own store; they never meet.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -123,7 +123,7 @@ impl MemoryStore {
         Self::with_capacity(Self::DEFAULT_CAPACITY)
     }
 
-    /// An empty store with room for so many sessions. Nothing is allocated beforehand.
+    /// An empty store with room for this many sessions. Nothing is allocated beforehand.
     ///
     /// The memory it may take is the capacity times the size of a session, which the session policy bounds.
     #[must_use]
@@ -326,7 +326,7 @@ impl Sessions {
         self.shards.iter().any(|shard| self.sweep(shard, 1) == 1)
     }
 
-    /// Deletes at most so many expired sessions of one shard, never holding its lock for long.
+    /// Deletes at most this many expired sessions of one shard, never holding its lock for long.
     fn sweep(&self, shard: &Mutex<Shard>, limit: u32) -> u32 {
         const STEPS_UNDER_ONE_LOCK: usize = 64;
         let mut deleted = 0;

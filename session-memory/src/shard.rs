@@ -16,7 +16,7 @@ pub(crate) struct Shard {
 }
 
 /// When to look at a row again: a lower bound of its expiry. So the touches of a busy session leave the order alone,
-/// and whoever sweeps moves the row when it comes to its turn.
+/// and a sweep moves the row when it comes to it.
 pub(crate) type Sweeps = BTreeSet<(u64, SessionId)>;
 
 pub(crate) struct Row {

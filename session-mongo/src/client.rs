@@ -21,7 +21,7 @@ use crate::{
 /// How much longer the store waits than the server and the driver, whose word is worth more than silence.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// So many operations at most are under way. More wait for their turn, so that a server that has stopped does not fill
+/// How many operations are under way at most. More wait for their turn, so that a server that has stopped does not fill
 /// the application's memory: an operation that nobody waits for any more is still there until it has its answer.
 const UNDER_WAY: usize = 1024;
 

@@ -21,7 +21,7 @@
 //!
 //! - [`MongoStore`] is the store: [`connect`](MongoStore::connect) makes a client of its own,
 //!   [`new`](MongoStore::new) takes the application's.
-//! - [`Builder`] sets the collection's name and the time-out.
+//! - [`Builder`] sets the collection's name and the timeout.
 //! - [`MongoStore::migrate`] makes the indexes, by one of which MongoDB deletes expired sessions by itself.
 //!
 //! Each operation is one command on one document, decided on the server's clock. It does **not** need a replica set,

@@ -17,7 +17,7 @@ use crate::{
     error::{from_driver, is_duplicate},
 };
 
-/// So many of an owner's sessions come in one answer, if they fit.
+/// How many of an owner's sessions come in one answer, if they fit.
 const AT_ONCE: u32 = 1000;
 
 /// Sessions in a MongoDB collection. Cloning makes another handle on the same client.

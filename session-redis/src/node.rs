@@ -1,4 +1,4 @@
-//! The server at one address, whoever that is.
+//! The server at one address, whichever that is.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,7 +10,7 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
-/// The address may lead to the replica for a while: so long must be between one new connection and the next.
+/// The address may lead to the replica for a while: this time must be between one new connection and the next.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// A connection that the driver makes again when it is lost. One to a server that is a replica now is not lost.

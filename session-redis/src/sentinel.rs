@@ -144,7 +144,7 @@ pub(crate) struct Master {
     waits: Arc<Mutex<Waits>>,
 }
 
-/// How long a master has owed an answer, whoever still waits for it.
+/// How long a master has owed an answer, also one that nobody waits for any more.
 #[derive(Default)]
 struct Waits {
     unanswered_since: Option<Instant>,

@@ -15,11 +15,11 @@ use crate::{
     script::Scripts,
 };
 
-/// An index keeps a session for so long after its end: what a failover to a clock behind it, and the time between the
+/// How long an index keeps a session after its end: what a failover to a clock behind it, and the time between the
 /// write of the index and the session's, may need.
 const BEYOND_THE_END: Duration = Duration::from_millis(SKEW);
 
-/// So many of an owner's sessions are read, or deleted, at once.
+/// How many of an owner's sessions are read, or deleted, at once.
 const AT_ONCE: usize = 128;
 
 /// Sessions in Redis or Valkey. Cloning makes another handle on the same connection.

@@ -37,7 +37,7 @@ fn flood() {
     }
 }
 
-/// Goes on until the log has so many lines that tell what was left out.
+/// Goes on until the log has this many lines that tell what was left out.
 async fn until_suppressed_are(count: usize, log: &Log, go_on: impl AsyncFn()) {
     let began = Instant::now();
     while failed(log, "session.suppressed").len() < count {

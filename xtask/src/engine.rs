@@ -36,7 +36,7 @@ wait "$engine"
 /// An engine that answers. If it was started here, it ends when this is dropped.
 pub(crate) struct Engine {
     started: Option<Supervisor>,
-    /// Whoever started the engine waits for all others who use it.
+    /// The process that started the engine waits for all others who use it.
     in_use: Option<File>,
 }
 

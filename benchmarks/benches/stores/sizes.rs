@@ -19,16 +19,16 @@ use crate::{
 const FEW: u32 = 1_000;
 const MANY: u32 = 100_000;
 
-/// So many devices has the owner whose sessions are listed.
+/// How many devices the owner has whose sessions are listed.
 const DEVICES: usize = 5;
 
-/// So many sessions have expired where few have.
+/// How many sessions have expired where few have.
 const EXPIRED: u32 = 10;
 
-/// So many at most does one call purge: what the stores' own tasks ask for.
+/// How many sessions one call purges at most: what the stores' own tasks ask for.
 const AT_ONCE: u32 = 500;
 
-/// So many of the many are purged in a window: an eleventh.
+/// How many of the many are purged in a window: an eleventh.
 const PART: u32 = 9_000;
 
 /// How many times as long it takes with many sessions as with few.
@@ -121,7 +121,7 @@ async fn purge_few(table: &impl Table) -> Duration {
     time(1, purge).await
 }
 
-/// How long it takes to purge so many.
+/// How long it takes to purge this many.
 async fn purge(table: &impl Table, sessions: u32) -> Duration {
     let purge = async || assert_eq!(table.store().purge(AT_ONCE).await.unwrap(), u64::from(AT_ONCE));
     time(sessions / AT_ONCE, purge).await

@@ -44,7 +44,7 @@ pub(crate) trait Table: Clone + Send + Sync + 'static {
         self.store()
     }
 
-    /// Puts so many more sessions into the table, ten for each owner, in the fastest way there is.
+    /// Puts this many more sessions into the table, ten for each owner, in the fastest way there is.
     async fn fill(&self, sessions: u32, life: Life);
 
     /// Does at once what the server would have done by itself a while after the table was filled.
@@ -68,7 +68,7 @@ impl Life {
     }
 }
 
-/// Puts sessions into a store by its own means, many at once. They live so long.
+/// Puts sessions into a store by its own means, many at once. They live for the given time.
 pub(crate) async fn create(store: &impl Store, sessions: u32, life: Duration) {
     let create = async |number: u32| {
         let owner = Owner::try_from(format!("owner {}", number / 10)).unwrap();

@@ -18,7 +18,7 @@ use crate::{
 /// As many clients at once as a small server sees.
 const CLIENTS: usize = 16;
 
-/// So many sessions are each client's own, and it uses each once in a window.
+/// How many sessions each client has. It uses each once in a window.
 const SESSIONS: usize = 8;
 
 /// What is left of the driver's throughput, for one client and for many at once.
@@ -77,7 +77,7 @@ impl<T: Plain> Site<T> {
         Self { table, sessions: RefCell::new([plain, stored].map(of_clients)) }
     }
 
-    /// How many times as long so many clients at once take by the driver as by the store.
+    /// How many times as long this many clients at once take by the driver as by the store.
     fn compare<F, G>(
         &self,
         bencher: &mut Bencher<'_>,

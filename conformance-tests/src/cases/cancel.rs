@@ -16,7 +16,7 @@ use crate::{
     trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second},
 };
 
-/// How far a future comes before it is dropped: so many polls, and then either at once or when it is woken again.
+/// How far a future comes before it is dropped: a number of polls, and then either at once or when it is woken again.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     polls: u32,

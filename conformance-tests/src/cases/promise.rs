@@ -306,8 +306,8 @@ pub(crate) async fn idle_and_absolute_time_outs_hold_together<S: Subject>(trial:
     trial.pass(pause).await;
     assert_eq!(used.visit().await, Some(user.clone()));
     trial.pass(pause).await;
-    assert_eq!(used.visit().await, Some(user), "use did not extend the idle time-out");
-    assert_eq!(unused.visit().await, None, "a session outlived its idle time-out");
+    assert_eq!(used.visit().await, Some(user), "use did not extend the idle timeout");
+    assert_eq!(unused.visit().await, None, "a session outlived its idle timeout");
     trial.pass(pause).await;
     assert_eq!(used.visit().await, None, "a session outlived its end");
 }

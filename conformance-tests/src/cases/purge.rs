@@ -123,7 +123,7 @@ pub(crate) async fn purge_never_takes_a_session_that_was_created_meanwhile<S: Su
         work.await;
         for number in base..base + 40 {
             let loaded = trial.load(id(number)).await;
-            assert!(loaded.is_some(), "`purge` deleted a session that was created over an expired one meanwhile");
+            assert!(loaded.is_some(), "`purge` deleted a session that was created over an expired one while it ran");
         }
     }
 }

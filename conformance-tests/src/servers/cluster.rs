@@ -9,7 +9,7 @@ use super::{
 /// The slots of each master, first and last.
 const SLOTS: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 
-/// Starts all of them. The others hold a node that is silent for so long for dead.
+/// Starts all of them. The others take a node for dead that is silent for this long.
 pub(super) fn start(milliseconds: u32) -> Server {
     let program = program("SESSION_TEST_REDIS_CLUSTER_URL");
     let patience = milliseconds.to_string();

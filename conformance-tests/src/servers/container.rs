@@ -84,7 +84,7 @@ impl Drop for Keeper {
     }
 }
 
-/// Starts a container of the image, which may take so long to be pulled. The error, a sentence, says why there can be none.
+/// Starts a container of the image, which may take this long to be pulled. The error, a sentence, says why there can be none.
 pub(super) fn start(image: &'static Image, pulls_within: Duration) -> Result<Server, String> {
     // A thread of its own: who asks for a server may be in a runtime.
     let thread = thread::spawn(move || {

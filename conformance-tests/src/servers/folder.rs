@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Makes the folder, and removes it when its pipe is closed. The test process holds the pipe, and so does whoever runs a
+/// Makes the folder, and removes it when its pipe is closed. The test process holds the pipe, and so does everybody who runs a
 /// program there: what still writes then has been killed, and is at its last write.
 const KEEPER: &str = r#"
 trap '' PIPE

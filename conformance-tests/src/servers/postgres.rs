@@ -65,7 +65,7 @@ fn lets_in(address: &str) -> bool {
     const START: &[u8] = b"\x00\x00\x00\x29\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00";
     let ask = || {
         let mut stream = TcpStream::connect(address)?;
-        // Whoever waits for it looks at other things, too.
+        // The caller who waits for it looks at other things, too.
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         stream.write_all(START)?;
         let mut answer = [0];

@@ -14,7 +14,7 @@ const SENTINELS: usize = 3;
 /// What the sentinels call the master.
 const NAME: &str = "sessions";
 
-/// Starts all of them. The sentinels hold a server that is silent for so long for dead.
+/// Starts all of them. The sentinels take a server for dead that is silent for this long.
 pub(super) fn start(milliseconds: u32) -> Server {
     let program = program("SESSION_TEST_REDIS_SENTINEL_URL");
     let command = |folder: &Path, port: u16, settings: &str| {

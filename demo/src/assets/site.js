@@ -90,7 +90,7 @@ function warnBeforeExpiry() {
   const warning = document.getElementById("warning");
   const stay = document.getElementById("stay");
   const work = document.getElementById("work");
-  let longest = 0; // seconds; about the idle time-out, for loading this page was a use
+  let longest = 0; // seconds; about the idle timeout, for loading this page was a use
   let timer;
 
   async function look() {

@@ -38,7 +38,7 @@ async fn a_page_that_comes_back_after_a_logout_in_another_tab_shows_nothing_priv
 
     profile.turn_to(left).await;
     profile.driver.back().await.unwrap();
-    // From the first moment on, not only once it has been loaded anew.
+    // From the first moment on, not only once it has been loaded again.
     assert!(!profile.seen().await.contains("user42"));
     profile.sees("Hello, stranger").await;
 }

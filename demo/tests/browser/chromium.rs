@@ -266,7 +266,7 @@ impl Profile {
         self.apis(path, 1).await[0].clone()
     }
 
-    /// What it answers to so many requests at once.
+    /// What it answers to this many requests at once.
     pub(crate) async fn apis(&self, path: &str, requests: usize) -> Vec<Value> {
         let script = "const [path, requests, done] = arguments;
                       const ask = () => fetch(path, { cache: 'no-store' }).then((answer) => answer.json());

@@ -1,4 +1,4 @@
-//! The warning before the idle time-out.
+//! The warning before the idle timeout.
 
 use crate::{
     chromium::{Chromium, Profile},

@@ -147,7 +147,7 @@ impl Demo {
         self.program.wait().unwrap().success()
     }
 
-    /// The same site, started anew, and what the browser knew of the old one.
+    /// The same site, started again, and what the browser knew of the old one.
     pub(crate) fn restarted(mut self, browsers: &mut [&mut Browser]) -> Self {
         self.kill();
         let again = self.another();

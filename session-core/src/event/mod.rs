@@ -277,7 +277,7 @@ pub enum EventKind {
     /// A token was used that its owner had replaced: it is in two hands. The session was ended, or was to be; where somebody
     /// writes to it without a pause, with all of its owner's, which [`Revoked`](Self::Revoked) then tells, too.
     TheftDetected,
-    /// The idle time-out could not be extended. Nothing was lost.
+    /// The idle timeout could not be extended. Nothing was lost.
     TouchFailed(Error),
     /// A successor could not be stored. The token goes on as it is.
     SuccessorFailed(Error),

@@ -290,7 +290,7 @@ impl Turn<'_, '_> {
     }
 }
 
-/// Whether so much of the idle time-out is used up that the session should be touched.
+/// Whether so much of the idle timeout is used up that the session should be touched.
 fn is_touch_due(found: &Found) -> bool {
     let (left, idle) = (found.left.now(), found.header().lifetime.idle);
     let used = idle.min(left.ends_in).saturating_sub(left.expires_in);

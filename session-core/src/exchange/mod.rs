@@ -105,7 +105,7 @@ pub enum Outcome {
     Unchanged,
     /// The changes are saved.
     Saved,
-    /// The session has been ended meanwhile: what was changed since the last save is lost, and no cookie is sent.
+    /// Another request has ended the session. What was changed since the last save is lost, and no cookie is sent.
     Gone,
     /// A login or renewal has overtaken this request: what was changed since the last save is lost, and no cookie is sent.
     Superseded,

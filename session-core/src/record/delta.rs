@@ -9,7 +9,7 @@ use crate::{
     record::{Data, Values},
 };
 
-/// Runs again on what another request saved meanwhile.
+/// Runs again on what another request has saved.
 pub(crate) type Update = Arc<dyn Fn(Option<&Bytes>) -> Result<Bytes, Error> + Send + Sync>;
 
 /// What a request changed: applied to any state of the session it gives that state with the changes.

@@ -171,7 +171,7 @@ impl Session {
     /// [`Error::LoginRevoked`] if the user's sessions were revoked after this login began, or it cannot be told.
     /// [`Error::TooManySessions`] where the policy [refuses](crate::AtLimit::RefuseLogin) a further one.
     /// [`Error::LoginExpired`] if it began with [`begin_login`](Self::begin_login) more than an hour ago.
-    /// [`Error::Gone`] or [`Error::Superseded`] if the session was lost meanwhile. [`Error::ResponseSent`].
+    /// [`Error::Gone`] or [`Error::Superseded`] if the session was lost to another request. [`Error::ResponseSent`].
     /// [`Error::Owner`] if the user id is empty or longer than 255 bytes, [`Error::Lifetime`] if the login's own timeouts do not
     /// fit together. Else as [`Exchange::commit`](crate::Exchange::commit): then nobody has been logged in.
     pub async fn login(&self, login: impl Into<Login>) -> Result<(), Error> {

@@ -25,7 +25,7 @@ pub use self::{field::Field, login::Login, stored::StoredSession};
 /// The session of a request: its values, and what can be done with it. Cloning it gives another handle on the same.
 ///
 /// Values that are inserted, updated or removed are kept in memory and saved when the request is committed, merged into
-/// what other requests saved meanwhile. What acts at once is `async`.
+/// what other requests have saved. What acts at once is `async`.
 ///
 /// # Examples
 ///
@@ -128,7 +128,7 @@ impl Session {
 
     /// Changes the value under this key, or its default, and returns it as this request sees it.
     ///
-    /// The closure runs again on what another request saved meanwhile: so N requests that add 1 at once add N. It must
+    /// The closure runs again on what another request has saved: so N requests that add 1 at once add N. It must
     /// have no effect but on the value, and must not capture the session.
     ///
     /// # Examples

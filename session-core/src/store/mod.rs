@@ -157,8 +157,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the owner's live sessions. All durations are of one instant.
     ///
-    /// It covers every session that was the owner's when it was called and still is; one that is created meanwhile may
-    /// be missed.
+    /// It covers every session that was the owner's when it was called and still is. One that is created during the
+    /// call may be missed.
     ///
     /// # Errors
     ///
@@ -167,8 +167,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Deletes the owner's sessions but `keep`, and returns how many live ones it deleted.
     ///
-    /// It covers every session that was the owner's when it was called and still is; one that is created meanwhile may
-    /// be missed.
+    /// It covers every session that was the owner's when it was called and still is. One that is created during the
+    /// call may be missed.
     ///
     /// # Errors
     ///
@@ -239,10 +239,10 @@ impl fmt::Debug for Entry<'_> {
 /// The variants are all there will be in this version: see [how the contract may grow](Store#how-the-contract-may-grow).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// Leaves both as they are, also one that another request has moved meanwhile: a write that is no use of the
+    /// Leaves both as they are in the store, also where another request has just moved one: a write that is no use of the
     /// session.
     Keep,
-    /// Moves the expiry to so long from now, never past the end.
+    /// Moves the expiry to this time from now, never past the end.
     Extend(Duration),
     /// Begins a new lifetime: a login.
     Restart {

@@ -12,7 +12,7 @@ use crate::{
     event::{Log, Observers},
 };
 
-/// So many are deleted at once: few enough that no other write waits long for one of them.
+/// How many are deleted at once: few enough that no other write waits long for one of them.
 const AT_ONCE: u32 = 500;
 
 /// A year.

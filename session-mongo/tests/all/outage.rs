@@ -12,7 +12,7 @@ use session_mongo::MongoStore;
 use crate::support::{HOUR, ID, NEW, OLD, entry};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// Twice the time-out and the half second on top of it, and a slow machine.
+/// Twice the timeout and the half second on top of it, and a slow machine.
 const DEADLINE: Duration = Duration::from_secs(6);
 
 /// A store with a session in it. The stand-in forgets what it had when it is killed.
@@ -72,7 +72,7 @@ async fn a_server_that_is_killed_is_an_outage_and_works_again_when_it_is_back() 
         everything_fails(&store).await;
         server.start();
         everything_works(&store).await;
-        // Connections that were cut, and no call meanwhile.
+        // Connections that were cut, and no call in between.
         server.kill();
         server.start();
         everything_works(&store).await;

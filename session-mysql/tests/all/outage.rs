@@ -13,7 +13,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const ID: SessionId = SessionId::from_bytes([42; 16]);
 const CONNECTIONS: u32 = 4;
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// Twice the time-out, half a second, and a slow machine.
+/// Twice the timeout, half a second, and a slow machine.
 const DEADLINE: Duration = Duration::from_secs(6);
 
 fn entry(number: u8) -> Entry<'static> {
@@ -62,7 +62,7 @@ fn is_an_outage(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable { backend: "mysql", .. } | StoreError::TimedOut { backend: "mysql", .. })
 }
 
-/// A load finds its way past the connections that were cut. The driver may have been taking back others meanwhile, which a
+/// A load finds its way past the connections that were cut. The driver may have been taking back others at that moment, which a
 /// write meets, once each.
 async fn everything_works(store: &MysqlStore) {
     assert!(store.load(&ID).await.unwrap().is_some(), "a session was lost");
@@ -102,7 +102,7 @@ async fn a_server_that_is_killed_is_an_outage_and_works_again_when_it_is_back() 
         everything_fails(&store).await;
         server.start();
         everything_works(&store).await;
-        // Idle connections, all cut, and no call meanwhile.
+        // Idle connections, all cut, and no call in between.
         server.kill();
         server.start();
         everything_works(&store).await;

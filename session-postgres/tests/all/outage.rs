@@ -16,7 +16,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const ID: SessionId = SessionId::from_bytes([42; 16]);
 const CONNECTIONS: u32 = 4;
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// Twice the time-out, half a second, and a slow machine.
+/// Twice the timeout, half a second, and a slow machine.
 const DEADLINE: Duration = Duration::from_secs(6);
 
 fn entry(number: u8) -> Entry<'static> {
@@ -75,7 +75,7 @@ async fn everything_fails(store: &PostgresStore) {
     assert!(start.elapsed() < DEADLINE, "it took {:?}", start.elapsed());
 }
 
-/// Loads find their way past the connections that were cut; after so many at once there are none of those any more.
+/// Loads find their way past the connections that were cut; after this many at once none of those is left.
 async fn everything_works(store: &PostgresStore) {
     let mut loads = tokio::task::JoinSet::new();
     for _ in 0..40 {
@@ -101,7 +101,7 @@ async fn a_server_that_is_killed_is_an_outage_and_works_again_when_it_is_back() 
         for store in &stores {
             everything_works(store).await;
         }
-        // Idle connections, all cut, and no call meanwhile.
+        // Idle connections, all cut, and no call in between.
         server.kill();
         server.start();
         for store in &stores {

@@ -134,7 +134,7 @@ async fn a_session_and_its_entry_in_the_index_go_to_the_same_server() {
     let before = calls(&mut old, "zadd").await;
     let (owner, id) = (Owner::from(42), SessionId::from_bytes([7; 16]));
     let mut create = Box::pin(store.create(&id, entry(NEW).with_owner(Some(&owner)), HOUR, HOUR));
-    // It sends the index, and nothing else before it is polled again: on one thread no answer comes meanwhile.
+    // It sends the index, and nothing else before it is polled again: on one thread no answer comes in between.
     let polled = std::future::poll_fn(|context| Poll::Ready(create.as_mut().poll(context))).await;
     assert!(polled.is_pending());
     let start = Instant::now();

@@ -86,7 +86,7 @@ async fn a_server_that_stalls_is_a_time_out() {
     works(&store).await;
 }
 
-/// The application's connection may have no time-out of its own, or a longer one.
+/// The application's connection may have no timeout of its own, or a longer one.
 #[tokio::test]
 async fn the_stores_time_out_holds_on_the_applications_connection() {
     let server = servers::own_redis(&[]);

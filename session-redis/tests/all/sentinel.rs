@@ -21,7 +21,7 @@ use crate::support::{self, HOUR, ID, NEW, OLD, ask, calls, caught_up, entry, wai
 /// How long the stores of these tests wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The session, once the store finds it again. It fails meanwhile, each time in time and with a word on why.
+/// The session, once the store finds it again. It fails until then, each time in time and with a word on why.
 async fn found_again(store: &RedisStore) -> session_core::Loaded {
     let start = Instant::now();
     loop {
@@ -134,7 +134,7 @@ async fn a_session_and_its_entry_in_the_index_are_written_to_the_same_master() {
         let mut succession = Succession::begin(&server).await;
         let before = calls(&mut succession.old, "zadd").await;
         let mut create = Box::pin(store.create(&ID, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR));
-        // It sends the index, and nothing else before it is polled again: on one thread no answer comes meanwhile.
+        // It sends the index, and nothing else before it is polled again: on one thread no answer comes in between.
         let polled = std::future::poll_fn(|context| Poll::Ready(create.as_mut().poll(context))).await;
         assert!(polled.is_pending());
         let start = Instant::now();

@@ -79,7 +79,7 @@ pub(crate) fn patient() -> Builder {
     RedisStore::builder().with_timeout(HOUR).with_connect_timeout(MINUTE)
 }
 
-/// A store that waits so long for an answer.
+/// A store that waits this long for an answer.
 pub(crate) async fn store(server: &Server, timeout: Duration) -> RedisStore {
     RedisStore::builder().with_timeout(timeout).connect(server.url()).await.unwrap()
 }

@@ -9,7 +9,7 @@ use crate::{
     request::SecretHash,
 };
 
-/// A session that was begun so many microseconds after the others', as a store tells of it when it is asked.
+/// A session that was begun this many microseconds after the others, as a store tells of it when it is asked.
 fn listed(id: u8, began: u64, asked: u64) -> (SessionId, Loaded) {
     let hour = Duration::from_secs(3600);
     let header = Header::new(SecretHash([0; 32]), Lifetime::new(hour, hour));

@@ -7,18 +7,18 @@ use tokio::time::Instant;
 
 use crate::support::*;
 
-/// So many races one request loses in a row, where others write without a pause on a fast store.
+/// How many races one request loses in a row, where others write without a pause on a fast store.
 const LOST: usize = 200;
 
 /// So often a request tries, if a call takes no time.
 const ATTEMPTS: usize = 512;
 
-/// Before each of the next calls of this kind, so many of them, another node writes for the same browser.
+/// Before each of the next calls of this kind another node writes for the same browser.
 fn beat(site: &Site, browser: &Browser, call: Call, times: usize) {
     beat_slowly(site, browser, call, times, Duration::ZERO);
 }
 
-/// The same, where each call takes so long.
+/// The same, where each call takes this long.
 fn beat_slowly(site: &Site, browser: &Browser, call: Call, times: usize, way: Duration) {
     // It rotates nothing, so that it does not do what the request has to do.
     let policy = Policy::builder().rotation(HOUR).build().unwrap();

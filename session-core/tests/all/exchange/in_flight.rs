@@ -90,7 +90,7 @@ async fn a_successor_that_could_not_be_stored_does_not_stay_in_flight() {
     assert_eq!(site.lab.calls(), [Call::Replace], "nothing is left to be asked for");
 }
 
-/// Before the next load, so many others write to the session that it remembers none of the revisions from before.
+/// Before the next load, enough others write to the session that it remembers none of the revisions from before.
 fn forget_revisions(site: &Site, browser: &Browser) {
     let browser = browser.clone();
     site.lab.before_next(Call::Load, move || {

@@ -45,7 +45,7 @@ async fn parallel_updates_are_exact_when_replies_are_lost_and_packets_are_late()
     for task in tasks.collect::<Vec<_>>() {
         match task.await.unwrap() {
             Ok(outcome) => assert_eq!(outcome, Outcome::Saved),
-            // So many others have followed that it cannot be told: said, and never applied twice.
+            // Too many others have followed to tell: said, and never applied twice.
             Err(Error::OutcomeUnknown) => unknown += 1,
             Err(error) => panic!("{error}"),
         }

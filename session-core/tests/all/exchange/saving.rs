@@ -158,7 +158,7 @@ async fn a_poll_that_has_logged_out_is_still_a_poll() {
     };
     let before = left_after(1).await;
     site.lab.advance(MINUTE);
-    assert!(left_after(2).await <= before - MINUTE, "the idle time-out has not begun again");
+    assert!(left_after(2).await <= before - MINUTE, "the idle timeout has not begun again");
 }
 
 #[tokio::test]

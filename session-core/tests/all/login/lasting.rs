@@ -135,7 +135,7 @@ enum Act {
     Renew,
     BeginLogin,
     Take,
-    /// So many minutes pass.
+    /// This many minutes pass.
     Pass(u32),
 }
 
