@@ -214,22 +214,28 @@ async fn serve(
         .with_host_config_modifier(configure);
     let request = image.environment.iter().fold(request, |request, (name, value)| request.with_env_var(*name, *value));
     let container = request.start().await?;
-    let answers = async {
-        let host = if is_here { "127.0.0.1".into() } else { container.get_host().await?.to_string() };
-        // The port is that of IPv4.
-        let host = if host == "localhost" { "127.0.0.1" } else { &host };
-        let address = format!("{host}:{}", container.get_host_port_ipv4(image.port).await?);
-        if let Ready::LetsIn(lets_in) = image.ready {
-            wait_until(lets_in, &address, &container).await?;
-        }
-        Ok(((image.url)(&address), version(image, &container).await?))
-    };
-    let answers = answers.await;
+    let answers = reach(image, &container, is_here).await;
     if answers.is_ok() {
         // The keeper removes it, when the process ends.
         mem::forget(container);
     }
     answers
+}
+
+/// Waits until the server in the container lets a client in. Its URL, and what it calls itself.
+async fn reach(
+    image: &Image,
+    container: &ContainerAsync<GenericImage>,
+    is_here: bool,
+) -> Result<(String, String), TestcontainersError> {
+    let host = if is_here { "127.0.0.1".into() } else { container.get_host().await?.to_string() };
+    // The port is that of IPv4.
+    let host = if host == "localhost" { "127.0.0.1" } else { &host };
+    let address = format!("{host}:{}", container.get_host_port_ipv4(image.port).await?);
+    if let Ready::LetsIn(lets_in) = image.ready {
+        wait_until(lets_in, &address, container).await?;
+    }
+    Ok(((image.url)(&address), version(image, container).await?))
 }
 
 /// Whether the engine's loopback is ours: not if it is on another machine, or if we are in a container. The file is also on

@@ -7,6 +7,8 @@
 #[cfg(feature = "axum")]
 mod access;
 #[cfg(feature = "axum")]
+mod access_line;
+#[cfg(feature = "axum")]
 mod access_record;
 #[cfg(feature = "axum")]
 mod around;

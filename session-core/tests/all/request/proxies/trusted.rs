@@ -46,7 +46,11 @@ fn proxies_are_counted_from_the_right() {
         assert_eq!(client(&TrustedProxies::hops(count), list).as_deref(), Some(expected), "{count}");
     }
     assert_eq!(client(&TrustedProxies::hops(1), "1.1.1.1, unknown"), None);
-    assert_eq!(client(&TrustedProxies::hops(2), "1.1.1.1, _hidden").as_deref(), Some("1.1.1.1"), "whoever it is");
+    assert_eq!(
+        client(&TrustedProxies::hops(2), "1.1.1.1, _hidden").as_deref(),
+        Some("1.1.1.1"),
+        "the hidden one is a proxy all the same"
+    );
     let nobody_tells = Incoming::new([]).with_x_forwarded(list, "https");
     assert_eq!(believed(&TrustedProxies::hops(1), nobody_tells), (Some("3.3.3.3".to_owned()), Some(true)));
     let counted = TrustedProxies::hops(1).with_header(ProxyHeader::Forwarded);
