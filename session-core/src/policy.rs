@@ -2,7 +2,10 @@
 
 use std::{fmt::Write, time::Duration};
 
-use crate::ConfigError;
+use crate::{
+    ConfigError, Error,
+    record::{Data, length},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -222,6 +225,12 @@ impl Policy {
         };
         line("if a stored session cannot be read", pages.to_owned());
         sheet
+    }
+
+    /// No session grows beyond the limit; one that was larger before the limit was lowered goes on.
+    pub(crate) fn judge_size(&self, data: &Data, before: &Data) -> Result<(), Error> {
+        let (size, limit) = (length(data.iter()), self.size_limit);
+        if size > limit && size > length(before.iter()) { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 
     /// How long after a key has signed its last token one may still come under it, of a session that is used.

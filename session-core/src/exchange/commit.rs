@@ -265,7 +265,7 @@ impl Turn<'_, '_> {
         version: u64,
         header: impl Fn(SecretHash) -> Header,
     ) -> Result<Attempted<(Arc<Found>, SessionSecret)>, Error> {
-        self.judge_size(&data, &Data::new())?;
+        self.site().policy.judge_size(&data, &Data::new())?;
         if let Carried::Outdated = self.carry(version, |carried| InFlight::Creation { carried }) {
             return Ok(Attempted::Beaten);
         }

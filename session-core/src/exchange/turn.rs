@@ -16,7 +16,7 @@ use tokio::sync::MutexGuard;
 use crate::{
     Error, Expiry,
     exchange::{Answer, Inner, Live, Loss, Standing, State},
-    record::{Data, Delta, Found, Header, Record, length},
+    record::{Data, Delta, Found, Header, Record},
     request::{SessionSecret, SessionToken},
     store::{Patience, Sending, Settled, Write, read},
 };
@@ -123,12 +123,6 @@ impl Inner {
     /// Waits for the exchange's own writes that came before.
     pub(crate) async fn place(&self) -> Place<'_> {
         Place { exchange: self, in_flight: self.in_flight.lock().await }
-    }
-
-    /// No session grows beyond the limit; one that was larger before the limit was lowered goes on.
-    pub(crate) fn judge_size(&self, data: &Data, before: &Data) -> Result<(), Error> {
-        let (size, limit) = (length(data.iter()), self.site().policy.size_limit);
-        if size > limit && size > length(before.iter()) { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 }
 
@@ -334,7 +328,7 @@ impl Turn<'_, '_> {
     /// goes on with what became of it.
     pub(crate) async fn attempt(&mut self, edit: Edit, patience: &Patience) -> Result<Attempted, Error> {
         let Edit { base, record, expiry, version } = edit;
-        self.judge_size(&record.data, &base.record.data)?;
+        self.site().policy.judge_size(&record.data, &base.record.data)?;
         let generation = record.header.generation;
         let write = Write::new(&base, record, expiry)?;
         if generation != base.header().generation {

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Error, EventKind, Expiry, Owner, SessionId, StoreError,
-    record::{Data, Found, Record, format, length},
+    record::{Data, Found, Record, format},
     request::Resource,
     session::at_once::changed,
     site::Site,
@@ -166,7 +166,7 @@ impl StoredSession {
             if data == *before {
                 return Ok(answer);
             }
-            self.judge_size(&data, before)?;
+            self.site.policy.judge_size(&data, before)?;
             let record = Record { header: found.header().clone(), data };
             match Write::new(&found, record, Expiry::Keep)?.settle(&self.store, Sending::First, &patience).await? {
                 Settled::Applied(_) => return Ok(answer),
@@ -174,11 +174,6 @@ impl StoredSession {
                 Settled::Gone => return Err(Error::Gone),
             }
         }
-    }
-
-    fn judge_size(&self, data: &Data, before: &Data) -> Result<(), Error> {
-        let (size, limit) = (length(data.iter()), self.site.policy.size_limit);
-        if size > limit && size > length(before.iter()) { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 }
 
