@@ -7,7 +7,7 @@ use session_core::{InvalidNamespace, Namespace, StoreError};
 
 use crate::{MongoStore, error::from_driver};
 
-/// Where the sessions are if the URL names no database.
+/// The database that is used if the URL names none.
 const DEFAULT_DATABASE: &str = "sessions";
 
 /// The settings of a [`MongoStore`].
@@ -50,17 +50,18 @@ impl Builder {
         Ok(self)
     }
 
-    /// How long an operation waits for a server that takes it, and for its answer: 2 seconds by default. Half a second
-    /// later it fails with [`TimedOut`](StoreError::TimedOut), whatever the server and the driver do.
+    /// How long an operation waits for a server to take it and to answer: 2 seconds by default. An operation without an
+    /// answer half a second later fails with [`TimedOut`](StoreError::TimedOut), whatever the server and the driver do.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// Connects to the server: `mongodb://user:password@host:27017/database?replicaSet=name&tls=true`. Without a database
-    /// it is `sessions`.
+    /// Connects to the server: `mongodb://user:password@host:27017/database?replicaSet=name&tls=true`. The database is
+    /// `sessions` if the URL names none.
     ///
-    /// The timeout holds for finding a server and for connecting to it, too, unless the URL says otherwise.
+    /// The timeout also bounds how long the driver looks for a server and connects to it, unless the URL says
+    /// otherwise.
     ///
     /// # Errors
     ///
@@ -68,7 +69,7 @@ impl Builder {
     /// [`StoreError::Backend`] if the URL is none.
     pub async fn connect(self, url: &str) -> Result<MongoStore, StoreError> {
         let mut options = ClientOptions::parse(url).await.map_err(from_driver)?;
-        // The driver would look for a server for half a minute.
+        // The driver's own default is to look for a server for half a minute.
         options.server_selection_timeout.get_or_insert(self.timeout);
         options.connect_timeout.get_or_insert(self.timeout);
         let client = Client::with_options(options).map_err(from_driver)?;

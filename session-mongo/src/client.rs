@@ -18,11 +18,13 @@ use crate::{
     error::{foreign_answer, from_driver, from_task, from_wait, is_unknown_command},
 };
 
-/// How much longer the store waits than the server and the driver, whose word is worth more than silence.
+/// How much longer the store waits than the server and the driver do. Their error says more than that of the store,
+/// which knows only that no answer came.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How many operations are under way at most. More wait for their turn, so that a server that has stopped does not fill
-/// the application's memory: an operation that nobody waits for any more is still there until it has its answer.
+/// How many operations run at a time. Further ones wait for their turn. Without a limit, a server that has stopped
+/// would fill the application's memory: an operation stays until it has its answer, even if nobody waits for it any
+/// more.
 const UNDER_WAY: usize = 1024;
 
 /// The collection with the settings that the contract needs, whatever the client's are.
@@ -40,7 +42,8 @@ impl Client {
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let majority = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(timeout).build();
         let settings = CollectionOptions::builder()
-            // A majority read may lag behind a write of this very store, of whose outcome it asks.
+            // A majority read may lag behind a write of this store. But core reads to learn whether that write was
+            // applied.
             .read_concern(ReadConcern::local())
             .selection_criteria(primary)
             .write_concern(majority)
@@ -56,8 +59,8 @@ impl Client {
 
     /// Runs the operation to its end, in a task of its own, and waits for it until the deadline.
     ///
-    /// The driver's futures must not be dropped half way, and a request's future is dropped when its client goes away. So
-    /// what has begun is done wholly, also when nobody waits for it.
+    /// The driver's futures must not be dropped half way, but a request's future is dropped when its client goes away.
+    /// So an operation that has begun is done wholly, even if nobody waits for it any more.
     pub(crate) async fn run<T, F>(&self, operation: impl FnOnce(Self) -> F + Send) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -79,7 +82,7 @@ impl Client {
         let primary = || SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let hello = self.database.run_command(doc! { "hello": 1 }).selection_criteria(primary()).await;
         let answer = match hello {
-            // Before 4.4.2 it was called so.
+            // Servers before 4.4.2 know `hello` by this name only.
             Err(error) if is_unknown_command(&error) => {
                 self.database.run_command(doc! { "isMaster": 1 }).selection_criteria(primary()).await
             }

@@ -1,14 +1,14 @@
-//! What the server's clock says, as far as it can be known without asking: for cleaning only.
+//! An estimate of the server's clock that needs no question to the server. It is used for cleaning only.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
-/// How long a reading is good for. Core loads before it writes, and each load is a reading.
+/// How long a reading is good for. Core loads before it writes, and each load brings a new reading.
 const GOOD_FOR: Duration = Duration::from_secs(600);
 
-/// The last time that the server told. Nothing that decides about a session asks it.
+/// The last time that the server told. No decision about a session depends on it.
 #[derive(Debug, Default)]
 pub(crate) struct ServerClock(Mutex<Option<Reading>>);
 
@@ -31,7 +31,8 @@ impl ServerClock {
     pub(crate) fn now(&self) -> Option<i64> {
         let reading = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
         let elapsed = reading.at.elapsed();
-        // A machine that slept knows it from the wall clock only. One that was set is no harm: the server is asked.
+        // `Instant` may stand still while a machine sleeps; only the wall clock shows that time has passed. If the wall
+        // clock was set in between, the worst is that the server is asked.
         let wall = reading.wall.elapsed().ok()?;
         if elapsed.max(wall) > GOOD_FOR {
             return None;

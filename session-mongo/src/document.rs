@@ -1,8 +1,10 @@
-//! A session as a document, and what is asked of it.
+//! A session as a document, and the filters and updates that work on it.
 //!
-//! The server writes instants (`$currentDate`), the store durations, so that no decision needs the application's clock. A
-//! session expires at the earlier of `touched_at + idle_ms` and its end, `began_at + life_ms`. `sweep_at` is for the index
-//! by which the server deletes what has expired: an estimate, an hour late, and nothing else reads it.
+//! The server writes the instants (`$currentDate`) and the store writes the durations, so no decision needs the
+//! application's clock. A session expires at the earlier of `touched_at + idle_ms` and its end, `began_at + life_ms`.
+//!
+//! The server deletes expired sessions by an index on `sweep_at`. That instant is an estimate, an hour late, and
+//! nothing else reads it.
 
 use std::time::Duration;
 
@@ -12,13 +14,14 @@ use session_core::{Entry, Expiry, Loaded, Revision, SessionId, StoreError};
 
 use crate::error::foreign_document;
 
-/// How long after its expiry a session may be swept: what the estimate of the server's clock may be wrong by.
+/// How long after its expiry a session may be swept, in milliseconds. The estimate of the server's clock may be wrong
+/// by as much.
 const BEYOND_THE_EXPIRY: i64 = 3_600_000;
 
 /// The longest duration, in milliseconds (279 years): adding it to any instant never overflows.
 const LONGEST: i64 = 1 << 43;
 
-/// No server's clock says so, in milliseconds since 1970.
+/// An instant that no server's clock reaches, in milliseconds since 1970. A later one was not written by this store.
 const LAST_INSTANT: i64 = 1 << 53;
 
 /// The session with this id and this revision, if it is live.
@@ -31,9 +34,10 @@ pub(crate) fn expired(id: &SessionId) -> Document {
     doc! { "_id": id.to_string(), "$expr": has_expired() }
 }
 
-/// The session with this id and no other, for an upsert: it inserts, or finds the id taken. A server refuses `$expr` here.
+/// A filter for an upsert that inserts this id, or fails because the id is taken. It cannot ask whether the session is
+/// live, because a server refuses `$expr` in an upsert.
 pub(crate) fn absent(id: &SessionId, revision: Revision) -> Document {
-    // Whatever is there has an instant at which it began.
+    // Each document has a `began_at`, so the filter never matches one that is there.
     doc! { "_id": id.to_string(), "revision": binary(revision.as_bytes()), "began_at": { "$exists": false } }
 }
 
@@ -51,7 +55,7 @@ pub(crate) fn of(owner: &[u8]) -> Document {
     doc! { "owner": binary(owner) }
 }
 
-/// What has expired. No index knows it: an expiry that is moved nearer leaves `sweep_at` where it is.
+/// The sessions that have expired. No index finds them: where an expiry moves nearer, `sweep_at` stays as it is.
 pub(crate) fn all_expired() -> Document {
     doc! { "$expr": has_expired() }
 }
@@ -80,10 +84,11 @@ fn has_expired() -> Document {
     ] })
 }
 
-/// Both instants are dates and both durations numbers that this store may have written: any other document is neither live
-/// nor expired, and nothing in it is added that cannot be, which would end the whole command.
+/// The question, asked only of documents whose instants are dates and whose durations are numbers that this store may
+/// have written. Any other document is neither live nor expired. The check comes first because adding, say, a text to a
+/// date would fail the whole command.
 fn if_ours(question: Document) -> Document {
-    // Values of all types have one order, in which only dates are between two dates, and only numbers between two numbers.
+    // MongoDB orders values of all types. Between two dates there are only dates, and between two numbers only numbers.
     let date = |field| between(field, DateTime::from_millis(0).into(), DateTime::from_millis(LAST_INSTANT).into());
     let number = |field| between(field, 0_i64.into(), LONGEST.into());
     let ours = [date("$touched_at"), date("$began_at"), number("$idle_ms"), number("$life_ms")].concat();
@@ -94,7 +99,7 @@ fn between(field: &str, first: Bson, last: Bson) -> Vec<Bson> {
     vec![doc! { "$gte": [field, first] }.into(), doc! { "$lte": [field, last] }.into()]
 }
 
-/// A new session, for an upsert over [`absent`], whose revision goes into it.
+/// A new session, for an upsert over [`absent`]. The revision is not in here: an upsert takes it from the filter.
 pub(crate) fn insertion(entry: Entry<'_>, expires_in: Duration, ends_in: Duration, now: i64) -> Document {
     let mut fields = doc! {
         "payload": binary(entry.payload),
@@ -108,7 +113,7 @@ pub(crate) fn insertion(entry: Entry<'_>, expires_in: Duration, ends_in: Duratio
     doc! { "$set": fields, "$currentDate": { "touched_at": true, "began_at": true } }
 }
 
-/// A new session in place of one that has expired.
+/// A new session in place of an expired one.
 pub(crate) fn succession(entry: Entry<'_>, expires_in: Duration, ends_in: Duration, now: i64) -> Document {
     let mut update = insertion(entry, expires_in, ends_in, now);
     if let Ok(fields) = update.get_document_mut("$set") {
@@ -120,7 +125,7 @@ pub(crate) fn succession(entry: Entry<'_>, expires_in: Duration, ends_in: Durati
     update
 }
 
-/// Another entry, with what it does to expiry and end.
+/// A new entry in place of the old one, and the change of expiry and end that comes with it.
 pub(crate) fn replacement(entry: Entry<'_>, expiry: Expiry, now: i64) -> Document {
     let mut fields = doc! { "revision": binary(entry.revision.as_bytes()), "payload": binary(entry.payload) };
     match expiry {
@@ -135,7 +140,7 @@ pub(crate) fn replacement(entry: Entry<'_>, expiry: Expiry, now: i64) -> Documen
         }
         Expiry::Restart { expires_in, ends_in } => {
             let mut update = succession(entry, expires_in, ends_in, now);
-            // Never earlier: another server's word of the time may have been later.
+            // Never earlier: the estimate of another process may have been later.
             if let Ok(Some(sweep_at)) = update.get_document_mut("$set").map(|fields| fields.remove("sweep_at")) {
                 update.insert("$max", doc! { "sweep_at": sweep_at });
             }
@@ -144,7 +149,7 @@ pub(crate) fn replacement(entry: Entry<'_>, expiry: Expiry, now: i64) -> Documen
     }
 }
 
-/// Another expiry.
+/// A new expiry.
 pub(crate) fn touching(expires_in: Duration, now: i64) -> Document {
     doc! {
         "$set": { "idle_ms": milliseconds(expires_in) },
@@ -162,12 +167,12 @@ pub(crate) fn instant(document: &Document) -> Result<i64, StoreError> {
 pub(crate) fn loaded(document: &mut Document, now: i64) -> Result<Option<Loaded>, StoreError> {
     let number = |name| {
         let number = document.get_i64(name).ok().filter(|number| (0..=LONGEST).contains(number));
-        number.ok_or_else(|| foreign_document("a duration is missing or none of this store's"))
+        number.ok_or_else(|| foreign_document("a duration is missing, or this store cannot have written it"))
     };
     let touched = date(document, "touched_at")?.saturating_add(number("idle_ms")?);
     let ends = date(document, "began_at")?.saturating_add(number("life_ms")?);
     let revision = bytes(document, "revision")?;
-    let revision = <[u8; 8]>::try_from(revision).map_err(|_| foreign_document("a revision is not of 8 bytes"))?;
+    let revision = <[u8; 8]>::try_from(revision).map_err(|_| foreign_document("the revision does not have 8 bytes"))?;
     let payload = bytes(document, "payload")?;
     let left = |at: i64| u64::try_from(at.saturating_sub(now)).unwrap_or_default();
     let (expires_in, ends_in) = (left(touched.min(ends)), left(ends));
@@ -181,19 +186,19 @@ pub(crate) fn loaded(document: &mut Document, now: i64) -> Result<Option<Loaded>
     }))
 }
 
-/// Whose document it is.
+/// The id of the session that the document holds.
 pub(crate) fn id(document: &Document) -> Result<SessionId, StoreError> {
     let text = document.get_str("_id").ok();
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| foreign_document("an id is no session's"))
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| foreign_document("the id is not that of a session"))
 }
 
 fn date(document: &Document, name: &str) -> Result<i64, StoreError> {
     let date = document.get_datetime(name).ok().map(|date| date.timestamp_millis());
     let date = date.filter(|date| (0..=LAST_INSTANT).contains(date));
-    date.ok_or_else(|| foreign_document("an instant is missing or none of this store's"))
+    date.ok_or_else(|| foreign_document("an instant is missing, or this store cannot have written it"))
 }
 
-/// Takes them out of the document: a payload may be large.
+/// Takes the bytes out of the document instead of copying them: a payload may be large.
 fn bytes(document: &mut Document, name: &str) -> Result<Vec<u8>, StoreError> {
     match document.remove(name) {
         Some(Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })) => Ok(bytes),

@@ -1,4 +1,4 @@
-//! What the driver says, in the words of the contract.
+//! The driver's errors, sorted into those of the contract.
 
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use session_core::StoreError;
@@ -34,7 +34,7 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
         (_, Some(code::MAX_TIME_EXPIRED | code::EXCEEDED_TIME_LIMIT | code::NETWORK_TIMEOUT)) => {
             StoreError::timed_out(BACKEND, error)
         }
-        // Written, and not confirmed by the other servers in time.
+        // The primary has written it, but the other servers have not confirmed it in time.
         (_, Some(code::WRITE_CONCERN_FAILED)) => StoreError::timed_out(BACKEND, error),
         (
             ErrorKind::Io(_)
@@ -90,17 +90,17 @@ pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }
 
-/// The store's error for a task that did not come to its end: its runtime is being shut down.
+/// The store's error for a task that did not finish, because its runtime is being shut down.
 pub(crate) fn from_task(error: tokio::task::JoinError) -> StoreError {
     StoreError::unavailable(BACKEND, error)
 }
 
-/// A document that cannot be one of this store's.
+/// A document that this store cannot have written.
 pub(crate) fn foreign_document(why: &'static str) -> StoreError {
     StoreError::corrupt(BACKEND, ForeignDocument(why))
 }
 
-/// An answer that the server does not give.
+/// An answer that lacks the server's time.
 pub(crate) fn foreign_answer() -> StoreError {
     StoreError::backend(BACKEND, ForeignDocument("the server does not tell its time"))
 }

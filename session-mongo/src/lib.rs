@@ -22,12 +22,13 @@
 //! - [`MongoStore`] is the store: [`connect`](MongoStore::connect) makes a client of its own,
 //!   [`new`](MongoStore::new) takes the application's.
 //! - [`Builder`] sets the collection's name and the timeout.
-//! - [`MongoStore::migrate`] makes the indexes, by one of which MongoDB deletes expired sessions by itself.
+//! - [`MongoStore::migrate`] makes the indexes. By one of them MongoDB deletes expired sessions by itself.
 //!
 //! Each operation is one command on one document, decided on the server's clock. It does **not** need a replica set,
-//! transactions or change streams. It was tried on a stand-in for MongoDB only: the
-//! [README](https://crates.io/crates/session-mongo) says on which, and has the operator's page: settings, backup, and what a
-//! crash or a failover can lose.
+//! transactions or change streams.
+//!
+//! It was tried on a stand-in for MongoDB only. The [README](https://crates.io/crates/session-mongo) says on which one.
+//! It also has the operator's page: settings, backup, and what a crash or a failover can lose.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -17,7 +17,7 @@ use crate::{
     error::{from_driver, is_duplicate},
 };
 
-/// How many of an owner's sessions come in one answer, if they fit.
+/// How many of an owner's sessions one answer holds at most. The server sends fewer if they do not fit.
 const AT_ONCE: u32 = 1000;
 
 /// Sessions in a MongoDB collection. Cloning makes another handle on the same client.
@@ -69,17 +69,17 @@ impl MongoStore {
         Self(Client::new(database, collection.as_str(), timeout))
     }
 
-    /// Asks the server for something that needs no rights, to see that it is there.
+    /// Sees that the server is there, by a question that needs no rights.
     pub(crate) async fn meet(&self) -> Result<(), StoreError> {
         self.about_now().await.map(drop)
     }
 
-    /// Makes the indexes if they are not there: by `sweep_at`, by which the server deletes expired sessions itself, and by
-    /// `owner`. It may be called again, and by many processes at once.
+    /// Makes the two indexes if they are not there. By the one on `sweep_at` the server deletes expired sessions
+    /// itself; by the one on `owner` it finds the sessions of an owner. It may be called again, and by many processes at once.
     ///
     /// # Errors
     ///
-    /// Any but [`StoreError::AlreadyExists`], if the database fails; what is missing is made by the next call.
+    /// Any but [`StoreError::AlreadyExists`], if the database fails. The next call makes what is still missing.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let sweeping = IndexOptions::builder().expire_after(Duration::ZERO).build();
         let of_owners =
@@ -102,7 +102,7 @@ impl MongoStore {
         }
     }
 
-    /// Whether the update has found its document.
+    /// Updates the document that the filter matches; `false` if there is none.
     async fn update(&self, filter: Document, update: Document) -> Result<bool, StoreError> {
         let updating = |client: Client| async move {
             let updated = client.sessions.update_one(filter, update).await.map_err(from_driver)?;
@@ -111,7 +111,7 @@ impl MongoStore {
         self.0.run(updating).await
     }
 
-    /// What this matches, and the one instant at which it was read.
+    /// The documents that this matches, and the one instant at which they were read.
     async fn read(&self, matching: Document) -> Result<(Vec<Document>, i64), StoreError> {
         let reading = |client: Client| async move {
             let aggregate = client.sessions.aggregate(document::read(matching));
@@ -147,7 +147,8 @@ impl Store for MongoStore {
             (document::absent(id, entry.revision), document::insertion(entry, expires_in, ends_in, now));
         let (expired, succession) = (document::expired(id), document::succession(entry, expires_in, ends_in, now));
         let creating = |client: Client| async move {
-            // What is in the way may be swept between the two: then the way is free.
+            // Between the two commands the server may sweep the expired session that was in the way. Then a second
+            // round inserts.
             for _ in 0..2 {
                 let insert = client.sessions.update_one(absent.clone(), insertion.clone()).upsert(true);
                 match insert.await {
@@ -214,10 +215,10 @@ impl Store for MongoStore {
         self.0.run(revoking).await
     }
 
-    /// The server sweeps by itself, about an hour after the expiry. This is for who cannot wait, or has not made the indexes:
-    /// it reads the whole collection.
+    /// The server sweeps by itself, about an hour after the expiry. This is for a site that cannot wait or has not made
+    /// the indexes: it reads the whole collection.
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        // The server takes nought for no limit.
+        // The server takes 0 for no limit.
         if limit == 0 {
             return Ok(0);
         }

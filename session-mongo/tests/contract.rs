@@ -1,4 +1,5 @@
-//! The contract of a session store, on MongoDB or the stand-in for it: over a client of its own, and an application's.
+//! The contract of a session store, on MongoDB or the stand-in for it: once over a client of the store's own, once over
+//! the application's.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

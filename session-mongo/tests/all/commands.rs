@@ -1,5 +1,5 @@
-//! What the server is asked to do: once an operation, and in the way that the contract needs, whatever the client's
-//! settings are.
+//! The commands that reach the server: one for each operation, with the concerns that the contract needs, whatever the
+//! client's settings are.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ use crate::support::{HOUR, ID, NEW, OLD, entry};
 
 type Commands = Arc<Mutex<Vec<Document>>>;
 
-/// A store that is listened to, in a client with settings that are no good for sessions.
+/// A store whose commands are recorded, in a client with settings that are no good for sessions.
 async fn listened_to(database: &str) -> (MongoStore, Commands) {
     let commands = Commands::default();
     let mut options = ClientOptions::parse(servers::mongodb().url()).await.unwrap();
@@ -93,7 +93,7 @@ async fn reads_are_local_and_writes_are_confirmed_by_a_majority_with_its_journal
     }
 }
 
-/// A server refuses it, and the stand-in does not.
+/// A server refuses `$expr` in an upsert. The stand-in does not, so this test looks at the commands.
 #[tokio::test]
 async fn no_upsert_asks_what_a_server_refuses_there() {
     let (store, commands) = listened_to("upserted").await;
@@ -111,7 +111,7 @@ async fn no_upsert_asks_what_a_server_refuses_there() {
             assert!(asks, "{update}");
         }
     }
-    // Both steps, and both once more.
+    // The first create is one upsert. The second tries both steps twice.
     assert_eq!((upserts, commands.len()), (3, 5));
 }
 

@@ -1,4 +1,4 @@
-//! A document that the store has not written is `Corrupt`, and stays as it is.
+//! A document that the store has not written is `Corrupt`, and is left as it is.
 
 use std::time::Duration;
 
@@ -72,7 +72,8 @@ async fn a_document_with_a_field_that_is_missing_or_of_another_type_is_corrupt_a
             assert!(!store.delete(&ID, OLD).await.unwrap(), "delete with {case}");
         }
         assert_eq!(documents.find_one(mine.clone()).await.unwrap().unwrap(), before, "{case}");
-        // One that cannot be read does not save the owner's others. One without its instants opens nothing, and stays.
+        // A document that cannot be read does not keep the owner's other sessions from being revoked. One without its
+        // instants opens nothing, so it may stay.
         let gone = store.revoke(&owner, Some(&kept)).await.unwrap();
         let is_dated = ["payload", "revision"].contains(&field);
         assert_eq!(gone, 1 + u64::from(is_dated), "revoke with {case}");
@@ -81,7 +82,7 @@ async fn a_document_with_a_field_that_is_missing_or_of_another_type_is_corrupt_a
     }
 }
 
-/// Instants are the server's; the estimate of its clock is in the field for sweeping alone, and an hour late.
+/// All other instants are the server's. Only the field for sweeping is an estimate, an hour late.
 #[tokio::test]
 async fn the_field_for_sweeping_is_an_hour_after_the_expiry_and_never_nearer_than_it_was() {
     let (store, documents) = open("swept").await;

@@ -1,4 +1,5 @@
-//! A server that is killed or silent, and a caller that goes away: a typed error in time, and work again afterwards.
+//! A server that is killed or silent, and a caller that goes away. Each call fails in time with a typed error, and the
+//! store works again afterwards.
 
 use std::{
     task::{Context, Waker},
@@ -72,14 +73,14 @@ async fn a_server_that_is_killed_is_an_outage_and_works_again_when_it_is_back() 
         everything_fails(&store).await;
         server.start();
         everything_works(&store).await;
-        // Connections that were cut, and no call in between.
+        // The connections were cut, and no call came in between that would have noticed.
         server.kill();
         server.start();
         everything_works(&store).await;
     }
 }
 
-/// Nothing is answered, nothing is refused, and the connections stay open.
+/// The connections stay open, but no answer comes, and no refusal.
 #[tokio::test]
 async fn a_server_that_is_silent_is_an_outage_and_works_again_when_it_speaks() {
     let server = servers::own_mongodb(&[]);
@@ -103,7 +104,7 @@ async fn where_nobody_listens_connecting_fails_in_time() {
     assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
 }
 
-/// A request's future is dropped when its client goes away. What it has begun is done all the same.
+/// A request's future is dropped when its client goes away. The operation that it has begun is done all the same.
 #[tokio::test]
 async fn what_was_begun_is_done_when_its_caller_is_gone() {
     let store = MongoStore::builder().with_collection("dropped").unwrap();
