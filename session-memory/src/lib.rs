@@ -1,4 +1,4 @@
-//! Sessions in the memory of one process: for tests, for development, and for a service of one process that may forget
+//! Sessions in the memory of one process. They serve tests, development, and a service of one process that may forget
 //! its sessions when it restarts.
 //!
 //! ```
@@ -20,13 +20,12 @@
 //! # }
 //! ```
 //!
-//! [`MemoryStore`] is the only type to know; [`CapacityReached`] is what it says when it is full. It is also the
-//! reference for how a store behaves. It does **not** write to disk, and two processes never share
-//! one.
+//! [`MemoryStore`] is the only type to know; [`CapacityReached`] is its error when it is full. It is also the reference
+//! for how a store behaves. It does **not** write to disk, and two processes never share one.
 //!
 //! # Testing your application
 //!
-//! A timeout of an hour needs no hour to be tested. Keep a clone of the store, which is another handle on the same
+//! A test of a timeout of an hour does not take an hour. Keep a clone of the store, which is another handle on the same
 //! sessions, and move its clock:
 //!
 //! ```
@@ -50,8 +49,8 @@
 //! # }
 //! ```
 //!
-//! - Nothing sleeps and no runtime needs to be paused: time passes as ever, and [`advance`](MemoryStore::advance) adds
-//!   to it.
+//! - Nothing sleeps, and no runtime needs to be paused. Time passes as usual, and [`advance`](MemoryStore::advance)
+//!   adds to it.
 //! - The clock is the store's alone, as a database's would be. Every decision about a session is taken on it, so
 //!   timeouts, rotation and revocation all follow it.
 //! - Each test makes its own store; they never meet.
@@ -84,11 +83,11 @@ const SHARDS: usize = 64;
 /// The sessions of one process.
 ///
 /// Cloning makes another handle on the same sessions. Expiry is exact to the millisecond, on a monotonic clock. Listing
-/// and revoking cost the owner's own sessions only, purging the expired ones only.
+/// and revoking look at the owner's own sessions only, purging at the expired ones only.
 ///
-/// It is bounded: when it is full, expired sessions make room first; then a new one is refused with
-/// [`StoreError::Unavailable`]. A live session is never dropped. The last quarter of the room is kept for logins: visitors
-/// who fill the rest cannot keep anybody from logging in, or from logging out everywhere.
+/// It is bounded. When it is full, expired sessions are deleted to make room. If all are live, a new session is refused
+/// with [`StoreError::Unavailable`]; a live session is never dropped. The last quarter of the room is kept for logins.
+/// So visitors who fill the rest cannot keep anybody from logging in, or from logging out everywhere.
 ///
 /// # Examples
 ///
@@ -125,7 +124,7 @@ impl MemoryStore {
 
     /// An empty store with room for this many sessions. Nothing is allocated beforehand.
     ///
-    /// The memory it may take is the capacity times the size of a session, which the session policy bounds.
+    /// It takes at most the capacity times the size of a session. The session policy bounds that size.
     #[must_use]
     pub fn with_capacity(sessions: usize) -> Self {
         Self(Arc::new(Sessions {
@@ -138,8 +137,8 @@ impl MemoryStore {
         }))
     }
 
-    /// Moves the clock of this store and all its clones forward, for tests: whole milliseconds, in addition to the time
-    /// that passes anyway.
+    /// Moves the clock of this store and all its clones forward by whole milliseconds, in addition to the time that
+    /// passes anyway. It is for tests.
     pub fn advance(&self, time: Duration) {
         self.0.advanced.fetch_add(milliseconds(time), Ordering::SeqCst);
     }
@@ -168,9 +167,9 @@ pub struct CapacityReached {
     kept: usize,
 }
 
-// No method awaits: each is one critical section (`list`, `revoke` and `purge`: one for each session or shard), so a
-// dropped future has happened wholly or not at all. The clock is read inside it: a write that waited for the lock until
-// after the expiry must do nothing.
+// No method awaits. Each is one critical section (`list`, `revoke` and `purge`: one for each session or shard), so a
+// dropped future has happened wholly or not at all. The clock is read inside the section: a write that waited for the
+// lock until after the expiry must do nothing.
 #[async_trait]
 impl Store for MemoryStore {
     async fn create(
@@ -290,8 +289,8 @@ impl Store for MemoryStore {
 }
 
 impl Sessions {
-    /// The time since the store was made, in whole milliseconds: no finer, so that two readers agree which of two
-    /// sessions is older.
+    /// The time since the store was made, in whole milliseconds. It is no finer than the durations that a load answers,
+    /// so two readers agree which of two sessions is older.
     fn now(&self) -> u64 {
         milliseconds(self.started.elapsed()).saturating_add(self.advanced.load(Ordering::SeqCst))
     }
@@ -308,7 +307,7 @@ impl Sessions {
         }
     }
 
-    /// Up to how many rows there may be for this one to be made. What serves a login may take the last quarter, too.
+    /// How full the store may be for this session to be made: a session for a login may take the last quarter, too.
     fn room(&self, entry: Entry<'_>) -> usize {
         match (entry.purpose, entry.owner) {
             (Purpose::Visit, None) => self.capacity - self.capacity / 4,
@@ -326,7 +325,8 @@ impl Sessions {
         self.shards.iter().any(|shard| self.sweep(shard, 1) == 1)
     }
 
-    /// Deletes at most this many expired sessions of one shard, never holding its lock for long.
+    /// Deletes at most this many expired sessions of one shard. It gives the lock back after a few steps, so that
+    /// nobody waits long.
     fn sweep(&self, shard: &Mutex<Shard>, limit: u32) -> u32 {
         const STEPS_UNDER_ONE_LOCK: usize = 64;
         let mut deleted = 0;
@@ -347,7 +347,7 @@ impl Sessions {
     }
 }
 
-/// Enters a lock, also one that a panic has left: no critical section here leaves anything half done.
+/// Enters a lock, even one that a panic has poisoned: no critical section here leaves anything half done.
 fn enter<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! One part of the sessions: the rows, and in which order they may expire.
+//! One part of the sessions: its rows, and the order in which they may expire.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,8 +15,8 @@ pub(crate) struct Shard {
     sweeps: Sweeps,
 }
 
-/// When to look at a row again: a lower bound of its expiry. So the touches of a busy session leave the order alone,
-/// and a sweep moves the row when it comes to it.
+/// When to look at a row again: at its expiry, or before. A touch moves only the row's expiry and leaves this order
+/// alone, which is cheap for a busy session. A sweep that finds such a row still live moves it to its new place.
 pub(crate) type Sweeps = BTreeSet<(u64, SessionId)>;
 
 pub(crate) struct Row {
@@ -33,7 +33,7 @@ impl Shard {
         self.rows.get(id).filter(|row| row.expires_at > now)
     }
 
-    /// The live row, if it has this revision, and what its [`expire`](Row::expire) needs.
+    /// The live row, if it has this revision, and the order of sweeps that [`Row::expire`] needs.
     pub(crate) fn at_revision(
         &mut self,
         id: &SessionId,
@@ -60,7 +60,7 @@ impl Shard {
         self.sweeps.first().filter(|(sweep_at, _)| *sweep_at <= now).map(|(_, id)| *id)
     }
 
-    /// Sweeps the row no sooner than it expires.
+    /// Moves the row in the order of sweeps to where it expires.
     pub(crate) fn postpone(&mut self, id: &SessionId) {
         if let Some(row) = self.rows.get_mut(id) {
             self.sweeps.remove(&(row.sweep_at, *id));
@@ -76,7 +76,7 @@ impl Row {
         Self { revision, payload, owner, ends_at, expires_at, sweep_at: expires_at }
     }
 
-    /// What the row holds, for somebody who found it live.
+    /// The content of a live row.
     pub(crate) fn loaded(&self, now: u64) -> Loaded {
         Loaded::new(
             self.revision,

@@ -93,7 +93,7 @@ async fn the_last_quarter_is_kept_for_what_serves_a_login() {
     }
 }
 
-/// Else a site with many users would have no room left for the next login when visitors come.
+/// Otherwise, on a site with many users, visitors would leave no room for the next login.
 #[tokio::test]
 async fn visitors_never_take_the_last_quarter_however_many_are_logged_in() {
     let store = MemoryStore::with_capacity(100);

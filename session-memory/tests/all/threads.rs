@@ -1,4 +1,4 @@
-//! What only two threads at once can show: each method is one critical section, with no place to wait in between.
+//! Each method is one critical section and never waits in between. Only two threads at once can show that.
 
 use std::{
     pin::pin,
