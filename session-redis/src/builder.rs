@@ -17,8 +17,8 @@ use crate::{
     node::Node,
 };
 
-/// How many commands at most wait for their answers on one connection. Further ones wait before they are sent, so that a
-/// server that has stopped does not fill the application's memory.
+/// How many commands wait for their answers on one connection at most. Further ones wait before they are sent. Without
+/// a limit, a server that has stopped would fill the application's memory.
 pub(crate) const IN_FLIGHT: usize = 4096;
 
 /// How many attempts to connect again are made in the background: they last some minutes. After that the next operation
@@ -83,11 +83,14 @@ impl Builder {
         Self { connect_timeout, ..self }
     }
 
-    /// Connects to the server: `redis://user:password@host:port/database`. With the feature `cluster` also to a cluster,
-    /// of which some nodes are named, `redis+cluster://user:password@host:port,host:port`. With the feature `sentinel` also
-    /// to the master that sentinels name, `redis+sentinel://user:password@host:port,host:port/name/database`: the hosts are
-    /// the sentinels, the user and the database are the master's (sentinels with a password of their own:
-    /// `with_sentinel`). With a TLS feature also `rediss://`, `rediss+cluster://` and `rediss+sentinel://`.
+    /// Connects to the server: `redis://user:password@host:port/database`.
+    ///
+    /// - With the feature `cluster`, `redis+cluster://user:password@host:port,host:port` connects to a cluster. The URL
+    ///   names some of its nodes; the others are found by these.
+    /// - With the feature `sentinel`, `redis+sentinel://user:password@host:port,host:port/name/database` connects to
+    ///   the master that the sentinels know by this name. The hosts are the sentinels; the user and the database are
+    ///   the master's. Sentinels with a password of their own need `with_sentinel`.
+    /// - With a TLS feature the schemes are `rediss://`, `rediss+cluster://` and `rediss+sentinel://`, too.
     ///
     /// Logs a warning if the server would evict sessions when its memory is full.
     ///
@@ -143,7 +146,7 @@ impl Builder {
         Ok(info.set_tcp_settings(tcp).set_redis_settings(redis))
     }
 
-    /// Tells at once what is wrong with the URL or the server.
+    /// Connects once, so that an error in the URL or at the server shows at once.
     async fn probe(&self, client: &Client) -> Result<(), StoreError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
@@ -157,7 +160,7 @@ impl Builder {
 
 pub(crate) async fn warn_of_eviction(connection: &mut impl ConnectionLike) -> Result<(), StoreError> {
     let memory = match redis::cmd("INFO").arg("memory").query_async(connection).await {
-        // A cluster answers for each of its nodes.
+        // A cluster gives one answer for each of its nodes.
         Ok(Value::Map(nodes)) => nodes.into_iter().map(|(_, memory)| memory).collect(),
         Ok(memory) => vec![memory],
         // This user may not be allowed to ask.

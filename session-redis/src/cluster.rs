@@ -26,7 +26,7 @@ impl Builder {
         self.with_server(Server::Cluster(Cluster::new(connection)))
     }
 
-    /// Connects to a cluster of which these nodes are named: what stands in the URL behind `+cluster://`.
+    /// Connects to the cluster that these nodes belong to. `nodes` is the part of the URL after `+cluster://`.
     pub(crate) async fn connect_cluster(self, scheme: &str, nodes: &str) -> Result<RedisStore, StoreError> {
         let (user, nodes) = nodes.rsplit_once('@').map_or(("", nodes), |(user, nodes)| (user, nodes));
         let at = if user.is_empty() { "" } else { "@" };
@@ -65,7 +65,7 @@ impl Cluster {
 
     /// Sends the command to the node of its key, and again where a node has said that the key is another's.
     ///
-    /// The driver would do so, but with the same setting it also repeats what may have been applied.
+    /// The driver could do so itself, but the same setting would make it repeat writes that may have been applied.
     pub(crate) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         let mut connection = self.connection.clone();
         let mut done: RedisResult<Value> = command.query_async(&mut connection).await;
@@ -73,7 +73,7 @@ impl Cluster {
             let Err(error) = &done else { break };
             let Some((node, asking)) = redirection(error) else { break };
             let mut pipeline = Pipeline::new();
-            // Both in one message: another command on this connection must not come between.
+            // Both commands are in one message, so that no other command on this connection comes between them.
             if asking {
                 pipeline.cmd("ASKING");
             }
@@ -85,7 +85,8 @@ impl Cluster {
     }
 }
 
-/// Where the key is, and whether the node must be asked for it: it is on its way there.
+/// The node that has the key. The bool says that the key is still being moved there: the node answers for it only after
+/// `ASKING`.
 fn redirection(error: &RedisError) -> Option<(SingleNodeRoutingInfo, bool)> {
     let asking = error.kind() == redis::ErrorKind::Server(ServerErrorKind::Ask);
     let (address, _slot) = error.redirect_node()?;

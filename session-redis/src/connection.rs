@@ -1,4 +1,4 @@
-//! The connection: what is sent, and how often.
+//! The connection, and how often it sends a command.
 //!
 //! A write is sent once. It is sent again only if the server has answered that it did nothing: it does not know the
 //! script, the key belongs to another node, or it is no longer a master. A read is sent again once if the connection was
@@ -45,7 +45,7 @@ pub(crate) struct Call<'a> {
     pub(crate) arguments: &'a [&'a [u8]],
 }
 
-/// What is asked of a key.
+/// What is read at a key.
 #[derive(Clone, Copy)]
 pub(crate) enum Question {
     /// The string of a session.
@@ -54,7 +54,7 @@ pub(crate) enum Question {
     Index,
 }
 
-/// What is at some keys, and the server's clock before that, in milliseconds since 1970.
+/// The values at some keys, and the server's clock just before they were read, in milliseconds since 1970.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) values: Vec<Value>,
@@ -104,10 +104,11 @@ impl Connection {
         self.in_time(self.evaluate(call)).await
     }
 
-    /// Takes both steps, and answers as the second does.
+    /// Runs both steps, and returns the answer of the second.
     ///
-    /// A new master may lack what the first step has written. So if the second step is sent to one, the first step is sent
-    /// there again. The driver may also connect again between the two, and does not tell.
+    /// A new master may lack what the first step has written. So if the second step is sent to one, the first step is
+    /// sent there again. One case is left: the driver may connect again between the two, to a
+    /// new server, and does not tell. Then the entry may be missing (README, "What a failover can lose").
     pub(crate) async fn run_both(&self, steps: Steps<'_>) -> Result<Value, StoreError> {
         let both = async {
             match &self.server {
@@ -137,8 +138,8 @@ impl Connection {
         self.in_time(self.send(command)).await
     }
 
-    /// Reads what is at these keys, in their order. The clock is read first: a session that is touched between the two
-    /// reads is then live at both.
+    /// Reads the values at these keys, in their order. The clock is read first: a session that is touched between the
+    /// two reads is then live at both.
     pub(crate) async fn fetch(&self, question: Question, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
         let count = 1 + keys.len();
         let mut pipeline = Pipeline::with_capacity(count);
@@ -201,8 +202,8 @@ impl Connection {
             if done.as_ref().is_err_and(RedisError::is_connection_dropped) {
                 done = read().await;
             }
-            // The driver answers this while it connects again to a node of a cluster. Before the next command it waits until
-            // it has connected.
+            // The driver gives this error while it connects again to a node of a cluster. It waits for the connection
+            // before it sends the next command.
             if done.as_ref().is_err_and(|error| error.kind() == ErrorKind::ClusterConnectionNotFound) {
                 done = read().await;
             }

@@ -1,4 +1,4 @@
-//! What the driver says, in the words of the contract.
+//! The driver's errors, sorted into those of the contract.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use session_core::StoreError;
@@ -23,7 +23,7 @@ pub(crate) fn from_driver(error: RedisError) -> StoreError {
             | ServerErrorKind::Ask,
         ) => StoreError::unavailable(BACKEND, error),
         _ => match error.code() {
-            // A script that runs on and on; no memory, disk or replica to write to.
+            // A script that does not end; no memory, no disk or no replica to write to.
             Some("BUSY" | "OOM" | "MISCONF" | "NOREPLICAS") => StoreError::unavailable(BACKEND, error),
             Some("WRONGTYPE") => StoreError::corrupt(BACKEND, error),
             _ => StoreError::backend(BACKEND, error),
@@ -36,19 +36,19 @@ pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }
 
-/// A value that cannot be one of this store's.
+/// A value that this store cannot have written.
 pub(crate) fn foreign_value(why: &'static str) -> StoreError {
     StoreError::corrupt(BACKEND, Sentence(why))
 }
 
-/// An answer that no server gives to what was asked.
+/// An answer that does not fit the command.
 pub(crate) fn foreign_answer() -> StoreError {
     StoreError::backend(BACKEND, Sentence("the answer does not fit the command"))
 }
 
-/// Twice the server has done nothing, since the entry in the owner's index was over a minute old.
+/// Both tries came too late: the entry in the owner's index was over a minute old, so the server did nothing.
 pub(crate) fn too_late() -> StoreError {
-    StoreError::unavailable(BACKEND, Sentence("the session came over a minute after its entry in the owner's index"))
+    StoreError::unavailable(BACKEND, Sentence("the session arrived over a minute after its entry in the owner's index"))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ use session_core::{Entry, Owner, Revision, StoreError};
 
 use crate::error::foreign_value;
 
-/// What is in front of the owner.
+/// How many bytes come before the owner.
 const FIXED: usize = 33;
 
 /// A session as the server holds it.
@@ -31,7 +31,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// What is sent of an entry.
+    /// The frame that is sent for an entry. The server fills in the expiry and the end.
     pub(crate) fn encode(entry: Entry<'_>) -> Vec<u8> {
         let owner = entry.owner.map_or(&[][..], Owner::as_bytes);
         let mut frame = Vec::with_capacity(FIXED + owner.len() + entry.payload.len());

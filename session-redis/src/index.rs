@@ -1,4 +1,4 @@
-//! The index of an owner's sessions: how an entry gets there before its session, and when it may go.
+//! The index of an owner's sessions: how an entry gets there before its session, and when it may be removed.
 //!
 //! An entry is `id(16) ‖ binding(8)`, and its session has the same binding. On a cluster the index and the session are on
 //! different servers. So a login takes two steps: the entry is written first, and then the session. An entry without a
@@ -8,7 +8,7 @@
 //! clock of the index's server. The second step does nothing if its entry is more than a minute old. The clocks of two
 //! servers may differ by an hour. So an entry without a session is dead after an hour and a minute.
 //!
-//! Earlier versions wrote a random binding. Such an entry tells no time, and stays until its end.
+//! Earlier versions wrote a random binding. Such an entry tells no time, and stays until the session's end.
 
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ impl Member {
     }
 }
 
-/// The entries of an owner, as they were at an instant of any server of the store.
+/// The entries of an owner, as they were at this instant on the clock of one of the store's servers.
 #[derive(Debug)]
 pub(crate) struct Index {
     pub(crate) members: Vec<Member>,
@@ -95,7 +95,7 @@ pub(crate) struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// Answers as the second step does.
+    /// Runs both steps, and returns the answer of the second.
     ///
     /// If the second step came too late, it has done nothing, and both are sent once more. Perhaps nothing was late: the
     /// session's server may have a clock that is ahead of the index's. So this time the age of the entry is measured on the
@@ -121,7 +121,7 @@ impl Steps<'_> {
     ) -> RedisResult<Value> {
         let binding = match self.index.evaluate(&send).await? {
             Value::BulkString(binding) => binding,
-            // No answer of the second step is like it.
+            // The second step never answers this, so the caller reports a foreign answer.
             _ => return Ok(Value::Nil),
         };
         let mut arguments = self.session.arguments.to_vec();

@@ -1,4 +1,5 @@
-//! Sessions in Redis or Valkey: one node, a cluster or a master that sentinels watch, one round trip an operation.
+//! Sessions in Redis or Valkey: on one node, on a cluster, or on a master that sentinels watch. An operation is one
+//! round trip.
 //!
 //! ```no_run
 //! # #[tokio::main(flavor = "current_thread")]
@@ -29,7 +30,7 @@
 //!
 //! # Features
 //!
-//! None is on by default, and none changes what is there without it.
+//! None is on by default, and none changes what works without it.
 //!
 //! - `cluster`: Redis Cluster, as `redis+cluster://host:port,host:port`.
 //! - `sentinel`: a master that Redis Sentinel watches, as `redis+sentinel://host:port,host:port/name-of-the-master`.

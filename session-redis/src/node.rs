@@ -1,4 +1,4 @@
-//! The server at one address, whichever that is.
+//! The server behind one address. It may be another one tomorrow.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,10 +10,11 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
-/// The address may lead to the replica for a while: this time must be between one new connection and the next.
+/// The least time between two new connections. After a failover the address may still lead to the replica for a while.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// A connection that the driver makes again when it is lost. One to a server that is a replica now is not lost.
+/// A connection that the driver makes again when it is lost. If the server becomes a replica, the connection is not
+/// lost: then this type makes a new one.
 pub(crate) struct Node {
     current: Mutex<Current>,
     /// `None`: the connection is the application's own.
@@ -31,14 +32,14 @@ impl Node {
         Self { current: Mutex::new(Current { manager, since: None }), address: None }
     }
 
-    /// Connects when something is sent.
+    /// A connection of the store's own. It is made when the first command is sent.
     pub(crate) fn own(client: Client, config: ConnectionManagerConfig) -> RedisResult<Self> {
         let manager = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
         Ok(Self { address: Some((client, config)), ..Self::shared(manager) })
     }
 
-    /// Sends this to the server. What it has refused because it is a replica now has done nothing, and is sent again to
-    /// whom its address leads to by then.
+    /// Sends this to the server. A server that is a replica now refuses a write and has done nothing. So the message is
+    /// sent again, to the server that the address leads to by then.
     pub(crate) async fn send<T, F>(&self, message: impl Fn(ConnectionManager) -> F) -> RedisResult<T>
     where
         F: Future<Output = RedisResult<T>>,
@@ -57,7 +58,8 @@ impl Node {
         }
     }
 
-    /// The connection after this one, if there is one or may be one.
+    /// The connection that replaces the one seen. `None` if the connection is the application's own, or was replaced
+    /// only just now.
     fn connect_anew(&self, seen: Option<Instant>) -> RedisResult<Option<ConnectionManager>> {
         let Some((client, config)) = &self.address else { return Ok(None) };
         let mut current = self.current();

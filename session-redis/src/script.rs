@@ -1,8 +1,9 @@
-//! What the server does in one step.
+//! The scripts that the server runs, each in one step.
 //!
-//! Redis runs a script as a whole, and its clock stands still while it does. Each script names one key, of a session or of
-//! an owner's index, so that it runs on a cluster too. What a script gets and answers is said at the top of its file, and
-//! what a frame is in `frame.rs`. Each can be tried by hand: `redis-cli --eval touch.lua sessions:s:… , revision 60000`.
+//! Redis runs a script as a whole, and its clock stands still while it does. Each script names one key, of a session or
+//! of an owner's index, so that it also runs on a cluster. The top of each file says what the script gets and answers.
+//! `frame.rs` says what a frame is. Each can be tried by hand: `redis-cli --eval touch.lua sessions:s:… , revision
+//! 60000`.
 
 use redis::Script;
 
@@ -17,7 +18,7 @@ pub(crate) const RANGE: &str = include_str!("script/range.lua");
 #[cfg(feature = "cluster")]
 pub(crate) const LOAD: &str = include_str!("script/load.lua");
 
-/// A script by its hash, and as it is sent to a server that does not know it.
+/// A script. It is called by its hash; the text goes to a server that does not know it yet.
 #[derive(Debug)]
 pub(crate) struct Lua {
     pub(crate) text: &'static str,

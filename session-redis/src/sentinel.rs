@@ -1,7 +1,8 @@
 //! A master that sentinels watch, and replace when it dies: feature `sentinel`.
 //!
-//! The driver finds the master and connects to it. It is asked again when the connection is lost, when the server has
-//! become a replica, and when it has stopped to answer: by one search at a time, which all operations wait for.
+//! The driver finds the master and connects to it. The store searches again when the connection is lost, when the
+//! server has become a replica, and when it answers no more. There is one search at a time, and all operations wait for
+//! it.
 
 use std::{
     future::Future,
@@ -40,13 +41,13 @@ use crate::{
     error::{from_driver, from_wait},
 };
 
-/// How long it is waited before the sentinels are asked again after they have named no master: at first, and at most.
+/// How long a search waits before it asks the sentinels again that have named no master: the first time, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
 impl Builder {
-    /// Connects to the master by the application's own client for its sentinels, which may have passwords and certificates
-    /// that a URL cannot tell. It must be built for the master, and its connections to it should use RESP3 and
-    /// `TCP_NODELAY`:
+    /// Connects to the master by the application's own client. Such a client can give the sentinels passwords and
+    /// certificates that a URL has no place for. It must be built for the master, and its connections to the master
+    /// should use RESP3 and `TCP_NODELAY`:
     ///
     /// ```no_run
     /// # async fn connect() -> Result<session_redis::RedisStore, Box<dyn std::error::Error>> {
@@ -72,19 +73,21 @@ impl Builder {
     /// # }
     /// ```
     ///
-    /// The driver asks the sentinels of a client one after another, and waits up to a second for each that is dead: the
-    /// time to connect ([`with_connect_timeout`](Self::with_connect_timeout)) must be longer than all but one of them may
-    /// take, or the master is never found. `connect` asks all sentinels at once.
+    /// The driver asks the sentinels of a client one after another, and waits up to a second for each that is dead. So
+    /// the time to connect ([`with_connect_timeout`](Self::with_connect_timeout)) must be longer than all but one of
+    /// them may take. For example, with three sentinels it must be longer than two seconds; otherwise the master is
+    /// never found while two are dead. `connect` asks all sentinels at once.
     ///
     /// # Errors
     ///
-    /// As of [`connect`](Self::connect), and [`StoreError::Backend`] if the connections would not use RESP3.
+    /// Those of [`connect`](Self::connect), and [`StoreError::Backend`] if the connections would not use RESP3.
     pub async fn with_sentinel(self, client: SentinelClient) -> Result<RedisStore, StoreError> {
         self.connect_sentinel(vec![client]).await
     }
 
     pub(crate) async fn connect_sentinel(self, clients: Vec<SentinelClient>) -> Result<RedisStore, StoreError> {
-        // Each operation has its own timeout. A timeout of the connection would hide that the server was silent.
+        // Each operation has its own timeout. The connection has none: its error would count as an answer, and hide
+        // that the server is silent.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(None)
@@ -95,7 +98,7 @@ impl Builder {
         Ok(self.with_server(Server::Sentinel(sentinel)))
     }
 
-    /// A client for each sentinel, so that all are asked at the same time. Then a dead one delays nobody.
+    /// A client for each sentinel, so that all are asked at the same time and a dead one delays nothing.
     pub(crate) fn sentinels(&self, scheme: &str, rest: &str) -> Result<Vec<SentinelClient>, StoreError> {
         let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -119,7 +122,7 @@ impl Builder {
     }
 }
 
-/// The master of the moment.
+/// The master, as far as the sentinels know it, and the search for it.
 pub(crate) struct Sentinel {
     finder: Arc<Finder>,
     search: Mutex<Search>,
@@ -139,12 +142,12 @@ pub(crate) struct Master {
     has_replicas: bool,
     since: Instant,
     is_cut: Arc<AtomicBool>,
-    /// How long it may keep silent.
+    /// How long the master may be silent.
     patience: Duration,
     waits: Arc<Mutex<Waits>>,
 }
 
-/// How long a master has owed an answer, also one that nobody waits for any more.
+/// Since when a master has owed an answer. An answer counts even if its request no longer waits for it.
 #[derive(Default)]
 struct Waits {
     unanswered_since: Option<Instant>,
@@ -152,7 +155,7 @@ struct Waits {
 }
 
 impl Sentinel {
-    /// Begins to search, at the latest when the first operation waits. Each client is asked at once, and one that names a
+    /// Prepares a search, which runs once an operation waits for it. It asks all clients at once, and one that names a
     /// master is enough.
     pub(crate) fn new(
         clients: Vec<SentinelClient>,
@@ -166,14 +169,14 @@ impl Sentinel {
         Self { finder, search }
     }
 
-    /// The result of the search that goes on, or of the last one.
+    /// The connection that the current search finds, or that the last one found.
     pub(crate) async fn connection(&self) -> RedisResult<MultiplexedConnection> {
         let search = self.search().clone();
         search.found.await.map(|master| master.connection)
     }
 
-    /// Sends this to the master: all of it to the same one. What a server has refused because it is no master any more has
-    /// done nothing, and is sent to its successor, from the beginning.
+    /// Sends a message to the master. If it has several commands, all go to the same server. A server that is no longer
+    /// the master refuses a write and has done nothing. Then the whole message is sent to its successor.
     pub(crate) async fn send<T, F>(&self, message: impl Fn(Master) -> F) -> RedisResult<T>
     where
         F: Future<Output = RedisResult<T>>,
@@ -194,7 +197,7 @@ impl Sentinel {
                 Err(error)
             }
             _ => {
-                // What an old master says that has been cut off from the others. It may be the only one, too.
+                // An old master that is cut off from the others answers this. But so does one that has no successor.
                 if error.code() == Some("NOREPLICAS") && since.elapsed() >= self.finder.patience {
                     self.search_again(&search);
                 }
@@ -203,7 +206,7 @@ impl Sentinel {
         }
     }
 
-    /// Waits for a master as long as it takes. One that has kept silent for too long may have a successor.
+    /// Waits until there is a usable master. One that has been silent for too long is not: it may have a successor.
     async fn master(&self) -> (Search, Master) {
         loop {
             let search = self.search().clone();
@@ -214,7 +217,7 @@ impl Sentinel {
         }
     }
 
-    /// Begins another search in the place of this one, unless somebody else has done so.
+    /// Begins a new search in place of this one, unless another operation has done so already.
     fn search_again(&self, ended: &Search) {
         let mut search = self.search();
         if !search.found.ptr_eq(&ended.found) {
@@ -246,13 +249,14 @@ impl Search {
                 let (first, longest) = PAUSES;
                 sleep(first.saturating_mul(1 << doublings.min(8)).min(longest)).await;
             }
-            // The time is looked at first: what was found out before nobody waited any more may not be true any more.
+            // The timeout is checked first. Nothing runs the search while no operation waits for it, so its result may
+            // be old and no longer true.
             match select(pin!(sleep(finder.connect_timeout)), pin!(finder.find())).await {
                 Either::Left(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
                 Either::Right((found, _)) => found,
             }
         };
-        // Else all that ever wait for it would panic, too.
+        // Without this, a panic in the search would reach every operation that waits for it.
         let found = AssertUnwindSafe(found).catch_unwind();
         let found = found.map(|found| found.unwrap_or_else(|_| Err(io::Error::other("the search panicked").into())));
         Self { found: found.boxed().shared(), failures }
@@ -285,8 +289,8 @@ impl Master {
     }
 }
 
-/// An answer that is on its way. Where the request has gone away, a task waits for it, as long as the master may keep
-/// silent: an answer that nobody has heard would look like silence.
+/// An answer that is on its way. If the request goes away, a task waits for the answer in its place, as long as the
+/// master may be silent. Without the task, an answer that nobody hears would look like silence.
 struct Expected<T: Send + 'static> {
     master: Master,
     sent: Instant,
@@ -325,24 +329,27 @@ impl Waits {
         now
     }
 
-    /// Answers come in the order of what was sent: one clears all before it.
+    /// Notes an answer. Answers come in the order in which the commands were sent, so it also stands for all earlier
+    /// ones.
     fn answered(&mut self, sent: Instant) {
         self.unanswered_since = self.last_sent.filter(|last| *last > sent).map(|_| Instant::now());
     }
 }
 
-/// Who knows the master, and how it is connected to.
+/// The clients that know the master, and the settings of a connection to it.
 struct Finder {
     clients: Vec<tokio::sync::Mutex<SentinelClient>>,
     config: AsyncConnectionConfig,
     connect_timeout: Duration,
-    /// How long a master may keep silent.
+    /// How long a master may be silent.
     patience: Duration,
 }
 
 impl Finder {
-    /// A master without replicas may be an old one that has come back, together with a sentinel that has not heard of its
-    /// successor yet: the other sentinels may know better, if they answer in half of the time.
+    /// Asks all sentinels, and takes the first master that has replicas.
+    ///
+    /// A master without replicas may be an old one that has come back, together with a sentinel that has not heard of
+    /// its successor yet. The other sentinels may know better, so they have half of the time to answer.
     async fn find(&self) -> RedisResult<Master> {
         let mut asked: FuturesUnordered<_> = self.clients.iter().map(|client| self.ask(client)).collect();
         let mut patience = pin!(sleep(self.connect_timeout / 2));
@@ -374,14 +381,14 @@ impl Finder {
             Ok::<_, redis::aio::SendError>(())
         });
         let mut connection = client.lock().await.get_async_connection_with_config(&config).await?;
-        // The driver has asked so too, but on a connection of its own, and before this one.
+        // The driver has asked for the role, too, but earlier and on another connection.
         match redis::cmd("ROLE").query_async(&mut connection).await? {
             Role::Primary { replicas, .. } => {
                 let has_replicas = !replicas.is_empty();
                 let (since, patience) = (Instant::now(), self.patience);
                 Ok(Master { connection, has_replicas, since, is_cut, patience, waits: Arc::default() })
             }
-            _ => Err(RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "the server is no master any more"))),
+            _ => Err(RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "the server is no longer the master"))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The store: one command an operation, and one more for the index of an owner's sessions.
+//! The store. Each operation is one command, and with an owner one more for the index of their sessions.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -15,8 +15,8 @@ use crate::{
     script::Scripts,
 };
 
-/// How long an index keeps a session after its end: what a failover to a clock behind it, and the time between the
-/// write of the index and the session's, may need.
+/// How long an index keeps a session after its end. A failover may lead to a server whose clock is behind, and the
+/// session is written a while after its entry.
 const BEYOND_THE_END: Duration = Duration::from_millis(SKEW);
 
 /// How many of an owner's sessions are read, or deleted, at once.
@@ -50,7 +50,7 @@ impl RedisStore {
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] if the server cannot be reached, [`StoreError::Backend`]
-    /// if the URL is no such URL or the server refuses its user.
+    /// if the URL is none of these or the server refuses its user.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::builder().connect(url).await
     }
@@ -96,8 +96,8 @@ impl RedisStore {
         self.0.connection.run_both(Steps { index, session: write }).await
     }
 
-    /// The index of an owner's sessions. If there are many and one server has all keys, the dead entries are removed first,
-    /// a batch at a time. Then their sessions need not be asked for one by one.
+    /// The index of an owner's sessions. If there are many and one server has all keys, the dead entries are removed
+    /// first, a batch at a time. After that nothing asks for their sessions one by one.
     async fn index(&self, owner: &Owner) -> Result<Index, StoreError> {
         let index = self.read_index(owner).await?;
         if index.members.len() <= AT_ONCE || self.0.connection.is_cluster() {
@@ -119,7 +119,7 @@ impl RedisStore {
             _ => None,
         };
         let members: Option<_> = members.iter().map(read).collect();
-        let members = members.ok_or_else(|| foreign_value("an owner's index holds what is no session"))?;
+        let members = members.ok_or_else(|| foreign_value("an owner's index has an entry that is not a session's"))?;
         Ok(Index { members, now: reading.now })
     }
 
@@ -143,8 +143,10 @@ impl RedisStore {
         }
     }
 
-    /// Takes settled entries out of their owner's index. On a cluster the caller must know that they are dead, and it does:
-    /// no replica answers there. Elsewhere the server that removes them checks each, and keeps those that are not dead.
+    /// Takes settled entries out of their owner's index.
+    ///
+    /// On a cluster this removes each one unchecked. The caller knows that they are dead, because no replica has
+    /// answered it there. Elsewhere the server that removes them checks each, and keeps those that are not dead.
     async fn prune(&self, owner: &Owner, dead: &[Member]) {
         if self.0.connection.is_cluster() {
             return self.forget(owner.as_bytes(), dead).await;
@@ -292,17 +294,17 @@ impl Store for RedisStore {
     }
 }
 
-/// What became of a session that was to be deleted.
+/// The outcome for a session that was to be deleted.
 enum Deletion {
-    /// It was deleted: its entry in the index of the owner that it had.
+    /// It was deleted. This is its entry in the index, and the owner that it had.
     Done { member: Member, owner: Vec<u8> },
     /// There is nothing under its key.
     Missing,
-    /// It has expired, or is of another revision or owner.
+    /// It has expired, or it has another revision or owner.
     Refused,
 }
 
-/// What is under a session's key, if anything is.
+/// The frame under a session's key, if there is one.
 fn frame(value: Value) -> Result<Option<Frame>, StoreError> {
     match value.extract_error().map_err(from_driver)? {
         Value::Nil => Ok(None),
@@ -311,7 +313,7 @@ fn frame(value: Value) -> Result<Option<Frame>, StoreError> {
     }
 }
 
-/// What the session holds, if it is live at this instant.
+/// The content of the session, if it is live at this instant.
 fn loaded(frame: &Frame, now: u64) -> Result<Option<Loaded>, StoreError> {
     let &Frame { revision, expires_at, ends_at, .. } = frame;
     if expires_at > ends_at {

@@ -1,5 +1,5 @@
-//! The contract of a session store, on real servers: a connection of the store's, an application's, a cluster,
-//! and a master that sentinels watch.
+//! The contract of a session store, on real servers: over the store's own connection, over the application's, on a
+//! cluster, and on a master that sentinels watch.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Redis {
     server: &'static Server,
-    /// None before a cluster or sentinels: they tell the driver where the nodes are, and it connects to these directly. The
-    /// cases that lose an answer lose none there; `tests/all/lost.rs` runs them where they do.
+    /// A cluster and sentinels have none: they tell the driver where the nodes are, and it connects to these directly.
+    /// So the cases that lose an answer lose none there; `tests/all/lost.rs` runs them on servers where they do.
     proxy: Option<Proxy>,
     in_the_applications_connection: bool,
 }

@@ -1,10 +1,9 @@
 -- Makes a session, unless there is a live one.
 --
--- KEYS: the session.
--- ARGV: the frame; milliseconds until the session expires; milliseconds until it ends.
---       With an owner also the binding of its entry in the index, and perhaps `since`: milliseconds since 1970 on the
---       clock of this server, from before the entry was written.
--- Answers 1: made. 0: there is one. {now}: nothing was done, because the entry is more than a minute old.
+-- KEYS: the session. ARGV: the frame; milliseconds until the session expires; milliseconds until it ends. With an owner
+-- also the binding of its entry in the index, and perhaps `since`: milliseconds since 1970 on the clock of this server,
+-- from before the entry was written. Answers 1: made. 0: there is a live one. {now}: nothing was done, because the
+-- entry is more than a minute old.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,9 +1,8 @@
 -- Deletes a live session, if it has the expected revision and owner.
 --
--- KEYS: the session.
--- ARGV: the expected revision, or '' for any; the expected owner, or '' for any.
--- Answers the binding and then the owner of what was deleted. nil: there is no session. 0: not live, or of another
--- revision or owner. -1: the value is no frame.
+-- KEYS: the session. ARGV: the expected revision, or '' for any; the expected owner, or '' for any. Answers the binding
+-- and then the owner of the deleted session. nil: there is none. 0: it is not live, or has another revision or owner.
+-- -1: the value is no frame.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

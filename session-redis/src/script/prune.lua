@@ -4,8 +4,9 @@
 -- ARGV: pairs of a session's key and its entry.
 -- Answers 1.
 --
--- Only for servers that hold all keys: the keys of the sessions are among the arguments. It looks and removes in one
--- step. The store may have looked at a replica that lags behind. A replica refuses to remove, and the master looks again.
+-- Only for servers that hold all keys, because the sessions' keys are among the arguments. The script looks again and
+-- removes in one step: the store may have looked at a replica that lags behind. A replica refuses to remove, so the
+-- master is the one that looks.
 
 local index = KEYS[1]
 for position = 1, #ARGV, 2 do

@@ -1,11 +1,9 @@
 -- Replaces a live session of the expected revision.
 --
--- KEYS: the session.
--- ARGV: the expected revision; the new frame.
---       To move the expiry also milliseconds until the session expires.
---       For a new lifetime also milliseconds until it ends. With an owner, `binding` and `since` follow as in create.lua.
--- Answers 1: replaced. 0: not live, or of another revision. -1: the value is no frame. {now}: nothing was done, because
--- the entry is more than a minute old.
+-- KEYS: the session. ARGV: the expected revision; the new frame. To move the expiry also milliseconds until the session
+-- expires. For a new lifetime also milliseconds until it ends. With an owner, `binding` and `since` follow as in
+-- create.lua. Answers 1: replaced. 0: it is not live, or has another revision. -1: the value is no frame. {now}:
+-- nothing was done, because the entry is more than a minute old.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -11,7 +11,7 @@ const REVISION: &[u8] = &[1; 8];
 /// A script's name, its text, its key, its arguments and its answer.
 type Run = (&'static str, &'static str, &'static str, Vec<Vec<u8>>, Expected);
 
-/// Every script, with arguments and the answer that they get. Each acts on what those before it have left.
+/// Every script, with arguments and the expected answer. Each works on what the scripts before it have left.
 fn every(binding: &[u8]) -> Vec<Run> {
     let frame = [REVISION, &[0; 16], binding, b"\x0242payload"].concat();
     let entry = [ID, binding].concat();
@@ -73,7 +73,7 @@ fn scripts_are_written_in_whole_words() {
     for (name, text, ..) in every(b"at=\0\0\0\0\0") {
         let code = text.lines().map(|line| line.split("--").next().unwrap_or_default());
         let code: String = code.flat_map(|line| [line, "\n"]).collect();
-        // What stands between quotes is the server's or a format's.
+        // Text between quotes is a command's name or a format, so it is not checked.
         let outside = code.split('\'').step_by(2).collect::<Vec<_>>().join(" ");
         let letters: Vec<_> = outside
             .split(|character: char| !character.is_alphanumeric() && character != '_')

@@ -1,8 +1,7 @@
 -- Moves the expiry of a live session of the expected revision.
 --
--- KEYS: the session.
--- ARGV: the expected revision; milliseconds until the session expires.
--- Answers 1: moved. 0: not live, or of another revision. -1: the value is no frame.
+-- KEYS: the session. ARGV: the expected revision; milliseconds until the session expires. Answers 1: moved. 0: it is
+-- not live, or has another revision. -1: the value is no frame.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,4 +1,4 @@
-//! The two steps of a login with time between them: the second is held, comes late, or never.
+//! The two steps of a login with time between them: the second step is held, comes late, or never comes.
 
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, aio::MultiplexedConnection};
 use session_conformance::servers::{self, Server};
@@ -12,7 +12,7 @@ const OLD: Revision = Revision::from_bytes([1; 8]);
 const NEW: Revision = Revision::from_bytes([2; 8]);
 const RESTART: Expiry = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
 
-/// A store and a connection of an operator's, on a server of their own.
+/// A store and an operator's connection, on a server of their own.
 struct Bench {
     store: RedisStore,
     admin: MultiplexedConnection,
@@ -31,7 +31,7 @@ impl Bench {
         Self { store, admin, owner: Owner::from(42), _server: server }
     }
 
-    /// The store's scripts, where the server is to behave in another way.
+    /// The store's scripts, for a test to replace one.
     fn scripts(&mut self) -> &mut Scripts {
         &mut Arc::get_mut(&mut self.store.0).unwrap().scripts
     }
@@ -40,7 +40,7 @@ impl Bench {
         Cmd::new().arg(words).query_async(&mut self.admin).await.unwrap()
     }
 
-    /// The first step of a login that ends in an hour. The binding.
+    /// The first step of a login whose session ends in an hour. Returns the binding.
     async fn first_step(&self) -> [u8; 8] {
         let key = self.store.owner_key(&self.owner);
         let arguments: [&[u8]; 2] = [ID.as_bytes(), b"7200000"];
@@ -51,7 +51,7 @@ impl Bench {
         binding.try_into().unwrap()
     }
 
-    /// The second step, of a new session or over the one of the old revision.
+    /// The second step, for a new session or over the one with the old revision.
     async fn second_step(&self, is_new: bool, binding: [u8; 8]) -> Value {
         let frame = Frame::encode(self.owned(NEW));
         let (script, mut arguments) = match is_new {
@@ -63,7 +63,7 @@ impl Bench {
         self.store.0.connection.run(write).await.unwrap()
     }
 
-    /// Makes this entry older by some seconds: what it would be if the time had passed.
+    /// Makes this entry older by some seconds, as if the time had passed. Returns its new binding.
     async fn age(&mut self, binding: [u8; 8], seconds: u64) -> [u8; 8] {
         let older = older(binding, seconds);
         let key = self.store.owner_key(&self.owner);
@@ -105,7 +105,7 @@ async fn an_entry_whose_session_is_still_on_its_way_stays() {
     assert_eq!(bench.ask::<u64>(&[b"DBSIZE"]).await, 0);
 }
 
-/// However long the second step takes, and if somebody lists or revokes before it.
+/// This holds however long the second step takes, and even if somebody lists or revokes before it.
 #[tokio::test]
 async fn a_session_is_in_the_list_or_was_never_made_however_late_its_second_step_comes() {
     let mut bench = Bench::new().await;
@@ -121,7 +121,7 @@ async fn a_session_is_in_the_list_or_was_never_made_however_late_its_second_step
                 true => drop(bench.store.revoke(&bench.owner, None).await.unwrap()),
                 false => assert!(!bench.is_listed().await),
             }
-            // An anonymous session is under the key: it is not the one that the entry is of.
+            // The key holds an anonymous session, which is not the one that the entry belongs to.
             let is_forgotten = seconds > 3660 && (is_new || !revokes);
             assert_eq!(bench.entries().await.is_empty(), is_forgotten, "round {round}, {is_new}, {revokes}");
             let is_made = bench.second_step(is_new, binding).await == Value::Int(1);
@@ -147,7 +147,8 @@ async fn a_second_step_over_a_minute_late_changes_nothing() {
     assert_eq!(bench.store.load(&ID).await.unwrap(), None);
 }
 
-/// The index's server answers with a time that is long past for the session's server: it is late, or their clocks differ.
+/// A script of the index whose answer is half an hour old for the session's server. Either the second step is late, or
+/// the clocks of the two differ.
 const BEHIND: &str = "local at=struct.pack('>c3I5','at=',redis.call('TIME')[1]-1800)
 redis.call('ZADD',KEYS[1],redis.call('TIME')[1]*1000+ARGV[2],ARGV[1]..at)
 return at";
@@ -183,7 +184,7 @@ async fn a_login_whose_second_step_is_late_twice_is_unavailable_and_nothing_is_w
     assert_eq!(bench.store.load(&ID).await.unwrap().unwrap().revision, OLD);
 }
 
-/// A delete takes out the entry of the session that it has deleted, and no other's.
+/// A delete removes the entry of the session that it has deleted, and no other.
 #[tokio::test]
 async fn entries_of_one_second_differ() {
     let bench = Bench::new().await;

@@ -1,4 +1,4 @@
-//! What a cluster does that one node does not: its nodes die one by one, and its keys move.
+//! What only a cluster does: its nodes die one by one, and its keys move.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ async fn a_cluster_that_was_killed_and_started_again_needs_no_restart_of_ours() 
     }
     server.start();
     let start = Instant::now();
-    // A cluster is down for a while after its nodes have started.
+    // For a while after its nodes have started, a cluster is still down.
     while let Err(error) = store.touch(&ID, OLD, HOUR).await {
         assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{error:?}");
         assert!(start.elapsed() < Duration::from_secs(30), "still, after {:?}: {error:?}", start.elapsed());
@@ -85,14 +85,14 @@ async fn a_master_that_was_killed_is_replaced_by_its_replica_and_the_store_needs
     let port = server.url().rsplit('/').next().unwrap().split(',').nth(home).unwrap().rsplit(':').next().unwrap();
     server.node(port.parse().unwrap()).kill();
     works_again(&store).await;
-    // The others have learnt of it, too.
+    // The other nodes have learnt of it, too.
     let again = support::store(&server, Duration::from_secs(5)).await;
     works_again(&again).await;
     server.node(port.parse().unwrap()).start();
     works_again(&store).await;
 }
 
-/// While a slot moves, and after it has moved, behind the back of a store that knows where it was.
+/// The store knows where the slot was, and nobody tells it that the slot moves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_found_and_written_while_their_slot_moves() {
     let server = servers::own_redis_cluster();
@@ -122,7 +122,8 @@ async fn sessions_are_found_and_written_while_their_slot_moves() {
     works(&store, "after the slot has moved").await;
 }
 
-/// Once the cluster is up again. Until then operations fail with a word on why, and find no session missing.
+/// Waits until the store works again. Until the cluster is up operations fail with an error, but never find the session
+/// missing.
 async fn works_again(store: &RedisStore) {
     let start = Instant::now();
     let attempt = async || {
@@ -166,7 +167,7 @@ async fn no_replica_is_asked_also_where_the_application_s_connection_would() {
     let client = client.connection_timeout(HOUR).response_timeout(HOUR).build().unwrap();
     let writing = support::store(&server, Duration::from_secs(5)).await;
     let (mut number, start) = (0_u128, Instant::now());
-    // No node tells of a replica, whose first write it has not heard of yet.
+    // A node names no replica before that replica has caught up with the first write.
     let connection = loop {
         writing.create(&SessionId::from_bytes(number.to_be_bytes()), entry(OLD), HOUR, HOUR).await.unwrap();
         number += 1;

@@ -1,4 +1,4 @@
-//! A hosted Redis: one address, behind which another server takes over.
+//! A hosted Redis: another server takes over behind the same address.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ use session_redis::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-/// An address that leads to the first of two servers, of which the second has all that the first has.
+/// An address that leads to the first of two servers. The second is a replica of the first.
 struct Endpoint {
     old: Server,
     new: Server,
@@ -47,19 +47,19 @@ impl Endpoint {
         Self { old, new, url, leads_to }
     }
 
-    /// The second server is a master, too, and the first does not know.
+    /// Makes the second server a master, too. The first does not know of it.
     async fn promote(&self) {
         ask::<()>(&mut admin(self.new.url()).await, &["REPLICAOF", "NO", "ONE"]).await;
     }
 
-    /// The first server follows the second, to which new connections lead. Nobody cuts the old ones.
+    /// Makes the first server follow the second. New connections lead to the second; nobody cuts the old ones.
     async fn demote(&self) {
         self.leads_to.store(port(&self.new), Ordering::SeqCst);
         follow(&self.old, &self.new).await;
     }
 }
 
-/// Makes it a replica, and waits until it has all.
+/// Makes one server the replica of another, and waits until it has caught up.
 async fn follow(replica: &Server, master: &Server) {
     ask::<()>(&mut admin(replica.url()).await, &["REPLICAOF", "127.0.0.1", &port(master).to_string()]).await;
     let (mut admin, start) = (admin(master.url()).await, Instant::now());
@@ -87,14 +87,14 @@ async fn a_store_finds_the_successor_at_its_address() {
     let store = open(&endpoint).await;
     endpoint.promote().await;
     endpoint.demote().await;
-    assert!(store.touch(&ID, OLD, HOUR).await.unwrap(), "the old one has done nothing: it is sent to the new one");
+    assert!(store.touch(&ID, OLD, HOUR).await.unwrap(), "the old server has refused it, so the new one gets it");
     let mut new = admin(endpoint.new.url()).await;
     let before = calls(&mut new, "get").await;
     assert!(store.load(&ID).await.unwrap().is_some());
     assert_eq!(calls(&mut new, "get").await, before + 1);
 }
 
-/// As one does that is set to answer nothing while it has no master to follow.
+/// A replica may be set to answer nothing while it cannot reach its master.
 #[tokio::test]
 async fn a_load_that_an_old_server_refuses_finds_the_successor() {
     let endpoint = Endpoint::start().await;
@@ -121,10 +121,11 @@ async fn a_server_that_stays_a_replica_is_unavailable_to_writes() {
     assert!(store.touch(&ID, OLD, HOUR).await.unwrap());
     let connections: InfoDict = ask(&mut old, &["INFO", "stats"]).await;
     let count: u64 = connections.get("total_connections_received").unwrap();
-    assert!(count < 20, "{count} connections: each refusal has made one");
+    assert!(count < 20, "{count} connections: each refusal has made a new one");
 }
 
-/// The master is replaced between the two. A session that its owner's index lacks would survive "log out everywhere".
+/// The master is replaced between the write of the index and that of the session. If the new master had only the
+/// session, it would survive "log out everywhere".
 #[tokio::test]
 async fn a_session_and_its_entry_in_the_index_go_to_the_same_server() {
     let endpoint = Endpoint::start().await;
@@ -134,12 +135,12 @@ async fn a_session_and_its_entry_in_the_index_go_to_the_same_server() {
     let before = calls(&mut old, "zadd").await;
     let (owner, id) = (Owner::from(42), SessionId::from_bytes([7; 16]));
     let mut create = Box::pin(store.create(&id, entry(NEW).with_owner(Some(&owner)), HOUR, HOUR));
-    // It sends the index, and nothing else before it is polled again: on one thread no answer comes in between.
+    // One poll sends the write of the index, and nothing else. This is one thread, so no answer can come in between.
     let polled = std::future::poll_fn(|context| Poll::Ready(create.as_mut().poll(context))).await;
     assert!(polled.is_pending());
     let start = Instant::now();
     while calls(&mut old, "zadd").await == before {
-        assert!(start.elapsed() < Duration::from_secs(20), "the index did not arrive");
+        assert!(start.elapsed() < Duration::from_secs(20), "the write of the index did not arrive");
     }
     endpoint.demote().await;
     create.await.unwrap();
@@ -147,7 +148,7 @@ async fn a_session_and_its_entry_in_the_index_go_to_the_same_server() {
     assert!(store.load(&id).await.unwrap().is_none());
 }
 
-/// The store does not close what is not its own.
+/// The store does not close the application's own connection.
 #[tokio::test]
 async fn a_connection_of_the_application_s_own_stays_where_it_is() {
     let endpoint = Endpoint::start().await;
@@ -163,7 +164,8 @@ async fn a_connection_of_the_application_s_own_stays_where_it_is() {
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
 }
 
-/// The old server is a replica that nothing reaches any more, so the session, which is used elsewhere, has expired there.
+/// The old server is a replica that no longer gets any writes. The session is used on the new server, but has expired
+/// on the old one.
 #[tokio::test]
 async fn what_an_old_server_has_forgotten_stays_in_the_index_of_its_successor() {
     for revokes in [false, true] {
@@ -171,7 +173,7 @@ async fn what_an_old_server_has_forgotten_stays_in_the_index_of_its_successor() 
         let (store, owner, id) = (open(&endpoint).await, Owner::from(42), SessionId::from_bytes([7; 16]));
         store.create(&id, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
         let (mut old, mut new) = (admin(endpoint.old.url()).await, admin(endpoint.new.url()).await);
-        // It was written two hours ago.
+        // Makes the entry two hours old.
         let age = "local m=redis.call('ZRANGE',KEYS[1],0,0)[1]
 local binding=struct.pack('>c3I5','at=',redis.call('TIME')[1]-7200)
 redis.call('ZADD',KEYS[1],redis.call('ZSCORE',KEYS[1],m),m:sub(1,16)..binding)
@@ -185,7 +187,7 @@ redis.call('SETRANGE',KEYS[2],24,binding)";
         endpoint.leads_to.store(port(&endpoint.new), Ordering::SeqCst);
         match revokes {
             true => drop(store.revoke(&owner, None).await),
-            false => assert_eq!(store.list(&owner).await.unwrap(), [], "it has asked the old one"),
+            false => assert_eq!(store.list(&owner).await.unwrap(), [], "the store has asked the old server"),
         }
         assert_eq!(ask::<u64>(&mut new, &["ZCARD", "sessions:o:42"]).await, 1, "revokes: {revokes}");
         assert_eq!(store.list(&owner).await.unwrap().len(), 1);

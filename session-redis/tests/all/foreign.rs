@@ -1,4 +1,4 @@
-//! What the store has not written is `Corrupt`, and stays as it is.
+//! A value that the store has not written is `Corrupt`, and is left as it is.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn a_value_of_another_kind_or_too_short_is_corrupt_and_stays() {
         assert!(is_corrupt(&answer), "list of {command:?}: {answer:?}");
         let answer = store.replace(&ID, OLD, entry(NEW), Expiry::Extend(HOUR)).await;
         assert!(is_corrupt(&answer), "replace of {command:?}: {answer:?}");
-        // A touch reads no further than it must.
+        // A touch reads only the head, so it does not see that the rest is missing.
         let answer = store.touch(&ID, NEW, HOUR).await;
         assert!(is_corrupt(&answer) || matches!(answer, Ok(false)), "touch of {command:?}: {answer:?}");
         let answer = store.delete(&ID, OLD).await;

@@ -1,4 +1,5 @@
-//! The index of an owner's sessions: what it costs, when an entry goes, and a fleet of two versions.
+//! The index of an owner's sessions: what it costs, when an entry is removed, and two versions of the store on one
+//! server.
 
 use std::time::Duration;
 
@@ -11,14 +12,14 @@ use session_redis::{
 
 use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, calls, entry, key};
 
-/// What the second half of an entry begins with, if it tells when the entry was written.
+/// The beginning of the second half of an entry that tells when it was written.
 const TIMED: &[u8] = b"at=";
 
 async fn send<T: FromRedisValue>(connection: &mut impl ConnectionLike, words: &[&[u8]]) -> T {
     Cmd::new().arg(words).query_async(connection).await.unwrap()
 }
 
-/// Lets some seconds pass for the entries of this index, as if they and the sessions had been written earlier.
+/// Makes the entries of this index older by some seconds, as if they had been written earlier.
 async fn age(connection: &mut impl ConnectionLike, prefix: &str, seconds: u64) {
     let index = format!("{prefix}:o:42");
     let entries: Vec<(Vec<u8>, f64)> =
@@ -44,7 +45,7 @@ fn id(number: u128) -> SessionId {
     SessionId::from_bytes(number.to_be_bytes())
 }
 
-/// Logs in so often. The sessions have expired at once, and end in a day.
+/// Logs in `count` times. The sessions expire at once, and end in a day.
 async fn expired(store: &RedisStore, count: u128) {
     let owner = Owner::from(42);
     for number in 0..count {
@@ -53,7 +54,7 @@ async fn expired(store: &RedisStore, count: u128) {
     }
 }
 
-/// Logs in so often. The sessions last.
+/// Logs in `count` times. The sessions stay live.
 async fn live(store: &RedisStore, count: u128) {
     let owner = Owner::from(42);
     for number in 0..count {
@@ -80,7 +81,7 @@ async fn a_list_and_a_revocation_cost_what_is_alive() {
         }
         let before = calls(&mut admin, "evalsha").await;
         assert_eq!(store.revoke(&owner, None).await.unwrap(), 3);
-        // The dead go in four batches.
+        // The dead entries are removed in four batches.
         let batches = if lists { 0 } else { 4 };
         assert!(calls(&mut admin, "evalsha").await - before <= 3 + batches, "lists: {lists}");
         assert_eq!(ask::<u64>(&mut admin, &["DBSIZE"]).await, 0);
@@ -139,8 +140,8 @@ async fn an_old_entry_goes_once_another_login_has_taken_its_session_over() {
     assert_eq!(store.list(&other).await.unwrap().len(), 1);
 }
 
-/// A session that has expired and whose key was told not to go is left in the index: its server may be replaced by one
-/// whose clock is behind.
+/// A session has expired, but its key was told to stay. Its entry stays in the index, because the server may be
+/// replaced by one whose clock is behind.
 #[tokio::test]
 async fn an_entry_stays_while_anything_of_its_login_is_there() {
     let server = servers::own_redis(&[]);
@@ -197,7 +198,7 @@ async fn goes_when_it_is_old(store: &RedisStore, connection: &mut impl Connectio
     assert_eq!(entries(connection, prefix).await.len(), 0);
 }
 
-/// What the version before this one sends: an entry whose second half is the session's revision.
+/// The commands of the version before this one, which writes the session's revision as the second half of an entry.
 mod before {
     pub(super) const INDEX: &str = "local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000)
 redis.call('ZADD',KEYS[1],'GT',now+ARGV[2],ARGV[1])
@@ -224,7 +225,7 @@ async fn an_entry_of_the_version_before_stays_until_its_end_and_its_session_is_l
     let member = [ID.as_bytes(), &OLD.as_bytes()[..]].concat();
     let login: [&[u8]; 6] = [b"EVAL", before::INDEX.as_bytes(), b"1", b"sessions:o:42", &member, b"7200000"];
     send::<()>(&mut admin, &login).await;
-    // Its session is not there yet, and may come at any time.
+    // This entry's session is not there yet, and may come at any time.
     live(&store, 1).await;
     assert_eq!(store.list(&owner).await.unwrap().len(), 1);
     assert_eq!(store.revoke(&owner, None).await.unwrap(), 1);
@@ -245,7 +246,7 @@ async fn the_version_before_lists_and_deletes_what_this_one_has_written() {
     let owner = Owner::from(42);
     store.create(&ID, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
     let entries = entries(&mut admin, "sessions").await;
-    // It takes nothing else, and reads the id from the first sixteen.
+    // The older version accepts entries of this length only, and reads the id from the first sixteen bytes.
     assert_eq!((entries.len(), entries[0].len(), &entries[0][..16]), (1, 24, &ID.as_bytes()[..]));
     let key = key(&ID);
     let deleted: Vec<u8> = send(&mut admin, &[b"EVAL", before::DELETE.as_bytes(), b"1", key.as_bytes()]).await;

@@ -1,4 +1,4 @@
-//! What is in the server, which the eight methods do not show.
+//! What is in the server: the keys and their times to live, which the eight methods do not show.
 
 use session_conformance::servers;
 use session_core::{Expiry, Owner, SessionId, Store, StoreError};
@@ -6,7 +6,7 @@ use session_redis::redis::aio::MultiplexedConnection;
 
 use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, entry, key};
 
-/// Whether the key goes by itself when the session has ended an hour from now, or before.
+/// Whether the key expires by itself, at the session's end an hour from now or before.
 async fn goes_in_time(admin: &mut MultiplexedConnection) -> bool {
     (1..=3_600_000).contains(&ask::<i64>(admin, &["PTTL", &key(&ID)]).await)
 }
@@ -28,7 +28,7 @@ async fn a_key_never_outlives_the_end_of_its_session() {
     assert!(goes_in_time(&mut admin).await, "after a new lifetime");
 }
 
-/// An entry goes with the session that was deleted, and not with the next one under its id.
+/// An entry is removed with the session that was deleted, and not with the next session under the same id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_session_made_while_its_predecessor_is_deleted_is_listed() {
     let server = servers::own_redis(&[]);

@@ -1,7 +1,8 @@
 //! Answers that are lost on a cluster and on a watched master.
 //!
-//! Both tell the driver where their nodes are, so a proxy loses nothing unless its own address is what they tell. Servers
-//! that all tests share cannot do that: here are some that do, for those cases of the contract.
+//! Both tell the driver where their nodes are, so a proxy sees nothing unless they tell its own address. The servers
+//! that all tests share cannot do that. So these tests start servers that do, for the cases of the contract that lose
+//! an answer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +18,7 @@ use crate::support::{admin, ask};
 /// Longer than any call takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is at the URL answers through the proxy.
+/// Servers at a URL, whose answers go through the proxy.
 #[derive(Clone)]
 struct Proxied {
     url: String,
@@ -55,7 +56,7 @@ impl Proxied {
     }
 }
 
-/// `host:port`, of which there is one.
+/// The `host:port` of a URL that has one.
 fn address(url: &str) -> &str {
     url.rsplit('/').next().unwrap()
 }
@@ -63,7 +64,7 @@ fn address(url: &str) -> &str {
 #[cfg(feature = "cluster")]
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_on_a_cluster_is_never_answered_by_no() {
-    // The node's own port would be the other one plus 10000, which may be above the last port.
+    // By default the bus port is the node's port plus 10000, which may be above the last port.
     let bus = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let server = servers::own_redis(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
     let proxy = Arc::new(Proxy::before(server.url()));

@@ -1,4 +1,5 @@
-//! A server that is gone, slow, full or not the one that writes: a typed error in time, and then the store works again.
+//! A server that is gone, slow, full, or not the master. Each call fails in time with a typed error, and the store
+//! works again afterwards.
 
 use std::{
     pin::pin,
@@ -34,7 +35,7 @@ async fn all_fail(store: &RedisStore) {
     for (name, error) in failures(store).await {
         assert!(is_unavailable(&error), "{name}: {error:?}");
     }
-    // No operation is of more than three round trips.
+    // No operation takes more than three round trips.
     assert!(start.elapsed() < 8 * 3 * TIMEOUT, "they took {:?}", start.elapsed());
 }
 
@@ -53,7 +54,7 @@ async fn a_server_that_was_killed_and_started_again_needs_no_restart_of_ours() {
         server.kill();
         all_fail(&store).await;
         server.start();
-        // A write is not sent again: it finds a connection that works.
+        // A write is sent only once, so it succeeds only if the connection works.
         assert!(store.touch(&ID, OLD, HOUR).await.unwrap());
         works(&store).await;
     }
@@ -79,9 +80,9 @@ async fn a_server_that_stalls_is_a_time_out() {
         assert!(matches!(error, StoreError::TimedOut { .. }), "{name}: {error:?}");
     }
     server.resume();
-    // What was asked has still been done: that a write has timed out does not say that it was not applied.
+    // The server has done what it was asked: a write that has timed out may still be applied.
     assert_eq!(store.load(&SessionId::from_bytes([7; 16])).await.unwrap().unwrap().revision, NEW);
-    // The deletion that had timed out, too.
+    // The delete that timed out was applied, too, so the session is made again.
     let _made = store.create(&ID, entry(OLD), HOUR, HOUR).await;
     works(&store).await;
 }
@@ -121,7 +122,8 @@ async fn a_connection_that_is_cut_before_the_write_leaves_the_session_as_it_was(
     works(&store).await;
 }
 
-/// Hands on what the store sends, and keeps the server's answers back once it is told to. It ends with its listener.
+/// Passes on what the store sends. Once `silent` is set, it drops the next answer and its connection. It ends with its
+/// listener.
 async fn proxy(server: String, silent: Arc<AtomicBool>) -> (String, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
@@ -191,7 +193,7 @@ async fn an_idle_connection_that_was_cut_is_made_again_by_itself() {
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
     for _ in 0..5 {
         ask::<()>(&mut admin, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
-        // A read is sent again, so it never fails.
+        // A read is sent again, so it does not fail.
         works(&store).await;
     }
 }
@@ -226,7 +228,7 @@ async fn a_server_that_is_full_refuses_to_grow_and_lets_sessions_end() {
     };
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
     assert!(full > 0, "the server was full from the start");
-    assert_eq!(store.load(&id(full)).await.unwrap(), None, "half a session was made");
+    assert_eq!(store.load(&id(full)).await.unwrap(), None, "a part of a session was made");
     let error = store.replace(&id(0), OLD, entry(NEW).with_payload(&payload), Expiry::Keep).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
     for number in 0..full {
@@ -290,7 +292,7 @@ async fn a_future_that_is_dropped_in_flight_leaves_a_connection_that_works() {
         tokio::task::yield_now().await;
     }
     server.resume();
-    // Each answer goes to whom it belongs.
+    // Each answer goes to the operation that it belongs to.
     assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, OLD);
     assert!(!store.touch(&ID, NEW, HOUR).await.unwrap());
     works(&store).await;

@@ -20,7 +20,7 @@ async fn a_load_and_a_list_read_the_clock_before_the_sessions() {
     ask::<()>(&mut admin, &["CONFIG", "SET", "slowlog-log-slower-than", "0"]).await;
     store.load(&ID).await.unwrap();
     store.list(&owner).await.unwrap();
-    // The latest first, with its words in the fourth place.
+    // The log has the latest command first, with its words in the fourth place.
     let log: Vec<(i64, i64, i64, Vec<String>, String, String)> = ask(&mut admin, &["SLOWLOG", "GET", "-1"]).await;
     let mut words: Vec<_> = log.into_iter().rev().map(|entry| entry.3[0].to_uppercase()).collect();
     words.retain(|word| ["TIME", "GET", "ZRANGE"].contains(&word.as_str()));
@@ -34,20 +34,21 @@ async fn each_operation_costs_one_round_trip_and_an_owner_one_more() {
     let (owner, other) = (Owner::from(42), SessionId::from_bytes([43; 16]));
     let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
     let owned = |revision| entry(revision).with_owner(Some(&owner));
-    // The scripts are with the server from now on.
+    // From now on the server knows the scripts.
     store.create(&ID, owned(OLD), HOUR, HOUR).await.unwrap();
     store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap();
     store.replace(&ID, NEW, entry(OLD), Expiry::Extend(HOUR)).await.unwrap();
     store.touch(&ID, OLD, HOUR).await.unwrap();
     store.delete(&ID, OLD).await.unwrap();
-    // The end of the connection that `connect` has tried is read, too.
+    // The connection that `connect` has tried is being closed, and the server counts that as a read. So wait until it
+    // is gone.
     while ask::<InfoDict>(&mut admin, &["INFO", "clients"]).await.get("connected_clients") != Some(2_u64) {}
 
     macro_rules! costs {
         ($trips:literal, $operation:expr) => {
             let before = reads(&mut admin).await;
             assert!($operation.await.is_ok(), stringify!($operation));
-            // The question itself is one of them.
+            // One of the reads is that of the `INFO` itself.
             assert_eq!(reads(&mut admin).await - before - 1, $trips, stringify!($operation));
         };
     }
@@ -93,7 +94,7 @@ async fn nothing_walks_over_all_keys() {
     }
 }
 
-/// What a session leaves in the server when it is gone, the longest time it is there, and how long that is.
+/// What a session leaves in the server when it is gone, and for how long at most.
 #[tokio::test]
 async fn a_deleted_session_leaves_nothing_behind() {
     let server = servers::own_redis(&[]);

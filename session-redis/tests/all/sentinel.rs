@@ -1,4 +1,4 @@
-//! What a master that sentinels watch does that one node does not: it dies, and another takes its place.
+//! What only a master that sentinels watch does: it dies, and another takes its place.
 
 use std::{
     task::Poll,
@@ -21,7 +21,7 @@ use crate::support::{self, HOUR, ID, NEW, OLD, ask, calls, caught_up, entry, wai
 /// How long the stores of these tests wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The session, once the store finds it again. It fails until then, each time in time and with a word on why.
+/// The session, once the store finds it again. Until then each load fails, in time and with a typed error.
 async fn found_again(store: &RedisStore) -> session_core::Loaded {
     let start = Instant::now();
     loop {
@@ -33,7 +33,7 @@ async fn found_again(store: &RedisStore) -> session_core::Loaded {
             Err(StoreError::Unavailable { .. } | StoreError::TimedOut { .. }) => {}
             Err(error) => panic!("{error:?}"),
         }
-        assert!(start.elapsed() < FAILOVER, "no other has become the master");
+        assert!(start.elapsed() < FAILOVER, "no other server has become the master");
     }
 }
 
@@ -47,7 +47,7 @@ async fn a_master_that_was_killed_is_replaced_and_the_store_needs_no_restart() {
     server.node(old).kill();
     let error = store.touch(&ID, OLD, HOUR).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{error:?}");
-    // Many wait for the new one at once.
+    // Many operations wait for the new master at once.
     let finding = (0..16).map(|_| {
         let store = store.clone();
         tokio::spawn(async move { found_again(&store).await })
@@ -58,7 +58,7 @@ async fn a_master_that_was_killed_is_replaced_and_the_store_needs_no_restart() {
     assert!(store.replace(&ID, OLD, entry(NEW), Expiry::Extend(HOUR)).await.unwrap());
     assert!(store.delete(&ID, NEW).await.unwrap());
 
-    // The old one comes back, and is made a replica. It is not written to, before or after.
+    // The old master comes back, and is made a replica. No write goes to it, before or after.
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
     server.node(old).start();
     let (start, mut revisions) = (Instant::now(), [OLD, NEW]);
@@ -84,13 +84,13 @@ async fn all_servers_that_were_killed_and_started_again_need_no_restart_of_ours(
     for (name, error) in support::failures(&store).await {
         assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{name}: {error:?}");
     }
-    // No operation is of more than three round trips.
+    // No operation takes more than three round trips.
     assert!(start.elapsed() < 8 * 3 * TIMEOUT, "they took {:?}", start.elapsed());
     server.start();
     assert_eq!(found_again(&store).await.revision, OLD);
 }
 
-/// As a machine does that is cut off from the net: no connection is closed. It comes back and still takes itself for the
+/// A machine that is cut off from the network closes no connection. When it comes back, it still takes itself for the
 /// master.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_that_falls_silent_is_left_and_not_written_to_when_it_wakes() {
@@ -106,7 +106,7 @@ async fn a_master_that_falls_silent_is_left_and_not_written_to_when_it_wakes() {
     assert_eq!(found_again(&store).await.revision, OLD);
     server.node(port).resume();
     assert!(store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap());
-    // The script was new to it, when the session was made.
+    // Both calls are from the making of the session: the script was new to the server, so it was sent twice.
     assert_eq!(calls(&mut old, "evalsha").await + calls(&mut old, "eval").await, 2);
 }
 
@@ -122,24 +122,26 @@ async fn what_a_demoted_master_refuses_is_sent_to_its_successor() {
     assert!(calls(&mut succession.new, "get").await > 0, "the replica was read");
 }
 
-/// The master is replaced between the two. A session that its owner's index lacks would survive "log out everywhere".
+/// The master is replaced between the write of the index and that of the session. If the new master had only the
+/// session, it would survive "log out everywhere".
 #[tokio::test]
 async fn a_session_and_its_entry_in_the_index_are_written_to_the_same_master() {
     for is_cut in [false, true] {
         let server = servers::own_redis_sentinel();
         let store = support::store(&server, 20 * TIMEOUT).await;
-        // The server knows the scripts from now on.
+        // From now on the server knows the scripts.
         let (owner, other) = (Owner::from(42), SessionId::from_bytes([9; 16]));
         store.create(&other, entry(OLD).with_owner(Some(&Owner::from(1))), HOUR, HOUR).await.unwrap();
         let mut succession = Succession::begin(&server).await;
         let before = calls(&mut succession.old, "zadd").await;
         let mut create = Box::pin(store.create(&ID, entry(OLD).with_owner(Some(&owner)), HOUR, HOUR));
-        // It sends the index, and nothing else before it is polled again: on one thread no answer comes in between.
+        // One poll sends the write of the index, and nothing else. This is one thread, so no answer can come in
+        // between.
         let polled = std::future::poll_fn(|context| Poll::Ready(create.as_mut().poll(context))).await;
         assert!(polled.is_pending());
         let start = Instant::now();
         while calls(&mut succession.old, "zadd").await == before {
-            assert!(start.elapsed() < 20 * TIMEOUT, "the index did not arrive");
+            assert!(start.elapsed() < 20 * TIMEOUT, "the write of the index did not arrive");
         }
         succession.complete().await;
         if is_cut {
@@ -154,7 +156,7 @@ async fn a_session_and_its_entry_in_the_index_are_written_to_the_same_master() {
     }
 }
 
-/// As one that was on the same machine as the old master, and comes back together with it.
+/// Such a sentinel was on the same machine as the old master, and comes back together with it.
 #[tokio::test]
 async fn a_sentinel_that_does_not_know_the_successor_is_not_believed() {
     let server = servers::own_redis_sentinel();
@@ -239,7 +241,7 @@ async fn many_operations_that_lose_their_connection_search_once() {
     for loaded in futures_util::future::join_all(afterwards).await {
         assert_eq!(loaded.revision, OLD);
     }
-    // The driver asks once for each sentinel, and so do we.
+    // For each sentinel the driver asks once, and the store asks once.
     let asked = calls(&mut master, "role").await - before;
     assert!((2..=6).contains(&asked), "{asked} times");
 }
@@ -256,7 +258,7 @@ async fn an_idle_connection_that_was_cut_is_made_again_before_the_next_write() {
         // The sentinels' connections have names.
         let is_the_stores = |client: &str| client.contains(" name= ") && !client.starts_with(&me);
         while ask::<String>(&mut master, &["CLIENT", "LIST", "TYPE", "normal"]).await.lines().any(is_the_stores) {}
-        // The end of the connection is here before the answer to this is.
+        // The end of the connection arrives before the answer to this.
         ask::<()>(&mut master, &["PING"]).await;
         assert!(store.touch(&ID, OLD, HOUR).await.unwrap());
     }

@@ -11,10 +11,10 @@ use session_core::Store;
 use crate::succession::*;
 use crate::support::{self, HOUR, ID, OLD, caught_up, entry};
 
-/// What clients wait for, less than the store does.
+/// The timeout of the store. The clients of these tests hang up before it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// As clients do that hang up, and middleware with a deadline.
+/// Clients hang up like this, and so does middleware with a deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_master_is_left_also_if_nobody_waits_for_the_time_out() {
     let server = servers::own_redis_sentinel();
@@ -32,7 +32,7 @@ async fn a_silent_master_is_left_also_if_nobody_waits_for_the_time_out() {
     }
 }
 
-/// Nobody hears the answer, but it was given: the master is not silent, and no sentinel has to be asked.
+/// The master has answered, though nobody waited for it. So it is not silent, and no sentinel has to be asked.
 #[tokio::test]
 async fn a_master_that_has_answered_nobody_is_kept() {
     let server = servers::own_redis_sentinel();
@@ -42,12 +42,12 @@ async fn a_master_that_has_answered_nobody_is_kept() {
         server.node(sentinel.rsplit(':').next().unwrap().parse().unwrap()).kill();
     }
     {
-        // It is sent once it has been polled, on one thread after that.
+        // One poll hands the load to the connection. There is only this thread, so it is sent during the sleep below.
         let mut load = std::pin::pin!(store.load(&ID));
         let polled = std::future::poll_fn(|context| Poll::Ready(load.as_mut().poll(context))).await;
         assert!(polled.is_pending());
     }
-    // As long as silence would have to last.
+    // Longer than silence would have to last to be noticed.
     tokio::time::sleep(TIMEOUT + TIMEOUT / 10).await;
     assert!(store.load(&ID).await.unwrap().is_some());
 }

@@ -24,7 +24,7 @@ pub(crate) async fn sentinels(server: &Server) -> Vec<MultiplexedConnection> {
     sentinels
 }
 
-/// The port of the master, of which the first of the sentinels knows.
+/// The port of the master, as the first of the sentinels knows it.
 pub(crate) async fn master(server: &Server) -> u16 {
     let (hosts, name) = watch(server);
     let mut sentinel = admin(&format!("redis://{}", hosts[0])).await;
@@ -36,19 +36,20 @@ pub(crate) async fn node(port: u16) -> MultiplexedConnection {
     admin(&format!("redis://127.0.0.1:{port}")).await
 }
 
-/// The sentinels are told who is the master, and cut no connection: each step is the test's own.
+/// A change of the master, step by step. The test tells the sentinels which server is the master, and they cut no
+/// connection.
 pub(crate) struct Succession<'a> {
     pub(crate) name: &'a str,
     pub(crate) sentinels: Vec<MultiplexedConnection>,
     pub(crate) old: MultiplexedConnection,
     pub(crate) old_port: u16,
-    /// Those of the replicas. The first of them is the successor.
+    /// The ports of the replicas. The first of them is the successor.
     pub(crate) ports: [u16; 2],
     pub(crate) new: MultiplexedConnection,
 }
 
 impl<'a> Succession<'a> {
-    /// The successor is a master, too, and the old one does not know.
+    /// Makes the successor a master, too. The old master does not know of it.
     pub(crate) async fn begin(server: &'a Server) -> Self {
         let (name, mut sentinels, old_port) = (watch(server).1, sentinels(server).await, master(server).await);
         let mut old = node(old_port).await;
@@ -66,7 +67,7 @@ impl<'a> Succession<'a> {
         Self { name, sentinels, old, old_port, ports, new }
     }
 
-    /// Which master each sentinel takes for the right one.
+    /// Tells each sentinel which port the master has.
     pub(crate) async fn watch(&mut self, ports: [u16; 3]) {
         for (sentinel, port) in self.sentinels.iter_mut().zip(ports) {
             ask::<()>(sentinel, &["SENTINEL", "MONITOR", self.name, "127.0.0.1", &port.to_string(), "2"]).await;
@@ -80,7 +81,8 @@ impl<'a> Succession<'a> {
     }
 }
 
-/// Connections to a server that becomes one are cut.
+/// Whether the server is a replica. It connects for each question, because a server that becomes a replica cuts its
+/// connections.
 pub(crate) async fn is_replica(port: u16) -> bool {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
     let Ok(mut node) = client.get_multiplexed_async_connection().await else { return false };

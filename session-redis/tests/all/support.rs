@@ -25,7 +25,8 @@ pub(crate) fn key(id: &SessionId) -> String {
     format!("sessions:s:{id}")
 }
 
-/// A connection of an operator's. By default the driver gives up after half a second, which a busy machine may need.
+/// An operator's connection. It waits long: by default the driver gives up after half a second, and a busy machine may
+/// need more.
 pub(crate) async fn admin(url: &str) -> MultiplexedConnection {
     let patient = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(MINUTE));
     let client = redis::Client::open(url).unwrap();
@@ -46,7 +47,7 @@ pub(crate) async fn calls(admin: &mut MultiplexedConnection, command: &str) -> u
     calls.map_or(0, |calls| calls.parse().unwrap())
 }
 
-/// Until a client's command waits for the end of a pause.
+/// Waits until a client's command waits for the end of a pause.
 pub(crate) async fn wait_for_blocked(admin: &mut MultiplexedConnection) {
     let start = Instant::now();
     while ask::<InfoDict>(admin, &["INFO", "clients"]).await.get("blocked_clients") != Some(1_u64) {
@@ -54,7 +55,7 @@ pub(crate) async fn wait_for_blocked(admin: &mut MultiplexedConnection) {
     }
 }
 
-/// Until each replica of this master has what it has now.
+/// Waits until each replica of this master has what the master has now.
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
 pub(crate) async fn caught_up(master: &mut MultiplexedConnection) {
     let info: InfoDict = ask(master, &["INFO", "replication"]).await;
@@ -74,7 +75,7 @@ pub(crate) async fn caught_up(master: &mut MultiplexedConnection) {
     }
 }
 
-/// The settings of a store that never gives up, however busy the machine is. By default it does after two seconds.
+/// The settings of a store that waits long, however busy the machine is. By default it gives up after two seconds.
 pub(crate) fn patient() -> Builder {
     RedisStore::builder().with_timeout(HOUR).with_connect_timeout(MINUTE)
 }
@@ -84,7 +85,7 @@ pub(crate) async fn store(server: &Server, timeout: Duration) -> RedisStore {
     RedisStore::builder().with_timeout(timeout).connect(server.url()).await.unwrap()
 }
 
-/// Every operation once, on the session and an owner; how each failed.
+/// Runs every operation once, on the session and an owner, and returns how each failed.
 pub(crate) async fn failures(store: &RedisStore) -> Vec<(&'static str, StoreError)> {
     let owner = Owner::from(42);
     let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };

@@ -1,4 +1,4 @@
-//! What `connect` says of a server that would throw sessions away.
+//! The warning of `connect` that a server would throw sessions away.
 
 use std::{
     io,
@@ -22,8 +22,8 @@ impl io::Write for Log {
     }
 }
 
-/// Makes every line wanted, whatever thread comes to it first. `tracing` asks the first one alone whether it is, and a thread
-/// without a subscriber would say no for all.
+/// Makes every log line wanted in the whole process. `tracing` asks only the first thread that reaches a line whether
+/// it is wanted. A thread without a subscriber would say no for all threads.
 fn want_every_line() {
     static WANTED: Once = Once::new();
     WANTED.call_once(|| {
@@ -32,7 +32,7 @@ fn want_every_line() {
     });
 }
 
-/// Whether a store that connects to this is told of eviction.
+/// Whether connecting to this server logs the warning of eviction.
 async fn is_warned(url: &str) -> bool {
     want_every_line();
     let log = Log::default();
