@@ -68,6 +68,7 @@
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
 
+pub mod adapter;
 mod error;
 mod event;
 mod exchange;

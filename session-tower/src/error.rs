@@ -3,11 +3,9 @@
 use std::{any::type_name, error::Error as StdError, fmt};
 
 use http::{HeaderValue, Response, StatusCode, header};
-use session_core::{Error, InvalidOwner, InvalidSessionId, UnexpectedOwner};
-
-use crate::{
-    failures::{self, Kind},
-    opened::LayersError,
+use session_core::{
+    Error, InvalidOwner, InvalidSessionId, UnexpectedOwner,
+    adapter::{self, Kind, LayersError},
 };
 
 /// Why a handler has no session, or could not change it.
@@ -107,7 +105,7 @@ impl SessionError {
             response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
         }
         if self.status().is_server_error() {
-            failures::tell(self.kind(), &self);
+            adapter::tell(self.kind(), &self);
         }
         if let Reason::Session(error) = self.0 {
             response.extensions_mut().insert(error);

@@ -9,16 +9,14 @@ use std::{
 };
 
 use http::{Extensions, Request, Response, request::Parts};
-use session_core::{Incoming, Peer, SessionManager};
+use session_core::{
+    Incoming, Peer, SessionManager,
+    adapter::{self, LayerName, Opened, OpenedExchange},
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{
-    Exchange, ResponseBody, ResponseFuture, SessionError,
-    access::Seen,
-    failures,
-    opened::{LayerName, Opened, OpenedExchange},
-};
+use crate::{Exchange, ResponseBody, ResponseFuture, SessionError, access::Seen};
 
 type FindPeer = dyn Fn(&Extensions) -> Option<Peer> + Send + Sync;
 type Https = fn(&Extensions) -> Option<bool>;
@@ -270,7 +268,7 @@ impl<K> SessionLayer<K> {
 impl<K: 'static> SessionLayer<K> {
     /// Lets a request in, and returns the exchange to commit: none where a layer outside has opened one for the cookie.
     fn enter(&self, head: &mut Parts) -> Result<Option<Exchange<K>>, SessionError> {
-        failures::tell_suppressed();
+        adapter::tell_suppressed();
         let (manager, layer) = (&self.manager, LayerName::new::<K>(self.made_at));
         let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(head));
         let outer = Opened::join(&head.extensions, layer, manager)?;

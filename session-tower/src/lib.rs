@@ -125,10 +125,8 @@ mod body;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
-mod failures;
 mod future;
 mod layer;
-mod opened;
 mod session;
 
 pub use access::{AccessEnd, AccessLogBody, AccessLogFuture, AccessLogLayer, AccessLogService, AccessRecord};

@@ -2,24 +2,27 @@
 
 use std::{any::TypeId, error::Error, fmt, panic::Location, sync::Arc};
 
+use crate::{Exchange, JoinError, SessionManager};
 use http::Extensions;
-use session_core::{Exchange, JoinError, SessionManager};
 
 /// What layers inside find in the extensions of a request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Opened(Vec<OpenedExchange>);
+pub struct Opened(Vec<OpenedExchange>);
 
 /// An exchange, and the layer that has opened it.
 #[derive(Clone, Debug)]
-pub(crate) struct OpenedExchange {
-    pub(crate) layer: LayerName,
-    pub(crate) manager: SessionManager,
-    pub(crate) exchange: Exchange,
+pub struct OpenedExchange {
+    /// The layer.
+    pub layer: LayerName,
+    /// Whose sessions it has.
+    pub manager: SessionManager,
+    /// What it has opened.
+    pub exchange: Exchange,
 }
 
 /// How a layer is called in a log.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LayerName {
+pub struct LayerName {
     marker: TypeId,
     marker_name: &'static str,
     made_at: &'static Location<'static>,
@@ -27,12 +30,16 @@ pub(crate) struct LayerName {
 
 impl Opened {
     /// Takes note of an exchange, for the layers inside.
-    pub(crate) fn note(extensions: &mut Extensions, opened: OpenedExchange) {
+    pub fn note(extensions: &mut Extensions, opened: OpenedExchange) {
         extensions.get_or_insert_default::<Self>().0.push(opened);
     }
 
     /// The exchange that a layer around this one has opened for its cookie. It goes on under this layer's manager.
-    pub(crate) fn join(
+    ///
+    /// # Errors
+    ///
+    /// The two cannot have one cookie.
+    pub fn join(
         extensions: &Extensions,
         layer: LayerName,
         manager: &SessionManager,
@@ -52,7 +59,9 @@ impl Opened {
 }
 
 impl LayerName {
-    pub(crate) fn new<K: 'static>(made_at: &'static Location<'static>) -> Self {
+    /// The layer with the marker `K`, made at this place of the program.
+    #[must_use]
+    pub fn new<K: 'static>(made_at: &'static Location<'static>) -> Self {
         Self { marker: TypeId::of::<K>(), marker_name: std::any::type_name::<K>(), made_at }
     }
 }
@@ -65,7 +74,7 @@ impl fmt::Display for LayerName {
 
 /// Two layers, one inside the other, have a cookie of one name that cannot be one cookie.
 #[derive(Clone, Debug)]
-pub(crate) struct LayersError {
+pub struct LayersError {
     cookie: Arc<str>,
     outer: LayerName,
     inner: LayerName,
