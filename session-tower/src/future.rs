@@ -7,13 +7,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
+use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
-use session_core::{Error, Outcome};
+use session_core::{
+    HeaderChange, Outcome,
+    adapter::{self, Failure, SaidToCaches},
+};
 
 use crate::{Exchange, ResponseBody, SessionError};
 
-type Commit = Pin<Box<dyn Future<Output = Result<Outcome, Error>> + Send>>;
+type Commit = Pin<Box<dyn Future<Output = Result<Option<Outcome>, Failure>> + Send>>;
 
 pin_project! {
     /// The future of [`SessionService`](crate::SessionService).
@@ -62,7 +65,7 @@ where
                     };
                     let commit = {
                         let exchange = session_core::Exchange::clone(&exchange);
-                        Box::pin(async move { exchange.commit().await })
+                        Box::pin(async move { adapter::commit(&exchange).await })
                     };
                     state.set(State::Committing { commit, answer: Some((exchange, response)) });
                 }
@@ -84,23 +87,20 @@ where
 /// The response as it leaves.
 fn committed<B, K: 'static>(
     exchange: Exchange<K>,
-    outcome: Result<Outcome, Error>,
+    outcome: Result<Option<Outcome>, Failure>,
     handled: Response<B>,
 ) -> Response<ResponseBody<B>> {
     let mut response = match outcome {
-        Ok(outcome) => {
+        Ok(lost) => {
             let mut response = handled.map(ResponseBody::new);
-            if let Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) | Outcome::Unreadable = outcome {
+            if let Some(outcome) = lost {
                 response.extensions_mut().insert(outcome);
             }
             response
         }
-        Err(error) => {
-            let mut response = SessionError::from(error).answer();
+        Err(failure) => {
+            let mut response = failure.answer(pairs(handled.headers())).map(|()| ResponseBody::default());
             let (mut handled, _) = handled.into_parts();
-            // What happened happened: a cookie that another layer's login has set must not be lost.
-            keep(&header::SET_COOKIE, &handled.headers, response.headers_mut());
-            keep(&header::VARY, &handled.headers, response.headers_mut());
             handled.extensions.extend(std::mem::take(response.extensions_mut()));
             *response.extensions_mut() = handled.extensions;
             response
@@ -111,34 +111,23 @@ fn committed<B, K: 'static>(
     response
 }
 
-/// The `Cache-Control` that a layer of another cookie, inside, has put where the handler had set none.
-#[derive(Clone)]
-struct CacheControlInside(HeaderValue);
-
-/// Adds what the exchange has to say. What a layer inside has said to caches by itself gives way to what is stricter.
+/// Adds what the exchange has to say.
 fn apply<B>(exchange: &session_core::Exchange, response: &mut Response<B>) {
-    let inside = response.extensions_mut().remove::<CacheControlInside>();
-    let headers = response.headers_mut();
-    // Not if a middleware in between has put another.
-    let inside = inside.filter(|CacheControlInside(inside)| headers.get(header::CACHE_CONTROL) == Some(inside));
-    if inside.is_some() {
-        headers.remove(header::CACHE_CONTROL);
+    let inside = response.extensions_mut().remove::<SaidToCaches>();
+    let (changes, said) = adapter::changes(exchange, pairs(response.headers()), inside);
+    for change in changes {
+        match change {
+            HeaderChange::Remove(name) => drop(response.headers_mut().remove(name)),
+            HeaderChange::Append(name, value) => drop(response.headers_mut().append(name, value)),
+        }
     }
-    let is_handlers = headers.contains_key(header::CACHE_CONTROL);
-    exchange.apply(headers);
-    if let (Some(CacheControlInside(inside)), false) = (inside, headers.contains_key(header::CACHE_CONTROL)) {
-        headers.insert(header::CACHE_CONTROL, inside);
-    }
-    let ours = headers.get(header::CACHE_CONTROL).filter(|ours| !is_handlers && *ours != "no-store");
-    if let Some(ours) = ours.cloned() {
-        response.extensions_mut().insert(CacheControlInside(ours));
+    if let Some(said) = said {
+        response.extensions_mut().insert(said);
     }
 }
 
-fn keep(name: &HeaderName, from: &HeaderMap, to: &mut HeaderMap) {
-    for value in from.get_all(name) {
-        to.append(name, value.clone());
-    }
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
 impl<F, B, K> fmt::Debug for ResponseFuture<F, B, K> {

@@ -11,7 +11,7 @@ use std::{
 use http::{Extensions, Request, Response, request::Parts};
 use session_core::{
     Incoming, Peer, SessionManager,
-    adapter::{self, LayerName, Opened, OpenedExchange},
+    adapter::{LayerName, Opened},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -268,25 +268,21 @@ impl<K> SessionLayer<K> {
 impl<K: 'static> SessionLayer<K> {
     /// Lets a request in, and returns the exchange to commit: none where a layer outside has opened one for the cookie.
     fn enter(&self, head: &mut Parts) -> Result<Option<Exchange<K>>, SessionError> {
-        adapter::tell_suppressed();
-        let (manager, layer) = (&self.manager, LayerName::new::<K>(self.made_at));
+        let layer = LayerName::new::<K>(self.made_at);
         let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(head));
-        let outer = Opened::join(&head.extensions, layer, manager)?;
-        let exchange = outer.clone().unwrap_or_else(|| self.open(head));
+        let mut opened = head.extensions.remove::<Opened>().unwrap_or_default();
+        let entered = opened.enter(layer, &self.manager, || self.incoming(head))?;
+        let exchange = entered.exchange();
         if is_refused {
             exchange.refuse_anonymous();
         }
-        Seen::note(&head.extensions, &exchange, route(&head.extensions));
+        Seen::note(&head.extensions, exchange, route(&head.extensions));
         head.extensions.insert(Exchange::<K>::new(exchange.clone()));
-        if outer.is_some() {
-            return Ok(None);
-        }
-        let opened = OpenedExchange { layer, manager: manager.clone(), exchange: exchange.clone() };
-        Opened::note(&mut head.extensions, opened);
-        Ok(Some(Exchange::new(exchange)))
+        head.extensions.insert(opened);
+        Ok(entered.to_commit().map(Exchange::new))
     }
 
-    fn open(&self, head: &Parts) -> session_core::Exchange {
+    fn incoming(&self, head: &Parts) -> Incoming {
         let mut incoming = Incoming::from(head);
         if let Some(route) = route(&head.extensions) {
             incoming = incoming.with_route(route);
@@ -297,7 +293,7 @@ impl<K: 'static> SessionLayer<K> {
         if let Some(https) = (self.https)(&head.extensions) {
             incoming = incoming.with_https(https);
         }
-        self.manager.open(incoming)
+        incoming
     }
 }
 

@@ -25,7 +25,7 @@ const LONGEST: usize = 1024;
 static FAILURES: Failures = Failures::new();
 
 /// Tells `tracing` of an error that was answered, unless there were too many of its kind.
-pub fn tell(kind: Kind, error: &(dyn StdError + 'static)) {
+pub(super) fn tell(kind: Kind, error: &(dyn StdError + 'static)) {
     tell_suppressed();
     let error_type = kind.error_type;
     if !FAILURES.admits(kind, Instant::now()) {
@@ -43,7 +43,7 @@ pub fn tell(kind: Kind, error: &(dyn StdError + 'static)) {
 }
 
 /// Tells `tracing` how many lines were left out in the seconds that are over.
-pub fn tell_suppressed() {
+pub(super) fn tell_suppressed() {
     if !FAILURES.has_suppressed.load(Ordering::Relaxed) {
         return;
     }
@@ -63,11 +63,10 @@ pub fn tell_suppressed() {
 
 /// What is counted as one.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Kind {
-    /// The `error.type` in the log.
-    pub error_type: &'static str,
+pub(super) struct Kind {
+    pub(super) error_type: &'static str,
     /// Which of the program's mistakes it is. A request has no influence on these.
-    pub mistake: Option<String>,
+    pub(super) mistake: Option<String>,
 }
 
 /// Counts failures by their kind, and those that were not written.

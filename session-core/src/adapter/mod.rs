@@ -1,9 +1,112 @@
 //! For who writes an adapter to a framework: what is the same under each.
+//!
+//! An application does not need it. An adapter is
+//!
+//! 1. a layer. Its request [enters](Opened::enter), and the exchange goes into the extensions of the request. After the
+//!    handler, and before the response head leaves, the exchange is [committed](commit()), and the response gets the [`changes`].
+//! 2. an extractor, which asks that exchange for its [`session`](crate::Exchange::session).
+//! 3. an error type around [`Failure`], which becomes a response as [`answer`](Failure::answer) says.
+//!
+//! What it must do:
+//!
+//! - **Commit whatever the status.** A handler's error that becomes a response is committed before it turns back into an error:
+//!   a login before it has a cookie to send. So where the framework makes the response of an error later than the layer
+//!   runs, the layer makes it.
+//! - **Commit nothing where no response follows**, after a panic for one.
+//! - **Let go wherever it is.** Where a client hangs up, the framework drops the future: of the changes that wait for the
+//!   commit either all are saved or none.
+//! - **Answer with the failure where the commit fails**, with the cookies that others have set. This holds for an extractor, too.
+//! - **Say whose peer it is**, if the framework knows: [`Incoming::with_peer`], and for TLS [`Incoming::with_https`].
+//!
+//! # Examples
+//!
+//! A whole one, over the types of the `http` crate:
+//!
+//! ```
+//! use std::panic::Location;
+//!
+//! use http::{Request, Response};
+//! use session_core::{
+//!     Exchange, HeaderChange, Incoming, Session, SessionManager,
+//!     adapter::{self, Failure, LayerName, Opened, SaidToCaches},
+//! };
+//!
+//! struct Layer {
+//!     manager: SessionManager,
+//!     made_at: &'static Location<'static>,
+//! }
+//!
+//! impl Layer {
+//!     async fn call(&self, mut request: Request<()>, handler: impl AsyncFn(Request<()>) -> Response<String>) -> Response<String> {
+//!         let layer = LayerName::new::<()>(self.made_at);
+//!         let mut opened = request.extensions_mut().remove::<Opened>().unwrap_or_default();
+//!         let entered = match opened.enter(layer, &self.manager, || Incoming::from(&request)) {
+//!             Ok(entered) => entered,
+//!             Err(failure) => return failure.answer([]).map(|()| String::new()),
+//!         };
+//!         request.extensions_mut().insert(opened);
+//!         request.extensions_mut().insert(entered.exchange().clone());
+//!         let mut response = handler(request).await;
+//!         let Some(exchange) = entered.to_commit() else { return response };
+//!         match adapter::commit(&exchange).await {
+//!             Ok(None) => {}
+//!             Ok(Some(outcome)) => drop(response.extensions_mut().insert(outcome)),
+//!             Err(failure) => response = failure.answer(pairs(&response)).map(|()| String::new()),
+//!         }
+//!         let inside = response.extensions_mut().remove::<SaidToCaches>();
+//!         let (changes, said) = adapter::changes(&exchange, pairs(&response), inside);
+//!         for change in changes {
+//!             match change {
+//!                 HeaderChange::Remove(name) => drop(response.headers_mut().remove(name)),
+//!                 HeaderChange::Append(name, value) => drop(response.headers_mut().append(name, value)),
+//!             }
+//!         }
+//!         if let Some(said) = said {
+//!             response.extensions_mut().insert(said);
+//!         }
+//!         response
+//!     }
+//! }
+//!
+//! /// What the handlers call.
+//! async fn session(request: &Request<()>) -> Result<Session, Failure> {
+//!     let exchange = request.extensions().get::<Exchange>();
+//!     let exchange = exchange.ok_or_else(|| Failure::no_layer::<()>("the handler has to be inside of the layer"))?;
+//!     Ok(exchange.session().await?)
+//! }
+//!
+//! fn pairs(response: &Response<String>) -> impl Iterator<Item = (&str, &[u8])> {
+//!     response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+//! }
+//!
+//! # async fn handler(request: Request<()>) -> Response<String> {
+//! #     match session(&request).await {
+//! #         Ok(session) => Response::new(session.update("visits", |n: &mut u64| *n += 1).unwrap().to_string()),
+//! #         Err(failure) => failure.answer([]).map(|()| failure.to_string()),
+//! #     }
+//! # }
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+//! # let manager = SessionManager::development(session_memory::MemoryStore::new());
+//! # let layer = Layer { manager, made_at: Location::caller() };
+//! # let response = runtime.block_on(layer.call(Request::new(()), handler));
+//! # assert_eq!((response.body().as_str(), response.headers().len()), ("1", 3));
+//! # assert_eq!(runtime.block_on(handler(Request::new(()))).status(), 500);
+//! ```
+//!
+//! Where the framework's types are others, [`incoming`] takes the headers of a request as pairs, and an [answer](Failure::answer)
+//! and [`changes`] those of a response.
 
+mod answer;
+mod failure;
+mod incoming;
 mod log;
 mod opened;
 
 pub use self::{
-    log::{Kind, tell, tell_suppressed},
-    opened::{LayerName, LayersError, Opened, OpenedExchange},
+    answer::{SaidToCaches, changes, commit},
+    failure::Failure,
+    incoming::incoming,
+    opened::{Entered, LayerName, Opened},
 };
+#[cfg(doc)]
+use crate::Incoming;

@@ -2,25 +2,67 @@
 
 use std::{any::TypeId, error::Error, fmt, panic::Location, sync::Arc};
 
-use crate::{Exchange, JoinError, SessionManager};
-use http::Extensions;
+use super::{Failure, log};
+use crate::{Exchange, Incoming, JoinError, SessionManager};
 
-/// What layers inside find in the extensions of a request.
+/// The exchanges that the layers around one request have opened.
+///
+/// An adapter keeps it in the extensions of the request, and lets each of its layers [`enter`](Self::enter).
+///
+/// # Examples
+///
+/// ```
+/// use std::panic::Location;
+///
+/// use session_core::{Incoming, SessionManager, adapter::{Entered, LayerName, Opened}};
+/// # let manager = SessionManager::development(session_memory::MemoryStore::new());
+///
+/// let mut opened = Opened::default();
+/// let layer = LayerName::new::<()>(Location::caller());
+/// let outside = opened.enter(layer, &manager, Incoming::default);
+/// let inside = opened.enter(layer, &manager, Incoming::default);
+/// assert!(matches!(outside, Ok(Entered::Opened(_))));
+/// assert!(matches!(inside, Ok(Entered::Joined(_))));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Opened(Vec<OpenedExchange>);
 
 /// An exchange, and the layer that has opened it.
 #[derive(Clone, Debug)]
-pub struct OpenedExchange {
-    /// The layer.
-    pub layer: LayerName,
-    /// Whose sessions it has.
-    pub manager: SessionManager,
-    /// What it has opened.
-    pub exchange: Exchange,
+struct OpenedExchange {
+    layer: LayerName,
+    manager: SessionManager,
+    exchange: Exchange,
 }
 
-/// How a layer is called in a log.
+/// How a layer has come to its exchange, and so who commits it.
+#[derive(Clone, Debug)]
+pub enum Entered {
+    /// The layer has opened it, and commits it.
+    Opened(Exchange),
+    /// A layer outside has opened it, and commits it.
+    Joined(Exchange),
+}
+
+impl Entered {
+    /// The exchange.
+    #[must_use]
+    pub fn exchange(&self) -> &Exchange {
+        let (Self::Opened(exchange) | Self::Joined(exchange)) = self;
+        exchange
+    }
+
+    /// The exchange, if this layer commits it.
+    #[must_use]
+    pub fn to_commit(self) -> Option<Exchange> {
+        match self {
+            Self::Opened(exchange) => Some(exchange),
+            Self::Joined(_) => None,
+        }
+    }
+}
+
+/// How a layer is called in a log: by its marker, and by the place in the program where it was made.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerName {
     marker: TypeId,
@@ -29,24 +71,30 @@ pub struct LayerName {
 }
 
 impl Opened {
-    /// Takes note of an exchange, for the layers inside.
-    pub fn note(extensions: &mut Extensions, opened: OpenedExchange) {
-        extensions.get_or_insert_default::<Self>().0.push(opened);
-    }
-
-    /// The exchange that a layer around this one has opened for its cookie. It goes on under this layer's manager.
+    /// Lets a request into a layer: opens an exchange, or takes the one that a layer outside has opened for the cookie. That one
+    /// goes on under this layer's manager, and what was told of the request first stands.
     ///
     /// # Errors
     ///
-    /// The two cannot have one cookie.
-    pub fn join(
-        extensions: &Extensions,
+    /// A 500 where a layer outside has a cookie of the name, but another marker, store, keys or scope.
+    pub fn enter(
+        &mut self,
         layer: LayerName,
         manager: &SessionManager,
-    ) -> Result<Option<Exchange>, LayersError> {
-        let opened = extensions.get::<Self>().map(|opened| &*opened.0).unwrap_or_default();
+        incoming: impl FnOnce() -> Incoming,
+    ) -> Result<Entered, Failure> {
+        log::tell_suppressed();
+        if let Some(outer) = self.join(layer, manager).map_err(Failure::layers)? {
+            return Ok(Entered::Joined(outer));
+        }
+        let exchange = manager.open(incoming());
+        self.0.push(OpenedExchange { layer, manager: manager.clone(), exchange: exchange.clone() });
+        Ok(Entered::Opened(exchange))
+    }
+
+    fn join(&self, layer: LayerName, manager: &SessionManager) -> Result<Option<Exchange>, LayersError> {
         let cookie = manager.cookie().name();
-        let Some(outer) = opened.iter().find(|outer| outer.manager.cookie().name() == cookie) else { return Ok(None) };
+        let Some(outer) = self.0.iter().find(|outer| outer.manager.cookie().name() == cookie) else { return Ok(None) };
         let joined = match outer.layer.marker == layer.marker {
             true => outer.exchange.join(manager).map_err(Some),
             false => Err(None),
@@ -74,7 +122,7 @@ impl fmt::Display for LayerName {
 
 /// Two layers, one inside the other, have a cookie of one name that cannot be one cookie.
 #[derive(Clone, Debug)]
-pub struct LayersError {
+pub(super) struct LayersError {
     cookie: Arc<str>,
     outer: LayerName,
     inner: LayerName,

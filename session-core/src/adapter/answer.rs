@@ -1,0 +1,80 @@
+//! The end of a request: commit, and what the response says.
+
+use http::{HeaderValue, header};
+
+use super::Failure;
+use crate::{Exchange, HeaderChange, Outcome};
+
+/// Commits the exchange, before the response head leaves. Afterwards the response gets the [`changes`], whatever this answers.
+///
+/// `Some`: nothing was saved, because the session was lost or is withheld, and the handler's response stays, for it has usually
+/// done something besides. Put the outcome where those find it who want to know.
+///
+/// # Errors
+///
+/// The handler's response must not leave: the failure's [`answer`](Failure::answer) takes its place.
+pub async fn commit(exchange: &Exchange) -> Result<Option<Outcome>, Failure> {
+    let outcome = exchange.commit().await.map_err(Failure::from)?;
+    let is_lost = matches!(outcome, Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) | Outcome::Unreadable);
+    Ok(is_lost.then_some(outcome))
+}
+
+/// What a layer has said to caches where the handler had said nothing. It waits, in the extensions of the response, for a layer
+/// of another cookie outside.
+#[derive(Clone, Debug)]
+pub struct SaidToCaches(HeaderValue);
+
+/// What [`Exchange::changes`] says, over the headers of a response that may come from a layer of another cookie. `handled` are
+/// these headers, in any case of letters, and `inside` is what that layer has left. The second part is for a layer outside.
+///
+/// What a layer has said to caches by itself gives way to what is stricter. What a handler has said does not.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Exchange, HeaderChange, adapter::{self, SaidToCaches}};
+///
+/// fn finish(exchange: &Exchange, response: &mut http::Response<String>) {
+///     let inside = response.extensions_mut().remove::<SaidToCaches>();
+///     let handled = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+///     let (changes, said) = adapter::changes(exchange, handled, inside);
+///     for change in changes {
+///         match change {
+///             HeaderChange::Remove(name) => drop(response.headers_mut().remove(name)),
+///             HeaderChange::Append(name, value) => drop(response.headers_mut().append(name, value)),
+///         }
+///     }
+///     if let Some(said) = said {
+///         response.extensions_mut().insert(said);
+///     }
+/// }
+/// ```
+pub fn changes<'a>(
+    exchange: &Exchange,
+    handled: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    inside: Option<SaidToCaches>,
+) -> (Vec<HeaderChange>, Option<SaidToCaches>) {
+    let is_caching = |name: &str| name.eq_ignore_ascii_case(header::CACHE_CONTROL.as_str());
+    let mut handled: Vec<_> = handled.into_iter().collect();
+    let mut changes = Vec::new();
+    let first = handled.iter().find(|(name, _)| is_caching(name)).map(|(_, value)| *value);
+    // Not if a middleware in between has put another.
+    let inside = inside.filter(|SaidToCaches(inside)| first == Some(inside.as_bytes()));
+    if inside.is_some() {
+        handled.retain(|(name, _)| !is_caching(name));
+        changes.push(HeaderChange::Remove(header::CACHE_CONTROL));
+    }
+    let is_handlers = handled.iter().any(|(name, _)| is_caching(name));
+    changes.extend(exchange.changes(handled));
+    let said = |changes: &[HeaderChange]| {
+        changes.iter().find_map(|change| match change {
+            HeaderChange::Append(name, value) if *name == header::CACHE_CONTROL => Some(value.clone()),
+            _ => None,
+        })
+    };
+    if let (Some(SaidToCaches(inside)), None) = (inside, said(&changes)) {
+        changes.push(HeaderChange::Append(header::CACHE_CONTROL, inside));
+    }
+    let ours = said(&changes).filter(|ours| !is_handlers && *ours != "no-store");
+    (changes, ours.map(SaidToCaches))
+}

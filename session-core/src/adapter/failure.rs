@@ -1,0 +1,161 @@
+//! What is answered where a session fails.
+
+use std::{any::type_name, error::Error as StdError, fmt};
+
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::{
+    log::{self, Kind},
+    opened::LayersError,
+};
+use crate::Error;
+
+/// Why a handler has no session, could not change it, or is not heard: what an adapter's own error type is made of.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Error, adapter::Failure};
+///
+/// let handled = [("set-cookie", &b"theme=dark"[..]), ("content-length", b"7")];
+/// let answer = Failure::from(Error::Contended).answer(handled);
+/// assert_eq!(answer.status(), 503);
+/// assert_eq!(answer.headers()["retry-after"], "1");
+/// assert_eq!(answer.headers()["set-cookie"], "theme=dark"); // what happened happened
+/// assert!(!answer.headers().contains_key("content-length"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Failure(Reason);
+
+#[derive(Clone, Debug)]
+enum Reason {
+    Session(Error),
+    NoLayer {
+        /// The name of the marker that was asked for.
+        marker: &'static str,
+        /// Where routes have to stand.
+        advice: &'static str,
+    },
+    Layers(LayersError),
+    NotLoggedIn,
+}
+
+impl Failure {
+    /// A handler asked for the session with the marker `K`, and no layer of it is around. The advice is the end of the sentence
+    /// in the log: `routes that are added after .layer(...) are outside of the layer`.
+    #[must_use]
+    pub fn no_layer<K>(advice: &'static str) -> Self {
+        Self(Reason::NoLayer { marker: type_name::<K>(), advice })
+    }
+
+    /// A handler asked for an owner where there is none.
+    #[must_use]
+    pub fn not_logged_in() -> Self {
+        Self(Reason::NotLoggedIn)
+    }
+
+    pub(super) fn layers(error: LayersError) -> Self {
+        Self(Reason::Layers(error))
+    }
+
+    /// What the session said. Nothing if it was not asked: for want of a layer or of a login, or because of two layers that
+    /// exclude each other.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Error> {
+        match &self.0 {
+            Reason::Session(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The status of the answer: see [`Error::status`]. 500 without the layer, or with two that exclude each other; 401 without
+    /// a login.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match &self.0 {
+            Reason::Session(error) => error.status(),
+            Reason::NoLayer { .. } | Reason::Layers(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::NotLoggedIn => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    /// The answer: the status, no body, the [`Error`] in the extensions. Never to be stored by a cache. A 503 says in
+    /// `Retry-After` when the client may try again.
+    ///
+    /// `handled` are the headers of the response whose place it takes, in any case of letters; `[]` if there is none. Their
+    /// `Set-Cookie` and `Vary` go along: what happened happened, and the cookie of a login must not be lost.
+    ///
+    /// What went wrong on the server is told to `tracing`, under the target `session`: an `ERROR` with the `event.name`
+    /// `session.request_failed`, the `error.type`, and the error with its sources as `exception.message`, on one line of at
+    /// most 1024 bytes. Of each `error.type` there are ten lines a second. What is more is counted, and the next request or
+    /// failure after that second brings a line `session.suppressed` with the number in `session.count`.
+    #[must_use]
+    pub fn answer<'a>(&self, handled: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(after) = self.cause().and_then(Error::retry_after) {
+            headers.insert(header::RETRY_AFTER, after.as_secs().into());
+        }
+        for (name, value) in handled {
+            for kept in [header::SET_COOKIE, header::VARY] {
+                if let (true, Ok(value)) = (name.eq_ignore_ascii_case(kept.as_str()), HeaderValue::from_bytes(value)) {
+                    headers.append(kept, value);
+                }
+            }
+        }
+        if self.status().is_server_error() {
+            log::tell(self.kind(), self);
+        }
+        if let Reason::Session(error) = &self.0 {
+            response.extensions_mut().insert(error.clone());
+        }
+        response
+    }
+
+    /// The `error.type` in the log.
+    fn name(&self) -> &'static str {
+        match &self.0 {
+            Reason::Session(error) => error.name(),
+            Reason::NoLayer { .. } => "no_layer",
+            Reason::Layers(_) => "layers",
+            Reason::NotLoggedIn => "not_logged_in",
+        }
+    }
+
+    /// What the log counts as one. Where the program is wrong, it is wrong each time, and each place has its own count.
+    fn kind(&self) -> Kind {
+        let is_mistake = matches!(self.0, Reason::NoLayer { .. } | Reason::Layers(_));
+        Kind { error_type: self.name(), mistake: is_mistake.then(|| self.to_string()) }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(Reason::Session(error))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Reason::Session(error) => error.fmt(f),
+            Reason::NoLayer { marker, advice } => {
+                let (session, layer) = match *marker {
+                    "()" => ("Session".to_owned(), "SessionLayer::new(manager)".to_owned()),
+                    marker => (format!("Session<{marker}>"), format!("SessionLayer::new(manager).named::<{marker}>()")),
+                };
+                write!(f, "a handler asked for its {session}, but {layer} is not around it; {advice}")
+            }
+            Reason::Layers(error) => error.fmt(f),
+            Reason::NotLoggedIn => f.write_str("nobody is logged in"),
+        }
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause().and_then(StdError::source)
+    }
+}

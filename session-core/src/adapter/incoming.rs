@@ -1,0 +1,73 @@
+//! A request whose types are not those of the `http` crate.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::Incoming;
+
+/// The headers that an [`Incoming`] is made of.
+const READ: [HeaderName; 5] = [header::COOKIE, header::FORWARDED, header::HOST, header::ORIGIN, header::REFERER];
+const READ_BY_NAME: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "sec-fetch-site", "sec-fetch-mode"];
+
+/// What a request tells, where the framework's types are not those of the `http` crate. The path goes without its query; the
+/// headers may have any case of letters.
+///
+/// In HTTP/2 the host is the authority of the request's target: tell it by [`Incoming::with_host`].
+///
+/// # Examples
+///
+/// ```
+/// use std::net::IpAddr;
+///
+/// use session_core::adapter;
+///
+/// let headers = [("Cookie", &b"theme=dark"[..]), ("Host", b"example.org")];
+/// let incoming = adapter::incoming("GET", "/account", headers).with_peer(IpAddr::from([192, 0, 2, 7]));
+/// ```
+pub fn incoming<'a>(method: &str, path: &str, headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Incoming {
+    let mut read = HeaderMap::new();
+    for (name, value) in headers {
+        let by_name = || READ_BY_NAME.iter().find(|known| known.eq_ignore_ascii_case(name));
+        let known = READ.iter().find(|known| known.as_str().eq_ignore_ascii_case(name)).cloned();
+        let known = known.or_else(|| by_name().map(|known| HeaderName::from_static(known)));
+        if let (Some(known), Ok(value)) = (known, HeaderValue::from_bytes(value)) {
+            read.append(known, value);
+        }
+    }
+    Incoming::from(&read).with_resource(method, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TrustedProxies;
+
+    #[test]
+    fn headers_in_any_case_of_letters_tell_what_a_request_of_the_http_crate_tells() {
+        let headers = [
+            ("Cookie", "theme=dark"),
+            ("COOKIE", "session=abc"),
+            ("Host", "example.org"),
+            ("Origin", "https://example.com"),
+            ("Referer", "http://example.org/login"),
+            ("X-Forwarded-For", "192.0.2.7"),
+            ("x-forwarded-for", "192.0.2.8"),
+            ("X-Forwarded-Proto", "https"),
+            ("Forwarded", "for=192.0.2.9"),
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Accept", "*/*"),
+        ];
+        let of_pairs = incoming("POST", "/login", headers.map(|(name, value)| (name, value.as_bytes())));
+        let mut request = http::Request::post("/login?next=home").body(()).unwrap();
+        for (name, value) in headers {
+            request.headers_mut().append(HeaderName::try_from(name).unwrap(), HeaderValue::from_static(value));
+        }
+        let of_request = Incoming::from(&request);
+        assert_eq!(of_pairs.cookies, of_request.cookies);
+        let told = |incoming: Incoming| {
+            let incoming = incoming.with_peer(std::net::IpAddr::from([10, 0, 0, 1]));
+            format!("{:?}", incoming.resource(&TrustedProxies::at(["10.0.0.1"]).unwrap()))
+        };
+        assert_eq!(told(of_pairs), told(of_request));
+    }
+}
