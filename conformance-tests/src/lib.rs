@@ -38,6 +38,8 @@
 //! tabs: package, module, case, start and end in milliseconds since 1970, where the server comes from (`url`, `container`,
 //! `local` or `none`), and what it calls itself. They tell what has run, for those who have to prove it.
 //!
+//! An [`adapter`] for a framework has cases of its own, and [`adapter_tests!`] makes the tests of them.
+//!
 //! It proves what can be seen through the eight methods, also where an answer is lost, if [`Subject::lose_the_answer`] can
 //! lose one. It does **not** prove what a database does when it is killed, nor that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt). It opens each namespace
 //! once: so it does not prove either that sessions survive a restart, nor that two processes on one database keep the
@@ -68,8 +70,10 @@
 
 #![allow(clippy::unwrap_used, reason = "the kit is a test: it fails by panicking")]
 
+pub mod adapter;
 mod case;
 mod cases;
+mod faulty;
 mod history;
 mod report;
 #[cfg(all(unix, feature = "servers"))]
@@ -82,9 +86,12 @@ use std::time::Duration;
 pub use session_core::async_trait;
 use session_core::{SessionId, Store};
 
-pub use crate::case::{Case, cases, check};
 #[doc(hidden)]
 pub use crate::report::run_test;
+pub use crate::{
+    case::{Case, cases, check},
+    faulty::FaultyStore,
+};
 
 /// What a store's author writes for the kit: how to open a store, and how time passes for it.
 ///

@@ -14,10 +14,21 @@ use crate::{Subject, check};
 /// that `SESSION_TEST_REPORT` names.
 #[doc(hidden)]
 pub fn run_test<S: Subject>(package: &str, module: &str, name: &str, subject: S) {
-    let Some(path) = env::var_os("SESSION_TEST_REPORT") else { return check(name, subject) };
-    let (origin, version) = server(&subject);
+    if env::var_os("SESSION_TEST_REPORT").is_none() {
+        return check(name, subject);
+    }
+    telling([package, module, name], || {
+        let server = server(&subject);
+        check(name, subject);
+        server
+    });
+}
+
+/// Runs a test that answers where its server comes from and what it calls itself, and tells of it once it has passed.
+pub(crate) fn telling([package, module, name]: [&str; 3], test: impl FnOnce() -> (&'static str, String)) {
     let start = milliseconds();
-    check(name, subject);
+    let (origin, version) = test();
+    let Some(path) = env::var_os("SESSION_TEST_REPORT") else { return };
     let fields: [&dyn Display; 7] = [&package, &module, &name, &start, &milliseconds(), &origin, &version];
     let line = fields.map(ToString::to_string).join("\t") + "\n";
     // Many processes and threads write to it: one call a line, at the end of the file.

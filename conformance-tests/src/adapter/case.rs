@@ -1,0 +1,127 @@
+//! A case of an adapter, and how it runs.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::runtime;
+
+use crate::{
+    adapter::{Adapter, Capability, trial::Trial},
+    each_adapter_case, report,
+};
+
+/// One sentence that must hold under every adapter.
+///
+/// [`adapter_tests!`](crate::adapter_tests) makes a test of each; this type is for a harness of one's own.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn harness(mine: impl Fn() -> Mine) {
+/// for case in session_conformance::adapter::cases() {
+///     println!("{}: {:?}", case.name(), case.run(mine()));
+/// }
+/// # }
+/// # struct Mine;
+/// # use session_conformance::{async_trait, adapter::{Adapter, Served, Site}};
+/// # #[async_trait]
+/// # impl Adapter for Mine {
+/// #     async fn serve(&self, _: Site) -> Served { unreachable!() }
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    name: &'static str,
+    needs: Option<Capability>,
+    run: fn(&Trial),
+}
+
+/// What became of a case that has not failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// The sentence holds.
+    Passed,
+    /// It was not run, because the adapter [lacks](Adapter::lacks) what it is about, for this reason.
+    NotRun(&'static str),
+}
+
+impl Case {
+    /// The sentence, as the name of a test.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What an adapter must have for the case to be run; `None` where every adapter has it.
+    #[must_use]
+    pub fn needs(&self) -> Option<Capability> {
+        self.needs
+    }
+
+    /// Runs the case on a runtime of its own.
+    ///
+    /// # Panics
+    ///
+    /// If the sentence does not hold, with what was seen; or if the server has not answered for as long as
+    /// [`Adapter::deadline`] allows.
+    pub fn run(&self, adapter: impl Adapter) -> Ran {
+        if let Some(reason) = self.needs.and_then(|capability| adapter.lacks(capability)) {
+            assert!(!reason.trim().is_empty(), "{}: `Adapter::lacks` gives no reason", self.name);
+            eprintln!("{} is not run: {reason}", self.name);
+            return Ran::NotRun(reason);
+        }
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let trial = Trial::new(Arc::new(adapter), runtime.handle().clone());
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(&trial)));
+        drop(trial);
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        outcome.unwrap_or_else(|panic| resume_unwind(panic));
+        Ran::Passed
+    }
+}
+
+/// All cases, in the order in which an adapter is best mended.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    macro_rules! needs {
+        () => {
+            None
+        };
+        ($capability:ident) => {
+            Some(Capability::$capability)
+        };
+    }
+    macro_rules! table {
+        ([] $($module:ident: $($name:ident $(($capability:ident))?)*;)*) => {
+            vec![$($(Case {
+                name: stringify!($name),
+                needs: needs!($($capability)?),
+                run: crate::adapter::cases::$module::$name,
+            }),*),*]
+        };
+    }
+    each_adapter_case!({ table } [])
+}
+
+/// Runs the case of this name: what each test that [`adapter_tests!`](crate::adapter_tests) makes consists of.
+///
+/// # Panics
+///
+/// As [`Case::run`], and if there is no case of this name.
+#[allow(clippy::must_use_candidate, reason = "a failure is a panic")]
+pub fn check(name: &str, adapter: impl Adapter) -> Ran {
+    let case = cases().into_iter().find(|case| case.name() == name);
+    case.unwrap_or_else(|| panic!("there is no case {name}")).run(adapter)
+}
+
+/// The same, with a line in the file that `SESSION_TEST_REPORT` names.
+#[doc(hidden)]
+pub fn run_test(package: &str, module: &str, name: &str, adapter: impl Adapter) {
+    report::telling([package, module, name], || match check(name, adapter) {
+        Ran::Passed => ("none", String::new()),
+        Ran::NotRun(reason) => ("not run", reason.to_owned()),
+    });
+}

@@ -1,0 +1,102 @@
+//! A session that is asked for, or not, and the cookies that bring it.
+
+use crate::adapter::trial::Trial;
+
+pub(crate) fn a_session_goes_from_request_to_request(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    for expected in ["1", "2", "3"] {
+        let answer = browser.get("/add.count");
+        assert_eq!((answer.status, answer.text()), (200, expected), "a counter that this browser has in its session");
+    }
+    assert_eq!(site.browser().get("/add.count").text(), "1", "another browser has a session of its own");
+}
+
+pub(crate) fn a_request_that_never_asks_costs_no_call_to_the_store(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    browser.get("/add.count");
+    site.store().calls();
+    let answer = browser.get("/say.hello");
+    assert_eq!((answer.text(), site.store().calls()), ("hello", 0), "a page that does not ask for its session");
+    assert!(answer.headers.get("set-cookie").is_none(), "a cookie of a page that does not ask: {:?}", answer.headers);
+    assert!(answer.headers.get("cache-control").is_none(), "a page that does not ask is not private");
+}
+
+pub(crate) fn a_read_costs_one_call_and_a_change_two(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    browser.get("/add.count");
+    site.store().calls();
+    for (path, expected, what) in [("/get.count", 1, "a load"), ("/add.count", 2, "a load and a write")] {
+        browser.get(path);
+        assert_eq!(site.store().calls(), expected, "calls to the store for {path}: {what}");
+    }
+}
+
+pub(crate) fn a_first_value_costs_one_call_and_a_login_over_it_three(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    for (path, expected, what) in
+        [("/add.count", 1, "a write"), ("/login.42", 3, "a load, a look at the revocations, and a write")]
+    {
+        browser.get(path);
+        assert_eq!(site.store().calls(), expected, "calls to the store for {path}: {what}");
+    }
+}
+
+pub(crate) fn a_forged_token_is_ignored_and_replaced(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    let forged = (site.cookie(), "forged".to_owned());
+    browser.cookies = vec![forged.clone()];
+    let answer = browser.get("/get.count");
+    assert_eq!((answer.status, answer.text(), site.store().calls()), (200, "none", 0), "a page with a forged token");
+    let answer = browser.get("/add.count");
+    assert_eq!((answer.status, answer.text()), (200, "1"), "a change with a forged token");
+    assert_ne!(browser.cookies, [forged], "the session that was made has a token of its own");
+    assert_eq!(browser.get("/get.count").text(), "1");
+}
+
+pub(crate) fn of_several_cookies_of_the_name_the_genuine_one_counts(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    browser.get("/put.count.7");
+    let genuine = browser.cookies[0].clone();
+    let forged = (genuine.0.clone(), "forged".to_owned());
+    let other = ("theme".to_owned(), "dark".to_owned());
+    for cookies in [[&other, &forged, &genuine], [&genuine, &forged, &other]] {
+        browser.cookies = cookies.map(Clone::clone).to_vec();
+        assert_eq!(browser.get("/get.count").text(), "7", "of several cookies of the name one is genuine: {cookies:?}");
+    }
+}
+
+pub(crate) fn cookies_in_several_lines_are_all_read(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    browser.get("/put.count.7");
+    let (name, token) = browser.cookies.remove(0);
+    let genuine = format!("{name}={token}");
+    for lines in [["theme=dark", &genuine], [&genuine, "theme=dark"]] {
+        let answer = browser.ask("GET", "/get.count", &lines.map(|line| ("Cookie", line)));
+        assert_eq!(answer.text(), "7", "a `Cookie` header of two lines, as a proxy makes them of HTTP/2");
+    }
+}
+
+pub(crate) fn a_form_of_another_site_gets_no_new_session(trial: &Trial) {
+    let site = trial.site();
+    let fetched = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")];
+    for headers in [&[("Origin", "https://bank.example")], &fetched[..]] {
+        site.store().calls();
+        let answer = site.browser().ask("POST", "/put.count.7/say.done", headers);
+        assert_eq!((answer.status, answer.text(), site.store().calls()), (200, "done", 0), "a form with {headers:?}");
+        assert!(
+            answer.headers.get("set-cookie").is_none(),
+            "its cookie would replace that of a login that was kept back"
+        );
+        let saved = site.browser().ask("POST", "/put.count.7/save", headers);
+        assert_eq!((saved.status, saved.text()), (403, ""), "a form that insists, with {headers:?}");
+        let link = site.browser().ask("GET", "/put.count.7", headers);
+        assert_eq!(link.headers.cookies(&site.cookie()).len(), 1, "a link from there is no form: {headers:?}");
+    }
+}

@@ -1,0 +1,82 @@
+//! What not every framework can have: middlewares and sessions beside one another, and connections that go on.
+
+use std::time::Duration;
+
+use session_core::{CookieConfig, Lifetime, Policy, SessionManager};
+
+use crate::{
+    FaultyStore,
+    adapter::trial::{Mounting, Trial},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: &str = "second";
+
+/// What a browser sends that wants a websocket (RFC 6455, section 4.1).
+const UPGRADE: [(&str, &str); 4] = [
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+];
+
+pub(crate) fn a_middleware_inside_another_opens_nothing_of_its_own(trial: &Trial) {
+    let short = Lifetime::new(MINUTE, MINUTE * 5);
+    let policy = Policy::builder().before_login(short).logged_in(short).build().unwrap();
+    let site = trial.mount(Mounting::new().with_inside(|manager| manager.with_policy(policy)));
+    let mut browser = site.browser();
+    for (path, expected, cookies) in [("/add.count", 1, 1), ("/add.count", 2, 0), ("/login.42", 3, 1)] {
+        let answer = browser.get(path);
+        assert_eq!(site.store().calls(), expected, "calls to the store for {path} within two middlewares");
+        assert_eq!(
+            answer.headers.cookies(&site.cookie()).len(),
+            cookies,
+            "cookies of one session: {:?}",
+            answer.headers
+        );
+    }
+    assert_eq!(browser.get("/owner/get.count/idle").text(), "42 2 60", "the idle timeout is that of the policy inside");
+}
+
+/// A manager of a store and a cookie of its own.
+fn second() -> SessionManager {
+    let cookie = CookieConfig::builder(SECOND).secure(false).build().unwrap();
+    SessionManager::development(FaultyStore::default()).with_cookie(cookie)
+}
+
+pub(crate) fn two_sessions_go_side_by_side(trial: &Trial) {
+    let site = trial.mount(Mounting::new().with_second(second()));
+    let mut browser = site.browser();
+    let answer = browser.get("/login.42/second/login.1");
+    for cookie in [SECOND, &site.cookie()] {
+        assert_eq!(answer.headers.cookies(cookie).len(), 1, "the cookie {cookie}: {:?}", answer.headers);
+    }
+    assert_eq!(browser.get("/owner/second/owner").text(), "42 1", "the owners of the two sessions");
+    browser.get("/logout");
+    assert_eq!(browser.get("/owner/second/owner").text(), "nobody 1", "after the logout from the first");
+}
+
+pub(crate) fn the_login_of_one_session_outlives_the_failed_save_of_the_other(trial: &Trial) {
+    let site = trial.mount(Mounting::new().with_second(second()));
+    let mut browser = site.browser();
+    let answer = browser.get("/fail_writes/put.count.7/second/login.1");
+    assert_eq!((answer.status, answer.text()), (503, ""), "the save of the first session has failed");
+    assert_eq!(answer.headers.cookies(SECOND).len(), 1, "the cookie of the second: {:?}", answer.headers);
+    assert!(answer.headers.cookies(&site.cookie()).is_empty(), "no cookie of the first: {:?}", answer.headers);
+    assert_eq!(browser.get("/second/owner").text(), "1", "the login had succeeded");
+}
+
+pub(crate) fn an_upgraded_connection_keeps_its_session(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    let mut socket = browser.head("GET", "/add.count/upgrade", &UPGRADE);
+    assert_eq!((socket.status, browser.cookies.len()), (101, 1), "a new session: {:?}", socket.headers);
+    for round in 1..=3 {
+        let (socket, page) = (socket.say("add_now.count"), browser.get("/add.count"));
+        let expected = ((2 * round).to_string(), (2 * round + 1).to_string());
+        assert_eq!((socket, page.text().to_owned()), expected, "the socket counts with the pages beside it");
+    }
+    assert_eq!(socket.say("add.count"), "update_after_response");
+    browser.get("/login.42/logout");
+    assert_eq!(socket.say("add_now.count"), "gone", "the session was ended");
+}

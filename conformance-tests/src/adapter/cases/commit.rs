@@ -1,0 +1,81 @@
+//! What is saved, and when.
+
+use crate::adapter::trial::Trial;
+
+const STATUSES: [u16; 5] = [200, 302, 304, 404, 500];
+
+pub(crate) fn the_session_is_saved_before_the_head_leaves_whatever_the_status(trial: &Trial) {
+    let site = trial.site();
+    for status in STATUSES {
+        let mut browser = site.browser();
+        site.store().calls();
+        let head = browser.head("GET", &format!("/put.count.7/location/status.{status}"), &[]);
+        assert_eq!(site.store().calls(), 1, "writes until the head of a {status} has come");
+        assert_eq!(head.status, status);
+        let cookies = head.headers.cookies(&site.cookie()).len();
+        assert_eq!(cookies, 1, "the cookie of a new session leaves with a {status}: {:?}", head.headers);
+        assert_eq!(head.headers.get("location").as_deref(), Some("/elsewhere"), "the handler's headers stay");
+        // The body has not been read.
+        assert_eq!(browser.get("/get.count").text(), "7", "what was stored before a {status}");
+    }
+}
+
+pub(crate) fn a_failed_save_is_told_whatever_the_status_was(trial: &Trial) {
+    let site = trial.site();
+    site.store().fail_writes(true);
+    for status in STATUSES {
+        let answer = site.browser().get(&format!("/put.count.7/location/status.{status}"));
+        assert_eq!(answer.status, 503, "the save has failed, and the handler has said {status}");
+        assert!(answer.headers.get("location").is_none(), "the handler's headers do not leave with a failed save");
+    }
+}
+
+pub(crate) fn a_session_that_was_ended_leaves_the_response_as_it_is(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    browser.get("/login.42");
+    let mut late = site.browser();
+    late.cookies = browser.cookies.clone();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| late.get("/put.count.7/wait/say.done/status.404"));
+        assert!(site.gate().is_reached_within(site.deadline()), "no handler was called");
+        browser.get("/logout");
+        site.gate().open();
+        let answer = waiting.join().unwrap();
+        assert_eq!((answer.status, answer.text()), (404, "done"), "the session was ended while the handler ran");
+        assert!(answer.headers.cookies(&site.cookie()).is_empty(), "no cookie leaves: {:?}", answer.headers);
+    });
+}
+
+pub(crate) fn a_handler_s_error_is_committed(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    let answer = browser.get("/put.count.7/error");
+    assert_eq!(answer.status, 503, "the status of the error that the handler has returned");
+    assert!(answer.body.is_empty(), "what went wrong is nobody's business outside: {:?}", answer.text());
+    assert_eq!(browser.get("/get.count").text(), "7", "what the handler had changed before its error");
+}
+
+pub(crate) fn a_stream_saves_after_the_head_has_left(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    let head = browser.head("GET", "/put.count.7/stream/wait/put.count.8/save/add_now.count/add.count", &[]);
+    assert_eq!((head.status, browser.get("/get.count").text()), (200, "7"), "before the body has begun");
+    site.gate().open();
+    let streamed = head.body();
+    assert_eq!(streamed.text(), "9 update_after_response", "what the body says of its steps");
+    assert_eq!(browser.get("/get.count").text(), "9", "what the body has saved");
+    let head = site.browser().head("GET", "/session/stream/put.count.8/save", &[]);
+    assert_eq!(head.body().text(), "response_sent", "a session that no cookie can leave for is not made");
+}
+
+pub(crate) fn a_head_request_has_the_headers_of_its_get(trial: &Trial) {
+    let site = trial.site();
+    let answer = site.browser().ask("HEAD", "/put.count.7/say.hello/vary.accept-language", &[]);
+    assert_eq!((answer.status, answer.headers.cookies(&site.cookie()).len()), (200, 1), "{:?}", answer.headers);
+    for element in ["cookie", "accept-language"] {
+        assert!(answer.headers.has("vary", element), "`Vary` names {element}: {:?}", answer.headers);
+    }
+    site.store().fail_writes(true);
+    assert_eq!(site.browser().ask("HEAD", "/put.count.7", &[]).status, 503, "the save has failed");
+}

@@ -1,0 +1,55 @@
+//! Requests that end without a response.
+
+use std::time::{Duration, Instant};
+
+use crate::adapter::{
+    Capability,
+    trial::{Running, Trial},
+};
+
+/// How long a case waits before it looks again.
+const PAUSE: Duration = Duration::from_millis(10);
+
+pub(crate) fn a_panic_commits_nothing(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    browser.get("/put.count.7");
+    let answer = browser.send("GET", "/put.count.8/panic", &[], b"").head();
+    if let Some(head) = answer {
+        assert_eq!(head.status / 100, 5, "what a panic is answered, if anything");
+        assert!(head.headers.cookies(&site.cookie()).is_empty(), "no cookie leaves: {:?}", head.headers);
+    }
+    assert_eq!(browser.get("/get.count").text(), "7", "what was stored before the panic");
+}
+
+pub(crate) fn a_request_that_is_dropped_saves_all_or_nothing(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    browser.get("/put.first.1/put.second.1");
+    let sent = browser.send("GET", "/put.first.2/wait/put.second.2", &[], b"");
+    assert!(site.gate().is_reached_within(site.deadline()), "no handler was called");
+    drop(sent);
+    let expected = if trial.has(Capability::DroppedRequests) {
+        assert!(
+            site.gate().is_left_within(site.deadline()),
+            "the handler of a client that has hung up still waits: an adapter whose framework lets it lacks \
+             `Capability::DroppedRequests`"
+        );
+        "1 1"
+    } else {
+        site.gate().open();
+        until_both_are_saved(&site, &browser.cookies);
+        "2 2"
+    };
+    assert_eq!(browser.get("/get.first/get.second").text(), expected, "the two values that the handler was to change");
+}
+
+fn until_both_are_saved(site: &Running, cookies: &[(String, String)]) {
+    let mut browser = site.browser();
+    browser.cookies = cookies.to_vec();
+    let start = Instant::now();
+    while browser.get("/get.first").text() == "1" {
+        assert!(start.elapsed() < site.deadline(), "a handler that was not dropped has saved nothing");
+        std::thread::sleep(PAUSE);
+    }
+}

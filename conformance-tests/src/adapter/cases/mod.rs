@@ -1,0 +1,53 @@
+//! The cases, one module for each theme.
+
+pub(crate) mod asking;
+pub(crate) mod beside;
+pub(crate) mod commit;
+pub(crate) mod ending;
+pub(crate) mod failure;
+pub(crate) mod login;
+
+/// Hands the list of all cases to another macro. It is the only list: a case that is not in it is dead code, which the
+/// compiler reports. In brackets: what an adapter must have for it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_adapter_case {
+    ({ $($call:tt)+ } $argument:tt) => {
+        $($call)+! {
+            $argument
+            asking:
+                a_session_goes_from_request_to_request
+                a_request_that_never_asks_costs_no_call_to_the_store
+                a_read_costs_one_call_and_a_change_two
+                a_first_value_costs_one_call_and_a_login_over_it_three
+                a_forged_token_is_ignored_and_replaced
+                of_several_cookies_of_the_name_the_genuine_one_counts
+                cookies_in_several_lines_are_all_read
+                a_form_of_another_site_gets_no_new_session;
+            login:
+                a_login_changes_the_token_and_the_old_one_opens_nothing
+                a_logout_removes_the_cookie
+                a_login_is_told_with_the_address_of_its_client;
+            commit:
+                the_session_is_saved_before_the_head_leaves_whatever_the_status
+                a_failed_save_is_told_whatever_the_status_was
+                a_session_that_was_ended_leaves_the_response_as_it_is
+                a_handler_s_error_is_committed
+                a_stream_saves_after_the_head_has_left
+                a_head_request_has_the_headers_of_its_get;
+            failure:
+                a_failed_save_is_an_empty_answer_with_the_status_of_the_error
+                a_failed_save_leaves_the_cookies_and_vary_of_others
+                a_login_leaves_its_cookie_though_a_later_save_fails
+                a_store_that_cannot_be_read_is_an_error_and_no_empty_session;
+            ending:
+                a_panic_commits_nothing
+                a_request_that_is_dropped_saves_all_or_nothing;
+            beside:
+                a_middleware_inside_another_opens_nothing_of_its_own (NestedMiddleware)
+                two_sessions_go_side_by_side (SecondSession)
+                the_login_of_one_session_outlives_the_failed_save_of_the_other (SecondSession)
+                an_upgraded_connection_keeps_its_session (Upgrade);
+        }
+    };
+}

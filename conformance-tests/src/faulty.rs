@@ -1,0 +1,154 @@
+//! A store that counts its calls and fails on demand.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
+use session_memory::MemoryStore;
+
+/// A store that counts its calls and fails on demand: for the tests of an adapter or of an application.
+///
+/// Cloning it gives the same store.
+///
+/// # Examples
+///
+/// ```
+/// use session_conformance::FaultyStore;
+/// use session_core::{Error, SessionManager};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let store = FaultyStore::default();
+/// let manager = SessionManager::development(store.clone());
+/// manager.login_for_tests(42).await.unwrap();
+/// assert_eq!(store.calls(), 2); // a look at the revocations, and a write
+/// store.fail_writes(true);
+/// assert!(matches!(manager.login_for_tests(42).await, Err(Error::Store(_))));
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct FaultyStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Box<dyn Store>,
+    calls: AtomicU64,
+    reads_fail: AtomicBool,
+    writes_fail: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Unplugged;
+
+impl fmt::Display for Unplugged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unplugged by the test")
+    }
+}
+
+impl std::error::Error for Unplugged {}
+
+impl FaultyStore {
+    /// Hands the calls on to this store.
+    #[must_use]
+    pub fn new(store: impl Store) -> Self {
+        Self(Arc::new(Inner {
+            store: Box::new(store),
+            calls: AtomicU64::new(0),
+            reads_fail: AtomicBool::new(false),
+            writes_fail: AtomicBool::new(false),
+        }))
+    }
+
+    /// How many calls there were since this was last asked. A call that failed counts, too.
+    #[allow(clippy::must_use_candidate, reason = "asking begins the count again")]
+    pub fn calls(&self) -> u64 {
+        self.0.calls.swap(0, Ordering::Relaxed)
+    }
+
+    /// Whether `load` and `list` fail from now on, as they do when the store cannot be reached.
+    pub fn fail_reads(&self, fail: bool) {
+        self.0.reads_fail.store(fail, Ordering::Relaxed);
+    }
+
+    /// Whether all other calls fail from now on, as they do when the store cannot be reached. Nothing is written then.
+    pub fn fail_writes(&self, fail: bool) {
+        self.0.writes_fail.store(fail, Ordering::Relaxed);
+    }
+
+    fn reading(&self) -> Result<&dyn Store, StoreError> {
+        self.judge(&self.0.reads_fail)
+    }
+
+    fn writing(&self) -> Result<&dyn Store, StoreError> {
+        self.judge(&self.0.writes_fail)
+    }
+
+    fn judge(&self, fails: &AtomicBool) -> Result<&dyn Store, StoreError> {
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
+        if fails.load(Ordering::Relaxed) {
+            return Err(StoreError::unavailable("faulty", Unplugged));
+        }
+        Ok(&*self.0.store)
+    }
+}
+
+impl Default for FaultyStore {
+    /// Over a [`MemoryStore`].
+    fn default() -> Self {
+        Self::new(MemoryStore::new())
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn create(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+    ) -> Result<(), StoreError> {
+        self.writing()?.create(id, entry, expires_in, ends_in).await
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        self.reading()?.load(id).await
+    }
+
+    async fn replace(
+        &self,
+        id: &SessionId,
+        expected: Revision,
+        entry: Entry<'_>,
+        expiry: Expiry,
+    ) -> Result<bool, StoreError> {
+        self.writing()?.replace(id, expected, entry, expiry).await
+    }
+
+    async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
+        self.writing()?.touch(id, expected, expires_in).await
+    }
+
+    async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
+        self.writing()?.delete(id, expected).await
+    }
+
+    async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
+        self.reading()?.list(owner).await
+    }
+
+    async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
+        self.writing()?.revoke(owner, keep).await
+    }
+
+    async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
+        self.writing()?.purge(limit).await
+    }
+}
