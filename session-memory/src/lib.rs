@@ -58,6 +58,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod owners;
+mod purge;
 mod shard;
 
 use std::{
@@ -280,11 +281,7 @@ impl Store for MemoryStore {
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        let mut left = limit;
-        for shard in &self.0.shards {
-            left -= self.0.sweep(shard, left);
-        }
-        Ok(u64::from(limit - left))
+        Ok(self.0.delete_expired(limit))
     }
 }
 
@@ -318,32 +315,6 @@ impl Sessions {
     fn take_place(&self, room: usize) -> bool {
         let one_more = |held| (held < room).then_some(held + 1);
         self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
-    }
-
-    /// Deletes one expired session, wherever it is. The caller holds no lock.
-    fn make_room(&self) -> bool {
-        self.shards.iter().any(|shard| self.sweep(shard, 1) == 1)
-    }
-
-    /// Deletes at most this many expired sessions of one shard. It gives the lock back after a few steps, so that
-    /// nobody waits long.
-    fn sweep(&self, shard: &Mutex<Shard>, limit: u32) -> u32 {
-        const STEPS_UNDER_ONE_LOCK: usize = 64;
-        let mut deleted = 0;
-        loop {
-            let mut shard = enter(shard);
-            let now = self.now();
-            for _ in 0..STEPS_UNDER_ONE_LOCK {
-                let due = if deleted < limit { shard.due(now) } else { None };
-                let Some(id) = due else { return deleted };
-                if shard.live(&id, now).is_some() {
-                    shard.postpone(&id);
-                } else {
-                    self.remove(&mut shard, &id);
-                    deleted += 1;
-                }
-            }
-        }
     }
 }
 

@@ -37,6 +37,7 @@ mod client;
 mod clock;
 mod document;
 mod error;
+mod purge;
 mod store;
 
 pub use mongodb;

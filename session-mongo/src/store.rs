@@ -35,7 +35,7 @@ const AT_ONCE: u32 = 1000;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct MongoStore(Client);
+pub struct MongoStore(pub(crate) Client);
 
 impl MongoStore {
     /// Connects with the default settings: see [`Builder::connect`] for the URL. The collection is `sessions`, and its
@@ -215,24 +215,7 @@ impl Store for MongoStore {
         self.0.run(revoking).await
     }
 
-    /// The server sweeps by itself, about an hour after the expiry. This is for a site that cannot wait or has not made
-    /// the indexes: it reads the whole collection.
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        // The server takes 0 for no limit.
-        if limit == 0 {
-            return Ok(0);
-        }
-        let purging = move |client: Client| async move {
-            let find = client.sessions.find(document::all_expired()).projection(doc! { "_id": 1 });
-            let cursor = find.limit(limit.into()).max_time(client.timeout).await.map_err(from_driver)?;
-            let found: Vec<Document> = cursor.try_collect().await.map_err(from_driver)?;
-            let ids: Vec<_> = found.into_iter().filter_map(|mut document| document.remove("_id")).collect();
-            if ids.is_empty() {
-                return Ok(0);
-            }
-            let deleted = client.sessions.delete_many(document::expired_among(ids)).await.map_err(from_driver)?;
-            Ok(deleted.deleted_count)
-        };
-        self.0.run(purging).await
+        self.delete_expired(limit).await
     }
 }

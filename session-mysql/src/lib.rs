@@ -25,7 +25,8 @@
 //!   [`before_acquire`](Builder::before_acquire) is the hook that an application's own pool needs: it asks a connection that
 //!   was idle whether it still works.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`MysqlStore::migrate`] makes it.
-//! - [`PurgeTask`](session_core::PurgeTask) deletes expired sessions now and then.
+//! - [`SessionManager::purge_every`](session_core::SessionManager::purge_every) deletes expired sessions now and then; in a
+//!   process without a manager [`PurgeTask::start`](session_core::PurgeTask::start) does.
 //!
 //! Each operation is one statement and one round trip, and the server's clock decides. The store is tried on MariaDB 10.11.
 //! Its statements are valid for MySQL 8, too, but MySQL has **not** been run. The

@@ -1,23 +1,11 @@
 //! The purge: sessions that have expired are deleted, a window of those that are due at a time.
 
-use std::time::Duration;
-
-use session_core::{PurgeTask, StoreError};
+use session_core::StoreError;
 use sqlx::Row;
 
 use crate::{MysqlStore, error::from_driver, row::column, value::Value};
 
 impl MysqlStore {
-    /// Starts a task that purges now, and then again after each interval. An error goes to the log, and the task goes on.
-    ///
-    /// # Panics
-    ///
-    /// If it is not called within a tokio runtime.
-    #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
-    pub fn purge_every(&self, interval: Duration) -> PurgeTask {
-        PurgeTask::start(self.clone(), interval)
-    }
-
     /// Deletes sessions that have expired, `limit` at most, and tells how many.
     pub(crate) async fn delete_expired(&self, limit: u32) -> Result<u64, StoreError> {
         if limit == 0 {

@@ -28,8 +28,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let store = builder.with_pool(db.get_postgres_connection_pool().clone());
     store.migrate().await?;
-    let purge = store.purge_every(Duration::from_secs(60));
     let sessions = SessionManager::new(store, Keyring::new(Key::generate()?));
+    let purge = sessions.purge_every(Duration::from_secs(60));
 
     // A request without a cookie: user 42 logs in.
     let exchange = sessions.open(Incoming::default());

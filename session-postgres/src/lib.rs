@@ -25,7 +25,8 @@
 //!   [pooled mode](Builder::with_pooled) for PgBouncer. Its [`before_acquire`](Builder::before_acquire) is the hook that an
 //!   application's own pool needs: it asks a connection that was idle whether it still works.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`PostgresStore::migrate`] makes it.
-//! - [`PurgeTask`](session_core::PurgeTask) deletes expired sessions now and then.
+//! - [`SessionManager::purge_every`](session_core::SessionManager::purge_every) deletes expired sessions now and then; in a
+//!   process without a manager [`PurgeTask::start`](session_core::PurgeTask::start) does.
 //! - [`ForeignAnswer`] is the error behind a pooler that the store was not told of.
 //!
 //! Each operation is one statement and one round trip, and the server's clock decides. The store does **not** need `LISTEN`,

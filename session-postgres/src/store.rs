@@ -28,11 +28,12 @@ const MIGRATION: Duration = Duration::from_secs(60);
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
 ///
+/// use session_core::PurgeTask;
 /// use session_postgres::PostgresStore;
 ///
 /// let store = PostgresStore::connect("postgres://app@db.example/shop").await?;
 /// store.migrate().await?;
-/// let purge = store.purge_every(Duration::from_secs(60));
+/// let purge = PurgeTask::start(store.clone(), Duration::from_secs(60));
 /// // … at shutdown:
 /// purge.stop().await;
 /// # Ok(())

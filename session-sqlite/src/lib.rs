@@ -27,7 +27,8 @@
 //!   application's pool.
 //! - [`Builder`] sets the table's name, the timeout and the number of readers.
 //! - [`SCHEMA`] is the table, for an application that has migrations of its own; [`SqliteStore::migrate`] makes it.
-//! - [`PurgeTask`](session_core::PurgeTask) deletes expired sessions now and then.
+//! - [`SessionManager::purge_every`](session_core::SessionManager::purge_every) deletes expired sessions now and then; in a
+//!   process without a manager [`PurgeTask::start`](session_core::PurgeTask::start) does.
 //!
 //! Several processes on one machine may share a file. Several machines may **not**: SQLite's locks do not hold on network
 //! file systems. The [README](https://crates.io/crates/session-sqlite) has the operator's page: settings, backup, and

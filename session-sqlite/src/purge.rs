@@ -1,22 +1,10 @@
 //! The purge: sessions that have expired are deleted.
 
-use std::time::Duration;
-
-use session_core::{PurgeTask, StoreError};
+use session_core::StoreError;
 
 use crate::{SqliteStore, value::Value};
 
 impl SqliteStore {
-    /// Starts a task that purges now, and then again after each interval. An error goes to the log, and the task goes on.
-    ///
-    /// # Panics
-    ///
-    /// If it is not called within a tokio runtime.
-    #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
-    pub fn purge_every(&self, interval: Duration) -> PurgeTask {
-        PurgeTask::start(self.clone(), interval)
-    }
-
     /// Deletes sessions that have expired, `limit` at most, and tells how many.
     ///
     /// One statement does it: the index is on the expiry itself. The other stores keep a lower bound of it in an index,

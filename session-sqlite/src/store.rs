@@ -28,10 +28,11 @@ use crate::{
 /// # let path = folder.path().join("sessions.db");
 /// use std::time::Duration;
 ///
+/// use session_core::PurgeTask;
 /// use session_sqlite::SqliteStore;
 ///
 /// let store = SqliteStore::open(&path).await?;
-/// let purge = store.purge_every(Duration::from_secs(60));
+/// let purge = PurgeTask::start(store.clone(), Duration::from_secs(60));
 /// // … at shutdown:
 /// purge.stop().await;
 /// # Ok(())
