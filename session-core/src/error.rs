@@ -192,6 +192,12 @@ pub enum ConfigError {
     /// The cookie's name has a character that RFC 6265, section 4.1.1 forbids, or none at all.
     #[error("a cookie's name has only letters, digits and !#$%&'*+-.^_`|~")]
     CookieName,
+    /// The header cannot carry the tokens of clients without cookies. See [`TokenHeader::named`](crate::TokenHeader::named).
+    #[error("the header of a token {fault}")]
+    TokenHeader {
+        /// What is wrong with its name.
+        fault: &'static str,
+    },
     /// With a name of this length browsers drop the cookie (RFC 6265bis, section 5.6).
     #[error("a cookie's name has at most {limit} bytes, or browsers drop the cookie; this one has {length}")]
     CookieNameTooLong {

@@ -93,7 +93,7 @@ pub use policy::{AtLimit, Lifetime, Policy, PolicyBuilder, WhenUnreadable};
 pub use record::Format;
 pub use request::{
     CookieConfig, CookieConfigBuilder, CookieScope, Incoming, InvalidSessionId, Key, Keyring, Peer, ProxyHeader,
-    SameSite, SessionId, SignedToken, TrustedProxies, WithheldReason, is_local_target,
+    SameSite, SessionId, SignedToken, TokenHeader, TrustedProxies, WithheldReason, is_local_target,
 };
 pub use response::{HeaderChange, PlainHttp, SiteData};
 pub use session::{Field, Login, Session, StoredSession};

@@ -8,10 +8,10 @@ use std::{
 
 use crate::{
     CookieConfig, Device, Error, EventKind, Exchange, Format, Incoming, Key, Keyring, Login, Observer, Owner, Policy,
-    PurgeTask, RandomnessError, SessionEvent, SessionId, SiteData, Store, StoredSession, TrustedProxies,
+    PurgeTask, RandomnessError, SessionEvent, SessionId, SiteData, Store, StoredSession, TokenHeader, TrustedProxies,
     event::{Log, Observers},
     owner::{devices, epoch},
-    request::{Keys, Resource},
+    request::{CarrierKind, Keys, Resource},
     site::{Caller, Site},
     store::PatientStore,
 };
@@ -43,6 +43,8 @@ impl SessionManager {
             store: Arc::new(store),
             keys: Keys::new(keys),
             cookie: CookieConfig::production(),
+            token_header: None,
+            label: String::new(),
             policy: Policy::default(),
             format: Format::default(),
             observers: Observers::new(Log::default()),
@@ -74,6 +76,21 @@ impl SessionManager {
     #[must_use]
     pub fn with_cookie(self, cookie: CookieConfig) -> Self {
         self.with(|site| site.cookie = cookie)
+    }
+
+    /// The same for clients without cookies, too: they send their token in this header. See [`TokenHeader`].
+    #[must_use]
+    pub fn with_token_header(self, header: TokenHeader) -> Self {
+        self.with(|site| site.token_header = Some(header))
+    }
+
+    /// The same with a label that every token is signed for, such as the name of the site. A token of a site with another
+    /// label is forged here, also if both have the same keys and the same store.
+    ///
+    /// Tokens from before the label was given or changed are refused: their users log in again.
+    #[must_use]
+    pub fn with_label(self, label: &str) -> Self {
+        self.with(|site| label.clone_into(&mut site.label))
     }
 
     /// The same with another policy. It applies to each session from its next login on.
@@ -164,6 +181,12 @@ impl SessionManager {
         &self.0.cookie
     }
 
+    /// The header of clients without cookies, if the site has one.
+    #[must_use]
+    pub fn token_header(&self) -> Option<&TokenHeader> {
+        self.0.token_header.as_ref()
+    }
+
     /// The owner's live sessions, the one that was begun last first. What cannot be read is left out, with an event.
     ///
     /// # Errors
@@ -225,7 +248,7 @@ impl SessionManager {
         let exchange = self.open(Incoming::new([]).with_token(""));
         exchange.session().await?.login(login).await?;
         exchange.commit().await?;
-        let token = exchange.token().ok_or(RandomnessError)?;
+        let token = exchange.new_token(CarrierKind::Cookie).ok_or(RandomnessError)?;
         Ok(format!("{}={}", self.cookie().name(), token.expose()))
     }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    CookieConfig, EventKind, Format, Owner, Policy, SessionEvent, SessionId, SiteData, Store, TrustedProxies,
+    CookieConfig, EventKind, Format, Owner, Policy, SessionEvent, SessionId, SiteData, Store, TokenHeader,
+    TrustedProxies,
     event::{Observers, bounded},
-    request::{Keys, Resource, UnknownPeerLog},
+    request::{Carrier, CarrierKind, Keys, Resource, UnknownPeerLog},
     response::PlainHttpLog,
     store::PatientStore,
 };
@@ -16,6 +17,10 @@ pub(crate) struct Site {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Keys,
     pub(crate) cookie: CookieConfig,
+    /// For clients without cookies.
+    pub(crate) token_header: Option<TokenHeader>,
+    /// What tells this site from others with the same keys. Empty: nothing.
+    pub(crate) label: String,
     pub(crate) policy: Policy,
     pub(crate) format: Format,
     pub(crate) observers: Observers,
@@ -29,6 +34,15 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// What tokens of this kind are signed for.
+    pub(crate) fn carrier(&self, kind: CarrierKind) -> Carrier<'_> {
+        match (kind, &self.token_header) {
+            (CarrierKind::Cookie, _) => self.cookie.carrier(&self.label),
+            (CarrierKind::Header, Some(header)) => header.carrier(&self.label),
+            (CarrierKind::Header, None) => Carrier { kind, site: &self.label, name: "" },
+        }
+    }
+
     pub(crate) fn tell(&self, resource: &Resource, kind: EventKind, id: Option<SessionId>, owner: Option<&Owner>) {
         let path = resource.path.as_deref().filter(|_| self.has_paths_in_events);
         self.observers.tell(&SessionEvent {

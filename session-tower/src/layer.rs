@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, Request, Response, request::Parts};
+use http::{Extensions, HeaderValue, Request, Response, request::Parts};
 use session_core::{
     Incoming, Peer, SessionManager,
     adapter::{LayerName, Opened},
@@ -47,6 +47,8 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 ///   response.
 /// - Any other layer may stand inside or outside: the body that leaves is a [`ResponseBody`]. When a `TimeoutLayer` inside
 ///   gives up, what the handler has changed until then is committed. When one outside gives up, nothing is.
+/// - A client without cookies is served where the manager has a [`TokenHeader`](session_core::TokenHeader): it sends its
+///   token in that header, on the same routes as browsers.
 /// - A layer inside another, with the same marker and a clone of its manager, opens nothing of its own: the session is that
 ///   of the layer outside, under the policy of the layer inside. So a part of the site gets a policy of its own with
 ///   `SessionLayer::new(manager.clone().with_policy(stricter))` around it. The policy holds for logins made inside. One made
@@ -289,6 +291,10 @@ impl<K: 'static> SessionLayer<K> {
         }
         if let Some(peer) = self.peer.as_ref().and_then(|peer| peer(&head.extensions)) {
             incoming = incoming.with_peer(peer);
+        }
+        if let Some(header) = self.manager.token_header() {
+            let values = head.headers.get_all(header.request_name());
+            incoming = incoming.with_token_header(header, values.iter().map(HeaderValue::as_bytes));
         }
         if let Some(https) = (self.https)(&head.extensions) {
             incoming = incoming.with_https(https);

@@ -2,14 +2,16 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::Incoming;
+use crate::{Incoming, TokenHeader};
 
 /// The headers that an [`Incoming`] is made of.
 const READ: [HeaderName; 5] = [header::COOKIE, header::FORWARDED, header::HOST, header::ORIGIN, header::REFERER];
 const READ_BY_NAME: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "sec-fetch-site", "sec-fetch-mode"];
 
 /// What a request tells, where the framework's types are not those of the `http` crate. The path goes without its query; the
-/// headers may have any case of letters.
+/// headers may have any case of letters. The first argument is the site's: [`SessionManager::token_header`].
+///
+/// [`SessionManager::token_header`]: crate::SessionManager::token_header
 ///
 /// In HTTP/2 the host is the authority of the request's target: tell it by [`Incoming::with_host`].
 ///
@@ -21,11 +23,20 @@ const READ_BY_NAME: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "sec-fe
 /// use session_core::adapter;
 ///
 /// let headers = [("Cookie", &b"theme=dark"[..]), ("Host", b"example.org")];
-/// let incoming = adapter::incoming("GET", "/account", headers).with_peer(IpAddr::from([192, 0, 2, 7]));
+/// # let manager = session_core::SessionManager::development(session_memory::MemoryStore::new());
+/// let incoming = adapter::incoming(manager.token_header(), "GET", "/account", headers).with_peer(IpAddr::from([192, 0, 2, 7]));
 /// ```
-pub fn incoming<'a>(method: &str, path: &str, headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Incoming {
-    let mut read = HeaderMap::new();
+pub fn incoming<'a>(
+    token_header: Option<&TokenHeader>,
+    method: &str,
+    path: &str,
+    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Incoming {
+    let (mut read, mut tokens) = (HeaderMap::new(), Vec::new());
     for (name, value) in headers {
+        if token_header.is_some_and(|header| header.request_name().as_str().eq_ignore_ascii_case(name)) {
+            tokens.push(value);
+        }
         let by_name = || READ_BY_NAME.iter().find(|known| known.eq_ignore_ascii_case(name));
         let known = READ.iter().find(|known| known.as_str().eq_ignore_ascii_case(name)).cloned();
         let known = known.or_else(|| by_name().map(|known| HeaderName::from_static(known)));
@@ -33,7 +44,11 @@ pub fn incoming<'a>(method: &str, path: &str, headers: impl IntoIterator<Item = 
             read.append(known, value);
         }
     }
-    Incoming::from(&read).with_resource(method, path)
+    let incoming = Incoming::from(&read).with_resource(method, path);
+    match token_header {
+        Some(header) => incoming.with_token_header(header, tokens),
+        None => incoming,
+    }
 }
 
 #[cfg(test)]
@@ -56,13 +71,20 @@ mod tests {
             ("Sec-Fetch-Site", "cross-site"),
             ("Sec-Fetch-Mode", "navigate"),
             ("Accept", "*/*"),
+            ("Session-Token", "abc"),
         ];
-        let of_pairs = incoming("POST", "/login", headers.map(|(name, value)| (name, value.as_bytes())));
+        let of_pairs = incoming(
+            Some(&TokenHeader::default()),
+            "POST",
+            "/login",
+            headers.map(|(name, value)| (name, value.as_bytes())),
+        );
         let mut request = http::Request::post("/login?next=home").body(()).unwrap();
         for (name, value) in headers {
             request.headers_mut().append(HeaderName::try_from(name).unwrap(), HeaderValue::from_static(value));
         }
-        let of_request = Incoming::from(&request);
+        let of_request = Incoming::from(&request).with_token("abc");
+        assert_eq!(of_pairs.token, of_request.token);
         assert_eq!(of_pairs.cookies, of_request.cookies);
         let told = |incoming: Incoming| {
             let incoming = incoming.with_peer(std::net::IpAddr::from([10, 0, 0, 1]));

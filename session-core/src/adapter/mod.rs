@@ -16,6 +16,7 @@
 //! - **Let go wherever it is.** Where a client hangs up, the framework drops the future: of the changes that wait for the
 //!   commit either all are saved or none.
 //! - **Answer with the failure where the commit fails**, with the cookies that others have set. This holds for an extractor, too.
+//! - **Read the header of clients without cookies**, if the site has one: [`Incoming::with_token_header`].
 //! - **Say whose peer it is**, if the framework knows: [`Incoming::with_peer`], and for TLS [`Incoming::with_https`].
 //!
 //! # Examples
@@ -40,7 +41,7 @@
 //!     async fn call(&self, mut request: Request<()>, handler: impl AsyncFn(Request<()>) -> Response<String>) -> Response<String> {
 //!         let layer = LayerName::new::<()>(self.made_at);
 //!         let mut opened = request.extensions_mut().remove::<Opened>().unwrap_or_default();
-//!         let entered = match opened.enter(layer, &self.manager, || Incoming::from(&request)) {
+//!         let entered = match opened.enter(layer, &self.manager, || self.incoming(&request)) {
 //!             Ok(entered) => entered,
 //!             Err(failure) => return failure.answer([]).map(|()| String::new()),
 //!         };
@@ -65,6 +66,17 @@
 //!             response.extensions_mut().insert(said);
 //!         }
 //!         response
+//!     }
+//!
+//!     fn incoming(&self, request: &Request<()>) -> Incoming {
+//!         let incoming = Incoming::from(request);
+//!         match self.manager.token_header() {
+//!             Some(header) => {
+//!                 let values = request.headers().get_all(header.request_name());
+//!                 incoming.with_token_header(header, values.iter().map(|value| value.as_bytes()))
+//!             }
+//!             None => incoming,
+//!         }
 //!     }
 //! }
 //!

@@ -76,7 +76,8 @@ impl Opened {
     ///
     /// # Errors
     ///
-    /// A 500 where a layer outside has a cookie of the name, but another marker, store, keys or scope.
+    /// A 500 where a layer outside has a cookie of the name, but another marker, store, keys or scope. Also where it has
+    /// another cookie, but a [`TokenHeader`](crate::TokenHeader) of the name.
     pub fn enter(
         &mut self,
         layer: LayerName,
@@ -94,14 +95,26 @@ impl Opened {
 
     fn join(&self, layer: LayerName, manager: &SessionManager) -> Result<Option<Exchange>, LayersError> {
         let cookie = manager.cookie().name();
-        let Some(outer) = self.0.iter().find(|outer| outer.manager.cookie().name() == cookie) else { return Ok(None) };
-        let joined = match outer.layer.marker == layer.marker {
-            true => outer.exchange.join(manager).map_err(Some),
-            false => Err(None),
+        let refused = |outer: &OpenedExchange, why| Err(LayersError { outer: outer.layer, inner: layer, why });
+        if let Some(outer) = self.0.iter().find(|outer| outer.manager.cookie().name() == cookie) {
+            if outer.layer.marker != layer.marker {
+                return refused(outer, Clash::Markers { cookie: cookie.into() });
+            }
+            return match outer.exchange.join(manager) {
+                Ok(()) => Ok(Some(outer.exchange.clone())),
+                Err(why) => refused(outer, Clash::Cookie { cookie: cookie.into(), why }),
+            };
+        }
+        let Some(header) = manager.token_header() else { return Ok(None) };
+        let shares_header = |outer: &&OpenedExchange| {
+            let outer = outer.manager.token_header();
+            outer.is_some_and(|outer| {
+                outer.request_name() == header.request_name() || outer.response_name() == header.response_name()
+            })
         };
-        match joined {
-            Ok(()) => Ok(Some(outer.exchange.clone())),
-            Err(why) => Err(LayersError { cookie: cookie.into(), outer: outer.layer, inner: layer, why }),
+        match self.0.iter().find(shares_header) {
+            Some(outer) => refused(outer, Clash::TokenHeader),
+            None => Ok(None),
         }
     }
 }
@@ -120,23 +133,38 @@ impl fmt::Display for LayerName {
     }
 }
 
-/// Two layers, one inside the other, have a cookie of one name that cannot be one cookie.
+/// Two layers, one inside the other, share what cannot be shared.
 #[derive(Clone, Debug)]
 pub(super) struct LayersError {
-    cookie: Arc<str>,
     outer: LayerName,
     inner: LayerName,
-    /// `None`: their markers.
-    why: Option<JoinError>,
+    why: Clash,
+}
+
+/// What two layers share and cannot.
+#[derive(Clone, Debug)]
+enum Clash {
+    /// A cookie of one name, under two markers.
+    Markers { cookie: Arc<str> },
+    /// A cookie of one name that is not one cookie.
+    Cookie { cookie: Arc<str>, why: JoinError },
+    /// A header of a token, for the sessions of two cookies.
+    TokenHeader,
 }
 
 impl fmt::Display for LayersError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cookie, outer, inner, why } = self;
-        write!(f, "two session layers have a cookie `{cookie}`, but ")?;
+        let Self { outer, inner, why } = self;
+        f.write_str("two session layers have a ")?;
         match why {
-            Some(why) => write!(f, "{why}")?,
-            None => f.write_str("their markers are two: the session of one would be that of the other")?,
+            Clash::Markers { cookie } => {
+                write!(
+                    f,
+                    "cookie `{cookie}`, but their markers are two: the session of one would be that of the other"
+                )?;
+            }
+            Clash::Cookie { cookie, why } => write!(f, "cookie `{cookie}`, but {why}")?,
+            Clash::TokenHeader => f.write_str("TokenHeader of one name, but two cookies: name a header for each")?,
         }
         write!(f, "; outside {outer}, inside {inner}")
     }

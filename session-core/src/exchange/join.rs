@@ -14,6 +14,12 @@ pub enum JoinError {
     /// The cookies have one name and two scopes, so that a browser would keep both.
     #[error("their cookies differ in Domain, Path or Partitioned")]
     Scope,
+    /// Clients without cookies send their tokens in two headers.
+    #[error("their headers of a token are not the same")]
+    TokenHeader,
+    /// Their labels are two, so that the tokens of the one are forged at the other.
+    #[error("their labels are not the same")]
+    Label,
     /// The keys are not the same, or not in the same order.
     #[error("their keys are not the same")]
     Keys,
@@ -30,7 +36,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// [`JoinError`], unless the two managers have one cookie: the same name, scope, store and keys. Then nothing has changed.
+    /// [`JoinError`], unless the two managers have one cookie: the same name, scope, label, store and keys, and the same
+    /// [`TokenHeader`](crate::TokenHeader). Then nothing has changed.
     ///
     /// # Examples
     ///
@@ -69,6 +76,10 @@ fn judge(one: &Site, other: &Site) -> Result<(), JoinError> {
         Err(JoinError::Name)
     } else if !one.cookie.is_of_scope(&other.cookie) {
         Err(JoinError::Scope)
+    } else if one.token_header != other.token_header {
+        Err(JoinError::TokenHeader)
+    } else if one.label != other.label {
+        Err(JoinError::Label)
     } else if !one.keys.now().are(&other.keys.now()) {
         Err(JoinError::Keys)
     } else if !Arc::ptr_eq(&one.store, &other.store) {

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use crate::{
     Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, WithheldReason,
     moment::Moment,
-    request::{Forged, SessionToken, Withholding},
+    request::{CarrierKind, Forged, SessionToken, Withholding},
     site::Site,
     store::PatientStore,
 };
@@ -142,11 +142,11 @@ impl Exchange {
         let resource = incoming.resource(&site.trusted_proxies);
         let keys = site.keys.now();
         let mut read = match &token {
-            None => site.cookie.read(&cookies, &keys),
+            None => site.cookie.read(&cookies, &site.label, &keys),
             Some(_) => Default::default(),
         };
         if let Some(token) = token.as_ref().filter(|token| !token.is_empty()) {
-            match keys.verify(site.cookie.name(), token) {
+            match keys.verify(site.carrier(CarrierKind::Header), token) {
                 Ok(token) => read.tokens.push(token),
                 Err(Forged::Malformed) => read.malformed = 1,
                 Err(Forged::Signature) => read.wrongly_signed = 1,
@@ -253,19 +253,32 @@ impl Exchange {
         self.0.resource.route.get_or_init(|| route.to_owned());
     }
 
-    /// The token to send to a client without cookies, after the commit, if it gets a new one. See
-    /// [`Incoming::with_token`].
+    /// Whether the client sends its token in a header or by another way of its own, and no cookies count: see
+    /// [`TokenHeader`](crate::TokenHeader). A guard against forged requests lets these pass, for a page of another site cannot
+    /// send them.
+    #[must_use]
+    pub fn is_header_client(&self) -> bool {
+        self.0.header_client
+    }
+
+    /// The token to send to a client without cookies, after the commit, if it gets a new one. Where the site has a
+    /// [`TokenHeader`](crate::TokenHeader), [`apply`](Self::apply) sends it.
     #[must_use]
     pub fn token(&self) -> Option<SignedToken> {
+        self.new_token(CarrierKind::Header).filter(|_| self.0.header_client)
+    }
+
+    /// The token that leaves with the response, if one does, signed for this kind of carrier.
+    pub(crate) fn new_token(&self, kind: CarrierKind) -> Option<SignedToken> {
         match &self.0.state().answer {
-            Answer::Token { token, .. } if self.0.header_client => self.sign(token),
+            Answer::Token { token, .. } => self.sign(kind, token),
             _ => None,
         }
     }
 
-    pub(crate) fn sign(&self, token: &SessionToken) -> Option<SignedToken> {
+    pub(crate) fn sign(&self, kind: CarrierKind, token: &SessionToken) -> Option<SignedToken> {
         let site = self.0.site();
-        self.0.signing.get_or_init(|| site.keys.now()).sign(site.cookie.name(), token).ok()
+        self.0.signing.get_or_init(|| site.keys.now()).sign(site.carrier(kind), token).ok()
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     ConfigError, SignedToken,
-    request::{CookieScope, Forged, Keyring, SessionToken},
+    request::{Carrier, CarrierKind, CookieScope, Forged, Keyring, SessionToken},
 };
 
 /// Browsers cut a cookie's life to this (RFC 6265bis, section 5.5).
@@ -131,12 +131,18 @@ impl CookieConfig {
         self.scope == other.scope
     }
 
+    /// What its tokens are signed for, at the site of this label.
+    pub(crate) fn carrier<'a>(&'a self, site: &'a str) -> Carrier<'a> {
+        Carrier { kind: CarrierKind::Cookie, site, name: &self.name }
+    }
+
     pub(crate) fn same_site(&self) -> SameSite {
         self.same_site
     }
 
     /// Verifies every cookie of our name. A browser sends one for each Domain, Path and partition, in any order.
-    pub(crate) fn read(&self, header: &[u8], keys: &Keyring) -> ReadCookies {
+    pub(crate) fn read(&self, header: &[u8], site: &str, keys: &Keyring) -> ReadCookies {
+        let carrier = self.carrier(site);
         let mut read = ReadCookies::default();
         let mut bytes = 0;
         for value in values(header, &self.name) {
@@ -146,7 +152,7 @@ impl CookieConfig {
                 read.has_more = true;
                 break;
             }
-            match std::str::from_utf8(value).map_err(|_| Forged::Malformed).and_then(|v| keys.verify(&self.name, v)) {
+            match std::str::from_utf8(value).map_err(|_| Forged::Malformed).and_then(|v| keys.verify(carrier, v)) {
                 Ok(token) => read.tokens.push(token),
                 Err(Forged::Malformed) => read.malformed += 1,
                 Err(Forged::Signature) => read.wrongly_signed += 1,

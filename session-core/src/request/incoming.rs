@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request};
 use zeroize::Zeroizing;
 
 use crate::{
-    Peer, PlainHttp, TrustedProxies,
+    Peer, PlainHttp, TokenHeader, TrustedProxies,
     request::{Arrival, ProxyHeaders, Source, forwarded::list},
 };
 
@@ -57,7 +57,33 @@ impl Incoming {
         Self { cookies, ..Self::default() }
     }
 
-    /// A client without cookies, which sends the token in a header of its own: `""` if it has none yet.
+    /// What the request has in the header of clients without cookies, a value for each line. Without a value it has no such
+    /// header, and its cookies count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Exchange, Incoming, SessionManager};
+    ///
+    /// fn open(manager: &SessionManager, request: &http::Request<()>) -> Exchange {
+    ///     let mut incoming = Incoming::from(request);
+    ///     if let Some(header) = manager.token_header() {
+    ///         let values = request.headers().get_all(header.request_name());
+    ///         incoming = incoming.with_token_header(header, values.iter().map(|value| value.as_bytes()));
+    ///     }
+    ///     manager.open(incoming)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn with_token_header<'a>(self, header: &TokenHeader, values: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        match header.token(values) {
+            Some(token) => Self { token: Some(token), ..self },
+            None => self,
+        }
+    }
+
+    /// A client without cookies, which sends its token by another way than a header: `""` if it has none yet. For a header,
+    /// take [`with_token_header`](Self::with_token_header).
     ///
     /// Its response gets no `Set-Cookie`; what to send is [`Exchange::token`](crate::Exchange::token).
     #[must_use]

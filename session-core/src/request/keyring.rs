@@ -73,20 +73,49 @@ impl Key {
     }
 
     /// Whether this is the MAC's text, in constant time: there is one text for each MAC.
-    fn has_signed(&self, name: &str, token: &str, mac: &[u8; MAC_TEXT_LENGTH]) -> bool {
+    fn has_signed(&self, carrier: Carrier<'_>, token: &str, mac: &[u8; MAC_TEXT_LENGTH]) -> bool {
         let mut text = [0; MAC_TEXT_LENGTH];
-        let ours = self.mac(name, token).finalize().into_bytes();
+        let ours = self.mac(carrier, token).finalize().into_bytes();
         Base64UrlUnpadded::encode(&ours, &mut text).is_ok() && text.ct_eq(mac).to_bool()
     }
 
-    fn mac(&self, name: &str, token: &str) -> Hmac<Sha256> {
-        self.0.clone().chain_update(name).chain_update("=").chain_update(token)
+    fn mac(&self, carrier: Carrier<'_>, token: &str) -> Hmac<Sha256> {
+        let Carrier { kind, site, name } = carrier;
+        // Each behind its length, so that no two carriers have one text: `a` and `bc` are not `ab` and `c`.
+        [kind.label(), site, name, token]
+            .into_iter()
+            .fold(self.0.clone(), |mac, part| mac.chain_update((part.len() as u64).to_be_bytes()).chain_update(part))
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(..)")
+    }
+}
+
+/// What a token travels in. Its MAC covers this, so that a token of one carrier is never good in another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Carrier<'a> {
+    pub(crate) kind: CarrierKind,
+    /// The label of the site, empty where it has none.
+    pub(crate) site: &'a str,
+    /// The name of the cookie or of the header.
+    pub(crate) name: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CarrierKind {
+    Cookie,
+    Header,
+}
+
+impl CarrierKind {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Cookie => "cookie",
+            Self::Header => "header",
+        }
     }
 }
 
@@ -155,18 +184,19 @@ impl Keyring {
         self.keys.is_empty()
     }
 
-    /// Whether these are the same keys in the same order. Their MACs tell, in constant time; a cookie's name is never empty.
+    /// Whether these are the same keys in the same order. Their MACs tell, in constant time; no token is empty.
     pub(crate) fn are(&self, other: &Self) -> bool {
-        let is_same = |(one, other): (&Key, &Key)| one.mac("", "").finalize() == other.mac("", "").finalize();
+        let mac = |key: &Key| key.mac(Carrier { kind: CarrierKind::Cookie, site: "", name: "" }, "").finalize();
+        let is_same = |(one, other): (&Key, &Key)| mac(one) == mac(other);
         let are = |ours: &[Key], theirs: &[Key]| ours.len() == theirs.len() && ours.iter().zip(theirs).all(is_same);
         are(&self.keys, &other.keys) && are(&self.old, &other.old)
     }
 
-    /// `token.mac`, the MAC over `name=token`.
-    pub(crate) fn sign(&self, name: &str, token: &SessionToken) -> Result<SignedToken, RandomnessError> {
+    /// `token.mac`, the MAC over the carrier and the token.
+    pub(crate) fn sign(&self, carrier: Carrier<'_>, token: &SessionToken) -> Result<SignedToken, RandomnessError> {
         let key = self.keys.first().ok_or(RandomnessError)?;
         let token = token.encode();
-        let mac = key.mac(name, &token).finalize().into_bytes();
+        let mac = key.mac(carrier, &token).finalize().into_bytes();
         let mut signed = Zeroizing::new(String::with_capacity(SignedToken::LENGTH));
         signed.push_str(&token);
         signed.push('.');
@@ -174,14 +204,14 @@ impl Keyring {
         Ok(SignedToken(signed))
     }
 
-    /// The token, if one of the keys signed it for this name; it says whether that was an old key.
-    pub(crate) fn verify(&self, name: &str, signed: &str) -> Result<SessionToken, Forged> {
+    /// The token, if one of the keys signed it for this carrier; it says whether that was an old key.
+    pub(crate) fn verify(&self, carrier: Carrier<'_>, signed: &str) -> Result<SessionToken, Forged> {
         let (token, mac) = signed
             .split_once('.')
             .filter(|(token, _)| token.len() == SessionToken::TEXT_LENGTH)
             .ok_or(Forged::Malformed)?;
         let mac = mac.as_bytes().try_into().map_err(|_| Forged::Malformed)?;
-        let is_by_one_of = |keys: &[Key]| keys.iter().any(|key| key.has_signed(name, token, mac));
+        let is_by_one_of = |keys: &[Key]| keys.iter().any(|key| key.has_signed(carrier, token, mac));
         let under_old_key = !is_by_one_of(&self.keys);
         if under_old_key && !is_by_one_of(&self.old) {
             let has_shape = SessionToken::decode(token).is_some() && is_mac(mac);

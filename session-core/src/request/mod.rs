@@ -9,6 +9,7 @@ mod proxies;
 mod scope;
 mod target;
 mod token;
+mod token_header;
 
 pub use self::{
     cookie::{CookieConfig, CookieConfigBuilder, SameSite},
@@ -19,11 +20,12 @@ pub use self::{
     scope::CookieScope,
     target::is_local_target,
     token::{InvalidSessionId, SessionId},
+    token_header::TokenHeader,
 };
 pub(crate) use self::{
     forwarded::{ProxyHeaders, Word},
     incoming::Resource,
-    keyring::{Forged, Keys},
+    keyring::{Carrier, CarrierKind, Forged, Keys},
     origin::{Arrival, Source, Withholding},
     proxies::UnknownPeerLog,
     token::{SecretHash, SessionSecret, SessionToken, random},

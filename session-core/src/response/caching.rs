@@ -52,9 +52,9 @@ impl Inner {
         match &state.standing {
             Standing::Live(live) if live.found.header().owner.is_some() => Privacy::Owner,
             Standing::Live(_) => Privacy::Anonymous,
-            // `Vary` cannot name the header of a client that sends its token by itself.
             Standing::Unasked => Privacy::NotAsked,
-            Standing::Absent if self.header_client => Privacy::Anonymous,
+            // `Vary` cannot name a way that nobody has told.
+            Standing::Absent if self.header_client && self.site().token_header.is_none() => Privacy::Anonymous,
             Standing::Absent => Privacy::NoSession,
             Standing::Failed(_) | Standing::Barred(_) | Standing::Lost(_) | Standing::Unread(_) => Privacy::Owner,
         }

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::{
     Exchange, SiteData,
     exchange::Answer,
+    request::CarrierKind,
     response::{Privacy, caching},
 };
 
@@ -34,7 +35,8 @@ impl Exchange {
     ///
     /// - `Set-Cookie`: at most one of the cookie's name and scope, after those that remove what is in its [former
     ///   scopes](crate::CookieConfig#moving-the-cookie).
-    /// - `Vary: Cookie`, if the session was asked for.
+    /// - `Vary: Cookie`, if the session was asked for, and the site's [`TokenHeader`](crate::TokenHeader) if it has one.
+    /// - That header, for a client that sends it: with a new token, or empty where the session is over.
     /// - `Cache-Control`:
     ///
     ///   | the response | says | over the handler's |
@@ -129,7 +131,14 @@ impl Exchange {
         for cookie in cookies {
             changes.append_once(header::SET_COOKIE, cookie);
         }
-        if !inner.header_client {
+        if let Some(header) = &inner.site().token_header {
+            if let Some(token) = self.token_header_value(&answer) {
+                changes.replace(header.response_name().clone(), token);
+            }
+            changes.append_once(header::VARY, HeaderValue::from_name(header.request_name().clone()));
+        }
+        // Where a header decides whether cookies count, each answer depends on both.
+        if !inner.header_client || inner.site().token_header.is_some() {
             changes.append_once(header::VARY, HeaderValue::from_static("Cookie"));
         }
         if inner.clears_site_data() {
@@ -141,13 +150,29 @@ impl Exchange {
         changes.changes
     }
 
+    /// What the header of a client without cookies says, if it says anything: a token, or that the session is over.
+    fn token_header_value(&self, answer: &Answer) -> Option<HeaderValue> {
+        match answer {
+            _ if !self.inner().header_client => None,
+            Answer::Nothing | Answer::Silence => None,
+            Answer::Token { .. } => {
+                let mut value = HeaderValue::try_from(self.token()?.expose()).ok()?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+            Answer::Removal => Some(HeaderValue::from_static("")),
+        }
+    }
+
     /// The `Set-Cookie` headers, in the order in which they are sent.
     fn set_cookies(&self, answer: &Answer) -> Vec<HeaderValue> {
         let cookie = &self.inner().site().cookie;
         let ours = match answer {
             _ if self.inner().header_client => None,
             Answer::Nothing | Answer::Silence => None,
-            Answer::Token { token, max_age } => self.sign(token).and_then(|signed| cookie.set(&signed, *max_age)),
+            Answer::Token { token, max_age } => {
+                self.sign(CarrierKind::Cookie, token).and_then(|signed| cookie.set(&signed, *max_age))
+            }
             Answer::Removal => cookie.remove(),
         };
         let Some(ours) = ours else { return Vec::new() };
@@ -173,6 +198,14 @@ impl Changes<'_> {
         if !self.handled.iter().any(is_there) {
             self.changes.push(HeaderChange::Append(name, value));
         }
+    }
+
+    /// Puts this value in the place of all that the handler has set.
+    fn replace(&mut self, name: HeaderName, value: HeaderValue) {
+        if self.has(&name) {
+            self.changes.push(HeaderChange::Remove(name.clone()));
+        }
+        self.changes.push(HeaderChange::Append(name, value));
     }
 
     /// Puts `no-store` in the place of all that caches obey.

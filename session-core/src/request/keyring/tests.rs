@@ -7,6 +7,10 @@ fn key(byte: u8) -> Key {
     Key::from_bytes(&[byte; 32]).unwrap()
 }
 
+fn cookie(name: &str) -> Carrier<'_> {
+    Carrier { kind: CarrierKind::Cookie, site: "", name }
+}
+
 fn token() -> impl Strategy<Value = SessionToken> {
     any::<([u8; 16], u32, [u8; 32])>().prop_map(|(id, generation, secret)| SessionToken {
         id: SessionId::from_bytes(id),
@@ -19,35 +23,35 @@ fn token() -> impl Strategy<Value = SessionToken> {
 proptest! {
     #[test]
     fn what_is_signed_is_verified_by_every_key_and_only_for_its_name(token in token()) {
-        let signed = Keyring::new(key(1)).sign("session", &token).unwrap();
+        let signed = Keyring::new(key(1)).sign(cookie("session"), &token).unwrap();
         prop_assert_eq!(signed.expose().len(), SignedToken::LENGTH);
         let rotated = Keyring::new(key(2)).and_retire(key(1));
-        let read = rotated.verify("session", signed.expose()).unwrap();
+        let read = rotated.verify(cookie("session"), signed.expose()).unwrap();
         prop_assert!(read.under_old_key);
         let ahead = Keyring::new(key(2)).and_accept(key(1)).and_retire(key(1));
-        prop_assert!(!ahead.verify("session", signed.expose()).unwrap().under_old_key);
+        prop_assert!(!ahead.verify(cookie("session"), signed.expose()).unwrap().under_old_key);
         prop_assert_eq!((read.id, read.generation), (token.id, token.generation));
         prop_assert_eq!(read.secret.as_bytes(), token.secret.as_bytes());
-        prop_assert_eq!(rotated.verify("admin", signed.expose()).unwrap_err(), Forged::Signature);
-        prop_assert_eq!(Keyring::new(key(2)).verify("session", signed.expose()).unwrap_err(), Forged::Signature);
-        prop_assert!(Keyring::empty().verify("session", signed.expose()).is_err());
+        prop_assert_eq!(rotated.verify(cookie("admin"), signed.expose()).unwrap_err(), Forged::Signature);
+        prop_assert_eq!(Keyring::new(key(2)).verify(cookie("session"), signed.expose()).unwrap_err(), Forged::Signature);
+        prop_assert!(Keyring::empty().verify(cookie("session"), signed.expose()).is_err());
     }
 
     #[test]
     fn one_changed_character_is_a_forgery(token in token(), at in 0..SignedToken::LENGTH, by in "[A-Za-z0-9_.-]") {
         let keys = Keyring::new(key(1));
-        let signed = keys.sign("session", &token).unwrap().expose().to_owned();
+        let signed = keys.sign(cookie("session"), &token).unwrap().expose().to_owned();
         let mut forged = signed.clone();
         forged.replace_range(at..=at, &by);
-        prop_assert_eq!(keys.verify("session", &forged).is_ok(), forged == signed, "one text for each token");
+        prop_assert_eq!(keys.verify(cookie("session"), &forged).is_ok(), forged == signed, "one text for each token");
         for cut in [&signed[1..], &signed[..signed.len() - 1], &signed[..at]] {
-            prop_assert!(keys.verify("session", cut).is_err());
+            prop_assert!(keys.verify(cookie("session"), cut).is_err());
         }
     }
 
     #[test]
     fn garbage_is_malformed_or_wrongly_signed(garbage in ".{0,200}") {
-        prop_assert!(Keyring::new(key(1)).verify("session", &garbage).is_err());
+        prop_assert!(Keyring::new(key(1)).verify(cookie("session"), &garbage).is_err());
     }
 }
 
@@ -59,10 +63,10 @@ fn the_first_key_signs() {
         secret: SessionSecret::from_bytes([2; 32]),
         under_old_key: false,
     };
-    let signed = Keyring::new(key(2)).and_accept(key(1)).and_retire(key(3)).sign("session", &token).unwrap();
-    assert!(Keyring::new(key(2)).verify("session", signed.expose()).is_ok());
-    assert!(Keyring::new(key(1)).and_accept(key(3)).verify("session", signed.expose()).is_err());
-    assert!(Keyring::empty().sign("session", &token).is_err());
+    let signed = Keyring::new(key(2)).and_accept(key(1)).and_retire(key(3)).sign(cookie("session"), &token).unwrap();
+    assert!(Keyring::new(key(2)).verify(cookie("session"), signed.expose()).is_ok());
+    assert!(Keyring::new(key(1)).and_accept(key(3)).verify(cookie("session"), signed.expose()).is_err());
+    assert!(Keyring::empty().sign(cookie("session"), &token).is_err());
 }
 
 #[test]
@@ -75,7 +79,7 @@ fn keys_are_read_from_base64_and_base64url_padded_or_not() {
         " -_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_s=\n",
     ] {
         let key = Key::from_base64(text).unwrap();
-        let mac = |key: &Key| key.mac("a", "b").finalize().into_bytes();
+        let mac = |key: &Key| key.mac(cookie("a"), "b").finalize().into_bytes();
         assert_eq!(mac(&key), mac(&Key::from_bytes(&bytes).unwrap()));
     }
     assert_eq!(Key::from_base64("c2hvcnQ").unwrap_err(), ConfigError::KeyTooShort { length: 5 });
@@ -93,9 +97,22 @@ fn nothing_secret_is_shown() {
         under_old_key: false,
     };
     let keys = Keyring::new(key(7));
-    let shown = format!("{token:?} {:?} {keys:?} {:?}", token.secret, keys.sign("session", &token).unwrap());
+    let shown = format!("{token:?} {:?} {keys:?} {:?}", token.secret, keys.sign(cookie("session"), &token).unwrap());
     assert_eq!(
         shown,
         "SessionToken(AAAAAAAAAAAAAAAAAAAAAA, generation 3, ..) SessionSecret(..) Keyring { keys: [Key(..)], old: [] } SignedToken(..)"
     );
+}
+
+#[test]
+fn no_two_carriers_have_one_mac() {
+    use CarrierKind::{Cookie, Header};
+    let key = key(1);
+    let carriers =
+        [(Cookie, "a", "bc"), (Cookie, "ab", "c"), (Cookie, "", "abc"), (Cookie, "abc", ""), (Header, "a", "bc")];
+    let macs =
+        carriers.map(|(kind, site, name)| key.mac(Carrier { kind, site, name }, "token").finalize().into_bytes());
+    for (at, mac) in macs.iter().enumerate() {
+        assert!(!macs[at + 1..].contains(mac), "{:?}", carriers[at]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use session_core::{
     CookieConfig, CookieConfigBuilder, Error, JoinError, Key, Keyring, Outcome, Policy, SameSite, SessionManager,
-    TrustedProxies,
+    TokenHeader, TrustedProxies,
 };
 
 use crate::support::*;
@@ -96,6 +96,8 @@ async fn only_the_same_name_scope_store_and_keys_are_the_same_session() {
         (with_cookie(&site.manager, |cookie| cookie.domain("example")), JoinError::Scope),
         (with_cookie(&site.manager, |cookie| same(cookie).path("/shop")), JoinError::Scope),
         (with_cookie(&site.manager, |cookie| same(cookie).partitioned(true)), JoinError::Scope),
+        (manager.clone().with_token_header(TokenHeader::default()), JoinError::TokenHeader),
+        (manager.clone().with_label("shop"), JoinError::Label),
         (built(Keyring::new(key(8))), JoinError::Keys),
         (built(Keyring::new(key(8)).and_accept(key(7))), JoinError::Keys),
         (built(Keyring::new(key(7)).and_accept(key(8))), JoinError::Keys),

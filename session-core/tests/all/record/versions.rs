@@ -66,7 +66,7 @@ async fn a_session_of_each_version_goes_on() {
     for file in files {
         let site = Site::new();
         let mut browser = visitor(&site, file).await;
-        browser.visit(async |session| assert_eq!(add_one(session), 1)).await;
+        browser.visit(async |session| assert_eq!((session.id(), add_one(session)), (Some(ID), 1))).await;
         browser.visit(async |session| session.login(USER).await.unwrap()).await;
         assert_eq!((browser.get::<i64>("n").await, browser.owner().await), (Some(1), Some(user())));
     }

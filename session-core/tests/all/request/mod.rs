@@ -5,4 +5,5 @@ mod cross_site;
 mod proxies;
 mod refused;
 mod targets;
+mod token_header;
 mod transport;
