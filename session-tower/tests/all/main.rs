@@ -18,6 +18,8 @@ mod axum;
 mod caches;
 mod faulty;
 #[cfg(feature = "axum")]
+mod header_clients;
+#[cfg(feature = "axum")]
 mod how_to;
 #[cfg(feature = "axum")]
 mod https;
