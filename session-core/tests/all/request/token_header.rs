@@ -1,7 +1,7 @@
 //! Clients that send their token in a header of the site's choice.
 
 use http::{HeaderMap, HeaderValue, header};
-use session_core::{ConfigError, EventKind, Exchange, Incoming, Outcome, SessionManager, TokenHeader};
+use session_core::{ConfigError, CookieConfig, EventKind, Exchange, Incoming, Outcome, SessionManager, TokenHeader};
 
 use crate::support::*;
 
@@ -101,6 +101,11 @@ async fn a_token_of_the_header_is_no_cookie() {
     let cookie = format!("{}={token}", site.manager.cookie().name());
     assert!(!is_logged_in(&open(&site.manager, &[("cookie", &cookie)])).await);
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::UnknownKey { count: 1 })), 1);
+
+    // Nor where the cookie has the header's name.
+    let named = CookieConfig::builder(NAME).build().unwrap();
+    let manager = site.manager.clone().with_cookie(named);
+    assert!(!is_logged_in(&open(&manager, &[("cookie", &format!("{NAME}={token}"))])).await);
 
     // Nor one of another header.
     let other = site.manager.clone().with_token_header(TokenHeader::named("x-app-session").unwrap());
