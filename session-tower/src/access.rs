@@ -25,12 +25,12 @@ type Writer = dyn Fn(&AccessRecord) + Send + Sync;
 
 /// Writes one line for each request, when the body of its response has ended.
 ///
-/// It goes **outside** of [`SessionLayer`](crate::SessionLayer), from which it learns the client's address, the owner and
-/// the session's id. What a layer between the two refuses is in the log without them. Of several session layers it is the
-/// outermost that tells.
+/// It goes **outside** of [`SessionLayer`](crate::SessionLayer), from which it learns the client's address, the owner
+/// and the session's id. If a layer between the two refuses a request, its line lacks them. Of several session layers,
+/// the outermost one counts.
 ///
-/// `tracing` gets the line at the level `INFO`, under the target `session::access`. The fields are named as by
-/// OpenTelemetry's semantic conventions where these have a name. What is not known is left out.
+/// `tracing` gets the line at the level `INFO`, under the target `session::access`. The fields have the names of
+/// OpenTelemetry's semantic conventions, where these have one. Fields that are not known are left out.
 ///
 /// | field | what |
 /// | --- | --- |
@@ -48,7 +48,7 @@ type Writer = dyn Fn(&AccessRecord) + Send + Sync;
 /// | `session.id` | [`session`](AccessRecord::session), which is no secret |
 /// | `session.access.end` | [`end`](AccessRecord::end): `complete`, `cut_off`, `failed` or `unanswered` |
 ///
-/// Where the log is a file of its own, or has a format of its own, take [`with_writer`](Self::with_writer).
+/// For a log in a file or a format of its own, take [`with_writer`](Self::with_writer).
 ///
 /// # Personal data
 ///
@@ -56,13 +56,13 @@ type Writer = dyn Fn(&AccessRecord) + Send + Sync;
 /// [`without_agent`](Self::without_agent), [`without_owner`](Self::without_owner),
 /// [`without_session`](Self::without_session).
 ///
-/// Paths can hold secrets, such as the token in `/reset/{token}`. So there is the route that axum has matched, where it is
-/// known, and the path only if [you want it](Self::with_paths).
+/// Paths can hold secrets, such as the token in `/reset/{token}`. So a line has the route that axum has matched, if it
+/// is known. It has the path only if [you want it](Self::with_paths).
 ///
-/// # What a stranger can write into it
+/// # What a stranger can write into the log
 ///
-/// Each text has at most 512 bytes, then `…`. Control characters, and those that turn the direction of a line, are escaped
-/// as in Rust: `\n`, `\u{202e}`.
+/// Each text is cut to at most 512 bytes, with `…` at the end. Control characters, and those that turn the direction of
+/// a line, are escaped as in Rust: `\n`, `\u{202e}`.
 ///
 /// # Examples
 ///
@@ -117,7 +117,7 @@ impl AccessLogLayer {
     ///
     /// let (lines, written) = std::sync::mpsc::channel();
     /// let layer = AccessLogLayer::new().with_writer(move |record| {
-    ///     // An error: the thread has ended, and nobody writes any more.
+    ///     // An error means that the thread has ended, and nobody writes any more.
     ///     let _ = lines.send(record.to_string());
     /// });
     /// std::thread::spawn(move || written.iter().for_each(|line| println!("{line}")));
@@ -127,8 +127,8 @@ impl AccessLogLayer {
         self.with(|settings| settings.writer = Arc::new(writer))
     }
 
-    /// The same with the whole path of each request, without its query, and that of the referrer. Want it where no path
-    /// holds a secret.
+    /// The same with the path of each request and that of its referrer, both without their query. Take it only where no
+    /// path holds a secret.
     #[must_use]
     pub fn with_paths(self) -> Self {
         self.with(|settings| settings.has_paths = true)
@@ -140,7 +140,7 @@ impl AccessLogLayer {
         self.with(|settings| settings.has_client = false)
     }
 
-    /// The same without what the browser says of itself.
+    /// The same without the `User-Agent`.
     #[must_use]
     pub fn without_agent(self) -> Self {
         self.with(|settings| settings.has_agent = false)
@@ -250,12 +250,12 @@ where
 }
 
 pin_project! {
-    /// The body of what [`AccessLogService`] answers: that of the service inside, watched.
+    /// The body of a response of [`AccessLogService`]: that of the service inside, whose end is watched.
     #[derive(Debug)]
     pub struct AccessLogBody<B> {
         #[pin]
         body: B,
-        // Written when it is dropped, at the latest.
+        // The line is written when it is dropped, at the latest.
         line: Option<Line>,
     }
 }
@@ -300,7 +300,8 @@ impl<B: Body> Body for AccessLogBody<B> {
     }
 }
 
-/// What the session layer inside has to say. A layer outside puts it into the extensions of the request.
+/// The exchange and the route, told by the session layer inside. The access log puts this into the extensions of the
+/// request, empty at first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(Arc<OnceLock<SeenExchange>>);
 
@@ -314,7 +315,7 @@ impl Seen {
     /// Tells the layer outside, if there is one.
     pub(crate) fn note(extensions: &Extensions, exchange: &session_core::Exchange, route: Option<&str>) {
         if let Some(Self(seen)) = extensions.get() {
-            // The outermost session layer comes first, and stays.
+            // The outermost session layer comes first, and its exchange stays.
             let _ = seen.set(SeenExchange { exchange: exchange.clone(), route: route.map(str::to_owned) });
         }
     }

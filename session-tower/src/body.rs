@@ -1,4 +1,4 @@
-//! The body of a response: the service's, or none.
+//! The body of a response: the service's, or an empty one.
 
 use std::{
     pin::Pin,
@@ -9,15 +9,15 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of what [`SessionService`](crate::SessionService) answers: that of the service inside, or an empty one
-    /// where an error of the session stands in its place.
+    /// The body of a response of [`SessionService`](crate::SessionService). It is that of the service inside, or an
+    /// empty one in its place after an error of the session.
     ///
     /// It adds no allocation. So the service inside may have any body, those of tower-http's `TraceLayer` and
     /// `CompressionLayer` included.
     ///
     /// # Examples
     ///
-    /// Nothing names it, as long as the layers outside take any body:
+    /// You need not name it, as long as the layers outside take any body:
     ///
     /// ```
     /// use std::{convert::Infallible, time::Duration};
@@ -52,7 +52,7 @@ impl<B> ResponseBody<B> {
         Self { handled: Some(handled) }
     }
 
-    /// The body of the service inside; none where an error of the session stands in its place.
+    /// The body of the service inside; `None` if an error of the session has taken its place.
     #[must_use]
     pub fn into_inner(self) -> Option<B> {
         self.handled

@@ -31,15 +31,16 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, SessionError> {
         let session = Self::named(&parts.extensions).await?;
-        // One that cannot be read is there: a handler can end it.
+        // A session that cannot be read is there all the same: a handler can end it.
         Ok((session.id().is_some() || session.readable().is_err()).then_some(session))
     }
 }
 
-/// Who is logged in: an extractor that answers 401 where nobody is.
+/// The user who is logged in: an extractor that answers 401 where nobody is.
 ///
-/// `Option<CurrentOwner>` goes on without a login, but not while the store is down, nor where the session cannot be read. Of the session of a
-/// [named](crate::SessionLayer::named) layer, ask [`owner`](session_core::Session::owner).
+/// `Option<CurrentOwner>` goes on without a login, but not while the store is down, nor where the session cannot be
+/// read. For a [named](crate::SessionLayer::named) layer, take its session and ask for the
+/// [`owner`](session_core::Session::owner).
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! The future of a response: handle, commit.
+//! The future of a response: it waits for the handler and then for the commit.
 
 use std::{
     fmt,
@@ -36,7 +36,7 @@ pin_project! {
 }
 
 impl<F, B, K> ResponseFuture<F, B, K> {
-    /// Without an exchange it is another layer's to commit.
+    /// Without an exchange nothing is committed here: the layer outside does it.
     pub(crate) fn new(handler: F, exchange: Option<Exchange<K>>) -> Self {
         Self { state: State::Handling { handler, exchange } }
     }
@@ -70,7 +70,7 @@ where
                     state.set(State::Committing { commit, answer: Some((exchange, response)) });
                 }
                 StateProjection::Refused { error } => {
-                    // As every future, this one is not polled again once it was ready.
+                    // `None` cannot be: like every future, this one is not polled again once it was ready.
                     let Some(error) = error.take() else { return Poll::Pending };
                     return Poll::Ready(Ok(error.answer()));
                 }

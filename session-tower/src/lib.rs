@@ -21,17 +21,18 @@
 //!
 //! - [`SessionLayer`] opens an exchange for each request and commits it before the response head leaves.
 //! - [`Session`] is what a handler asks for. It is loaded only then: a request that never asks costs no call to the
-//!   store. It derefs to [`session_core::Session`], where everything is that can be done with it.
-//! - [`SessionError`] is what a handler returns with `?`: the right status, an empty body, the cause for your logs.
-//! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and all else of `session-core` has its name
-//!   here, too. So an application depends on this crate and a store. [`Session`] and [`Exchange`] are this crate's own:
-//!   they carry the marker of their layer.
+//!   store. It derefs to [`session_core::Session`], which has all its methods.
+//! - [`SessionError`] is the error that a handler returns with `?`. Its response has the right status and an empty
+//!   body, and keeps the cause for your logs.
+//! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and everything else of
+//!   `session-core` is re-exported. So an application depends on this crate and a store. [`Session`] and [`Exchange`]
+//!   are this crate's own: they carry the marker of their layer.
 //! - [`AccessLogLayer`] writes the access log, a line for each request.
-//! - [`Exchange`] lies in the extensions of the request and of the response, for middleware and access logs.
+//! - [`Exchange`] is in the extensions of the request and of the response, for middleware and access logs.
 //!
 //! # How to
 //!
-//! Log in, and remember who has ticked the box:
+//! Log in, and remember the users who have ticked the box:
 //!
 //! ```
 //! # use session_tower::{Login, Owner, Session, SessionError};
@@ -54,8 +55,8 @@
 //! }
 //! ```
 //!
-//! List the user's devices, and end one or all others. A label is a value of the session, which the login inserts once
-//! [`login`](session_core::Session::login) has answered:
+//! List the user's devices, and end one or all others. A label is a value of the session. The handler of the login
+//! inserts it after [`login`](session_core::Session::login):
 //!
 //! ```
 //! # use session_tower::{Session, SessionError, SessionId};
@@ -96,27 +97,28 @@
 //! }
 //! ```
 //!
-//! - A socket that waits hears of a logout when it asks: call `session.reload().await` now and then, for example each
-//!   minute in a `tokio::select!`. It is one load. Its errors mean the same as above.
-//! - `update` is refused there, because it would answer what it saw before the response left. Before a `get`,
-//!   `session.reload().await` looks again.
-//! - What a socket saves counts as use of the session, and so does `session.save().await` with nothing to save. A `reload`
-//!   does not: a socket that only shows news lets its user be logged out after the idle timeout.
+//! - A socket hears of a logout only when it asks. So while it waits, call `session.reload().await` now and then, for
+//!   example each minute in a `tokio::select!`. That is one load. Its errors mean the same as above.
+//! - `update` is refused there, because its answer would be a value from before the response left. Before a `get`, call
+//!   `session.reload().await`.
+//! - A save counts as use of the session, even `session.save().await` with nothing to save. A `reload` does not. So if
+//!   a socket only shows news, its user is logged out after the idle timeout.
 //!
-//! A session that does not exist cannot begin in a socket, because no cookie can leave: insert something on a page before,
-//! or ask for `CurrentOwner` in the handler.
+//! A session cannot begin in a socket, because no cookie can leave any more. Insert something on a page before, or ask
+//! for `CurrentOwner` in the handler.
 //!
 //! # Features
 //!
 //! - `axum`, a default: extractors for axum 0.8 ([`Session`], `Option<Session>`, `Result<Session, SessionError>`,
-//!   `CurrentOwner`) and `IntoResponse` for [`SessionError`]. Without it (`default-features = false`) the crate serves any
-//!   tower service over the `http` types, and [`Session::of`] takes the extractor's place. The compiler cannot say that
-//!   this feature is missing, because the trait is axum's: it says that a function with a [`Session`] is no `Handler`.
+//!   `CurrentOwner`) and `IntoResponse` for [`SessionError`]. Without it (`default-features = false`) the crate serves
+//!   any tower service over the `http` types, and [`Session::of`] takes the extractor's place. If the feature is
+//!   missing, the compiler cannot say so, because the trait is axum's. It says that a function with a [`Session`] is no
+//!   `Handler`.
 //!
 //! # What it does not do
 //!
-//! It authenticates nobody and guards against no forged form: it keeps what your login has found out. It does not read
-//! the peer's address by itself either, for servers keep it in different places: see [`SessionLayer::with_peer`].
+//! It authenticates nobody: it keeps what your login has found out. It does not guard against forged forms. It does not
+//! read the peer's address by itself, because servers keep it in different places: see [`SessionLayer::with_peer`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -137,7 +139,8 @@ pub use extract::CurrentOwner;
 pub use future::ResponseFuture;
 pub use layer::{SessionLayer, SessionService};
 pub use session::{Exchange, Session};
-/// For the two types of it whose names this crate has taken: [`session_core::Session`] and [`session_core::Exchange`].
+/// The core, for the two types whose names this crate has taken: [`session_core::Session`] and
+/// [`session_core::Exchange`].
 pub use session_core;
 #[doc(inline)]
 pub use session_core::*;

@@ -1,4 +1,4 @@
-//! What a handler and a middleware hold: the session and the exchange, each under its marker.
+//! The session and the exchange, each under its marker, as handlers and middleware hold them.
 
 use std::{fmt, marker::PhantomData, ops::Deref};
 
@@ -14,8 +14,8 @@ use crate::{SessionError, layer::route};
 /// - `Option<Session>`: none where nothing is stored yet;
 /// - `Result<Session, SessionError>`: for a handler that goes on while the store is down.
 ///
-/// A websocket or stream keeps it after the response has left. There [`update_now`](session_core::Session::update_now) changes
-/// a value and answers what is stored; before a `get`, [`reload`](session_core::Session::reload) looks again.
+/// A websocket or stream keeps it after the response has left. There, [`update_now`](session_core::Session::update_now)
+/// changes a value and returns the stored one. Before a `get`, call [`reload`](session_core::Session::reload).
 ///
 /// # Examples
 ///
@@ -35,8 +35,8 @@ pub struct Session<K = ()> {
 }
 
 impl Session {
-    /// The session of the request with these extensions: loaded when this is first called, the same later. What
-    /// middleware asks, and a handler under a framework without an extractor.
+    /// The session of the request with these extensions. The first call loads it; later calls return the same. It is
+    /// for middleware, and for handlers under a framework without an extractor.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl<K: 'static> Session<K> {
     ///
     /// # Errors
     ///
-    /// As [`of`](Session::of).
+    /// Those of [`of`](Session::of).
     ///
     /// # Examples
     ///
@@ -96,8 +96,8 @@ impl<K> fmt::Debug for Session<K> {
 
 /// The exchange that the layer opened for a request. It derefs to [`session_core::Exchange`].
 ///
-/// The layer leaves it in the extensions of the request and of the response. The layer commits it; what is left to ask
-/// is who it was.
+/// The layer puts it into the extensions of the request and of the response, and commits it. So all that is left to do
+/// is to ask it, for example for the user.
 ///
 /// # Examples
 ///

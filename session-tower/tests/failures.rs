@@ -1,4 +1,4 @@
-//! How many lines of the log the failures of requests bring, and how long they are.
+//! How many lines failed requests write into the log, and how long these are.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,7 +20,7 @@ use crate::log::Log;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The lines of these failures alone: other tests of the program have other ones.
+/// The lines of these failures only. Other tests of the program write others.
 fn failed(log: &Log, event: &str) -> Vec<String> {
     let is_meant =
         |line: &String| line.contains(&format!("event.name=\"{event}\"")) && line.contains("error.type=\"contended\"");
@@ -37,7 +37,7 @@ fn flood() {
     }
 }
 
-/// Goes on until the log has this many lines that tell what was left out.
+/// Goes on until the log has this many lines that say how many were left out.
 async fn until_suppressed_are(count: usize, log: &Log, go_on: impl AsyncFn()) {
     let began = Instant::now();
     while failed(log, "session.suppressed").len() < count {
@@ -51,7 +51,7 @@ async fn until_suppressed_are(count: usize, log: &Log, go_on: impl AsyncFn()) {
 async fn the_failures_that_a_stranger_causes_bring_ten_lines_a_second_and_then_their_number() {
     let (log, began) = (Log::start(), Instant::now());
     flood();
-    // A second that has begun before counts, and the one that goes on.
+    // The second in which it began counts, and so does the one that still runs.
     let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 2;
     let lines = failed(&log, "session.request_failed");
     assert!(!lines.is_empty() && lines.len() <= 10 * seconds, "{} lines in {seconds} seconds", lines.len());

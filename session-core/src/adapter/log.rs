@@ -1,4 +1,5 @@
-//! What the log is told of requests that the server has failed. Strangers can cause any number of them.
+//! The lines in the log for requests that the server has failed. They are limited, because strangers can cause any
+//! number of them.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How many bytes of an error's text the log has.
 const LONGEST: usize = 1024;
 
-/// One for the program: an answer is made where neither layer nor manager is known.
+/// There is one for the whole program, because the answer to an error is made where neither layer nor manager is known.
 static FAILURES: Failures = Failures::new();
 
 /// Tells `tracing` of an error that was answered, unless there were too many of its kind.
@@ -61,18 +62,19 @@ pub(super) fn tell_suppressed() {
     }
 }
 
-/// What is counted as one.
+/// The failures that are counted together.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Kind {
     pub(super) error_type: &'static str,
-    /// Which of the program's mistakes it is. A request has no influence on these.
+    /// The mistake in the program, if it is one. A request has no influence on this text.
     pub(super) mistake: Option<String>,
 }
 
 /// Counts failures by their kind, and those that were not written.
 struct Failures {
     windows: Mutex<BTreeMap<Kind, Window>>,
-    /// So that a request asks for no lock where there is nothing to tell.
+    /// Whether anything was left out. A request looks here first, so it takes the lock only if there is something to
+    /// tell.
     has_suppressed: AtomicBool,
 }
 
@@ -87,7 +89,7 @@ impl Failures {
         Self { windows: Mutex::new(BTreeMap::new()), has_suppressed: AtomicBool::new(false) }
     }
 
-    /// Whether a line of this kind may be written now. One that may not is counted.
+    /// Whether a line of this kind may be written now. A line that may not be written is counted.
     fn admits(&self, kind: Kind, now: Instant) -> bool {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.entry(kind).or_insert(Window { ends: now, lines_left: 0, suppressed: 0 });
@@ -105,7 +107,7 @@ impl Failures {
         is_admitted
     }
 
-    /// What was not written in the seconds that are over, each told once.
+    /// How many lines were not written in the seconds that are over, for each kind. Each is returned once.
     fn take_suppressed(&self, now: Instant) -> Vec<(&'static str, u64)> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let over = windows.iter_mut().filter(|(_, window)| window.ends <= now && window.suppressed > 0);

@@ -160,7 +160,7 @@ impl fmt::Display for LayersError {
             Clash::Markers { cookie } => {
                 write!(
                     f,
-                    "cookie `{cookie}`, but their markers are two: the session of one would be that of the other"
+                    "cookie `{cookie}`, but their markers differ: the session of one would be that of the other"
                 )?;
             }
             Clash::Cookie { cookie, why } => write!(f, "cookie `{cookie}`, but {why}")?,

@@ -24,7 +24,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Takes note of a request, and lets the session layer inside tell what it knows.
+    /// Takes note of a request, and gives the session layer inside a place to tell what it knows.
     pub(super) fn begin(settings: Arc<Settings>, head: &mut Parts) -> Self {
         let seen = head.extensions.get_or_insert_default::<Seen>().clone();
         let (path, header) = (head.uri.path(), |name| header(&head.headers, name));
@@ -75,8 +75,8 @@ impl Line {
         self.record.end = end;
     }
 
-    /// Asks the session layer who it is. Once there is a response, or none will come: a body may last for hours, and the
-    /// session is not kept for it.
+    /// Asks the session layer for the user. This happens once there is a response, or once none will come. A body may
+    /// last for hours, and the session is not kept in memory for it.
     fn identify(&mut self) {
         let seen = mem::take(&mut self.seen);
         let Some(seen) = seen.0.get() else { return };
@@ -86,7 +86,7 @@ impl Line {
             self.record.client = exchange.peer();
         }
         if settings.has_owner {
-            // After a logout: who has logged out.
+            // After a logout this is the user who has logged out.
             let owner = session.as_ref().and_then(|session| session.owner()).or_else(|| exchange.request_owner());
             self.record.owner = owner.map(|owner| bounded(&owner.to_string()));
         }
@@ -127,7 +127,7 @@ fn referrer(address: &str, has_path: bool) -> Option<String> {
         let host = rest.split('/').next().unwrap_or_default();
         &address[..scheme.len() + "://".len() + host.len()]
     });
-    // Without a host it is a path, or nonsense, and may hold as much.
+    // Without a host it is a path, or nonsense, and may hold a secret just as well.
     if has_path { Some(bounded(address)) } else { origin.map(bounded) }
 }
 

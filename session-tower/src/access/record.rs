@@ -1,4 +1,4 @@
-//! What the access log knows of a request, and how it is written.
+//! The record of a request in the access log, and how it is written.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ const LONGEST: usize = 512;
 /// The methods that HTTP defines (RFC 9110, section 9.3, and RFC 5789).
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
-/// What the access log knows of a request.
+/// The record of a request in the access log.
 ///
 /// Its texts are bounded and escaped, as [`AccessLogLayer`](crate::AccessLogLayer) says. `Display` writes one line, with the
 /// fields that are named there, and `time` in front.
@@ -38,8 +38,8 @@ pub struct AccessRecord {
     pub client: Option<IpAddr>,
     /// The method.
     pub method: String,
-    /// The route that the request has matched, such as `/reset/{token}`, if the router is one of axum's, and this layer or
-    /// the session layer is one of its own. For what matches none there is none.
+    /// The route that the request has matched, such as `/reset/{token}`. It is known if the router is axum's, and this
+    /// layer or the session layer is one of the router's. A request that matches no route has none.
     pub route: Option<String>,
     /// The path without its query, if [paths](crate::AccessLogLayer::with_paths) are wanted.
     pub path: Option<String>,
@@ -54,11 +54,12 @@ pub struct AccessRecord {
     /// The page that the request comes from: its origin, and its path if [paths](crate::AccessLogLayer::with_paths) are
     /// wanted. Never its query.
     pub referrer: Option<String>,
-    /// What the browser says of itself.
+    /// The `User-Agent`: what the browser says of itself.
     pub agent: Option<String>,
-    /// Whose session it is, if the handler has asked for it; after a logout, who has logged out.
+    /// The owner of the session, if the handler has asked for it. After a logout, the user who has logged out.
     pub owner: Option<String>,
-    /// The session, or the id in the request's genuine cookie, which proves nothing.
+    /// The id of the session. If nobody has asked for the session, it is the id in the request's cookie, which is
+    /// genuine but does not prove a login.
     pub session: Option<SessionId>,
     /// How the response ended.
     pub end: AccessEnd,
@@ -92,7 +93,7 @@ impl AccessEnd {
 }
 
 impl AccessRecord {
-    /// The method by its name in OpenTelemetry, and what it was if it has none there.
+    /// The method by its name in OpenTelemetry, and the original one if it has no name there.
     fn methods(&self) -> (&str, Option<&str>) {
         if METHODS.contains(&self.method.as_str()) { (&self.method, None) } else { ("_OTHER", Some(&self.method)) }
     }
@@ -146,7 +147,7 @@ fn plain(f: &mut fmt::Formatter<'_>, name: &str, value: Option<impl fmt::Display
     value.map_or(Ok(()), |value| write!(f, " {name}={value}"))
 }
 
-/// In quotes, so that no text looks like a field.
+/// Writes a text in quotes, so that no text looks like a field.
 fn quoted(f: &mut fmt::Formatter<'_>, name: &str, value: Option<&str>) -> fmt::Result {
     value.map_or(Ok(()), |value| write!(f, " {name}={value:?}"))
 }

@@ -35,7 +35,7 @@ use crate::faulty::Faulty;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server, and what its access log has written.
+/// A server, and the records of its access log.
 pub(crate) struct Server {
     address: SocketAddr,
     records: mpsc::UnboundedReceiver<AccessRecord>,
@@ -114,7 +114,7 @@ impl http_body::Body for Fed {
     }
 }
 
-/// A page whose body a test feeds, with these headers.
+/// A page with these headers, whose body a test feeds.
 fn fed(headers: HeaderMap) -> (Router, mpsc::UnboundedSender<io::Result<Bytes>>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let receiver = Arc::new(std::sync::Mutex::new(Some(receiver)));
@@ -133,7 +133,7 @@ async fn read_until(connection: &mut TcpStream, end: &str) {
     }
 }
 
-// Who did what.
+// The user and the request.
 
 #[tokio::test]
 async fn a_line_says_who_did_what_and_how_it_ended() {
@@ -221,7 +221,7 @@ async fn a_layer_around_the_router_knows_the_route_from_the_session_layer() {
     assert_eq!((record.route.as_deref(), record.end), (Some("/reset/{token}"), AccessEnd::CutOff));
 }
 
-// How it ended.
+// The end of the response.
 
 #[tokio::test]
 async fn the_line_is_written_when_the_body_has_ended() {

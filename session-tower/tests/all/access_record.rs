@@ -17,7 +17,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::log::Log;
 
-/// A body with one part, of which it says no more than it is told to.
+/// A body with one part. The fields set what it says of its size and its end.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
     is_sent: bool,
@@ -44,7 +44,7 @@ impl Body for Part {
     }
 }
 
-/// What the log has of a request that is answered so, where the server takes this many parts of the body.
+/// The record of a request with this answer, if the server takes this many parts of the body.
 async fn record_of(layer: AccessLogLayer, request: Request<()>, answer: Response<Part>, parts: usize) -> AccessRecord {
     let records = Arc::new(Mutex::new(Vec::new()));
     let written = records.clone();
@@ -52,7 +52,7 @@ async fn record_of(layer: AccessLogLayer, request: Request<()>, answer: Response
     let service = layer.layer(service_fn(async |_: Request<()>| Ok::<_, Infallible>(answer.clone())));
     let mut body = service.oneshot(request).await.unwrap().into_body();
     let inside = answer.body();
-    assert_eq!(body.size_hint().exact(), inside.size_hint().exact(), "what the server makes Content-Length of");
+    assert_eq!(body.size_hint().exact(), inside.size_hint().exact(), "the server makes Content-Length of it");
     for _ in 0..parts {
         body.frame().await;
     }
@@ -105,7 +105,7 @@ async fn the_time_is_that_of_the_request() {
     let before = SystemTime::now();
     let response = service.oneshot(Request::new(())).await.unwrap();
     let answered = SystemTime::now();
-    // The clock has to tell a difference.
+    // Waits until the clock shows a later time.
     while SystemTime::now() <= answered {
         tokio::task::yield_now().await;
     }
@@ -163,7 +163,7 @@ async fn tracing_gets_path_and_odd_method_and_a_duration_in_seconds() {
     let method = Method::from_bytes(b"BREW").unwrap();
     let request = Request::builder().method(method).uri("/a?b").body(()).unwrap();
     let service = AccessLogLayer::new().with_paths().layer(service_fn(async |_: Request<()>| {
-        // Long enough for a thousand times as much to be longer than the whole test.
+        // The wait is long: a thousand times as much would be longer than the whole test, so a wrong unit shows.
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(1) {
             tokio::task::yield_now().await;

@@ -28,7 +28,7 @@ fn sessions() -> (SessionLayer, Faulty) {
     (SessionLayer::new(SessionManager::development(store.clone())), store)
 }
 
-/// Long enough to be compressed.
+/// A page that is long enough to be compressed.
 fn page(visits: u64) -> String {
     format!("visit {visits}, {}", "and so on ".repeat(100))
 }
@@ -66,8 +66,8 @@ where
     (head, body)
 }
 
-/// A session goes from request to request, an outage is a 503 whose body is empty and not encoded, and the head has what
-/// the layer says.
+/// Checks that a session goes from request to request, that an outage is a 503 whose body is empty and not encoded, and
+/// that the head has the headers of the layer.
 async fn holds<S, B>(service: S, store: Faulty, says: impl Fn(&HeaderMap) -> bool)
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone,
@@ -107,7 +107,7 @@ async fn each_layer_of_tower_http_stands_inside() {
     holds(inside.clone().layer(TraceLayer::new_for_http()).service_fn(handle), store, anything).await;
     let (layer, store) = sessions();
     let inside = ServiceBuilder::new().layer(layer);
-    // A failed save sends nothing of the handler's, its encoding neither.
+    // A failed save sends nothing of the handler's response, not even its encoding.
     holds(inside.layer(CompressionLayer::new()).service_fn(handle), store, is_compressed).await;
     let (layer, store) = sessions();
     let inside = ServiceBuilder::new().layer(layer);
@@ -156,7 +156,7 @@ async fn a_timeout_inside_is_committed_and_one_outside_is_not() {
     let (layer, store) = sessions();
     let inside = ServiceBuilder::new().layer(layer).layer(timeout(Duration::ZERO)).service_fn(handle);
     assert_eq!(ask(&inside, "/slow", None).await.0.status, StatusCode::REQUEST_TIMEOUT);
-    assert_eq!(store.calls(), 1, "what the handler did before is saved");
+    assert_eq!(store.calls(), 1, "the change that the handler made before is saved");
     let (layer, store) = sessions();
     let outside = ServiceBuilder::new().layer(timeout(Duration::ZERO)).layer(layer).service_fn(handle);
     let (head, body) = ask(&outside, "/slow", None).await;
@@ -206,7 +206,7 @@ async fn a_refused_request_has_an_empty_body_too() {
     assert_eq!((head.status, body.len()), (StatusCode::INTERNAL_SERVER_ERROR, 0));
 }
 
-/// A body of a chunk and a trailer, of which everything is asked.
+/// A body of a chunk and a trailer.
 struct Chunks(Vec<Frame<Bytes>>);
 
 impl Body for Chunks {

@@ -208,7 +208,7 @@ async fn a_stream_saves_after_the_head_has_left() {
     assert_eq!(Browser::default().get(&app, "/stream").await.text(), "ResponseSent");
 }
 
-/// A body of one chunk that is worked out when it is asked for.
+/// A body of one chunk, which is made when it is asked for.
 struct Streaming<F>(std::pin::Pin<Box<F>>, bool);
 
 impl<F, E> hyper::body::Body for Streaming<F>

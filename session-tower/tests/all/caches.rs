@@ -1,4 +1,4 @@
-//! What a response tells caches.
+//! The headers by which a response tells caches how private it is.
 
 use std::{
     convert::Infallible,
@@ -34,7 +34,7 @@ async fn public(session: Session) -> impl IntoResponse {
     ([(header::CACHE_CONTROL, "public, max-age=60")], format!("{:?}", session.owner()))
 }
 
-/// A handler that logs in, and means its answer for everybody.
+/// A handler that logs in, and says that everybody may have its answer.
 async fn public_login(session: Session) -> Result<impl IntoResponse, SessionError> {
     session.login(42).await?;
     let targeted = HeaderName::from_static("cdn-cache-control");

@@ -1,4 +1,4 @@
-//! What the front page of the documentation shows under "How to", over requests.
+//! The examples under "How to" on the front page of the documentation, over requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use session_tower::{CurrentOwner, Error, Login, Session, SessionError, SessionLa
 use crate::faulty::Faulty;
 use crate::site::Browser;
 
-/// What a websocket would keep after its response has left.
+/// The session that a websocket would keep after its response has left.
 type Socket = Arc<Mutex<Option<Session>>>;
 
 async fn log_in(session: Session) -> Result<(), SessionError> {

@@ -1,4 +1,4 @@
-//! What the layer is told of the connection, and what the log says where no login sticks.
+//! What the layer knows of the connection, and what the log says if no login sticks.
 
 use axum::{
     Router,
@@ -14,7 +14,7 @@ use crate::faulty::Faulty;
 use crate::log::Log;
 use crate::site::*;
 
-/// What the part that accepts connections knows.
+/// The part that accepts connections puts this into the extensions.
 #[derive(Clone)]
 struct IsTls(bool);
 

@@ -1,4 +1,4 @@
-//! Session ids in paths and forms, and what a bad one is answered.
+//! Session ids in paths and forms, and the answer to a bad one.
 
 use axum::{
     Form, Router,

@@ -1,4 +1,4 @@
-//! What `tracing` was told.
+//! The log: what `tracing` was told.
 
 use std::{
     io::{self, Write},
@@ -8,7 +8,7 @@ use std::{
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The log of this thread, as long as it lives.
+/// The log of this thread, while this value lives.
 pub(crate) struct Log {
     written: Written,
     _subscribed: tracing::subscriber::DefaultGuard,
@@ -30,8 +30,8 @@ impl Log {
     }
 }
 
-/// Makes every line wanted, whatever thread comes to it first. `tracing` asks the first one alone whether it is, and a thread
-/// without a subscriber would say no for all.
+/// Makes every log line wanted in the whole process. `tracing` asks only the first thread that reaches a line whether
+/// it is wanted. A thread without a subscriber would say no for all threads.
 fn want_every_line() {
     static WANTED: Once = Once::new();
     WANTED.call_once(|| {

@@ -1,6 +1,6 @@
-//! The tests of the tower layer, by theme. Without the feature `axum` those are left that need no framework.
+//! The tests of the tower layer, by theme. Without the feature `axum`, only those that need no framework are left.
 //!
-//! `failures` is a program of its own beside them: how many lines are written is counted for a whole program.
+//! `failures` is a program of its own beside them, because the lines are counted for a whole program.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -31,7 +31,7 @@ async fn idle(session: Session) -> String {
     session.idle_timeout().map(|idle| idle.as_secs().to_string()).unwrap_or_default()
 }
 
-/// Changes the session outside of the layer inside, before and after it.
+/// A middleware between the two layers. It changes the session before and after the inner layer.
 async fn around(request: Request, next: Next) -> Result<Response, SessionError> {
     let session = Session::of(request.extensions()).await?;
     session.insert("before", &1)?;
@@ -149,11 +149,11 @@ async fn layers_of_one_cookie_name_that_cannot_be_one_cookie_are_a_500_whose_log
         refuses(routes().layer(inside).layer(outside.clone()), why, ["SessionLayer<()>", "SessionLayer<()>"]).await;
     }
     let (admin, unit) = ("SessionLayer<all::nested::Admin>", "SessionLayer<()>");
-    refuses(routes().layer(site().named::<Admin>()).layer(site()), "their markers are two", [unit, admin]).await;
-    refuses(routes().layer(site()).layer(site().named::<Admin>()), "their markers are two", [admin, unit]).await;
+    refuses(routes().layer(site().named::<Admin>()).layer(site()), "their markers differ", [unit, admin]).await;
+    refuses(routes().layer(site()).layer(site().named::<Admin>()), "their markers differ", [admin, unit]).await;
     let clone = SessionLayer::new(manager.clone().with_policy(short())).named::<Other>();
     let other = "SessionLayer<all::nested::Other>";
-    refuses(routes().layer(clone).layer(site().named::<Admin>()), "their markers are two", [admin, other]).await;
+    refuses(routes().layer(clone).layer(site().named::<Admin>()), "their markers differ", [admin, other]).await;
     assert_eq!(store.calls(), 0, "no handler was asked");
 }
 

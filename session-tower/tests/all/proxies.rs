@@ -14,7 +14,7 @@ async fn client(exchange: axum::Extension<Exchange>) -> String {
     format!("{:?} {:?}", exchange.peer(), exchange.is_https())
 }
 
-/// What the server on a Unix socket believes of a request through its proxy.
+/// What a server on a Unix socket believes about the client of a request through its proxy.
 async fn believed(layer: SessionLayer) -> String {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("socket");
@@ -38,5 +38,5 @@ async fn a_proxy_is_believed_through_a_unix_socket() {
     assert_eq!(told, "Some(203.0.113.5) Some(true)");
     let counted = believed(SessionLayer::new(manager(TrustedProxies::hops(1)))).await;
     assert_eq!(counted, "Some(203.0.113.5) Some(true)", "without a peer, too");
-    assert_eq!(believed(SessionLayer::new(manager(unix()))).await, "None None", "nobody has told the peer");
+    assert_eq!(believed(SessionLayer::new(manager(unix()))).await, "None None", "the layer was not told the peer");
 }

@@ -1,4 +1,4 @@
-//! A session that is stored and cannot be read.
+//! A session that is stored but cannot be read.
 
 use axum::{Router, http::StatusCode, routing::get};
 use session_core::{Entry, Error, Expiry, Outcome, Policy, SessionManager, Store, StoreError, WhenUnreadable};

@@ -1,4 +1,4 @@
-//! What goes on after the response head has left: a websocket.
+//! A websocket, which goes on after the response head has left.
 
 use axum::routing::get;
 use session_core::Error;

@@ -87,13 +87,13 @@ async fn the_host_of_http_2_is_compared_with_the_origin() {
     }
 }
 
-/// Picks crawlers, and those who ask whether the site is up.
+/// Picks crawlers and health checks.
 fn is_no_visitor(request: &Parts) -> bool {
     let agent = request.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     request.uri.path() == "/health" || agent.contains("bot") || request.extensions.get::<Internal>().is_some()
 }
 
-/// What another middleware has found out of a request.
+/// What another middleware has found out about a request.
 #[derive(Clone)]
 struct Internal;
 
