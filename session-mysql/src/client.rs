@@ -1,4 +1,4 @@
-//! One statement, one answer: sending it, waiting for it, and sending it again where nothing has been done.
+//! Sends a statement, waits for its answer, and sends it again if the server says that nothing was done.
 
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use crate::{
     value::Value,
 };
 
-/// How much longer the store waits than the server. The server's word that nothing was done is worth more than silence.
+/// How much longer the store waits than the server. The server's error says that nothing was done. Silence leaves that
+/// open.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What comes back: the rows of a read, the result of a write.
+/// An answer: the rows of a read, or the result of a write.
 #[derive(Default)]
 struct Answer {
     rows: Vec<MySqlRow>,

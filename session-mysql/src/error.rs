@@ -30,7 +30,7 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
         // The store has chosen the columns' types. A row with others is not its own.
         Error::ColumnDecode { .. } | Error::Decode(_) => StoreError::corrupt(BACKEND, error),
         Error::Database(_) => match answered(&error) {
-            // The time for the statement or the lock was over. Or conflicts have used up the store's timeout.
+            // The time for the statement or for the lock is over, or conflicts have used up the store's timeout.
             number::LOCK_WAIT
             | number::DEADLOCK
             | number::STATEMENT_TIME_MARIADB
@@ -41,7 +41,7 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
             | 1021 | 1037 | 1038 | 1041 | 1114 | 1040 | 1203 | 1226 | 1129 | 1130 | 1044 | 1045 | 1698
             // Read only; a node of a cluster that is not ready.
             | 1290 | 1792 | 1836 | 1047 => StoreError::unavailable(BACKEND, error),
-            // The server says so itself. And only the row can have a number that is out of range.
+            // The server reports corruption itself, or a number is out of range. Only the row can have such a number.
             1034 | 1194 | 1712 | 1690 => StoreError::corrupt(BACKEND, error),
             _ => StoreError::backend(BACKEND, error),
         },
@@ -51,8 +51,8 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
 
 /// Whether the server says that it has applied nothing and that the statement may be sent again.
 ///
-/// The victim of a deadlock is rolled back as a whole. After a wait for a lock, only the statement is rolled back, and the
-/// transaction has no other.
+/// The victim of a deadlock is rolled back as a whole. After a wait for a lock, only the statement is rolled back, but
+/// it is the only one of its transaction.
 pub(crate) fn is_undone(error: &Error) -> bool {
     matches!(answered(error), number::DEADLOCK | number::LOCK_WAIT)
 }
@@ -81,12 +81,12 @@ pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }
 
-/// A row that cannot be one of this store's.
+/// A row that this store cannot have written.
 pub(crate) fn foreign_row(why: &'static str) -> StoreError {
     StoreError::corrupt(BACKEND, Foreign(why))
 }
 
-/// An answer that no statement of this store's has.
+/// An answer that no statement of this store can have.
 pub(crate) fn foreign_answer(why: &'static str) -> StoreError {
     StoreError::backend(BACKEND, Foreign(why))
 }

@@ -1,4 +1,4 @@
-//! The purge: sessions that have expired are deleted, a window of those that are due at a time.
+//! The purge deletes expired sessions. It looks at one window at a time of the sessions that are due.
 
 use session_core::StoreError;
 use sqlx::Row;
@@ -6,14 +6,14 @@ use sqlx::Row;
 use crate::{MysqlStore, error::from_driver, row::column, value::Value};
 
 impl MysqlStore {
-    /// Deletes sessions that have expired, `limit` at most, and tells how many.
+    /// Deletes expired sessions, at most `limit`, and returns how many.
     pub(crate) async fn delete_expired(&self, limit: u32) -> Result<u64, StoreError> {
         if limit == 0 {
             return Ok(0);
         }
         loop {
             let window = self.sweep(limit).await?;
-            // Where all of a window have been touched since, expired ones may come behind it.
+            // If all sessions of a window have been touched since, expired ones may lie behind it.
             if window.deleted > 0 || window.is_last {
                 return Ok(window.deleted);
             }
@@ -35,7 +35,7 @@ impl MysqlStore {
     }
 }
 
-/// What has become of a window: the sessions that are due soonest.
+/// The outcome of one window: of the sessions that are due soonest.
 struct Window {
     deleted: u64,
     is_last: bool,

@@ -1,4 +1,4 @@
-//! What a row of an answer holds.
+//! Reads the rows of an answer.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sqlx::{Decode, MySql, Row, Type, mysql::MySqlRow};
 
 use crate::error::{foreign_row, from_driver};
 
-/// What the row holds.
+/// The session in the row.
 pub(crate) fn loaded(row: &MySqlRow) -> Result<Loaded, StoreError> {
     let (expires_in, ends_in): (i64, i64) = (column(row, "expires_in")?, column(row, "ends_in")?);
     let (Ok(live), Ok(lives)) = (u64::try_from(expires_in), u64::try_from(ends_in)) else {

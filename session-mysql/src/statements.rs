@@ -9,8 +9,8 @@
 //! - `… + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6))` is the server's clock now. A write that has waited for a row
 //!   judges by it, so that it does nothing if it has waited until after the expiry.
 //! - `LAST_INSERT_ID(LENGTH(id))` tells the outcome of a write, because the answer brings it along. The number of
-//!   "affected" rows cannot tell: it depends on a flag of the client's, and on whether anything has changed. The expression
-//!   is one of the row, so the server works it out only if it has found a row.
+//!   "affected" rows cannot tell: it depends on a flag of the client's, and on whether anything has changed. The
+//!   expression needs a column of the row, so the server computes it only if it has found a row.
 
 use session_core::Namespace;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
@@ -69,7 +69,7 @@ ON DUPLICATE KEY UPDATE
     )
 "#;
 
-// Each answer describes its columns, so there are no more of them than needed.
+// Each answer also describes its columns. So it has no more of them than needed.
 const LOAD: &str = r#"
 SELECT
     revision,
@@ -143,16 +143,16 @@ WHERE id = ? AND revision = ? AND expires_at >
     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6))
 "#;
 
-// Expired ones are left to `purge`, so that what is deleted is what is counted.
+// Expired sessions are left to `purge`. So the number of deleted rows is that of live sessions.
 const REVOKE: &str = r#"
 DELETE FROM `{table}`
 WHERE owner = ? AND NOT (id <=> ?) AND expires_at >
     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6))
 "#;
 
-// A purge goes through the sessions that are due, in windows of 500 by `sweep_at`. It deletes those that have expired. It
-// moves those that have been touched since to where they expire now, so that none is looked at twice. It judges by the
-// start of the statement: what had expired by then has expired.
+// A purge goes through the sessions that are due, in windows of 500 by `sweep_at`. It deletes those that have expired.
+// It moves those that have been touched since to where they expire now, so that none is looked at twice. It judges by
+// the clock at the start of the statement. A session that had expired by then stays expired.
 
 const WINDOW: &str = r#"
 SELECT
@@ -199,8 +199,8 @@ SET
     /*!80000 , transaction_isolation = 'READ-COMMITTED', max_execution_time = ? */
 "#;
 
-// A process that makes the table waits for others that do. The setting and the lock end with the connection, which is
-// closed afterwards.
+// Of several processes that make the table, one goes on and the others wait. The setting and the lock end with the
+// connection, which is closed afterwards.
 
 pub(crate) const PATIENCE: &str = "SET lock_wait_timeout = 60 /*M! , max_statement_time = 0 */";
 

@@ -145,12 +145,13 @@ impl MysqlStore {
         sqlx::raw_sql(self.0.sql.schema.clone()).execute(connection).await.map(drop).map_err(from_driver)
     }
 
-    /// Whether the statement has found its row, and has written it.
+    /// Runs a write. Returns whether it has found its row and has written it.
     async fn found(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<bool, StoreError> {
         Ok(self.write(sql, values).await?.last_insert_id() == FOUND)
     }
 
-    /// How many rows the statement has deleted. No flag of the client's changes that number.
+    /// Runs a statement that deletes, and returns how many rows it has deleted. No flag of the client changes that
+    /// number.
     pub(crate) async fn deleted(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
         Ok(self.write(sql, values).await?.rows_affected())
     }

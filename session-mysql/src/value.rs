@@ -1,4 +1,4 @@
-//! What goes into a statement.
+//! The values of a statement's parameters.
 
 use std::time::Duration;
 

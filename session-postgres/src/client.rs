@@ -1,4 +1,4 @@
-//! One statement, one answer: sending it, waiting for it, and knowing that it is the right one.
+//! Sends a statement, waits for its answer, and checks that the answer is the right one.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -18,7 +18,8 @@ use crate::{
     value::Value,
 };
 
-/// How much longer the store waits than the server. The server's word that nothing was done is worth more than silence.
+/// How much longer the store waits than the server. The server's error says that nothing was done. Silence leaves that
+/// open.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Whether a statement may be sent again after its connection was cut. A write may have been applied, so it is not.

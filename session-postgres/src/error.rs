@@ -18,11 +18,12 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
             // The classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
             let code = answer.code().unwrap_or_default().into_owned();
             match (code.get(..2).unwrap_or_default(), &*code) {
-                // The time for the statement or the lock was over. Or conflicts have used up the store's timeout.
+                // The time for the statement or for the lock is over, or conflicts have used up the store's timeout.
                 (_, "57014" | "55P03" | SERIALIZATION_FAILURE | DEADLOCK) => StoreError::timed_out(BACKEND, error),
                 // No connection, no access, no space or memory, a server that stops or starts, a broken disk, a standby.
                 ("08" | "28" | "53" | "57" | "58", _) | (_, "25006") => StoreError::unavailable(BACKEND, error),
-                // The server says so itself. And only the row can have a number or an instant that is out of range.
+                // The server reports corruption itself, or a number or an instant is out of range. Only the row can
+                // have such a value.
                 ("XX", _) | (_, "22003" | "22008") => StoreError::corrupt(BACKEND, error),
                 _ => StoreError::backend(BACKEND, error),
             }
@@ -40,8 +41,8 @@ pub(crate) fn is_undone(error: &Error) -> bool {
     code.is_some_and(|code| code == SERIALIZATION_FAILURE || code == DEADLOCK)
 }
 
-/// Whether the server does not know the table, or one of its columns: class 42. A right that is missing is in it, too, and
-/// left out here.
+/// Whether the server does not know the table, or one of its columns: class 42. A missing right is of the same class.
+/// It is left out, because it says nothing of the table.
 pub(crate) fn is_of_the_table(error: &StoreError) -> bool {
     let StoreError::Backend { source, .. } = error else { return false };
     let answer = source.downcast_ref::<Error>().and_then(Error::as_database_error);
@@ -60,7 +61,7 @@ pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }
 
-/// A row that cannot be one of this store's.
+/// A row that this store cannot have written.
 pub(crate) fn foreign_row(why: &'static str) -> StoreError {
     StoreError::corrupt(BACKEND, ForeignRow(why))
 }
@@ -74,8 +75,8 @@ pub(crate) fn foreign_answer() -> StoreError {
 #[error("{0}")]
 struct ForeignRow(&'static str);
 
-/// The server's answer belongs to another statement: there is a pooler that shares connections, and the store was not told
-/// of it. It is the source of a [`StoreError::Backend`].
+/// The server's answer belongs to another statement. The cause is a pooler that shares connections, of which the store
+/// was not told. It is the source of a [`StoreError::Backend`].
 ///
 /// # Examples
 ///

@@ -1,9 +1,9 @@
 //! The pooled mode: an operation is one message of text.
 //!
-//! A pooler in transaction mode may give each transaction another connection. A statement that one message prepares and the
-//! next one runs may then meet another client's statement of the same name. One simple message is one transaction, and
-//! cannot be torn apart. It has no parameters, so its text has the values in it. There are only two kinds of them: integers,
-//! and bytes as hex.
+//! A pooler in transaction mode may give each transaction another connection. A statement that one message prepares and
+//! the next one runs may then meet another client's statement of the same name. One simple message is one transaction,
+//! and cannot be torn apart. It has no parameters, so its text has the values in it. The values are of only two kinds:
+//! integers, and bytes as hex.
 
 use std::{fmt::Write, time::Duration};
 
@@ -49,11 +49,11 @@ fn value<'a>(number: &str, nonce: i64, values: &[Value<'a>]) -> Value<'a> {
 
 fn push(text: &mut String, value: Value<'_>) {
     match value {
-        // In parentheses, because a cast binds more tightly than a sign.
+        // The parentheses are needed because a cast binds more tightly than a sign.
         Value::Number(number) => {
             let _ = write!(text, "({number})::bigint");
         }
-        // Not as `'\x…'`: a server with `standard_conforming_strings=off` reads an escape in it.
+        // Not `'\x…'`: a server with `standard_conforming_strings=off` would read an escape in it.
         Value::Bytes(bytes) => {
             text.push_str("decode('");
             push_hex(text, bytes);
@@ -71,7 +71,7 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// The bytes of what `encode(…, 'hex')` has answered. `None` if the text is no hex.
+/// The bytes that `encode(…, 'hex')` has turned into this text. `None` if the text is no hex.
 pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();

@@ -1,15 +1,15 @@
-//! The purge: sessions that have expired are deleted, a window of those that are due at a time.
+//! The purge deletes expired sessions. It looks at one window at a time of the sessions that are due.
 
 use session_core::StoreError;
 
 use crate::{PostgresStore, client::Kind, row, value::Value};
 
 impl PostgresStore {
-    /// Deletes sessions that have expired, `limit` at most, and tells how many.
+    /// Deletes expired sessions, at most `limit`, and returns how many.
     pub(crate) async fn delete_expired(&self, limit: u32) -> Result<u64, StoreError> {
         loop {
             let window = self.sweep(limit).await?;
-            // Where all of a window have been touched since, expired ones may come behind it.
+            // If all sessions of a window have been touched since, expired ones may lie behind it.
             if window.deleted > 0 || window.is_last {
                 return Ok(window.deleted);
             }
@@ -24,7 +24,7 @@ impl PostgresStore {
     }
 }
 
-/// What has become of a window: the sessions that are due soonest.
+/// The outcome of one window: of the sessions that are due soonest.
 struct Window {
     deleted: u64,
     is_last: bool,

@@ -1,4 +1,4 @@
-//! What a row of an answer holds.
+//! Reads the rows of an answer.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl PostgresStore {
-    /// What the row holds.
+    /// The session in the row.
     pub(crate) fn loaded(&self, row: &PgRow) -> Result<Loaded, StoreError> {
         let now = self.instant(row, "now")?;
         let left = |at: i64| at.checked_sub(now).and_then(|left| u64::try_from(left).ok());
@@ -57,7 +57,7 @@ pub(crate) fn first(rows: &[PgRow]) -> Result<&PgRow, StoreError> {
     rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))
 }
 
-/// Whether the row has a session in it. A row without one says that there is none.
+/// Whether the row has a session in it. An answer without a session is a row without an id.
 pub(crate) fn is_there(row: &PgRow) -> Result<bool, StoreError> {
     row.try_get_raw("id").map(|id| !id.is_null()).map_err(from_driver)
 }

@@ -44,7 +44,8 @@ WITH
 SELECT $1::bigint # {tag} AS nonce, count(*) AS written FROM written
 "#;
 
-// Instants come as the server has them. Subtracting them there would take it as long as finding the row.
+// The server sends the instants, and the store subtracts them: in the server that would take as long as finding the
+// row.
 const LOAD: &str = r#"
 SELECT
     message.nonce,
@@ -71,8 +72,8 @@ FROM (SELECT $1::bigint # {tag} AS nonce) AS message
 LEFT JOIN "{table}" AS session ON session.owner = $2 AND session.expires_at > statement_timestamp()
 "#;
 
-/// What the pooled mode reads sessions by, around [`LOAD`] and [`LIST`]: its answers are text. Bytes come as hex, whatever
-/// the server's `bytea_output` is, and instants as whole microseconds from now, never rounded up.
+/// The pooled mode puts this around [`LOAD`] and [`LIST`], because its answers are text. Bytes come as hex, whatever
+/// the server's `bytea_output` is. Instants come as whole microseconds from now, never rounded up.
 const POOLED: &str = r#"
 SELECT
     answer.nonce,
@@ -201,10 +202,10 @@ WITH
 SELECT $1::bigint # {tag} AS nonce, count(*) FILTER (WHERE live) AS written FROM written
 "#;
 
-// A purge goes through the sessions that are due, in windows of 500 (or of the limit, if that is more) by `sweep_at`. It
-// deletes those that have expired. It moves those that have been touched since to where they expire now, so that none is
-// looked at twice. Nothing here waits for a lock, so the clock at the start of the statement will do. The ids are arrays: to join 500 rows
-// with a table of some thousand, the server would read all of it.
+// A purge goes through the sessions that are due, in windows of 500 (or of the limit, if that is more) by `sweep_at`.
+// It deletes those that have expired. It moves those that have been touched since to where they expire now, so that
+// none is looked at twice. Nothing here waits for a lock, so the clock at the start of the statement will do. The ids
+// are in arrays, because for a join of 500 rows with a table of some thousand, the server would read the whole table.
 const PURGE: &str = r#"
 WITH
     due AS MATERIALIZED (
@@ -232,7 +233,7 @@ SELECT
     (SELECT count(*) FROM moved) AS moved
 "#;
 
-// One row without a name if there is no such table.
+// The answer is one row without a name if there is no such table.
 const COLUMNS: &str = r#"
 SELECT
     $1::bigint # {tag} AS nonce,
@@ -274,7 +275,8 @@ impl Statement {
     }
 }
 
-/// FNV-1a: the text of a statement is the same in each process, so a pooler can share what the server has prepared.
+/// The hash of the text by FNV-1a. It is the same in each process, so each process sends the same text, and a pooler
+/// can share what the server has prepared.
 fn tag_of(text: &str) -> i64 {
     let hash = text
         .bytes()

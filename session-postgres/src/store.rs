@@ -93,7 +93,8 @@ impl PostgresStore {
     /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's. That table stays as it is.
     /// Any but [`StoreError::AlreadyExists`] if the database fails. Nothing has been made then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        // Looked at first: `CREATE INDEX IF NOT EXISTS` waits for every open write, even if the index is there.
+        // The table is looked at first, because `CREATE INDEX IF NOT EXISTS` waits for every open write, even if the
+        // index is there.
         match self.inspect().await {
             Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
             verdict => return verdict,
@@ -131,7 +132,7 @@ impl PostgresStore {
         answer
     }
 
-    /// How many rows the statement has written.
+    /// Runs a write, and returns how many rows it has written.
     async fn write(&self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let rows = self.ask(Kind::Write, statement, values).await?;
         count(first(&rows)?, "written")

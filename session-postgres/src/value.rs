@@ -1,10 +1,10 @@
-//! What goes into a statement.
+//! The values of a statement's parameters.
 
 use std::time::Duration;
 
 use session_core::Revision;
 
-/// A parameter's value: there are two kinds.
+/// The value of a parameter: a number or bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
     Number(i64),

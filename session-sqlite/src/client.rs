@@ -19,8 +19,8 @@ use crate::{
 pub(crate) struct Client {
     writer: SqlitePool,
     readers: SqlitePool,
-    /// SQLite lets one connection write at a time. Those that wait here are served in order. Those that wait for SQLite's
-    /// lock only try it now and then.
+    /// SQLite lets one connection write at a time. Writes that wait here are served in order. A connection that waits
+    /// for SQLite's own lock only tries it now and then.
     writing: Semaphore,
     timeout: Duration,
 }
@@ -30,15 +30,15 @@ impl Client {
         Self { writer, readers, writing: Semaphore::new(1), timeout }
     }
 
-    /// The rows of the answer.
+    /// Runs a statement that reads, and returns the rows of its answer.
     pub(crate) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<SqliteRow>, StoreError> {
         query(sql, values).fetch_all(&self.readers).await.map_err(from_driver)
     }
 
-    /// How many rows the statement has written.
+    /// Runs a statement that writes, and returns how many rows it has written.
     ///
-    /// It is one statement, and the driver hands it to the connection's thread as one message. So a future that is dropped
-    /// has sent it or not. What it has sent is done wholly, before the connection's next statement.
+    /// It is one statement, and the driver hands it to the connection's thread as one message. So a future that is
+    /// dropped has either sent it or not. A statement that was sent is done wholly, before the connection's next one.
     pub(crate) async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let _turn = self.turn().await?;
         let result = query(sql, values).execute(&self.writer).await.map_err(from_driver)?;

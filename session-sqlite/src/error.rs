@@ -64,7 +64,7 @@ pub(crate) fn no_log() -> StoreError {
 #[error("the database can have no write-ahead log: is it in memory (see session-memory), or on a network file system?")]
 struct NoLog;
 
-/// A row that cannot be one of this store's.
+/// A row that this store cannot have written.
 pub(crate) fn foreign_row(why: &'static str) -> StoreError {
     StoreError::corrupt(BACKEND, ForeignRow(why))
 }

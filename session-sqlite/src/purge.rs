@@ -1,11 +1,11 @@
-//! The purge: sessions that have expired are deleted.
+//! The purge deletes expired sessions.
 
 use session_core::StoreError;
 
 use crate::{SqliteStore, value::Value};
 
 impl SqliteStore {
-    /// Deletes sessions that have expired, `limit` at most, and tells how many.
+    /// Deletes expired sessions, at most `limit`, and returns how many.
     ///
     /// One statement does it: the index is on the expiry itself. The other stores keep a lower bound of it in an index,
     /// which a touch leaves alone. Here a bound would spare little: SQLite writes the page of an index wherever a

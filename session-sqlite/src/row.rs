@@ -1,4 +1,4 @@
-//! What a row of an answer holds.
+//! Reads the rows of an answer.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sqlx::{Decode, Row, Sqlite, Type, sqlite::SqliteRow};
 
 use crate::error::{foreign_row, from_driver};
 
-/// What the row holds, if it is live at this instant.
+/// The session in the row, if it is live at this instant.
 pub(crate) fn loaded(row: &SqliteRow, now: i64) -> Result<Option<Loaded>, StoreError> {
     let left = |at: i64| u64::try_from(at.saturating_sub(now)).ok().map(Duration::from_millis);
     let (expires_in, ends_in) = (left(column(row, "expires_at")?), left(column(row, "ends_at")?));

@@ -4,7 +4,7 @@ use session_core::SchemaError;
 
 /// The table that the store needs, under its default name, for an application that has migrations of its own.
 ///
-/// Instants are milliseconds since 1970 on the database's clock. Each statement may be run again.
+/// Instants are milliseconds since 1970 on the database's clock. Each statement may be run again without harm.
 ///
 /// # Examples
 ///

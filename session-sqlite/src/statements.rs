@@ -3,8 +3,9 @@
 //! They share some habits:
 //!
 //! - `{table}` is the table's name, a [`Namespace`]: letters, digits and `_`.
-//! - `CAST(round(unixepoch('subsec') * 1000) AS INTEGER)` is the database's clock in whole milliseconds. SQLite reads it once
-//!   a step, after the wait for the lock. So a write that has waited until after the expiry does nothing.
+//! - `CAST(round(unixepoch('subsec') * 1000) AS INTEGER)` is the database's clock in whole milliseconds. SQLite reads
+//!   the clock once in each step, after the wait for the lock. So a write that has waited until after the expiry does
+//!   nothing.
 
 use session_core::Namespace;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
@@ -90,7 +91,7 @@ DELETE FROM "{table}"
 WHERE id = ?1 AND revision = ?2 AND expires_at > CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
 "#;
 
-// Expired ones are left to `purge`, so that what is deleted is what is counted.
+// Expired sessions are left to `purge`. So the number of deleted rows is that of live sessions.
 const REVOKE: &str = r#"
 DELETE FROM "{table}"
 WHERE owner = ?1 AND id IS NOT ?2 AND expires_at > CAST(round(unixepoch('subsec') * 1000) AS INTEGER)

@@ -54,7 +54,7 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// As [`Builder::open`].
+    /// Those of [`Builder::open`].
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::builder().open(path).await
     }
@@ -88,7 +88,7 @@ impl SqliteStore {
     /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's. That table stays as it is.
     /// Any but [`StoreError::AlreadyExists`] if the database fails. The next call makes what is missing.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        // Looked at first, so that another library's table gets no index.
+        // The table is looked at first, so that another library's table gets no index.
         match self.inspect().await {
             Ok(()) | Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
             Err(error) => return Err(error),
@@ -118,7 +118,7 @@ impl SqliteStore {
         self.explain(self.0.client.read(sql, values).await).await
     }
 
-    /// How many rows the statement has written.
+    /// Runs a write, and returns how many rows it has written.
     pub(crate) async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
         self.explain(self.0.client.write(sql, values).await).await
     }

@@ -1,4 +1,5 @@
-//! Connections that have been idle: the first requests after a pause, a restart or a silence of the network work.
+//! Connections that have been idle. The first requests work after a pause, after a restart, and after a silence of the
+//! network.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ async fn with_a_pool(builder: Builder, connections: u32, url: &str) -> (MySqlPoo
 async fn look_at(url: &str) -> MySqlConnection {
     let mut other = MySqlConnection::connect(url).await.unwrap();
     other.execute("SET wait_timeout = 3600, max_statement_time = 0").await.unwrap();
-    // Its default database tells it from the store's connections.
+    // Its default database distinguishes it from the store's connections.
     other.execute("USE information_schema").await.unwrap();
     other
 }
@@ -170,7 +171,7 @@ async fn the_first_requests_work_after_a_restart_of_the_server() {
     }
 }
 
-/// A router has forgotten the connections. What is sent on them is lost, and nobody is told.
+/// A router has forgotten the connections. Messages on them are lost, and nobody is told.
 #[tokio::test]
 async fn a_network_that_drops_idle_connections_without_a_word_costs_one_limit() {
     const LIMIT: Duration = Duration::from_secs(5);

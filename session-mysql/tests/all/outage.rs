@@ -1,4 +1,5 @@
-//! A server that is killed, stopped, or cuts its connections: a typed error in time, and work again afterwards.
+//! A server that is killed, stopped, or cuts its connections. Each call fails in time with a typed error, and the store
+//! works again afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,7 @@ async fn fill(store: &MysqlStore) {
     }
 }
 
-/// Each of the operations fails, as an outage and in time.
+/// Each operation fails in time, with the error of an outage.
 async fn everything_fails(store: &MysqlStore) {
     let start = Instant::now();
     let load = async { store.load(&ID).await.map(drop) };
@@ -62,8 +63,8 @@ fn is_an_outage(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable { backend: "mysql", .. } | StoreError::TimedOut { backend: "mysql", .. })
 }
 
-/// A load finds its way past the connections that were cut. The driver may have been taking back others at that moment, which a
-/// write meets, once each.
+/// A load that meets a cut connection takes another. Some connections were just being given back to the pool. A write
+/// meets each of those once.
 async fn everything_works(store: &MysqlStore) {
     assert!(store.load(&ID).await.unwrap().is_some(), "a session was lost");
     for _ in 0..CONNECTIONS {
@@ -77,7 +78,7 @@ async fn everything_works(store: &MysqlStore) {
     fill(store).await;
 }
 
-/// Cuts every other connection, and waits until they have gone.
+/// Cuts all connections but this one, and waits until they have gone.
 async fn cut_the_others(other: &mut MySqlConnection) {
     let others = "SELECT id FROM information_schema.processlist WHERE id <> connection_id() AND user = 'root'";
     loop {
@@ -102,7 +103,7 @@ async fn a_server_that_is_killed_is_an_outage_and_works_again_when_it_is_back() 
         everything_fails(&store).await;
         server.start();
         everything_works(&store).await;
-        // Idle connections, all cut, and no call in between.
+        // All idle connections are cut, and no call comes in between that would notice.
         server.kill();
         server.start();
         everything_works(&store).await;
@@ -118,7 +119,7 @@ async fn connections_that_the_server_cuts_are_replaced() {
         cut_the_others(&mut other).await;
         everything_works(&store).await;
     }
-    // A write is not repeated by itself: it may have been done.
+    // A write is not repeated by the store, because it may have been done.
     cut_the_others(&mut other).await;
     let error = store.touch(&ID, entry(1).revision, HOUR).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
@@ -138,7 +139,7 @@ async fn the_only_connection_is_replaced_when_the_server_has_cut_it() {
     }
 }
 
-/// Nothing is answered, nothing is refused, and the connections stay open.
+/// The connections stay open, but no answer comes, and no refusal.
 #[tokio::test]
 async fn a_server_that_is_silent_is_an_outage_and_costs_no_connection() {
     let server = servers::own_mysql(&[]);
@@ -176,7 +177,7 @@ async fn a_server_that_is_read_only_is_unavailable_to_writes() {
     let server = servers::own_mysql(&[]);
     let store = open(server.url()).await;
     let mut other = MySqlConnection::connect(server.url()).await.unwrap();
-    // The administrator may write all the same.
+    // `read_only` does not bind an administrator, so the store logs in as a user who is not one.
     sqlx::raw_sql("CREATE USER app; GRANT SELECT, INSERT, UPDATE, DELETE ON test.* TO app; SET GLOBAL read_only = 1")
         .execute(&mut other)
         .await

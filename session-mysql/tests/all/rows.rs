@@ -1,4 +1,4 @@
-//! The table: who has made it, and who has written its rows.
+//! The table that somebody else has made, and rows that somebody else has written.
 
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ async fn purge_passes_by_what_was_touched() {
     run(&pool, "DROP TABLE IF EXISTS swept").await;
     let store = store(&pool, "swept");
     store.migrate().await.unwrap();
-    // More touched ones than a window holds, in front of five that have expired.
+    // More touched sessions than a window holds, in front of five that have expired.
     let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
     let insert = |from: u32, to: u32, hours: i64, sweep: i64| {
         format!(

@@ -1,4 +1,4 @@
-//! What the server is asked to do. No setting changes the outcome.
+//! The statements that reach the server, and settings that must not change their outcome.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -34,7 +34,7 @@ async fn open(url: &str, table: &str, settings: &'static str) -> (MySqlPool, Mys
     (pool, store)
 }
 
-/// What this connection has asked for, and how often.
+/// The statements that this connection has sent, and how often.
 async fn asked(pool: &MySqlPool) -> BTreeMap<String, i64> {
     let sql = "SHOW SESSION STATUS WHERE variable_name LIKE 'Com\\_%' OR variable_name = 'Questions'";
     let rows = sqlx::raw_sql(sql).fetch_all(pool).await.unwrap();
@@ -76,7 +76,7 @@ async fn each_operation_is_one_statement_and_one_round_trip() {
             let mut more: BTreeMap<_, _> = after.iter().map(|(name, count)| (&**name, count - before[name])).collect();
             // The driver sends a ping in the background when it takes a connection back.
             more.remove("Com_admin_commands");
-            // `asked` is a question, too.
+            // `asked` itself sends a statement, too.
             *more.get_mut("Com_show_status").unwrap() -= 1;
             *more.get_mut("Questions").unwrap() -= 1;
             more.retain(|_, count| *count != 0);
@@ -114,14 +114,14 @@ async fn a_thousand_touches_and_extensions_leave_every_index_alone() {
     assert_eq!((held("sweep_at").await, held("owner").await), (2, 1));
 }
 
-/// Plays every outcome. The answer tells each of them.
+/// Plays every outcome, and checks that the answer tells it.
 async fn every_outcome(store: &MysqlStore, settings: &str) {
     let user = Owner::from(42);
     let entry = |number| Entry::new(revision(number), b"\\'\"`\0 payload").with_owner(Some(&user));
     let [now, short, restart] = [
         Duration::ZERO,
         Duration::from_micros(1),
-        // More than the longest time, to which the store cuts it.
+        // This is more than the longest time, and the store cuts it to that.
         Duration::from_secs(1 << 60),
     ];
     let restart = Expiry::Restart { expires_in: restart, ends_in: restart };
@@ -217,7 +217,7 @@ async fn connections_of_the_stores_own_have_its_settings() {
     store.create(&ID, entry, HOUR, HOUR).await.unwrap();
     drop(store);
     let store = MysqlStore::connect(server.url()).await.unwrap();
-    assert!(store.load(&ID).await.unwrap().is_some(), "what was answered was not kept");
+    assert!(store.load(&ID).await.unwrap().is_some(), "a write that was answered was not kept");
 
     // The server has no `autocommit`, so this is a transaction. The store waits for its lock by its own timeout, and not for
     // 50 seconds.

@@ -57,8 +57,8 @@ async fn fill() -> PgConnection {
     connection
 }
 
-/// The plan for any values, as a prepared statement has it after its first few runs. What is no single query has none: it
-/// is run.
+/// The plan for any values, as a prepared statement has it after its first few runs. A text that is not a single query
+/// has no plan, so it is run.
 async fn plan(connection: &mut PgConnection, (name, sql, types): &Named) -> String {
     if *name == "MIGRATE" {
         let text = sql.as_str().replace("$1", "0");
@@ -84,7 +84,7 @@ async fn the_server_can_plan_every_statement_of_the_file() {
     }
 }
 
-/// A text that is added to the file, and is not planned above, fails here.
+/// This fails if a text is added to the file and is not planned above.
 #[test]
 fn every_text_of_the_file_is_among_the_statements_that_are_planned() {
     let lines = include_str!("../statements.rs").lines();

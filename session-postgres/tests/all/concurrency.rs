@@ -1,4 +1,4 @@
-//! Many at once, on rows and on the table itself.
+//! Many operations at once, on rows and on the table itself.
 
 use std::time::{Duration, Instant};
 
@@ -142,7 +142,8 @@ async fn a_write_that_waits_for_the_row_until_after_the_expiry_does_nothing() {
     }
 }
 
-/// What a user's `default_transaction_isolation` does: the server refuses instead of waiting and judging again.
+/// A user may have a stricter `default_transaction_isolation`. Then the server refuses a write, where it would
+/// otherwise wait and judge the row again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn under_serializable_isolation_a_conflict_is_an_answer_and_no_error() {
     for (table, pooled) in [("serializable", false), ("serializable_pooled", true)] {
@@ -175,7 +176,7 @@ async fn under_serializable_isolation_a_conflict_is_an_answer_and_no_error() {
     }
 }
 
-/// More futures are dropped than there are connections, while each is waiting for the row.
+/// More futures are dropped than there are connections. Each is waiting for the row when it is dropped.
 #[tokio::test]
 async fn futures_that_are_dropped_leave_a_pool_that_works() {
     for (table, pooled) in [("dropped", false), ("dropped_pooled", true)] {
@@ -209,7 +210,7 @@ async fn a_row_that_is_locked_for_too_long_times_out_and_is_not_written_later() 
         let mut tries = 0;
         loop {
             tries += 1;
-            assert!(tries <= 10, "{table}: the server's word comes before the store's patience ends");
+            assert!(tries <= 10, "{table}: the server never gave up before the store did");
             store.create(&ID, entry(1), HOUR, HOUR).await.unwrap();
             let mut holder = connect().await;
             run(&mut holder, &format!("BEGIN; SELECT FROM {table} FOR UPDATE")).await;
@@ -237,7 +238,7 @@ async fn the_victim_of_a_deadlock_is_not_done_after_the_store_has_given_up() {
         let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled);
         let store = builder.with_timeout(Duration::from_secs(4)).with_pool(pool);
         let user = Owner::from(42);
-        // Where the machine was too busy to be quick enough, once more.
+        // If the machine was too busy to be quick enough, this tries again.
         let mut tries = 0;
         let (mut other, revoke) = loop {
             tries += 1;
@@ -246,7 +247,7 @@ async fn the_victim_of_a_deadlock_is_not_done_after_the_store_has_given_up() {
                 store.create(&id(number), entry(1).with_owner(Some(&user)), HOUR, HOUR).await.unwrap();
             }
             let mut other = connect().await;
-            // The session that looks for a deadlock and finds one is its victim. This one does not look.
+            // The connection that looks for a deadlock and finds one is its victim. This one does not look.
             run(&mut other, "SET deadlock_timeout = '1min'; BEGIN").await;
             run(&mut other, &format!("SELECT FROM {table} WHERE id = decode(repeat('04', 16), 'hex') FOR UPDATE"))
                 .await;
@@ -275,7 +276,7 @@ async fn purge_passes_by_what_is_locked_and_what_was_touched() {
     for (table, pooled) in [("swept", false), ("swept_pooled", true)] {
         let store = open(table, pooled).await;
         let mut other = connect().await;
-        // Touched ones, more than one statement takes up, in front of five that have expired.
+        // More touched sessions than one window holds, in front of five that have expired.
         let insert = |from: u32, to: u32, expires: &str, sweep: &str| {
             format!(
                 "INSERT INTO {table} SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), n, '', NULL, now() + '{expires}', \

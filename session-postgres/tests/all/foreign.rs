@@ -29,12 +29,12 @@ fn is_foreign(error: &StoreError) -> bool {
     matches!(error, StoreError::Backend { source, .. } if source.is::<ForeignAnswer>())
 }
 
-/// What a server answers to everything that it is asked.
+/// The one answer that a server gives to every question.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
-    /// A row under this nonce: as if it were another statement's.
+    /// A row with this nonce, as if the answer were another statement's.
     Nonce(i64),
-    /// No row at all: as if the other statement had none.
+    /// No row at all, as if the other statement had none.
     Nothing,
 }
 
@@ -72,7 +72,7 @@ fn serve(mut stream: TcpStream, answer: Answer) -> Option<()> {
     }
 }
 
-/// Reads a message, and tells what it is. The first one says nothing of that.
+/// Reads a message, and returns its type. The first message of a connection has none.
 fn read(stream: &mut TcpStream, word: usize) -> Option<u8> {
     let mut head = vec![0; word + 4];
     stream.read_exact(&mut head).ok()?;
@@ -92,7 +92,8 @@ fn row(columns: &[(&str, i64)]) -> Vec<u8> {
     let (mut names, mut values) = (count.to_vec(), count.to_vec());
     for (name, value) in columns {
         names.extend(name.as_bytes());
-        // No table, no column of one, int8, 8 bytes, no modifier, as text.
+        // A column without a table and without a number in one. Its type is int8 of 8 bytes, without a modifier, as
+        // text.
         names.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20, 0, 8, 255, 255, 255, 255, 0, 0]);
         let text = value.to_string();
         values.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
@@ -130,7 +131,7 @@ async fn an_answer_of_another_statement_under_our_name_and_nonce_is_refused() {
     let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
     let store = PostgresStore::builder().with_table("impostor").unwrap().with_pool(pool.clone());
     store.migrate().await.unwrap();
-    // The first statement of this connection has been that of `migrate`.
+    // The first statement of this connection was that of `migrate`.
     assert_eq!(store.load(&ID).await.unwrap(), None);
     let names = sqlx::query(
         "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%message.nonce%' AND statement NOT LIKE '%prepared%'",
@@ -168,8 +169,9 @@ async fn ask_a_hundred_times(untold: &PostgresStore, number: u8) -> (u32, u32) {
     (refused, foreign)
 }
 
-/// The store is not told of PgBouncer, and there are fewer connections to the server than clients. The first statement of
-/// each client has the same name. For half of the clients it is `load`, for the others `list`, with values of the same types.
+/// The store is not told of PgBouncer, and there are fewer connections to the server than clients. Each client gives
+/// its first statement the same name. For half of the clients that is `load`, for the others `list`, with values of the
+/// same types.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn behind_a_pooler_that_nobody_told_of_no_wrong_answer_is_believed() {
     let url = servers::pgbouncer().url();
@@ -206,8 +208,8 @@ async fn behind_a_pooler_that_nobody_told_of_no_wrong_answer_is_believed() {
     assert!(refused > 0, "the pooler has mixed nothing up, so this proves nothing");
 }
 
-/// A better alarm comes first: PgBouncer refuses a connection with a timeout of its own. In the pooled mode, connections come
-/// without one.
+/// A clearer error comes first: PgBouncer refuses a connection with a `statement_timeout`. In the pooled mode the store
+/// connects without one.
 #[tokio::test]
 async fn pgbouncer_refuses_a_store_that_nobody_told_of_it() {
     let url = servers::pgbouncer().url().replace("postgres+pooled", "postgres");

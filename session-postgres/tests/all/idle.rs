@@ -1,4 +1,5 @@
-//! Connections that have been idle: the first requests after a pause, a restart or a silence of the network work.
+//! Connections that have been idle. The first requests work after a pause, after a restart, and after a silence of the
+//! network.
 
 use std::time::{Duration, Instant};
 
@@ -83,7 +84,7 @@ async fn warm_up(store: &PostgresStore, url: &str) {
     wait_for(CONNECTIONS, &mut other, "idle %").await;
 }
 
-/// Cuts every other connection, and waits until they have gone.
+/// Cuts all connections but this one, and waits until they have gone.
 async fn cut_the_others(other: &mut PgConnection) {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
         WHERE backend_type = 'client backend' AND application_name <> 'looking'";
@@ -172,7 +173,7 @@ async fn the_first_requests_work_after_a_restart_of_the_server() {
     }
 }
 
-/// A router has forgotten the connections. What is sent on them is lost, and nobody is told.
+/// A router has forgotten the connections. Messages on them are lost, and nobody is told.
 #[tokio::test]
 async fn a_network_that_drops_idle_connections_without_a_word_costs_one_limit() {
     const LIMIT: Duration = Duration::from_secs(5);

@@ -1,4 +1,5 @@
-//! A server that is killed, stopped, or cuts its connections: a typed error in time, and work again afterwards.
+//! A server that is killed, stopped, or cuts its connections. Each call fails in time with a typed error, and the store
+//! works again afterwards.
 
 use std::{
     process::Command,
@@ -58,7 +59,7 @@ fn is_an_outage(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable { backend: "postgres", .. } | StoreError::TimedOut { .. })
 }
 
-/// Each of the operations fails, as an outage and in time.
+/// Each operation fails in time, with the error of an outage.
 async fn everything_fails(store: &PostgresStore) {
     let start = Instant::now();
     let load = async { store.load(&ID).await.map(drop) };
@@ -75,7 +76,8 @@ async fn everything_fails(store: &PostgresStore) {
     assert!(start.elapsed() < DEADLINE, "it took {:?}", start.elapsed());
 }
 
-/// Loads find their way past the connections that were cut; after this many at once none of those is left.
+/// Runs so many loads at once that each connection is used. A load that meets a cut connection takes another, so none
+/// that was cut is left.
 async fn everything_works(store: &PostgresStore) {
     let mut loads = tokio::task::JoinSet::new();
     for _ in 0..40 {
@@ -101,7 +103,7 @@ async fn a_server_that_is_killed_is_an_outage_and_works_again_when_it_is_back() 
         for store in &stores {
             everything_works(store).await;
         }
-        // Idle connections, all cut, and no call in between.
+        // All idle connections are cut, and no call comes in between that would notice.
         server.kill();
         server.start();
         for store in &stores {
@@ -110,7 +112,7 @@ async fn a_server_that_is_killed_is_an_outage_and_works_again_when_it_is_back() 
     }
 }
 
-/// Cuts every other connection, and waits until they have gone.
+/// Cuts all connections but this one, and waits until they have gone.
 async fn cut_the_others(other: &mut PgConnection) {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
@@ -128,7 +130,7 @@ async fn connections_that_the_server_cuts_are_replaced() {
             cut_the_others(&mut other).await;
             everything_works(&store).await;
         }
-        // A write is not repeated by itself: it may have been done.
+        // A write is not repeated by the store, because it may have been done.
         cut_the_others(&mut other).await;
         let error = store.touch(&ID, entry(1).revision, HOUR).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
@@ -149,7 +151,7 @@ async fn the_only_connection_is_replaced_when_the_server_has_cut_it() {
     }
 }
 
-/// Nothing is answered, nothing is refused, and the connections stay open.
+/// The connections stay open, but no answer comes, and no refusal.
 #[tokio::test]
 async fn a_server_that_is_silent_is_an_outage_and_costs_no_connection() {
     let server = servers::own_postgres(&[]);
@@ -159,7 +161,7 @@ async fn a_server_that_is_silent_is_an_outage_and_costs_no_connection() {
         let processes = processes(&mut other).await;
         let signal = |name: &str| {
             let ids = processes.iter().map(ToString::to_string);
-            // Some have ended when they are told to go on: their connection was given up.
+            // Some processes have ended before they are told to go on, because their connection was given up.
             let _ = Command::new("kill").args(["-s", name]).args(ids).output().unwrap();
         };
         server.pause();

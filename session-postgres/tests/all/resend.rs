@@ -12,7 +12,7 @@ use session_postgres::{
 const HOUR: Duration = Duration::from_secs(3600);
 const CONNECTIONS: u32 = 14;
 
-/// A site whose connections are all made and idle. None is asked before it is used.
+/// A site whose connections are all open and idle. None is asked before it is used.
 struct Site {
     manager: SessionManager,
     pool: PgPool,

@@ -1,4 +1,5 @@
-//! The table: who has made it, who has written its rows, and how the server shows them.
+//! The table that somebody else has made, rows that somebody else has written, and settings that change how the server
+//! shows them.
 
 use std::time::Duration;
 
@@ -165,7 +166,7 @@ async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
             let store = store(&pool, "others", pooled);
             let error = store.migrate().await.unwrap_err();
             assert!(matches!(&error, StoreError::Schema(error) if *error == expected), "{columns}: {error:?}");
-            // The server itself notices what is missing.
+            // The server itself notices that a column is missing.
             if matches!(expected, SchemaError::ColumnMissing { .. }) {
                 let StoreError::Schema(error) = store.load(&ID).await.unwrap_err() else { panic!("{columns}") };
                 assert_eq!(error, expected, "{columns}");
@@ -176,7 +177,7 @@ async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
     }
 }
 
-/// The role may use the table, and may make none.
+/// The role may use the table, but may not make one.
 #[tokio::test]
 async fn the_role_needs_no_right_to_make_tables_once_the_table_is_there() {
     let owner = pool(&[]).await;

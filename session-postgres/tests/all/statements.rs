@@ -1,4 +1,4 @@
-//! What the server is asked to do: one statement an operation, and nothing in the indexes where a session is only touched.
+//! The statements that reach the server: one for each operation. A touch changes no index.
 
 use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
@@ -12,7 +12,7 @@ use session_postgres::{
 const HOUR: Duration = Duration::from_secs(3600);
 const ID: SessionId = SessionId::from_bytes([42; 16]);
 
-/// A server that counts.
+/// A server that counts its statements.
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
@@ -74,7 +74,7 @@ async fn each_operation_is_one_statement_in_both_modes() {
         let operations = one_of_each(&store).await;
         let after = (sum_of_calls(&name).await, sum_of_calls("SET LOCAL statement_timeout").await);
         assert_eq!(after.0 - before.0, i64::try_from(operations.len()).unwrap(), "{:?}", calls(&name).await);
-        // It is in the same message, so it takes no trip of its own.
+        // The setting is in the same message, so it takes no round trip of its own.
         let settings = if pooled { operations.len() } else { 0 };
         assert_eq!(after.1 - before.1, i64::try_from(settings).unwrap());
         let mut of_this_table = calls(&name).await;
@@ -86,7 +86,7 @@ async fn each_operation_is_one_statement_in_both_modes() {
 
 #[tokio::test]
 async fn a_thousand_touches_of_one_session_leave_every_index_alone() {
-    // Nobody else may be there. An older reader keeps old versions of the row, and its page fills up.
+    // No other test may use this server. An older reader would keep old versions of the row, and fill up its page.
     let server = servers::own_postgres(&["autovacuum=off"]);
     let mut connection = PgConnection::connect(server.url()).await.unwrap();
     for (table, pooled) in [("touched", false), ("touched_pooled", true)] {

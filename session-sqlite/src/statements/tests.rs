@@ -28,7 +28,7 @@ fn every() -> Vec<(&'static str, SqlStr)> {
     ]
 }
 
-/// How SQLite would go about it, one step a line. The table itself is made instead.
+/// How SQLite would run the statement, one step a line. The text that makes the table has no plan, so it is run.
 async fn plan((name, sql): &(&str, SqlStr)) -> String {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
     sqlx::raw_sql(statements().schema).execute(&mut connection).await.unwrap();
@@ -59,7 +59,7 @@ async fn the_database_can_plan_every_statement_of_the_file() {
     }
 }
 
-/// A text that is added to the file, and is not planned above, fails here.
+/// This fails if a text is added to the file and is not planned above.
 #[test]
 fn every_text_of_the_file_is_among_the_statements_that_are_planned() {
     let lines = include_str!("../statements.rs").lines();

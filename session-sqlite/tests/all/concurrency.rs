@@ -1,4 +1,4 @@
-//! Many at once: no lock is an error, and a wait that is too long is a typed error.
+//! Many operations at once. A lock is waited for, and a wait that is too long ends with a typed error.
 
 use std::{
     path::PathBuf,
@@ -134,7 +134,7 @@ async fn a_lock_that_is_held_too_long_times_out_and_the_store_works_again_afterw
     assert!(store.touch(&ID, entry().revision, HOUR).await.unwrap());
 }
 
-/// More futures are dropped than there are connections, while each is waiting for the lock.
+/// More futures are dropped than there are connections. Each is waiting for the lock when it is dropped.
 #[tokio::test]
 async fn a_future_that_is_dropped_while_it_waits_leaves_a_connection_that_works() {
     let (_folder, path) = folder();

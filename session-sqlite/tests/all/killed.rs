@@ -11,7 +11,7 @@ use session_core::{Entry, Owner, Revision, SessionId, Store};
 use session_sqlite::SqliteStore;
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// The variable tells the process that is to be killed which file it writes to.
+/// The variable that names the file to write to, for the process that is to be killed.
 const VICTIM: &str = "SESSION_SQLITE_VICTIM";
 const ANSWERED: &str = "answered ";
 const REVISION: Revision = Revision::from_bytes([1; 8]);
