@@ -1,4 +1,4 @@
-//! A case, and how it runs.
+//! A case, and how it is run.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -19,9 +19,10 @@ use crate::{
     watched::Pulse,
 };
 
-/// By how much the short times of a case are multiplied, in each attempt. Slow calls lead to another attempt, because a
-/// session may have expired before its time. The first three have the same pace, for a machine that was busy once. The later
-/// ones are slower, for a slow store. They come last because longer times hide more errors.
+/// By how much the short times of a case are multiplied, in each attempt. A case that fails after slow calls is tried
+/// again, because a session may have expired too early. The first three attempts have the same times, for a machine
+/// that was busy once. The later ones are slower, for a slow store. They come last because longer times hide more
+/// errors.
 const SCALES: [u32; 7] = [1, 1, 1, 2, 4, 8, 16];
 
 /// How many times its deadline a case may take while the store answers.
@@ -29,7 +30,7 @@ const DEADLINES: u32 = 20;
 
 /// One sentence that must hold for every store.
 ///
-/// [`store_tests!`](crate::store_tests) makes a test of each; this type is for a harness of one's own.
+/// [`store_tests!`](crate::store_tests) makes a test of each. This type is for a harness of your own.
 ///
 /// # Examples
 ///
@@ -73,12 +74,12 @@ impl<S: Subject> Case<S> {
         let (name, run) = (self.name, self.run);
         let deadline = subject.deadline();
         let (sender, outcome) = mpsc::channel();
-        // A thread of its own: a store that blocks its runtime must not keep the deadline from being noticed.
+        // The case has a thread of its own, so that the deadline is noticed even if the store blocks its runtime.
         let pulse = Arc::new(Pulse::new());
         let watched = Arc::clone(&pulse);
         let started = thread::Builder::new().name(name.into()).spawn(move || {
             let attempt = AssertUnwindSafe(|| attempts(run, subject, &watched));
-            // Nobody listens any more once the deadline is over.
+            // An error means that the deadline is over, and nobody listens any more.
             let _ = sender.send(catch_unwind(attempt));
         });
         assert!(started.is_ok(), "no thread can be started for the case: {started:?}");
@@ -97,7 +98,7 @@ impl<S: Subject> Case<S> {
             );
             assert!(
                 start.elapsed() < deadline * DEADLINES,
-                "{name}: the store answers, and the case does not come to an end within {:?}",
+                "{name}: the store answers, but the case does not come to an end within {:?}",
                 deadline * DEADLINES
             );
         }
@@ -115,11 +116,11 @@ pub fn cases<S: Subject>() -> Vec<Case<S>> {
     each_case!({ table } [])
 }
 
-/// Runs the case of this name: what each test that [`store_tests!`](crate::store_tests) makes consists of.
+/// Runs the case of this name. Each test that [`store_tests!`](crate::store_tests) makes calls this.
 ///
 /// # Panics
 ///
-/// As [`Case::run`], and if there is no case of this name.
+/// Like [`Case::run`], and if there is no case of this name.
 pub fn check<S: Subject>(name: &str, subject: S) {
     let case = cases::<S>().into_iter().find(|case| case.name() == name);
     case.unwrap_or_else(|| panic!("there is no case {name}")).run(subject);
@@ -147,7 +148,7 @@ fn attempts<S: Subject>(run: Run<S>, subject: S, pulse: &Arc<Pulse>) {
             }
         }
     }
-    // Within the runtime, which a store's connections may need to close.
+    // They are dropped within the runtime, because a store's connections may need it to close.
     {
         let _inside = runtime.enter();
         drop(subject);

@@ -1,12 +1,12 @@
-//! Is there an order in which one register would have given all these answers?
+//! Checks a history: is there an order of the calls in which one register would have given all these answers?
 //!
-//! The search of Wing and Gong, with Lowe's memory of the states that have been tried.
+//! It is the search of Wing and Gong, with Lowe's memory of the states that have been tried.
 
 use std::{collections::HashSet, fmt};
 
 use session_core::Revision;
 
-/// What was asked of one session, with the answer.
+/// A call on one session, with its answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call {
     Create { revision: Revision, created: bool },
@@ -47,7 +47,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// A revision of the cases: they count.
+/// A revision as a number, because the cases count their revisions.
 fn short(revision: Revision) -> u64 {
     u64::from_be_bytes(*revision.as_bytes())
 }
@@ -56,7 +56,7 @@ fn short(revision: Revision) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Unexplained {
     state: State,
-    /// The earliest first.
+    /// The earliest event comes first.
     events: Vec<Event>,
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn linearizable(mut events: Vec<Event>) -> Result<(), Unexplained> {
             furthest = (done.clone(), state);
         }
         let left = || events.iter().enumerate().filter(|(index, _)| !done[*index]);
-        // Only what began before the first answer can have been next.
+        // Only a call that began before the first answer can have been next.
         let first_answer = left().map(|(_, event)| event.answered).min().unwrap_or(u64::MAX);
         for (index, event) in left().take_while(|(_, event)| event.began < first_answer) {
             if let Some(next) = event.call.applied(state) {

@@ -1,5 +1,5 @@
-//! The conformance kit for session stores: whatever crate a store lives in, one line runs every clause of the
-//! [contract](session_core::Store) against it.
+//! The conformance kit for session stores. One line tests every clause of the [contract](session_core::Store) on a
+//! store, in whatever crate it is.
 //!
 //! ```
 //! # mod example {
@@ -29,38 +29,38 @@
 //! # }
 //! ```
 //!
-//! [`Subject`] is what a store's author writes, [`store_tests!`] makes one `#[test]` of each case, named by the sentence
-//! that must hold, and [`cases`] gives the same cases to a harness of one's own. The kit never skips a case: a store that
-//! cannot be reached fails. The features `servers` and `containers`, for Unix, find or start database servers for the tests
-//! of a store.
+//! The author of a store writes a [`Subject`]. [`store_tests!`] makes one `#[test]` of each case, named by the sentence
+//! that must hold. [`cases`] gives the same cases to a harness of your own. The kit never skips a case: a store that
+//! cannot be reached fails. The features `servers` and `containers`, for Unix, find or start database servers for the
+//! tests of a store.
 //!
-//! Where `SESSION_TEST_REPORT` names a file, each test adds a line to it once its case has passed, fields separated by
-//! tabs: package, module, case, start and end in milliseconds since 1970, where the server comes from (`url`, `container`,
-//! `local` or `none`), and what it calls itself. They tell what has run, for those who have to prove it.
+//! If `SESSION_TEST_REPORT` names a file, each test adds a line to it once its case has passed. The lines prove what
+//! has run. Their fields are separated by tabs: package, module, case, start and end in milliseconds since 1970, where
+//! the server comes from (`url`, `container`, `local` or `none`), and what it calls itself.
 //!
 //! An [`adapter`] for a framework has cases of its own, and [`adapter_tests!`] makes the tests of them.
 //!
-//! It proves what can be seen through the eight methods, also where an answer is lost, if [`Subject::lose_the_answer`] can
-//! lose one. It does **not** prove what a database does when it is killed, nor that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt). It opens each namespace
-//! once: so it does not prove either that sessions survive a restart, nor that two processes on one database keep the
-//! contract. A store tests these itself.
+//! The kit proves what can be seen through the eight methods. That includes a lost answer, if
+//! [`Subject::lose_the_answer`] can lose one. The kit does **not** prove what a database does when it is killed, nor
+//! that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt). It opens each namespace only
+//! once. So it does not prove that sessions survive a restart, nor that two processes on one database keep the
+//! contract. A store needs tests of its own for these.
 //!
 //! # Write a store in an hour
 //!
 //! 1. Begin with a type and the eight methods. Decide how the database takes one atomic step for one id: a lock, a
 //!    conditional statement, a script. Never read first and write then.
-//! 2. Let the database's clock decide. Turn the durations into instants there, keep them as whole milliseconds, and
-//!    compare `expiry > now` in every read and every write, whatever sweeps the rows later. Cap a duration before you add
-//!    it to anything: it may be [`Duration::MAX`].
+//! 2. Let the database's clock decide. Turn the durations into instants there, and keep them as whole milliseconds.
+//!    Compare `expiry > now` in every read and every write, even if something sweeps the rows later. Cap a duration
+//!    before you add it to anything: it may be [`Duration::MAX`].
 //! 3. `create` writes where there is no row, or an expired one. Every other write names the expected revision in its
 //!    condition, and answers `false` where nothing matched. Nothing is retried.
 //! 4. `Keep` leaves expiry, end and owner alone; `Extend` moves the expiry, never past the end; `Restart` sets all three.
-//! 5. Mount it on the kit by one line. Where several tests fail, mend them in the order of [`cases`], which is not that of
-//!    the alphabet: those that race calls or drop them come late, and often fail for the reason of an earlier one. The
-//!    example of [`Case`] is a loop that stops at the first.
+//! 5. Put it on the kit by one line. If several tests fail, mend them in the order of [`cases`], which is not that of
+//!    the alphabet. Cases that race calls or drop them come late, and often fail for the same reason as an earlier
+//!    case. The example of [`Case`] is a loop that stops at the first failure.
 //!
-//! This is all of it, for a store that is one sorted map behind one lock: `tests/stranger.rs` of this crate, and its
-//! tests run.
+//! This is a whole store: one sorted map behind one lock. It is `tests/stranger.rs` of this crate, and its tests run.
 //!
 //! ```
 
@@ -93,7 +93,7 @@ pub use crate::{
     faulty::FaultyStore,
 };
 
-/// What a store's author writes for the kit: how to open a store, and how time passes for it.
+/// A store under test: how to open it, and how time passes for it. The author of the store writes this.
 ///
 /// # Examples
 ///
@@ -128,36 +128,37 @@ pub trait Subject: Send + Sync + 'static {
 
     /// Opens the store with this prefix, table or collection, and makes what it needs there.
     ///
-    /// Two namespaces never meet. Each is opened once, is new in each run, and matches `[a-z_][a-z0-9_]{0,47}`. Nothing
-    /// closes or removes one: a temporary folder or database is kept in the `Subject`, which is dropped after each case.
+    /// Two namespaces never meet. Each is opened once, is new in each run, and matches `[a-z_][a-z0-9_]{0,47}`. The kit
+    /// never closes or removes one. Keep a temporary folder or database in the `Subject`, which is dropped after each
+    /// case.
     async fn open(&self, namespace: &str) -> Self::Store;
 
-    /// Lets time pass for all stores that were opened: by waiting, or by moving their clock. At least that much; the cases
-    /// ask for less than three seconds each. After slow calls a case that has failed is tried again, because a session may have
-    /// expired before its time. From the fourth attempt on it asks for up to sixteen times as much.
+    /// Lets at least this much time pass for all stores that were opened: by waiting, or by moving their clock. Each
+    /// case asks for less than three seconds. If a case fails after slow calls, it is tried again, because a session
+    /// may have expired too early. From the fourth attempt on it asks for up to sixteen times as much.
     async fn pass(&self, time: Duration);
 
-    /// Loses the answer to the next call that names this session: the database does what it is asked, and the connection is
-    /// cut before the answer is through.
+    /// Loses the answer to the next call that names this session. The database does what it is asked, but the
+    /// connection is cut before the answer arrives.
     ///
-    /// Nothing is lost unless this is overridden, which is right for a store within the process: it has no answer to lose.
-    /// Where a network is in between a proxy does it, such as `servers::Proxy`, which finds the request by the id in it.
+    /// By default nothing is lost. That is right for a store within the process, which has no answer to lose. For a
+    /// store on a network a proxy does it, such as `servers::Proxy`, which finds the request by the id in it.
     async fn lose_the_answer(&self, _to: &SessionId) {}
 
-    /// How long the store may take to answer before the case fails: a minute, unless overridden. A case on a slow store
-    /// goes on while there are answers, for twenty times as long.
+    /// How long the store may take to answer before the case fails: a minute by default. On a slow store a case goes on
+    /// while there are answers, for at most twenty times this long.
     fn deadline(&self) -> Duration {
         Duration::from_secs(60)
     }
 
-    /// The server that the store is on, for the report: none, unless overridden.
+    /// The server that the store is on, for the report: none by default.
     #[cfg(all(unix, feature = "servers"))]
     fn server(&self) -> Option<&'static servers::Server> {
         None
     }
 }
 
-/// Makes one `#[test]` of each case, on a [`Subject`] that the expression builds for each.
+/// Makes one `#[test]` of each case. The expression builds a new [`Subject`] for each.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! Tells which cases have passed, and on what, for a table of it.
+//! The report: which cases have passed, and on which server.
 
 use std::{
     env,
@@ -10,8 +10,8 @@ use std::{
 
 use crate::{Subject, check};
 
-/// What each test that [`store_tests!`](crate::store_tests) makes consists of: the case, and a line about it in the file
-/// that `SESSION_TEST_REPORT` names.
+/// Runs a case, and writes a line about it into the file that `SESSION_TEST_REPORT` names. Each test that
+/// [`store_tests!`](crate::store_tests) makes calls this.
 #[doc(hidden)]
 pub fn run_test<S: Subject>(package: &str, module: &str, name: &str, subject: S) {
     if env::var_os("SESSION_TEST_REPORT").is_none() {
@@ -31,7 +31,7 @@ pub(crate) fn telling([package, module, name]: [&str; 3], test: impl FnOnce() ->
     let Some(path) = env::var_os("SESSION_TEST_REPORT") else { return };
     let fields: [&dyn Display; 7] = [&package, &module, &name, &start, &milliseconds(), &origin, &version];
     let line = fields.map(ToString::to_string).join("\t") + "\n";
-    // Many processes and threads write to it: one call a line, at the end of the file.
+    // Many processes and threads write to the file. So each line is one call, which appends.
     let report = OpenOptions::new().append(true).create(true).open(&path);
     let written = report.and_then(|mut report| report.write_all(line.as_bytes()));
     written.unwrap_or_else(|error| panic!("SESSION_TEST_REPORT={} cannot be written: {error}", path.display()));
@@ -55,7 +55,7 @@ fn server<S: Subject>(_: &S) -> (&'static str, String) {
     ("none", String::new())
 }
 
-/// Since the start of 1970.
+/// Now, in milliseconds since 1970.
 fn milliseconds() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
 }

@@ -1,4 +1,4 @@
-//! What a case holds while it runs: the store under test and the time that has passed for it.
+//! A trial: the store under test, and the time that has passed for it.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -21,13 +21,13 @@ use crate::{
     watched::{Pulse, Watched},
 };
 
-/// So soon sessions expire whose expiry a case waits for, on a store and a machine that are not slow: long enough for the
-/// few operations that come before.
+/// How soon a session expires whose expiry a case waits for, if neither the store nor the machine is slow. It is long
+/// enough for the few operations before.
 const SOON: Duration = Duration::from_millis(500);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How much a duration may be off: rounding, and a database's clock that is slewed.
+/// How much a duration may be off, by rounding or because a database's clock is slewed.
 const SLACK: Duration = Duration::from_millis(50);
 
 /// One case on one store.
@@ -39,12 +39,12 @@ pub(crate) struct Trial<S: Subject> {
     pulse: Arc<Pulse>,
 }
 
-/// How much time a case has let pass, and how much more it took.
+/// The time that a case has let pass, and the time that it took.
 pub(crate) struct Passed {
     waits: Mutex<Waits>,
-    /// How many times as long the short times are in this attempt.
+    /// By how much the short times are multiplied in this attempt.
     scale: u32,
-    /// Whether the case has asked for a short time: its outcome then depends on how long the calls take.
+    /// Whether the case has asked for a short time. If so, its outcome depends on how long the calls take.
     is_timed: AtomicBool,
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn third() -> Entry<'static> {
     Entry::new(revision(3), b"the third write")
 }
 
-/// The answer of a store that has no reason to fail.
+/// The answer of a store that has no reason to fail. An error fails the case.
 pub(crate) fn answer<T>(method: &str, answer: Result<T, StoreError>) -> T {
     answer.unwrap_or_else(|error| {
         let hint = match error {
@@ -103,7 +103,7 @@ pub(crate) fn answer<T>(method: &str, answer: Result<T, StoreError>) -> T {
 impl<S: Subject> Trial<S> {
     pub(crate) async fn new(subject: Arc<S>, passed: Arc<Passed>, pulse: Arc<Pulse>) -> Self {
         static OPENED: AtomicU64 = AtomicU64::new(0);
-        // New for each run, too: a database keeps what the last run left.
+        // The name is new for each run, because a database keeps the rows of the last run.
         let run = RandomState::new().build_hasher().finish();
         let namespace = format!("kit_{run:016x}_{}", OPENED.fetch_add(1, Ordering::Relaxed));
         let store = Arc::new(Watched::new(subject.open(&namespace).await, Arc::clone(&pulse)));
@@ -111,7 +111,7 @@ impl<S: Subject> Trial<S> {
         Self { subject, namespace, store, passed, pulse }
     }
 
-    /// A store that never meets this one, though its name begins like it.
+    /// A store in another namespace, whose name begins like that of this one.
     pub(crate) async fn other_namespace(&self) -> S::Store {
         self.subject.open(&format!("{}_b", self.namespace)).await
     }
@@ -120,12 +120,12 @@ impl<S: Subject> Trial<S> {
         Arc::clone(&self.store)
     }
 
-    /// How soon sessions expire whose expiry the case waits for.
+    /// How soon a session expires whose expiry the case waits for.
     pub(crate) fn soon(&self) -> Duration {
         self.short(SOON)
     }
 
-    /// A time within which the case has to come through some calls: longer where those are slow.
+    /// A time within which the case must finish some calls. It is longer in later attempts, after slow calls.
     pub(crate) fn short(&self, time: Duration) -> Duration {
         self.passed.is_timed.store(true, Ordering::Relaxed);
         time * self.passed.scale
@@ -195,7 +195,7 @@ impl<S: Subject> Trial<S> {
         self.subject.lose_the_answer(&to).await;
     }
 
-    /// Lets so much time pass, and a little more: a database's clock may be slewed.
+    /// Lets this much time pass, and a little more, because a database's clock may be slewed.
     pub(crate) async fn pass(&self, time: Duration) {
         let start = Instant::now();
         let time = time + SLACK;
@@ -238,9 +238,9 @@ impl<S: Subject> Trial<S> {
         assert!(!self.listed(owner).await.contains(&id), "{after}: `list` showed the session that is gone");
     }
 
-    /// Runs the work this many times at once and returns what each answered: in even rounds each in a task of its own, on
-    /// several threads; in odd ones all in one task, which goes from one to the next wherever one waits. Each round
-    /// begins with another.
+    /// Runs the work this many times at once, and returns all answers. In even rounds each runs in a task of its own,
+    /// on several threads. In odd rounds all run in one task, which goes on to the next work whenever one waits. Each
+    /// round begins with another one.
     pub(crate) async fn together<T, F, W>(&self, round: u128, count: u64, work: F) -> Vec<T>
     where
         F: Fn(u64, Arc<Watched<S::Store>>) -> W,

@@ -12,7 +12,7 @@ use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, Sto
 #[derive(Debug)]
 pub(crate) struct Pulse(Mutex<Instant>);
 
-/// Hands each call on, and notes when it is answered.
+/// A store that passes each call on, and notes when it is answered.
 #[derive(Debug)]
 pub(crate) struct Watched<S> {
     store: S,

@@ -1,5 +1,5 @@
-//! Servers in containers: which one is taken, and that none is left behind. They need an engine that has the images, as
-//! `cargo xtask test` provides it.
+//! Servers in containers: which one is taken, and that none is left behind. These tests need an engine that has the
+//! images. `cargo xtask test` provides one.
 
 #![cfg(all(unix, feature = "containers"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -14,10 +14,10 @@ use std::{
 
 use session_conformance::servers;
 
-/// Names the server that a process of tests is to ask for.
+/// The variable that names the server which a process of tests asks for.
 const ASKED: &str = "SESSION_CONFORMANCE_ASKED";
 
-/// This test again, in a process of its own, with the environment that these pairs make.
+/// This test again, in a process of its own, with these variables.
 fn process(test: &str, asked: &str, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture"]).env(ASKED, asked);
@@ -28,7 +28,8 @@ fn process(test: &str, asked: &str, environment: &[(&str, &str)]) -> Command {
     command
 }
 
-/// In such a process: gets the server, says where it is from, and waits for its end if it is to be killed.
+/// In such a process, gets the server, prints where it is from, and waits to be killed if it shall. Returns whether
+/// this is such a process.
 fn serve() -> bool {
     let Ok(asked) = env::var(ASKED) else { return false };
     let (what, then) = asked.split_once(' ').unwrap_or((&asked, ""));
@@ -77,7 +78,7 @@ fn each_server_runs_in_a_container_and_says_its_version() {
     if serve() {
         return;
     }
-    // What `cargo xtask images` makes does not pass for MongoDB.
+    // The image that `cargo xtask images` makes does not claim to be MongoDB.
     let is_stand_in = env::var("SESSION_TEST_MONGODB_IMAGE").is_ok_and(|image| image.contains("session-test"));
     for (server, scheme, version) in [
         ("redis", "redis://127.0.0.1:", "v="),
@@ -113,7 +114,7 @@ fn a_container_comes_before_a_program_and_after_a_url() {
     assert_eq!(origin("redis", &[url]), Ok("Url"));
     assert_eq!(origin("redis", &[url, forced]), Ok("Container"));
     assert_eq!(origin("redis", &[("SESSION_TEST_SERVERS", "local")]), Ok("Local"));
-    // What cannot be had is passed over, unless it is forced.
+    // An image that cannot be had is passed over, unless a container is forced.
     assert_eq!(origin("redis", &[no_image]), Ok("Local"));
     assert_eq!(origin("redis", &[no_engine]), Ok("Local"));
     let sentence = origin("redis", &[no_image, forced]).unwrap_err();
@@ -124,7 +125,7 @@ fn a_container_comes_before_a_program_and_after_a_url() {
     for part in ["no container engine answers at unix:///nowhere/docker.sock", "docker.io", "DOCKER_HOST"] {
         assert!(sentence.contains(part), "{sentence}");
     }
-    // It is of programs, whatever is forced.
+    // A cluster consists of programs, whatever is forced.
     assert_eq!(origin("cluster", &[forced]), Ok("Local"));
 }
 
@@ -149,7 +150,7 @@ fn a_test_process_that_is_killed_leaves_no_container() {
     wait_until("the container is left behind", || containers(&victim).is_empty());
     TcpStream::connect(&address).unwrap_err();
 
-    // Nor one that was not ready yet: this server is the slowest to be.
+    // A container that is not ready yet is not left behind either. This server is the slowest to be ready.
     let mut victim = start("mongodb stay");
     wait_until("no container is made", || !containers(&victim).is_empty());
     victim.kill().unwrap();
@@ -183,7 +184,7 @@ fn a_container_that_ends_early_fails_at_once_and_leaves_nothing() {
         let said = said(&output);
         assert!(!output.status.success() && said.contains("does not start in a container"), "{said}");
         assert!(said.contains(log), "{said}");
-        // Not after the minute that a server may take.
+        // The failure is noticed at once, and not after the minute that a server may take.
         assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
         let names = Command::new("docker").args(["ps", "--all", "--format", "{{.Names}}"]).output().unwrap();
         assert!(!String::from_utf8_lossy(&names.stdout).contains(&format!("-{id}-")), "the container is left behind");

@@ -1,4 +1,5 @@
-//! The kit's own proof: for every clause of the contract a store that breaks just that, and the case that notices.
+//! The proof of the kit itself. For every clause of the contract there is a store that breaks just that clause, and the
+//! case that notices.
 
 mod mutants {
     pub(crate) mod clock;
@@ -21,7 +22,7 @@ use mutants::{
 use session_conformance::{Subject, async_trait, cases, check};
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
 
-/// What the case says of the subject, if it fails.
+/// The message of the case about this subject, if it fails.
 fn verdict<S: Subject>(case: &str, subject: S) -> Option<String> {
     let panic = catch_unwind(AssertUnwindSafe(|| check(case, subject))).err()?;
     let text = panic.downcast_ref::<String>().cloned();
@@ -77,7 +78,7 @@ fn a_store_that_cuts_durations_as_the_contract_allows_passes() {
     assert_eq!(verdict("the_longest_durations_are_kept_or_capped", Broken::by(Fault::CutsAt400Days)), None);
 }
 
-/// Its `load` never answers, and its `create` holds on to the thread.
+/// A store whose `load` never answers, and whose `create` blocks the thread.
 #[derive(Debug)]
 struct Silent;
 
@@ -132,5 +133,5 @@ impl Store for Silent {
     }
 }
 
-// The small store is a store like any other: it may be boxed.
+// The small store is a store like any other, so it can be boxed.
 const _: fn(Small) -> Box<dyn Store> = |store| Box::new(store);

@@ -1,4 +1,4 @@
-//! The proxy does to connections what networks do.
+//! The proxy harms connections as networks do.
 
 #![cfg(all(unix, feature = "servers"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -32,7 +32,7 @@ fn the_answer_to_one_request_is_lost_and_what_it_asked_for_is_done() {
     assert_eq!(ask(&mut connection, "INCR other\r\n"), ":1\r\n");
     proxy.lose_the_answer(b"INCR counted");
     assert_eq!(ask(&mut connection, "INCR other\r\n"), ":2\r\n");
-    // Also where the request comes in two parts.
+    // The answer is also lost if the request comes in two parts.
     connection.write_all(b"INCR cou").unwrap();
     while proxy.sent() < 3 {}
     assert_eq!(ask(&mut connection, "nted\r\n"), "", "the connection is cut");

@@ -1,4 +1,4 @@
-//! What the tests of a store report, and that they report nothing that has not passed.
+//! The tests of a store report the cases that have passed, and no others.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,14 +10,14 @@ use session_core::Store;
 #[path = "stranger.rs"]
 mod stranger;
 
-/// Runs these tests in a process of its own: whether they passed, and the report.
+/// Runs these tests in a process of their own. Returns whether they passed, and the report.
 fn report(tests: &str) -> (bool, String) {
     let path = env::temp_dir().join(format!("session-test-report-{}-{}", std::process::id(), tests.replace(':', "_")));
     let mut command = Command::new(env::current_exe().unwrap());
     command.arg(tests).env("SESSION_TEST_REPORT", &path).env(FAILS, "1");
     let output = command.output().unwrap();
     let report = fs::read_to_string(&path).unwrap_or_default();
-    // One that was not written is not there.
+    // An error means that there is no report yet.
     let _ = fs::remove_file(&path);
     (output.status.success(), report)
 }
@@ -62,7 +62,7 @@ impl Subject for Nowhere {
 fn what_has_failed_is_not_reported() {
     if env::var_os(FAILS).is_some() {
         session_conformance::run_test("", "", "a_created_session_loads_as_it_was_written", Nowhere);
-        // It should have failed; and it must not start itself for ever.
+        // This test should have failed before. It returns here, so that it does not start itself for ever.
         return;
     }
     let (passed, report) = report("what_has_failed_is_not_reported");

@@ -15,7 +15,7 @@ use std::{
 
 use session_conformance::servers::{self, Origin, Server};
 
-/// Set for a process of tests that is to be killed.
+/// The variable that marks a process of tests which is to be killed.
 const VICTIM: &str = "SESSION_CONFORMANCE_VICTIM";
 
 fn address(server: &Server) -> &str {
@@ -73,7 +73,7 @@ fn a_server_of_ones_own_is_killed_started_again_and_paused() {
     ping(Duration::from_millis(100)).unwrap_err();
     server.resume();
     assert_eq!(&ping(Duration::from_secs(20)).unwrap(), b"+PONG\r\n");
-    // Also one that is paused ends.
+    // A paused server ends, too.
     server.pause();
     drop(server);
     assert!(refuses(&address));
@@ -89,7 +89,7 @@ fn the_other_servers_survive_being_killed_too() {
     }
 }
 
-/// How the threads of the program that listens there are, as the kernel says it: one letter each.
+/// The states of the threads of the program that listens there, as the kernel tells them: one letter each.
 #[cfg(target_os = "linux")]
 fn threads(server: &Server) -> String {
     let port = ports(server)[0].to_string();
@@ -124,11 +124,11 @@ fn ports(server: &Server) -> Vec<u16> {
     hosts.map(|host| host.rsplit(':').next().unwrap().parse().unwrap()).collect()
 }
 
-/// What a Redis says to this.
+/// The answer of a Redis to this command.
 fn ask(port: u16, command: &str) -> String {
     let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
     write!(connection, "{command}\r\n").unwrap();
-    // It answers what it has read, and closes.
+    // The server answers what it has read, and closes the connection.
     connection.shutdown(std::net::Shutdown::Write).unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
@@ -143,7 +143,7 @@ fn each_master_of_a_cluster_has_a_replica_that_follows() {
     for port in ports {
         let info = ask(port, "INFO replication");
         assert!(["role:master", "connected_slaves:1", "state=online"].iter().all(|it| info.contains(it)), "{info}");
-        // One dies, the others are still there.
+        // One program dies, and the others are still there.
         server.node(port).kill();
         assert!(refuses(&format!("127.0.0.1:{port}")));
         server.node(port).start();
@@ -175,12 +175,12 @@ fn three_sentinels_watch_a_master_with_two_replicas_that_follow() {
 fn victim(test: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture"]).env(VICTIM, "1").stdout(Stdio::piped());
-    // A group of its own, as a shell would give it: it can be interrupted with what it has started.
+    // It gets a process group of its own, as from a shell. So it can be interrupted with all that it has started.
     command.process_group(0);
     command
 }
 
-/// The victim's lines that say what it has started.
+/// The victim's lines about what it has started.
 fn started(victim: &mut Child, number: usize) -> Vec<String> {
     let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map(Result::unwrap);
     let lines: Vec<_> = lines.filter_map(|line| Some(line.strip_prefix("started ")?.to_owned())).take(number).collect();
@@ -188,7 +188,8 @@ fn started(victim: &mut Child, number: usize) -> Vec<String> {
     lines
 }
 
-/// Sends this signal to the process and what it has started. One that lives on is killed, and the test fails.
+/// Sends this signal to the process and to all that it has started. If the process lives on, it is killed, and the test
+/// fails.
 fn signal(victim: &mut Child, signal: &str) {
     let group = format!("-{}", victim.id());
     let send =
@@ -204,11 +205,11 @@ fn signal(victim: &mut Child, signal: &str) {
     }
 }
 
-/// A signal that a process may act on, and one that it may not. A terminal sends INT, which would do the same here. But what
-/// a shell runs in the background ignores it, and so does what that starts.
+/// A signal that a process may handle, and one that it may not. A terminal sends INT, which would do the same here. But
+/// a program that a shell runs in the background ignores INT, and so do the programs that it starts.
 const ENDS: [&str; 2] = ["TERM", "KILL"];
 
-/// What is in the temporary folders of the servers of this process, or was told of them.
+/// The processes whose folder or command line names the servers of this process.
 #[cfg(target_os = "linux")]
 fn programs(process: u32) -> Vec<String> {
     let infix = format!("-{process}-");
@@ -223,7 +224,7 @@ fn programs(process: u32) -> Vec<String> {
     numbers.map(describe).filter(|it| of_process(it)).collect()
 }
 
-/// Without `/proc` nobody says it.
+/// Without `/proc` nothing tells.
 #[cfg(not(target_os = "linux"))]
 fn programs(_: u32) -> Vec<String> {
     Vec::new()
@@ -263,8 +264,8 @@ fn a_test_process_that_is_killed_leaves_no_server_and_no_folder() {
     }
 }
 
-/// Kills the victim in the test of this name when one of its folders is as it says. This script is in the place of the
-/// program, and finds its own folder in `$place`.
+/// Kills the victim in the test of this name once one of its folders is as `is_so` demands. The script runs in place of
+/// the program, and finds its own folder in `$place`.
 fn kill_while(test: &str, program: &str, script: &str, is_so: impl Fn(PathBuf) -> bool) {
     let place = env::temp_dir().join(format!("session-place-of-{program}-{}", std::process::id()));
     fs::create_dir(&place).unwrap();
@@ -294,7 +295,7 @@ fn a_test_process_that_is_killed_while_a_server_is_prepared_leaves_nothing() {
         drop(servers::own_postgres(&[]));
     }
     let name = "a_test_process_that_is_killed_while_a_server_is_prepared_leaves_nothing";
-    // It does not end, and writes again what is removed.
+    // This script does not end, and makes its folder again whenever that is removed.
     let script = "for data; do :; done\nwhile :; do mkdir -p \"$data/endless\"; done\n";
     kill_while(name, "initdb", script, |folder| folder.join("data/endless").exists());
 }
@@ -305,7 +306,7 @@ fn a_test_process_that_is_killed_while_a_folder_is_made_leaves_nothing() {
         drop(servers::own_redis(&[]));
     }
     let name = "a_test_process_that_is_killed_while_a_folder_is_made_leaves_nothing";
-    // It has made it when the victim has ended.
+    // This script has made its folder when the victim has ended.
     let script = "PATH=$PATH_BEFORE\nmkdir \"$@\"\nuntil [ -e \"$place/ended\" ]; do :; done\n";
     kill_while(name, "mkdir", script, |_| true);
 }
@@ -313,11 +314,11 @@ fn a_test_process_that_is_killed_while_a_folder_is_made_leaves_nothing() {
 #[test]
 fn a_test_process_that_is_killed_while_its_redis_has_forked_leaves_nothing() {
     if env::var_os(VICTIM).is_some() {
-        // Microseconds a key: the rewriting would outlive the test.
+        // The delay for each key is in microseconds. With it the rewriting would outlive the test.
         let server = servers::own_redis(&["--rdb-key-save-delay", "60000000"]);
         let port = ports(&server)[0];
         assert!(ask(port, "SET one key").contains("OK"));
-        // The fork holds the connection, too: it is not closed.
+        // The forked process holds the connection, too, so the connection is not closed.
         let (mut connection, mut answer) = (connect(&server), String::new());
         connection.write_all(b"BGREWRITEAOF\r\n").unwrap();
         BufReader::new(connection).read_line(&mut answer).unwrap();
@@ -335,7 +336,7 @@ fn a_test_process_that_is_killed_while_its_redis_has_forked_leaves_nothing() {
     wait_until_nothing_is_left(victim.id());
 }
 
-/// Java writes there what it is doing, and leaves it when it is killed.
+/// Java keeps a file about itself there, and leaves it when it is killed.
 #[test]
 fn the_stand_in_for_mongodb_writes_into_no_folder_but_its_own() {
     let server = servers::own_mongodb(&[]);
@@ -348,7 +349,7 @@ fn the_stand_in_for_mongodb_writes_into_no_folder_but_its_own() {
     assert!(!files.iter().any(|file| file.exists()), "{} writes into {files:?}", server.url());
 }
 
-/// In a folder that all can write into, others could put what it then runs.
+/// If others could write into the folder, they could put a program there that the tests would then run.
 #[test]
 fn the_stand_in_for_mongodb_is_not_kept_among_temporary_files() {
     if env::var_os(VICTIM).is_some() {

@@ -1,4 +1,4 @@
-//! A right store that is slow, as one on a busy machine or at the end of a long line is: the kit does not fail it.
+//! The kit does not fail a correct store that is slow, such as one on a busy machine or at the end of a long line.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,7 +11,7 @@ use session_conformance::{Subject, async_trait, cases};
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
 use session_memory::MemoryStore;
 
-/// How long the calls take, in turn: half of it on the way there, half on the way back.
+/// How long the calls take, in turn. Half of it passes before the store works, half after.
 const MILLISECONDS: [u64; 4] = [300, 50, 120, 50];
 
 struct Slow;
@@ -95,7 +95,7 @@ impl Store for SlowStore {
 
 #[test]
 fn a_slow_store_passes_every_case() {
-    // All at once: they wait most of the time.
+    // All cases run at once, because they wait most of the time.
     let run = |case: session_conformance::Case<Slow>| {
         thread::spawn(move || {
             let passed = catch_unwind(AssertUnwindSafe(|| case.run(Slow))).is_ok();
@@ -104,5 +104,5 @@ fn a_slow_store_passes_every_case() {
     };
     let running: Vec<_> = cases::<Slow>().into_iter().map(run).collect();
     let failed: Vec<_> = running.into_iter().filter_map(|case| case.join().unwrap_or(Some("a thread"))).collect();
-    assert!(failed.is_empty(), "a right store fails because it is slow: {failed:#?}");
+    assert!(failed.is_empty(), "a correct store fails because it is slow: {failed:#?}");
 }

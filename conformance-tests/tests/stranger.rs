@@ -29,7 +29,7 @@ impl MapStore {
         Self { rows: Mutex::default(), opened: Instant::now() }
     }
 
-    /// The rows, locked, and the time: read while they are, so that a write that waited too long does nothing.
+    /// The locked rows, and the time. The clock is read under the lock, so a write that waited too long does nothing.
     fn enter(&self) -> (MutexGuard<'_, BTreeMap<SessionId, Row>>, u64) {
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         (rows, milliseconds(self.opened.elapsed()))

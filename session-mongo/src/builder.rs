@@ -65,7 +65,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] if the server cannot be reached or lets nobody in,
+    /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] if the server cannot be reached or refuses the login,
     /// [`StoreError::Backend`] if the URL is none.
     pub async fn connect(self, url: &str) -> Result<MongoStore, StoreError> {
         let mut options = ClientOptions::parse(url).await.map_err(from_driver)?;

@@ -43,7 +43,7 @@ impl MongoStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] if the server cannot be reached or lets nobody in,
+    /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] if the server cannot be reached or refuses the login,
     /// [`StoreError::Backend`] if the URL is none.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::builder().connect(url).await

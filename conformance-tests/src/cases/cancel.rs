@@ -1,4 +1,4 @@
-//! A dropped future: it happened wholly or not at all, and the next call works.
+//! Futures that are dropped. Each call has happened wholly or not at all, and the next call works.
 
 use std::{
     pin::pin,
@@ -16,7 +16,8 @@ use crate::{
     trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second},
 };
 
-/// How far a future comes before it is dropped: a number of polls, and then either at once or when it is woken again.
+/// How far a future comes before it is dropped. It is polled some times, and then dropped either at once or when it is
+/// woken again.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     polls: u32,
@@ -113,7 +114,7 @@ pub(crate) async fn after_a_dropped_read_the_next_call_works<S: Subject>(trial: 
     let user = owner("user 42");
     for (id, cut) in cuts() {
         trial.create(id, first().with_owner(Some(&user)), HOUR, DAY).await;
-        // More often than a pool has connections.
+        // This is more often than a pool has connections.
         for _ in 0..8 {
             drop_at(cut, trial.store().load(&id)).await;
             drop_at(cut, trial.store().list(&user)).await;

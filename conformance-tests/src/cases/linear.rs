@@ -38,7 +38,8 @@ pub(crate) async fn a_concurrent_history_is_linearizable<S: Subject>(trial: &Tri
     }
 }
 
-/// Creates, reads, writes and deletes one session in turn, always by what it has seen last.
+/// Creates, reads, writes and deletes one session in turn. Each call expects the revision that the client has seen
+/// last.
 async fn one_client(store: &impl Store, id: SessionId, task: u64, clock: &AtomicU64) -> Vec<Event> {
     let mut events = Vec::new();
     let mut seen = revision(0);
@@ -55,7 +56,7 @@ async fn one_client(store: &impl Store, id: SessionId, task: u64, clock: &Atomic
             _ => {}
         }
         events.push(Event { call, began, answered });
-        // A store that never waits would else let each client run through alone.
+        // Without this, a store that never waits would let each client run through alone.
         yield_now().await;
     }
     events

@@ -1,7 +1,7 @@
-//! A write whose answer is lost: its outcome is unknown, and the store never says that it was not done.
+//! Writes whose answer is lost. The outcome is unknown, and the store must never say that the write was not done.
 //!
-//! Who sends it again by itself finds its own first sending in the way. Core takes a `false` for another's write, and
-//! would apply the same change twice.
+//! A store that sends the write again by itself finds its own first write in the way, and answers `false`. Core takes a
+//! `false` for another's write, and would apply the same change twice.
 
 use session_core::{
     Expiry::{Extend, Keep, Restart},
@@ -14,7 +14,7 @@ use crate::{
     trial::{DAY, HOUR, Trial, first, id, revision, second},
 };
 
-/// The session is what the first write or the second left, and nothing in between.
+/// Checks that the session is that of the first write or that of the second, and nothing in between.
 fn whole(loaded: &Loaded) {
     let payload = if loaded.revision == revision(1) { "the first write" } else { "the second write" };
     assert_eq!(loaded.payload, payload, "a write whose answer was lost left half of a session: {loaded:?}");
@@ -30,7 +30,7 @@ pub(crate) async fn a_create_whose_answer_is_lost_is_never_already_exists<S: Sub
             "a `create` whose answer was lost said that another had made the session: it was sent twice"
         );
         let loaded = trial.load(id(number)).await;
-        assert!(created.is_err() || loaded.is_some(), "`create` said that it was done, and was not");
+        assert!(created.is_err() || loaded.is_some(), "`create` said that it was done, but it was not");
         loaded.iter().for_each(whole);
         trial.create(id(10 + number), first(), HOUR, DAY).await;
     }
@@ -38,7 +38,7 @@ pub(crate) async fn a_create_whose_answer_is_lost_is_never_already_exists<S: Sub
 
 pub(crate) async fn a_replace_whose_answer_is_lost_never_says_no<S: Subject>(trial: &Trial<S>) {
     for (number, expiry) in (0..).zip([Keep, Extend(HOUR), Restart { expires_in: HOUR, ends_in: DAY }]) {
-        // The first of its kind may take more than one message.
+        // The first `create` on a connection may take more than one message, so it is done beforehand.
         trial.create(id(10 + number), first(), HOUR, DAY).await;
         trial.must_replace(id(10 + number), 1, second(), expiry).await;
 
@@ -52,7 +52,7 @@ pub(crate) async fn a_replace_whose_answer_is_lost_never_says_no<S: Subject>(tri
         let loaded = trial.loaded(id(number)).await;
         whole(&loaded);
         let is_applied = loaded.revision == revision(2);
-        assert!(replaced.is_err() || is_applied, "`replace` said that it was done, and was not");
+        assert!(replaced.is_err() || is_applied, "`replace` said that it was done, but it was not");
         let again = trial.replace(id(number), 1, second(), expiry).await;
         assert_eq!(again, !is_applied, "a `replace` whose answer was lost was applied twice, or not at all");
     }
@@ -82,7 +82,7 @@ pub(crate) async fn a_delete_whose_answer_is_lost_never_says_no<S: Subject>(tria
             "a `delete` whose answer was lost said that it was not done: it was sent twice"
         );
         let loaded = trial.load(id(number)).await;
-        assert!(deleted.is_err() || loaded.is_none(), "`delete` said that it was done, and was not");
+        assert!(deleted.is_err() || loaded.is_none(), "`delete` said that it was done, but it was not");
         let again = trial.delete(id(number), 1).await;
         assert_eq!(again, loaded.is_some(), "after a `delete` whose answer was lost the next one is wrong");
     }

@@ -1,4 +1,4 @@
-//! Owners: `list`, `revoke`, and who a session belongs to.
+//! Owners: `list`, `revoke`, and the owner that a session belongs to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,8 +55,9 @@ pub(crate) async fn list_never_shows_an_expired_session<S: Subject>(trial: &Tria
     assert_eq!(trial.listed(&user).await, ids([3]), "`list` must show the live session and no expired one");
 }
 
-/// The difference of two sessions' ends is fixed: where each is measured at its own instant, or kept finer than it is
-/// answered, it changes from one list to the next, and two readers disagree which session is older.
+/// The ends of two sessions are a fixed time apart. If a store measures each at an instant of its own, or keeps them
+/// finer than it answers, that time changes from one list to the next. Then two readers disagree which session is
+/// older.
 pub(crate) async fn list_measures_all_sessions_at_one_instant<S: Subject>(trial: &Trial<S>) {
     let user = owner("user 42");
     for number in 0..40 {
@@ -129,7 +130,7 @@ pub(crate) async fn only_restart_changes_the_owner<S: Subject>(trial: &Trial<S>)
         (4, Extend(HOUR), second()),
     ] {
         trial.create(id(number), first().with_owner(Some(&ours)), HOUR, DAY).await;
-        // Core never asks for it, so a store may refuse it as an error, or leave the owner as it is.
+        // Core never asks for this. So a store may refuse it with an error, or leave the owner as it is.
         let _refused = trial.store().replace(&id(number), revision(1), entry, expiry).await;
         assert!(trial.listed(&ours).await.contains(&id(number)), "`replace` with {expiry:?} took the owner away");
         assert!(trial.listed(&theirs).await.is_empty(), "`replace` with {expiry:?} changed the owner");
@@ -208,7 +209,7 @@ pub(crate) async fn owners_that_differ_in_one_byte_differ<S: Subject>(trial: &Tr
     }
 }
 
-/// More than a page of any database's answers.
+/// A thousand sessions are more than any database puts into one page of an answer.
 pub(crate) async fn an_owner_of_a_thousand_sessions_is_listed_and_revoked_whole<S: Subject>(trial: &Trial<S>) {
     const TASKS: u64 = 22;
     const SESSIONS: u64 = 1100;

@@ -129,7 +129,7 @@ pub(crate) async fn two_namespaces_never_meet<S: Subject>(trial: &Trial<S>) {
     assert_eq!(trial.listed(&user).await, [id(1)].into(), "another namespace changed this one's list");
 }
 
-/// Bytes that no text encoding and no compression leaves alone by chance.
+/// Bytes that would not come through a text encoding or a compression by chance.
 fn pattern(size: usize) -> Vec<u8> {
     let mut state = 42_u32;
     let mut next = || {

@@ -1,4 +1,4 @@
-//! What a session promises, over this store: the logic is the core's, the atomicity the store's.
+//! The promises of a session, over this store. The logic is that of the core, the atomicity that of the store.
 
 use std::{
     sync::{
@@ -271,7 +271,7 @@ pub(crate) async fn revoke_others_keeps_exactly_the_caller<S: Subject>(trial: &T
     assert_eq!(one.visit().await, Some(user.clone()), "`revoke_others` ended the session that asked for it");
     assert_eq!(two.visit().await, None, "`revoke_others` left another session of the owner");
     assert_eq!(count, 1, "`revoke_others` must count the sessions that it ended");
-    // A login that may have begun before the revocation is refused.
+    // Time passes first, because a login that may have begun before the revocation is refused.
     trial.pass(Duration::from_millis(200)).await;
     let mut third = site.browser();
     let exchange = third.open();

@@ -1,4 +1,4 @@
-//! `purge` takes expired sessions away, a few at a time. Where the database expires them by itself it answers `0`.
+//! `purge` deletes expired sessions, a few at a time. If the database expires them by itself, it answers `0`.
 
 use std::ops::Range;
 
@@ -63,7 +63,7 @@ pub(crate) async fn purge_goes_on_until_none_is_left<S: Subject>(trial: &Trial<S
     for number in 0..4 {
         trial.create(id(number), first(), HOUR, DAY).await;
     }
-    // Nearer than it was: an order by expiry must follow.
+    // The expiry moves nearer. An index in the order of expiries must follow.
     trial.must_touch(id(0), 1, soon).await;
     trial.must_touch(id(1), 1, soon).await;
     trial.must_replace(id(2), 1, second(), Expiry::Extend(soon)).await;

@@ -1,4 +1,4 @@
-//! Operations that race one another: nothing revives, nothing is half there, no list is short.
+//! Operations that race one another. No session revives, none is half there, and no list lacks one.
 
 use std::collections::BTreeSet;
 
@@ -117,7 +117,7 @@ pub(crate) async fn a_late_touch_never_moves_the_expiry_of_the_login_that_overto
     }
 }
 
-/// A `delete` that takes the session out of an index afterwards must not take the new one out.
+/// A `delete` may take the session out of an index in a later step. That step must not take the new session out.
 pub(crate) async fn a_session_that_is_made_anew_while_it_is_deleted_is_listed<S: Subject>(trial: &Trial<S>) {
     let user = owner("user 42");
     for round in 0..ROUNDS / 2 {
@@ -211,7 +211,7 @@ async fn come_change_hands_and_go(store: &impl Store, id: SessionId, [ours, thei
     let owned = |number, owner| Entry::new(revision(number), Owner::as_bytes(owner)).with_owner(Some(owner));
     let restart = Restart { expires_in: HOUR, ends_in: DAY };
     answer("create", store.create(&id, owned(1, ours), HOUR, DAY).await);
-    // A store that never waits would else let nobody see the session in between.
+    // Without this, with a store that never waits, nobody would see the session in between.
     yield_now().await;
     assert!(answer("replace", store.replace(&id, revision(1), owned(2, theirs), restart).await));
     yield_now().await;

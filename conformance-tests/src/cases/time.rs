@@ -1,4 +1,4 @@
-//! Expiry and end: exact, the earlier of the two, for any duration.
+//! Expiry and end. Both are exact, the earlier one counts, and any duration is allowed.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ pub(crate) async fn the_expiry_is_never_past_the_end<S: Subject>(trial: &Trial<S
 
 pub(crate) async fn the_longest_durations_are_kept_or_capped<S: Subject>(trial: &Trial<S>) {
     let cap = 400 * DAY;
-    // For a clock that starts when the store is opened: nothing overflows at nought.
+    // A store's clock may start when the store is opened. An overflow would not show while it is at 0.
     trial.pass(Duration::from_millis(1)).await;
     let mark = trial.mark();
     trial.create(id(1), first(), cap, cap).await;

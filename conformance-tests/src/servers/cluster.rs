@@ -9,12 +9,12 @@ use super::{
 /// The slots of each master, first and last.
 const SLOTS: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 
-/// Starts all of them. The others take a node for dead that is silent for this long.
+/// Starts all nodes. If a node is silent for this long, the others take it for dead.
 pub(super) fn start(milliseconds: u32) -> Server {
     let program = program("SESSION_TEST_REDIS_CLUSTER_URL");
     let patience = milliseconds.to_string();
     let node = || {
-        // The nodes' own port would be the other one plus 10000, which may be taken or above the last port.
+        // By default the bus port is the node's port plus 10000, which may be taken or above the last port.
         let bus = free_port();
         let (process, port) = start_on_a_free_port("redis-cluster", |folder, port| {
             let mut command = vec![program.clone().into_os_string()];
@@ -42,7 +42,7 @@ pub(super) fn start(milliseconds: u32) -> Server {
     nodes.iter().for_each(|&port| wait_until("the node knows the cluster", || is_complete(port)));
     for (&(master, _), &(replica, _)) in masters.iter().zip(&replicas) {
         let follow = format!("CLUSTER REPLICATE {}", ask(master, "CLUSTER MYID"));
-        // For a while after they have met, they know each other by other names.
+        // For a while after the nodes have met, they know each other by temporary names.
         wait_until("the replica knows its master", || is_done(ask(replica, &follow)));
     }
     replicas.iter().for_each(|&(replica, _)| wait_until("the replica follows", || has_caught_up(replica)));

@@ -1,4 +1,4 @@
-//! A container that ends with the test process, however that ends.
+//! A container that ends when the test process ends, even if that is killed.
 
 use std::{
     env,
@@ -33,11 +33,12 @@ use super::{
     process::{STARTS_WITHIN, find},
 };
 
-/// How long an engine may take to say that it is there.
+/// How long an engine may take to answer whether it is there.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
-/// A line is read when the container is made. When the pipe is closed, which the end of the test process does however it
-/// ends, the container is removed: also one that the engine was still at.
+/// The script that removes the container. It reads a line once the container is made. Then it waits until the pipe is
+/// closed, which happens whenever the test process ends. It also removes a container that the engine is still making
+/// then.
 const SUPERVISOR: &str = r#"
 engine=$1 name=$2 tries=0
 read -r made
@@ -63,7 +64,8 @@ impl Keeper {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // A group of its own: what interrupts the tests must not end it before it has cleaned up.
+            // It gets a process group of its own. A signal that interrupts the tests must not end it before it has
+            // cleaned up.
             .process_group(0)
             .spawn()
             .unwrap();
@@ -79,14 +81,15 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         self.pipe = None;
-        // It ends by itself now. If it cannot be waited for, nothing is lost.
+        // It ends by itself now. If waiting for it fails, nothing is lost.
         let _ = self.child.wait();
     }
 }
 
-/// Starts a container of the image, which may take this long to be pulled. The error, a sentence, says why there can be none.
+/// Starts a container of the image. Pulling the image may take this long. The error is a sentence that says why there
+/// can be no container.
 pub(super) fn start(image: &'static Image, pulls_within: Duration) -> Result<Server, String> {
-    // A thread of its own: who asks for a server may be in a runtime.
+    // This needs a thread of its own, because the caller may be in a runtime.
     let thread = thread::spawn(move || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -121,7 +124,7 @@ async fn find_engine() -> Result<(PathBuf, String), String> {
     Ok((program, host))
 }
 
-/// Where `testcontainers` looks for the engine, too.
+/// The address where `testcontainers` looks for the engine, too.
 fn host() -> String {
     let beneath = |variable, path| Some(PathBuf::from(env::var_os(variable)?).join(path));
     let default = PathBuf::from("/var/run/docker.sock");
@@ -137,7 +140,8 @@ fn host() -> String {
     })
 }
 
-/// The image that the variable names, else the first of the others that the engine has, else the first that it can pull.
+/// The image that the variable names. Otherwise the first default that the engine has, and otherwise the first that it
+/// can pull.
 async fn choose(image: &Image, pulls_within: Duration) -> Result<String, String> {
     let named = env::var(image.variable).ok().filter(|name| !name.is_empty());
     let names = named.map_or_else(|| image.defaults.iter().map(ToString::to_string).collect(), |name| vec![name]);
@@ -167,7 +171,7 @@ async fn run(image: &'static Image, name: &str, engine: &Path, host: &str) -> Se
     let mut keeper = Keeper::new(engine, host, &container);
     let log = Arc::new(Mutex::new(Vec::new()));
     let served = serve(image, name, &container, host, &log).await;
-    // Or will never be: there is nothing to wait for any more.
+    // Here the container is made, or never will be. Either way there is nothing more to wait for.
     keeper.is_made();
     match served {
         Ok((url, version)) => Server::container(url, version, keeper),
@@ -197,7 +201,7 @@ async fn serve(
     };
     let configure = move |config: &mut HostConfig| {
         config.auto_remove = Some(true);
-        // Nobody else is to reach a server without a password.
+        // The server has no password, so no other machine must reach it.
         if is_here {
             let loopback = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None };
             config.publish_all_ports = None;
@@ -216,20 +220,20 @@ async fn serve(
     let container = request.start().await?;
     let answers = reach(image, &container, is_here).await;
     if answers.is_ok() {
-        // The keeper removes it, when the process ends.
+        // The keeper removes the container when the process ends.
         mem::forget(container);
     }
     answers
 }
 
-/// Waits until the server in the container lets a client in. Its URL, and what it calls itself.
+/// Waits until the server in the container lets a client in. Returns its URL and what it calls itself.
 async fn reach(
     image: &Image,
     container: &ContainerAsync<GenericImage>,
     is_here: bool,
 ) -> Result<(String, String), TestcontainersError> {
     let host = if is_here { "127.0.0.1".into() } else { container.get_host().await?.to_string() };
-    // The port is that of IPv4.
+    // The port is mapped for IPv4, and `localhost` may be an address of IPv6.
     let host = if host == "localhost" { "127.0.0.1" } else { &host };
     let address = format!("{host}:{}", container.get_host_port_ipv4(image.port).await?);
     if let Ready::LetsIn(lets_in) = image.ready {
@@ -238,8 +242,9 @@ async fn reach(
     Ok(((image.url)(&address), version(image, container).await?))
 }
 
-/// Whether the engine's loopback is ours: not if it is on another machine, or if we are in a container. The file is also on
-/// a machine that was made of an image; but in a container nobody sees the engine's bridge.
+/// Whether the engine's loopback address is ours. It is not if the engine is on another machine, or if this process is
+/// in a container. The file alone does not tell, because a machine that was made of an image has it, too. But in a
+/// container nobody sees the engine's bridge.
 fn is_here(host: &str) -> bool {
     let [in_container, bridge] = ["/.dockerenv", "/sys/class/net/docker0"].map(|path| Path::new(path).exists());
     host.starts_with("unix:") && (bridge || !in_container)
@@ -252,9 +257,9 @@ async fn wait_until(
 ) -> Result<(), TestcontainersError> {
     let start = Instant::now();
     while !lets_in(address) {
-        // One that has ended is removed, and not found.
+        // A container that has ended is removed, and is then not found.
         if !container.is_running().await? || start.elapsed() > STARTS_WITHIN {
-            return Err(TestcontainersError::other("it lets nobody in"));
+            return Err(TestcontainersError::other("it lets no client in"));
         }
         sleep(Duration::from_millis(20)).await;
     }
@@ -269,7 +274,7 @@ async fn version(image: &Image, container: &ContainerAsync<GenericImage>) -> Res
 }
 
 fn of(name: &str) -> GenericImage {
-    // What follows a colon is the tag, unless it is the port of a registry.
+    // After a colon comes the tag, unless it is the port of a registry.
     let parts = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
     let (name, tag) = parts.unwrap_or((name, "latest"));
     GenericImage::new(name, tag)

@@ -1,4 +1,4 @@
-//! A temporary folder, and the programs that run in it: both end with the test process, however that ends.
+//! A temporary folder, and the programs that run in it. Both end when the test process ends, even if that is killed.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,8 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Makes the folder, and removes it when its pipe is closed. The test process holds the pipe, and so does everybody who runs a
-/// program there: what still writes then has been killed, and is at its last write.
+/// The script that makes the folder, and removes it when its pipe is closed. The test process holds the pipe, and so
+/// does each runner of a program there. So when the pipe is closed, every program has been killed, and is at most
+/// finishing its last write.
 const KEEPER: &str = r#"
 trap '' PIPE
 folder=$1 tries=0
@@ -23,8 +24,8 @@ while read -r _; do :; done
 until rm -rf "$folder" 2>/dev/null || [ $((tries += 1)) -gt 300 ]; do sleep 0.1; done
 "#;
 
-/// Runs the program. A word a line is an order, and is answered when it is done. When the pipe of the orders is closed, the
-/// program is ended, and then whatever it has left in its group.
+/// The script that runs the program. It reads orders, one word a line, and answers each when it is done. When the pipe
+/// of the orders is closed, it ends the program, and then whatever the program has left in its process group.
 const RUNNER: &str = r#"
 folder=$1 end=$2
 shift 2
@@ -65,7 +66,7 @@ wait
 kill -s KILL 0
 "#;
 
-/// The sentence of the runner's in the log, and how it goes on if all went well.
+/// The runner's sentence in the log, and its end if all went well.
 const ENDED: &str = "\nended: ";
 const ENDED_WELL: &str = "\nended: 0\n";
 
@@ -86,13 +87,13 @@ pub(super) struct Program {
 }
 
 impl Folder {
-    /// Makes it in this one. The name is followed by numbers.
+    /// Makes a folder in this one. Numbers are added to the name.
     pub(super) fn make(parent: &Path, name: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let path = loop {
             let next = NEXT.fetch_add(1, Ordering::Relaxed);
             let path = parent.join(format!("{name}-{}-{next}", std::process::id()));
-            // Else it is of an earlier process with the same number.
+            // If it exists, it is that of an earlier process with the same number.
             if !path.exists() {
                 break path;
             }
@@ -117,16 +118,17 @@ impl Folder {
         program
     }
 
-    /// Runs a step of the preparation to its end, with the folder as where it is.
+    /// Runs a step of the preparation to its end, in this folder.
     pub(super) fn run(&self, command: &[OsString]) {
         let there = [OsStr::new("sh"), OsStr::new("-c"), OsStr::new(r#"cd "$0" && exec "$@""#), self.path.as_os_str()];
         let there: Vec<_> = there.into_iter().map(OsStr::to_owned).chain(command.iter().cloned()).collect();
-        // What is killed may leave memory that it shares, and files elsewhere.
+        // A program that is killed may leave shared memory, and files elsewhere. So this one is asked to end.
         let _program = self.start(&there, "TERM");
         self.wait_until(ENDED_WELL, Duration::MAX).unwrap_or_else(|log| panic!("{command:?} has failed:\n{log}"));
     }
 
-    /// Waits until the program has written this into its log. The error, if it ends or is not in time, is the log.
+    /// Waits until the program has written this into its log. If it ends before, or is not in time, the error is the
+    /// log.
     pub(super) fn wait_until(&self, says: &str, within: Duration) -> Result<(), String> {
         let start = Instant::now();
         loop {
@@ -151,14 +153,14 @@ impl Program {
     }
 
     fn expect(&mut self, answer: &str) {
-        assert_eq!(read_line(&mut self.answers), answer, "who runs a server has ended");
+        assert_eq!(read_line(&mut self.answers), answer, "the script that runs the server has ended");
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         self.pipe = None;
-        // It goes by itself now. If that cannot be waited for, nothing is lost.
+        // It ends by itself now. If waiting for it fails, nothing is lost.
         let _ = self.keeper.wait();
     }
 }
@@ -166,7 +168,7 @@ impl Drop for Folder {
 impl Drop for Program {
     fn drop(&mut self) {
         self.orders = None;
-        // As above.
+        // The runner ends by itself, too.
         let _ = self.runner.wait();
     }
 }
@@ -174,7 +176,7 @@ impl Drop for Program {
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    // A group of its own: what interrupts the tests must not end it before it has cleaned up.
+    // It gets a process group of its own. A signal that interrupts the tests must not end it before it has cleaned up.
     command.process_group(0);
     command
 }

@@ -1,25 +1,25 @@
-//! What is known of the image of a server.
+//! The image of a server, and how it is run.
 
 use std::time::Duration;
 
 use super::Server;
 
-/// The image of a server, and how it is run. It takes what the official one takes.
+/// The image of a server, and how it is run. It takes the arguments and variables of the official one.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "containers"), expect(dead_code, reason = "only containers are made of it"))]
 pub(super) struct Image {
-    /// Names another one.
+    /// The variable that names another image.
     pub(super) variable: &'static str,
-    /// Those that will do, the one that is pulled first.
+    /// The images that will do. The first is the one that is pulled.
     pub(super) defaults: &'static [&'static str],
     pub(super) port: u16,
     /// The arguments of the server.
     pub(super) arguments: &'static [&'static str],
     pub(super) environment: &'static [(&'static str, &'static str)],
     pub(super) ready: Ready,
-    /// What a shell in the container does to print what the server calls itself.
+    /// The command for a shell in the container that prints what the server calls itself.
     pub(super) version: &'static str,
-    /// The URL, but for host and port.
+    /// Makes the URL of a host and port.
     pub(super) url: fn(&str) -> String,
 }
 
@@ -27,14 +27,14 @@ pub(super) struct Image {
 #[derive(Debug)]
 #[cfg_attr(not(feature = "containers"), expect(dead_code, reason = "only containers are waited for so"))]
 pub(super) enum Ready {
-    /// It says so.
+    /// It writes this into its log.
     Says(&'static str),
     /// It lets a client in at this address.
     LetsIn(fn(&str) -> bool),
 }
 
 impl Image {
-    /// Starts a container. The error, a sentence, says why there can be none.
+    /// Starts a container. The error is a sentence that says why there can be none.
     #[cfg(feature = "containers")]
     pub(super) fn start(&'static self, pulls_within: Duration) -> Result<Server, String> {
         super::container::start(self, pulls_within)

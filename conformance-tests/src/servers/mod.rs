@@ -5,19 +5,19 @@
 //! println!("{} at {}", server.version().unwrap_or("a server"), server.url());
 //! ```
 //!
-//! One server a backend and test process, started once and ready before it is handed out. For each backend it is, in this
-//! order:
+//! Each test process has one server for each backend. It is started once, and is ready when it is handed out. For each
+//! backend it is the first of these that there is:
 //!
-//! 1. what `SESSION_TEST_<BACKEND>_URL` names;
+//! 1. the server that `SESSION_TEST_<BACKEND>_URL` names;
 //! 2. with the feature `containers`, a container, where an engine answers that has the image or can pull it within a
 //!    minute. `SESSION_TEST_<BACKEND>_IMAGE` names another image than the official one;
 //! 3. a program of this machine, on a free port and in a temporary folder.
 //!
-//! Containers and programs end with the test process, however that ends, and leave nothing behind. A cluster, and what
-//! stands in front of a server, is always put together of programs.
+//! Containers and programs end when the test process ends, even if that is killed, and leave nothing behind. A cluster,
+//! sentinels and a pooler in front of a server are always programs.
 //!
-//! `SESSION_TEST_SERVERS=url`, `=container` or `=local` leaves only that one. Where there is none the test fails, and says
-//! how to get one.
+//! `SESSION_TEST_SERVERS=url`, `=container` or `=local` allows only that one. If there is no server, the test fails and
+//! says how to get one.
 //!
 //! | backend | `SESSION_TEST_…_URL` | `SESSION_TEST_…_IMAGE`, and which it is else |
 //! | --- | --- | --- |
@@ -49,7 +49,7 @@ use std::{env, sync::OnceLock, time::Duration};
 use self::{image::Image, process::Process};
 pub use self::{node::Node, proxy::Proxy};
 
-/// How long an image may take to be pulled where a program would do, and where it would not.
+/// How long an image may take to be pulled: if a program would do in its place, and if it would not.
 const PULLS_WITHIN: Duration = Duration::from_secs(60);
 const PULLS_WITHIN_IF_FORCED: Duration = Duration::from_secs(600);
 
@@ -57,7 +57,7 @@ const PULLS_WITHIN_IF_FORCED: Duration = Duration::from_secs(600);
 ///
 /// # Examples
 ///
-/// A server of one's own, to see what happens when it dies:
+/// A server for one test alone, to see what happens when it dies:
 ///
 /// ```no_run
 /// use session_conformance::servers;
@@ -74,7 +74,7 @@ pub struct Server {
     backing: Backing,
 }
 
-/// What ends with it.
+/// What ends when the server is dropped.
 #[derive(Debug)]
 enum Backing {
     Nothing,
@@ -124,7 +124,7 @@ impl Server {
         }
     }
 
-    /// Where it listens, as drivers take it.
+    /// The URL where it listens, in the form that drivers take.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -147,7 +147,7 @@ impl Server {
         }
     }
 
-    /// Ends it without a word to anybody, and waits until it has ended.
+    /// Kills it without a warning to its clients, and waits until it has ended.
     ///
     /// # Panics
     ///
@@ -165,7 +165,8 @@ impl Server {
         self.ours().iter().for_each(Process::restart);
     }
 
-    /// Stops it where it is, and waits until it has stopped: it answers nobody, and its connections stay open.
+    /// Stops it in the middle of its work, and waits until it has stopped. It answers nobody, but its connections stay
+    /// open.
     ///
     /// # Panics
     ///
@@ -183,11 +184,11 @@ impl Server {
         self.ours().iter().for_each(Process::resume);
     }
 
-    /// The one of its programs that listens on this port.
+    /// The program of this server that listens on this port.
     ///
     /// # Panics
     ///
-    /// If none of the programs that these tests have started does.
+    /// If no program that these tests have started listens there.
     #[must_use]
     pub fn node(&self, port: u16) -> Node<'_> {
         let process = self.ours().iter().find(|process| process.port == port);
@@ -213,8 +214,8 @@ pub fn redis() -> &'static Server {
     SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_URL", Some(&redis::IMAGE), || redis::start(&[])))
 }
 
-/// A Redis of one's own with these arguments, which the test may kill. It is a program of this machine, whatever the
-/// environment says.
+/// A Redis for one test alone, with these arguments. The test may kill it. It is a program of this machine, whatever
+/// the environment says.
 ///
 /// # Panics
 ///
@@ -225,7 +226,7 @@ pub fn own_redis(arguments: &[&str]) -> Server {
 }
 
 /// A Redis Cluster of three masters, each with a replica: `SESSION_TEST_REDIS_CLUSTER_URL`, as
-/// `redis+cluster://host:port,host:port`. Of one that is started here, it names the masters.
+/// `redis+cluster://host:port,host:port`. The URL of a cluster that is started here names the masters.
 ///
 /// # Panics
 ///
@@ -236,8 +237,8 @@ pub fn redis_cluster() -> &'static Server {
     SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_CLUSTER_URL", None, || cluster::start(NO_FAILOVER)))
 }
 
-/// A Redis Cluster of one's own, which the test may kill or take apart. It is of programs of this machine, whatever the
-/// environment says. After five seconds of silence of a master, its replica takes over.
+/// A Redis Cluster for one test alone, which the test may kill or take apart. It consists of programs of this machine,
+/// whatever the environment says. If a master is silent for five seconds, its replica takes over.
 ///
 /// # Panics
 ///
@@ -259,9 +260,9 @@ pub fn redis_sentinel() -> &'static Server {
     SERVER.get_or_init(|| provide("SESSION_TEST_REDIS_SENTINEL_URL", None, || sentinel::start(NO_FAILOVER)))
 }
 
-/// Such a master, replicas and sentinels of one's own, which the test may kill one by one: see [`node`](Server::node). They
-/// are programs of this machine, whatever the environment says. After two seconds of silence of the master, the sentinels
-/// make a replica the master.
+/// Such a master, replicas and sentinels for one test alone, which the test may kill one by one: see
+/// [`node`](Server::node). They are programs of this machine, whatever the environment says. If the master is silent
+/// for two seconds, the sentinels make a replica the master.
 ///
 /// # Panics
 ///
@@ -271,7 +272,8 @@ pub fn own_redis_sentinel() -> Server {
     sentinel::start(2000)
 }
 
-/// Milliseconds: no test is so slow that a server which all tests share is held for dead.
+/// How long a shared server may be silent, in milliseconds. It is so long that no test makes the others take the server
+/// for dead.
 const NO_FAILOVER: u32 = 60_000;
 
 /// PostgreSQL 14 or later: `SESSION_TEST_POSTGRES_URL`.
@@ -285,7 +287,7 @@ pub fn postgres() -> &'static Server {
     SERVER.get_or_init(|| provide("SESSION_TEST_POSTGRES_URL", Some(&postgres::IMAGE), || postgres::start(&[])))
 }
 
-/// A PostgreSQL of one's own with these settings (`["fsync=on"]`), which the test may kill. It is a program of this
+/// A PostgreSQL for one test alone, with these settings (`["fsync=on"]`). The test may kill it. It is a program of this
 /// machine, whatever the environment says.
 ///
 /// # Panics
@@ -319,8 +321,8 @@ pub fn mysql() -> &'static Server {
     SERVER.get_or_init(|| provide("SESSION_TEST_MYSQL_URL", Some(&mysql::IMAGE), || mysql::start(&[])))
 }
 
-/// A MariaDB of one's own with these arguments, which the test may kill. It is a program of this machine, whatever the
-/// environment says.
+/// A MariaDB for one test alone, with these arguments. The test may kill it. It is a program of this machine, whatever
+/// the environment says.
 ///
 /// # Panics
 ///
@@ -330,11 +332,11 @@ pub fn own_mysql(arguments: &[&str]) -> Server {
     mysql::start(arguments)
 }
 
-/// MongoDB 4.4 or later: `SESSION_TEST_MONGODB_URL`. Where there is no `mongod`, it is **a stand-in**, which keeps everything
-/// in memory and is not MongoDB: [`version`](Server::version) says so.
+/// MongoDB 4.4 or later: `SESSION_TEST_MONGODB_URL`. If there is no `mongod`, it is **a stand-in**, which keeps
+/// everything in memory and is not MongoDB: [`version`](Server::version) says so.
 ///
-/// Of a replica set, the URL names the primary alone, with `directConnection=true`: a driver would else go past the
-/// [`Proxy`], and no answer would be lost.
+/// For a replica set, the URL names the primary alone, with `directConnection=true`. Otherwise a driver would go past
+/// the [`Proxy`], and no answer would be lost.
 ///
 /// # Panics
 ///
@@ -345,8 +347,8 @@ pub fn mongodb() -> &'static Server {
     SERVER.get_or_init(|| provide("SESSION_TEST_MONGODB_URL", Some(&mongodb::IMAGE), || mongodb::start(&[])))
 }
 
-/// A MongoDB of one's own with these arguments, which the test may kill. It is a program of this machine, whatever the
-/// environment says; the stand-in ignores the arguments, and has forgotten everything when it is started again.
+/// A MongoDB for one test alone, with these arguments. The test may kill it. It is a program of this machine, whatever
+/// the environment says; the stand-in ignores the arguments, and has forgotten everything when it is started again.
 ///
 /// # Panics
 ///

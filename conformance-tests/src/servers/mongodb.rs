@@ -13,14 +13,14 @@ use super::{
     process::{Plan, find, first_line, start_on_a_free_port},
 };
 
-/// Both say it: the stand-in's launcher uses the server's words.
+/// Both write this into their logs, because the stand-in's launcher uses the server's words.
 const READY: &str = "Waiting for connections";
 
-/// What fetches the stand-in, and what starts it.
+/// The file by which Maven fetches the stand-in, and the program that starts it.
 const POM: &str = include_str!("mongodb/pom.xml");
 const LAUNCHER: &str = include_str!("mongodb/Launcher.java");
 
-/// Named in the pom, too.
+/// The pom names this version, too.
 const STAND_IN: &str = "mongo-java-server-1.47.0";
 
 pub(super) const IMAGE: Image = Image {
@@ -30,7 +30,7 @@ pub(super) const IMAGE: Image = Image {
     arguments: &[],
     environment: &[],
     ready: Ready::Says(READY),
-    // An image of the stand-in says what it is.
+    // An image of the stand-in has a file that says what it is.
     version: "mongod --version || cat /stand-in/version",
     url: |address| format!("mongodb://{address}"),
 };
@@ -51,7 +51,7 @@ fn start_mongod(program: &Path, arguments: &[&str]) -> Server {
 }
 
 fn start_stand_in() -> Server {
-    // The launcher is a source: it takes the compiler's package, not the one that only runs programs.
+    // The launcher is a source file, so it needs the package with the compiler.
     let (Some(java), Some(_), Some(maven)) = (find(&["java"]), find(&["javac"]), find(&["mvn"])) else {
         panic!(
             "MongoDB is missing: put mongod on the PATH, or set SESSION_TEST_MONGODB_URL, or for the stand-in \
@@ -63,9 +63,9 @@ fn start_stand_in() -> Server {
         let launcher = folder.path().join("Launcher.java");
         fs::write(&launcher, LAUNCHER).unwrap();
         let mut command = vec![java.clone().into_os_string()];
-        // It shares the machine with the tests.
+        // These settings keep it small, because it shares the machine with the tests.
         command.extend(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"].map(Into::into));
-        // It would tell others in a file of its own how it is, and leave that.
+        // Without this, Java writes a file about itself for other programs, and leaves it behind.
         command.extend(["-XX:-UsePerfData", "-cp"].map(Into::into));
         command.extend([parts.join("*"), launcher].map(Into::into));
         command.push(port.to_string().into());
@@ -94,11 +94,12 @@ fn fetch(maven: &Path) -> PathBuf {
     fetched
 }
 
-/// Cargo's target folder: one of those that this program is in. What is in it is run, so nobody else may write there.
+/// Cargo's target folder, which is one of those that this program is in. The programs in it are run, so nobody else may
+/// write there.
 fn target() -> PathBuf {
     let program = env::current_exe().unwrap();
     let is_ours = |folder: &&Path| folder.metadata().is_ok_and(|it| it.mode() & 0o002 == 0);
-    // The first is missing where the folder was there before cargo.
+    // The first file is missing if the folder existed before cargo used it.
     let is_target = |folder: &&Path| ["CACHEDIR.TAG", ".rustc_info.json"].iter().any(|it| folder.join(it).is_file());
     let target = program.ancestors().skip(1).take_while(is_ours).find(is_target);
     let target = target.unwrap_or_else(|| {

@@ -8,7 +8,8 @@ use super::{
     process::{Plan, find, first_line, start_on_a_free_port, unprivileged},
 };
 
-/// Nothing here has to survive a power cut, and what was answered survives a kill all the same.
+/// Settings that make it fast. Nothing here has to survive a power cut. A write that was answered still survives a
+/// kill.
 const SETTINGS: [&str; 5] = [
     "--no-defaults",
     "--bind-address=127.0.0.1",
@@ -24,7 +25,7 @@ pub(super) const IMAGE: Image = Image {
     arguments: &["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M", "--max-connections=300"],
     // MariaDB takes MySQL's names, too.
     environment: &[("MYSQL_ALLOW_EMPTY_PASSWORD", "yes"), ("MYSQL_DATABASE", "test")],
-    // The server that fills an empty folder first has no port.
+    // In an empty folder another server runs first, to fill it. That one has no port.
     ready: Ready::Says("  port: 3306 "),
     version: "mariadbd --version || mysqld --version",
     url: |address| format!("mysql://root@{address}/test"),
@@ -40,7 +41,7 @@ pub(super) fn start(arguments: &[&str]) -> Server {
             fs::create_dir(folder).unwrap();
         }
         let at = |option: &str| format!("--{option}={}", data.display());
-        // A server that starts clears away what looks like its own in this folder: two must not share it.
+        // A server that starts removes files from this folder that look like its own. So two servers must not share it.
         let temporary_at = format!("--tmpdir={}", temporary.display());
         // It refuses to run as root.
         unprivileged(&temporary);

@@ -1,4 +1,4 @@
-//! One of a server's programs.
+//! One of the programs that a server consists of.
 
 use super::process::Process;
 
@@ -18,7 +18,7 @@ use super::process::Process;
 pub struct Node<'a>(pub(super) &'a Process);
 
 impl Node<'_> {
-    /// Ends it without a word to anybody, and waits until it has ended.
+    /// Kills it without a warning to its clients, and waits until it has ended.
     pub fn kill(&self) {
         self.0.kill();
     }
@@ -32,7 +32,8 @@ impl Node<'_> {
         self.0.restart();
     }
 
-    /// Stops it where it is, and waits until it has stopped: it answers nobody, and its connections stay open.
+    /// Stops it in the middle of its work, and waits until it has stopped. It answers nobody, but its connections stay
+    /// open.
     pub fn pause(&self) {
         self.0.pause();
     }

@@ -16,7 +16,7 @@ pub(super) fn start() -> Server {
     let (process, port) = start_on_a_free_port("pgbouncer", |folder, port| {
         let folder = folder.path();
         let settings = folder.join("pgbouncer.ini");
-        // Fewer connections to the server than clients: they are shared all the time.
+        // There are fewer connections to the server than clients, so they are shared all the time.
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={upstream} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
@@ -25,7 +25,7 @@ pub(super) fn start() -> Server {
         fs::write(&settings, text).unwrap();
         // It refuses to run as root.
         let mut command = unprivileged(folder);
-        // Who runs it is not unprivileged, and keeps its log and number there.
+        // The runner is another user, and keeps its log and the process number in this folder.
         run(Command::new("chmod").arg("755").arg(folder));
         command.extend([program.clone().into(), settings.into()]);
         Plan { command, ready: "process up", end: "KILL" }

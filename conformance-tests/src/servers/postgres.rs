@@ -13,7 +13,8 @@ use super::{
     process::{Plan, find, first_line, start_on_a_free_port, unprivileged},
 };
 
-/// Nothing here has to survive a power cut, and what was answered survives a kill all the same.
+/// Settings that make it fast. Nothing here has to survive a power cut. A write that was answered still survives a
+/// kill.
 const SETTINGS: [&str; 5] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
@@ -28,7 +29,7 @@ pub(super) const IMAGE: Image = Image {
     port: 5432,
     arguments: &["-c", "fsync=off", "-c", "max_connections=300"],
     environment: &[("POSTGRES_HOST_AUTH_METHOD", "trust")],
-    // The server that fills an empty folder first says the same as the one that follows, and listens to nobody.
+    // In an empty folder another server runs first, to fill it. That one writes the same words, but lets no client in.
     ready: Ready::LetsIn(lets_in),
     version: "postgres --version",
     url: |address| format!("postgres://postgres@{address}/postgres"),
@@ -53,19 +54,19 @@ pub(super) fn start(settings: &[&str]) -> Server {
         command.truncate(before);
         command.extend([program.clone().into(), "-D".into(), data.into(), "-p".into(), port.to_string().into()]);
         command.extend(SETTINGS.iter().chain(settings).flat_map(|setting| ["-c", setting]).map(Into::into));
-        // The other processes of a server that was killed outlive it for a moment, and hold its memory.
+        // Not KILL: then the other processes of the server live on for a moment, and hold its memory.
         Plan { command, ready: "database system is ready to accept connections", end: "QUIT" }
     });
     let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
     Server::local(url, first_line(&program, "--version"), vec![process])
 }
 
-/// Whether the first thing that it answers to a start-up message is a request for authentication, not an error.
+/// Whether its first answer to a start-up message is a request for authentication, and not an error.
 fn lets_in(address: &str) -> bool {
     const START: &[u8] = b"\x00\x00\x00\x29\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00";
     let ask = || {
         let mut stream = TcpStream::connect(address)?;
-        // The caller who waits for it looks at other things, too.
+        // The limit is short, because the caller also looks whether the container still runs.
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         stream.write_all(START)?;
         let mut answer = [0];

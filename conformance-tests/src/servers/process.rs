@@ -1,4 +1,4 @@
-//! A program that ends with the test process, however that ends.
+//! A server program that ends when the test process ends, even if that is killed.
 
 use std::{
     env,
@@ -37,7 +37,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts the server in this folder, which goes with it. The error is the server's log.
+    /// Starts the server in this folder, which is removed with it. The error is the server's log.
     fn start(folder: Folder, port: u16, plan: Plan) -> Result<Self, String> {
         let process = Self { port, plan, program: Mutex::new(None), folder };
         process.start_program()?;
@@ -75,8 +75,8 @@ impl Process {
     }
 }
 
-/// Starts a server on a free port: again on another one if it does not start, since the port may have been taken
-/// meanwhile.
+/// Starts a server on a free port. If it does not start, this tries another port, because somebody else may have taken
+/// the first one.
 pub(super) fn start_on_a_free_port(name: &str, plan: impl Fn(&Folder, u16) -> Plan) -> (Process, u16) {
     let mut log = String::new();
     for _ in 0..5 {
@@ -115,7 +115,8 @@ pub(super) fn first_line(program: &Path, argument: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// What goes in front of a command of a server that refuses to run as root. Its folder is given to whom it runs as.
+/// The beginning of the command for a server that refuses to run as root. The user that it runs as becomes the owner of
+/// the folder.
 pub(super) fn unprivileged(folder: &Path) -> Vec<OsString> {
     let number = |arguments: &[&str]| {
         let output = Command::new("id").args(arguments).stderr(Stdio::null()).output().unwrap();

@@ -1,4 +1,4 @@
-//! A proxy in front of a server, which does to connections what networks do.
+//! A proxy in front of a server, which harms connections as networks do.
 
 use std::{
     io::{Read, Write},
@@ -10,10 +10,11 @@ use std::{
     thread,
 };
 
-/// A proxy in front of a server: it loses the answer to one request, or falls silent on the connections that are there.
+/// A proxy in front of a server. It can lose the answer to one request, or fall silent on the connections that are
+/// there.
 ///
-/// Networks do both. A connection is cut after the server has done what it was asked, and nobody hears of that. Or a
-/// router forgets an idle connection: whatever is sent on it is lost, and no end learns of it.
+/// Networks do both. A connection may be cut after the server has done what it was asked, and before the client hears
+/// of it. Or a router forgets an idle connection: all messages on it are lost, and neither end is told.
 ///
 /// # Examples
 ///
@@ -44,7 +45,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
-    /// What is in requests whose answers are to be lost, each once.
+    /// The bytes by which the requests are found whose answers are to be lost. Each is found once.
     losing: Vec<Vec<u8>>,
     connections: Vec<Arc<Connection>>,
 }
@@ -54,12 +55,13 @@ struct Connection {
     client: TcpStream,
     server: TcpStream,
     silent: AtomicBool,
-    /// The next answer is lost, and the connection with it.
+    /// Whether the next answer is to be lost, and the connection with it.
     doomed: AtomicBool,
 }
 
 impl Proxy {
-    /// Starts a proxy before the server at this URL, on a free port. It ends when it is dropped, with its connections.
+    /// Starts a proxy in front of the server at this URL, on a free port. When it is dropped, it ends with its
+    /// connections.
     ///
     /// # Panics
     ///
@@ -82,10 +84,10 @@ impl Proxy {
         &self.url
     }
 
-    /// Loses the answer to the next request that has these bytes in it, and cuts the connection in its place. The server
-    /// does what it is asked.
+    /// Loses the answer to the next request that has these bytes in it: the server does what it is asked, and then the
+    /// connection is cut in place of the answer.
     ///
-    /// If no such request comes, dropping the proxy panics: a test would else pass without losing anything.
+    /// If no such request comes, dropping the proxy panics. Otherwise a test would pass without losing anything.
     pub fn lose_the_answer(&self, to: &[u8]) {
         self.shared.state().losing.push(to.to_vec());
     }
@@ -96,13 +98,13 @@ impl Proxy {
         self.shared.lost.load(Ordering::SeqCst)
     }
 
-    /// How often clients have sent something, on whatever connection.
+    /// How often clients have sent something, on all connections together.
     #[must_use]
     pub fn sent(&self) -> usize {
         self.shared.sent.load(Ordering::SeqCst)
     }
 
-    /// Hands nothing on any more on the connections that are there, and leaves them open. New connections work.
+    /// Passes nothing on any more on the connections that are there, but leaves them open. New connections work.
     pub fn silence(&self) {
         for connection in &self.shared.state().connections {
             connection.silent.store(true, Ordering::SeqCst);
@@ -118,9 +120,9 @@ impl Drop for Proxy {
             (std::mem::take(&mut state.connections), state.losing.len())
         };
         connections.iter().for_each(|connection| connection.cut());
-        // It is waiting for somebody to connect.
+        // The thread waits for somebody to connect, so this wakes it.
         let _ = TcpStream::connect(self.own);
-        // A test that has failed already has its reason.
+        // A test that has already failed has its own reason.
         assert!(losing == 0 || thread::panicking(), "{losing} answers were to be lost, and no request was theirs");
     }
 }
@@ -133,7 +135,7 @@ impl Shared {
     fn accept(self: &Arc<Self>, listener: &TcpListener, target: &str) {
         for client in listener.incoming() {
             let (Ok(client), false) = (client, self.state().closed) else { return };
-            // Where nobody listens, the client finds its connection closed.
+            // If nobody listens there, the client finds its connection closed.
             let Ok(server) = TcpStream::connect(target) else { continue };
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
             let (silent, doomed) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -146,7 +148,7 @@ impl Shared {
         }
     }
 
-    /// Hands on what the client sends.
+    /// Passes on what the client sends.
     fn ask(&self, connection: &Arc<Connection>) {
         let mut request = Vec::new();
         let mut part = [0; 8192];
@@ -161,15 +163,16 @@ impl Shared {
                 break;
             }
         }
-        // The client has gone. A router that has forgotten the connection tells nobody.
+        // The client has gone. The server is told, unless the connection is silent: a router that has forgotten a
+        // connection tells nobody.
         if !connection.silent.load(Ordering::SeqCst) {
             connection.cut();
             self.state().connections.retain(|other| !Arc::ptr_eq(other, connection));
         }
     }
 
-    /// Marks the connection if an answer to this is to be lost. Leaves as much of it as may be the beginning of what is
-    /// looked for.
+    /// Marks the connection if the answer to this request is to be lost. Keeps the last bytes of the request, because
+    /// they may be the beginning of the bytes that are looked for.
     fn doom(&self, connection: &Connection, request: &mut Vec<u8>) {
         let mut state = self.state();
         let longest = state.losing.iter().map(Vec::len).max().unwrap_or(1);
@@ -182,7 +185,7 @@ impl Shared {
         request.drain(..request.len().saturating_sub(longest - 1));
     }
 
-    /// Hands on what the server answers.
+    /// Passes on what the server answers.
     fn answer(&self, connection: &Connection) {
         let mut part = [0; 8192];
         while let Ok(length @ 1..) = (&connection.server).read(&mut part) {
@@ -214,11 +217,11 @@ impl Connection {
 fn address(url: &str) -> &str {
     let (_, rest) = url.split_once("://").unwrap_or_else(|| panic!("{url} is not the URL of a server"));
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    assert!(!authority.contains(','), "{url} names several servers, and a proxy is before one");
+    assert!(!authority.contains(','), "{url} names several servers, and a proxy is in front of one");
     authority.rsplit('@').next().unwrap_or_default()
 }
 
-/// The address with the port that servers of this kind listen on, where the URL names none.
+/// The address with a port. If the URL names none, it is the usual one for servers of this kind.
 fn with_port(url: &str, address: &str) -> String {
     let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let port = match url.split([':', '+']).next() {

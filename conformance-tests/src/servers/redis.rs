@@ -39,8 +39,9 @@ pub(super) fn start(arguments: &[&str]) -> Server {
 
 pub(super) const READY: &str = "Ready to accept connections";
 
-/// As an operator should set it, but that nothing is synced: what was answered survives a kill, since it is with the kernel
-/// before the answer is. While a sync of `everysec` is under way, on a busy disk, it would not be.
+/// Settings as an operator should choose them, except that nothing is synced to the disk. A write that was answered
+/// still survives a kill, because the kernel has it before the answer leaves. With `everysec` on a busy disk that would
+/// not be so while a sync is under way.
 pub(super) const SETTINGS: [&str; 10] = [
     "--bind",
     "127.0.0.1",
@@ -59,7 +60,7 @@ pub(super) fn program(variable: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("Redis is missing: apt-get install redis-server, or set {variable}"))
 }
 
-/// What the server on this port answers: a line, or the text of a bulk string.
+/// The answer of the server on this port: a line, or the text of a bulk string.
 pub(super) fn ask(port: u16, command: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     write!(stream, "{command}\r\n").unwrap();
@@ -73,7 +74,7 @@ pub(super) fn ask(port: u16, command: &str) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Asks again and again. What the error says is what is there instead.
+/// Asks until it is so. The error says what is so instead.
 pub(super) fn wait_until(what: &str, is_so: impl Fn() -> Result<(), String>) {
     let start = Instant::now();
     while let Err(instead) = is_so() {

@@ -11,14 +11,15 @@ use super::{
 const REPLICAS: usize = 2;
 const SENTINELS: usize = 3;
 
-/// What the sentinels call the master.
+/// The sentinels' name for the master.
 const NAME: &str = "sessions";
 
-/// Starts all of them. The sentinels take a server for dead that is silent for this long.
+/// Starts all servers. If one is silent for this long, the sentinels take it for dead.
 pub(super) fn start(milliseconds: u32) -> Server {
     let program = program("SESSION_TEST_REDIS_SENTINEL_URL");
     let command = |folder: &Path, port: u16, settings: &str| {
-        // The sentinels have servers write into it what they have become, and write into their own what they know.
+        // The sentinels make each server write its new role into this file. They write what they know into files of
+        // their own.
         let file = folder.join("redis.conf");
         fs::write(&file, settings).unwrap();
         let (port, folder) = (port.to_string(), folder.to_string_lossy());

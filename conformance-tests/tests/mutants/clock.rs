@@ -22,7 +22,7 @@ impl Clock {
         self.advanced.fetch_add(milliseconds(time), Ordering::SeqCst);
     }
 
-    /// Milliseconds since the clock was made. It does not start at nought, so that a lost addition shows.
+    /// Now, in milliseconds. The clock does not start at 0, so that a forgotten addition shows.
     pub(crate) fn now(&self) -> u64 {
         1_000_000 + milliseconds(self.started.elapsed()) + self.advanced.load(Ordering::SeqCst)
     }

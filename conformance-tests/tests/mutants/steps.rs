@@ -1,5 +1,4 @@
-//! The faults that need time: an operation in two steps, with a wait between them in which others run, or in which the
-//! future is dropped.
+//! The faults that need time. An operation has two steps, and between them others run, or the future is dropped.
 
 use std::time::Duration;
 
@@ -78,7 +77,7 @@ impl Small {
                 Ok(self.load_now(id))
             }
             CutsAt400Days => {
-                // A load over a network takes its time.
+                // A load over a network takes a while.
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 Ok(self.load_now(id))
             }

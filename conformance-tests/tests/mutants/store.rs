@@ -54,14 +54,14 @@ pub(crate) struct Small {
     pub(crate) fault: Fault,
     clock: Arc<Clock>,
     rows: Arc<Mutex<Rows>>,
-    /// Of which sessions the next answer is lost.
+    /// The sessions whose next answer is lost.
     losing: Arc<Mutex<BTreeSet<SessionId>>>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) live: BTreeMap<Vec<u8>, Row>,
-    /// What the faults need: rows that are gone, a copy that lags behind, and connections that are in use.
+    /// Rows that are gone. Like the copy that lags behind and the connections in use, only faults need them.
     pub(crate) graves: BTreeMap<Vec<u8>, Row>,
     pub(crate) replica: BTreeMap<Vec<u8>, Row>,
     pub(crate) connections: u32,
@@ -73,11 +73,11 @@ pub(crate) struct Row {
     pub(crate) revision: Revision,
     pub(crate) payload: Vec<u8>,
     pub(crate) owner: Option<Vec<u8>>,
-    /// Whose list shows the session: the owner's, unless a fault makes it differ.
+    /// The owner whose list shows the session. It is the session's owner, unless a fault makes them differ.
     pub(crate) listed: Option<Vec<u8>>,
     pub(crate) expires_at: u64,
     pub(crate) ends_at: u64,
-    /// The expiry that the first write gave, that the last one gave, and the longest that any gave.
+    /// The expiry of the first write. The next two are that of the last write, and the longest of all.
     pub(crate) first: u64,
     pub(crate) written: u64,
     pub(crate) longest: u64,
@@ -186,7 +186,7 @@ impl Small {
         Loaded::new(row.revision, Bytes::copy_from_slice(&row.payload), left(row.expires_at + late), left(row.ends_at))
     }
 
-    /// Replaces what a replace replaces; the row is live and as expected.
+    /// Does the work of a `replace`, on a row that is live and has the expected revision.
     pub(crate) fn rewrite(&self, row: &mut Row, entry: Entry<'_>, expiry: Expiry, now: u64) {
         let fault = self.fault;
         if !self.is(ReplaceKeepsTheRevision) {

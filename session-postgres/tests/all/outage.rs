@@ -76,8 +76,8 @@ async fn everything_fails(store: &PostgresStore) {
     assert!(start.elapsed() < DEADLINE, "it took {:?}", start.elapsed());
 }
 
-/// Runs so many loads at once that each connection is used. A load that meets a cut connection takes another, so none
-/// that was cut is left.
+/// Runs more loads at once than there are connections. A load that meets a cut connection takes another one, so
+/// afterwards no cut connection is left.
 async fn everything_works(store: &PostgresStore) {
     let mut loads = tokio::task::JoinSet::new();
     for _ in 0..40 {
