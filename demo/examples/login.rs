@@ -18,7 +18,7 @@ struct Password {
     password: String,
 }
 
-/// Yours: a look into your user table, and a library such as argon2 that compares with the hash there.
+/// Write this yourself: look into your user table, and compare with the hash there by a library such as argon2.
 fn is_right(form: &Password) -> bool {
     form.user == "user 42" && form.password == "password"
 }
@@ -34,7 +34,7 @@ async fn login(session: Session, Form(form): Form<Password>) -> Result<Redirect,
 
 async fn account(owner: Option<CurrentOwner>) -> Result<Html<String>, Redirect> {
     let CurrentOwner(owner) = owner.ok_or(Redirect::to("/"))?;
-    // This name has been proven. What a user may choose has to be escaped here.
+    // This name is one of those that `is_right` accepts. A text that users choose would have to be escaped here.
     Ok(Html(format!("<p>The account of {owner}</p><form method=post action=/logout><button>Log out</button></form>")))
 }
 
@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().init(); // the log: errors, thefts, and why a login does not stick
     let store = MemoryStore::new();
     let manager = match env::var("SESSION_KEY") {
-        // In production, over https. The key: `openssl rand -base64 32`.
+        // In production, over https. `openssl rand -base64 32` makes a key.
         Ok(key) => SessionManager::new(store, Keyring::new(Key::from_base64(&key)?)),
         Err(_) => SessionManager::development(store),
     };

@@ -25,7 +25,7 @@ pub(crate) struct Credentials {
     password: String,
     /// The checkbox "remember me".
     remember: Option<String>,
-    /// A note that could not be saved for want of a login.
+    /// A note that could not be saved, because nobody was logged in.
     draft: Option<String>,
 }
 
@@ -38,13 +38,13 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Where the login leads. It is judged each time, for anybody can write the query.
+    /// The page that the login leads to. It is checked each time, because anybody can write the query.
     fn target(&self) -> &str {
         self.next.as_deref().filter(|next| is_page(next)).unwrap_or("/")
     }
 }
 
-/// The pages that a login may lead to: what a `GET` shows.
+/// The pages that a login may lead to: those that a `GET` shows.
 const PAGES: [&str; 4] = ["/", "/devices", "/devices/end", "/devices/end-others"];
 
 fn is_page(target: &str) -> bool {
@@ -52,7 +52,7 @@ fn is_page(target: &str) -> bool {
     is_local_target(target) && PAGES.contains(&path)
 }
 
-/// The address of a page with a form, which then leads on to the target.
+/// The address of a page with a form. The form then leads to the target.
 fn leading_to(form: &str, target: &str) -> String {
     if target == "/" {
         return form.to_owned();
@@ -60,7 +60,7 @@ fn leading_to(form: &str, target: &str) -> String {
     format!("{form}?next={}", form_urlencoded::byte_serialize(target.as_bytes()).collect::<String>())
 }
 
-/// The address of the login page, which then leads on to the target.
+/// The address of the login page, which then leads to the target.
 pub(crate) fn login_with(target: &str) -> String {
     leading_to("/login", target)
 }
@@ -85,7 +85,7 @@ pub(crate) async fn register_page(owner: Option<CurrentOwner>, Query(asked): Que
     Page::new(Purpose::Register, asked.target()).show().into_response()
 }
 
-/// The answer to a note that nobody is logged in for: a login form that has the text in it.
+/// The answer to a note that was sent without a login: a login form with the text in it.
 pub(crate) fn log_in_first(note: &str) -> Response {
     let wrong = Some("You are not logged in any more, and your text is not saved yet. Log in to save it.");
     let page = Page { wrong, draft: Some(note), ..Page::new(Purpose::Login, "/") };
@@ -122,7 +122,7 @@ pub(crate) async fn register(
     Ok((status, page.show()).into_response())
 }
 
-/// What a login needs to know of its request.
+/// The parts of a request that a login needs.
 #[derive(FromRequestParts)]
 pub(crate) struct Entrance {
     session: Session,
@@ -131,13 +131,13 @@ pub(crate) struct Entrance {
 }
 
 impl Entrance {
-    /// The user has proven who he is.
+    /// Logs in the user, who has proven their password.
     async fn enter(&self, name: &str, form: &Credentials, target: &str) -> Result<Response, Failure> {
         let owner = Owner::try_from(name).map_err(|error| UsersError::Failed(error.into()))?;
         self.describe_device()?;
         self.session.login(Login::new(owner).remembered(form.remember.is_some())).await?;
-        // The login has carried this along, unless it took over another user's session: then it dropped that user's
-        // values, and what was changed before, too. What is stored already writes nothing.
+        // The login keeps what was changed before it, with one exception: over another user's session it drops all
+        // values. So the device is described again. Values that are already stored cost no write.
         self.describe_device()?;
         if let Some(draft) = form.draft.as_ref().filter(|draft| !draft.is_empty()) {
             DRAFT.insert(&self.session, draft)?;
@@ -146,7 +146,7 @@ impl Entrance {
         Ok(Redirect::to(target).into_response())
     }
 
-    /// Notes what the list of devices tells of this one.
+    /// Notes the name and the address that the list of devices shows for this one.
     fn describe_device(&self) -> Result<(), session_core::Error> {
         LABEL.insert(&self.session, &devices::label(&self.headers))?;
         if let Some(address) = self.exchange.peer() {
@@ -170,11 +170,11 @@ enum Purpose {
 /// A page with the form.
 struct Page<'a> {
     purpose: Purpose,
-    /// Where it leads.
+    /// The page that it leads to.
     target: &'a str,
     why: Option<&'a str>,
     wrong: Option<&'a str>,
-    /// What was typed before.
+    /// The name that was typed before.
     user: &'a str,
     draft: Option<&'a str>,
 }
@@ -202,7 +202,7 @@ impl<'a> Page<'a> {
                 (notice(self.why))
                 (error(self.wrong))
                 p.error #stood role="alert" hidden {
-                    "This form has stood here for more than an hour. "
+                    "This form is more than an hour old. "
                     a href=(leading_to(action, self.target)) { "Load it again" }
                     " before you type."
                 }
@@ -212,7 +212,7 @@ impl<'a> Page<'a> {
                 }
                 @match self.purpose {
                     Purpose::Login => p { "New here? " a href=(leading_to("/register", self.target)) { "Register" } "." },
-                    Purpose::Register => p { "You have an account? " a href=(login_with(self.target)) { "Log in" } "." },
+                    Purpose::Register => p { "Have an account? " a href=(login_with(self.target)) { "Log in" } "." },
                 }
             }
         };

@@ -1,4 +1,4 @@
-//! The JSON side: what the pages' script asks, and what tests do.
+//! The JSON side, for the script of the pages and for tests.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -43,7 +43,7 @@ pub(crate) async fn me(session: Session) -> Json<Me> {
     })
 }
 
-/// The same without counting as use: the warning asks it, and must not keep the user logged in.
+/// The same, but it does not count as use. The warning asks it, and must not keep the user logged in.
 pub(crate) async fn status(session: Session) -> Json<Me> {
     session.skip_touch();
     me(session).await
@@ -88,7 +88,7 @@ pub(crate) async fn remove(session: Session, Path(key): Path<String>) -> StatusC
     StatusCode::NO_CONTENT
 }
 
-/// The pages' own.
+/// Whether only the pages may use this key.
 fn is_reserved(key: &str) -> bool {
     key.starts_with('_')
 }
@@ -121,7 +121,7 @@ pub(crate) async fn take(session: Session, Path(key): Path<String>) -> Result<Re
 pub(crate) struct Listed {
     id: String,
     label: String,
-    /// From where it logged in.
+    /// The address from which it logged in.
     address: Option<String>,
     current: bool,
     /// Seconds.

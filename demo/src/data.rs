@@ -1,4 +1,4 @@
-//! The folder with what outlives a restart, and the key in it.
+//! The folder that outlives a restart, and the key in it.
 
 use std::{
     error::Error,
@@ -15,7 +15,7 @@ pub(crate) fn folder() -> PathBuf {
     PathBuf::from("./demo-data")
 }
 
-/// For this user's eyes only: there are a key and password hashes in it.
+/// Makes the folder. Only this user may read it, because it has a key and password hashes in it.
 pub(crate) fn make_folder() -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -24,7 +24,7 @@ pub(crate) fn make_folder() -> std::io::Result<()> {
     builder.create(folder())
 }
 
-/// The key that signs cookies: from `SESSION_KEY`, else from its file, which the first start makes.
+/// The key that signs cookies. It comes from `SESSION_KEY`, or else from its file, which the first start makes.
 pub(crate) fn key() -> Result<Key, Box<dyn Error>> {
     if let Ok(key) = std::env::var("SESSION_KEY") {
         return Ok(Key::from_base64(&key).map_err(|error| format!("SESSION_KEY: {error}"))?);
@@ -40,8 +40,8 @@ pub(crate) fn key() -> Result<Key, Box<dyn Error>> {
     Ok(Key::from_base64(&text).map_err(|error| format!("{}: {error}", path.display()))?)
 }
 
-/// Of two that start at once one makes the key, and the other never reads half of it: it is written under a name of its
-/// own and then linked, which fails where there is one.
+/// Makes the key. If two programs start at once, one makes it, and the other never reads half of it. So the key is
+/// written under a name of its own and then linked. Linking fails if there is a key already.
 fn make_key(path: &Path) -> Result<(), Box<dyn Error>> {
     let mut bytes = [0; 32];
     SysRng.try_fill_bytes(&mut bytes)?;

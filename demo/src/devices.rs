@@ -1,4 +1,4 @@
-//! "Your devices": the user's sessions, and ending them.
+//! "Your devices": lists the user's sessions, and ends them.
 
 use axum::{
     Form,
@@ -17,20 +17,20 @@ use crate::{
     page::{self, in_words, notice},
 };
 
-/// What the device is called in the list, noted at its login.
+/// The name of the device in the list, noted at its login.
 pub(crate) const LABEL: Field<String> = Field::new("_label");
 
-/// From which address the login came.
+/// The address from which the login came.
 pub(crate) const ADDRESS: Field<String> = Field::new("_address");
 
-/// A name for the browser: good enough to tell one's own apart.
+/// A name for the browser. It is good enough for users to tell their own devices apart.
 pub(crate) fn label(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let first = |names: &[(&str, &str)]| {
         let found = names.iter().find(|(sign, _)| agent.contains(sign));
         found.map(|(_, name)| (*name).to_owned())
     };
-    // Most pretend to be others: the first that fits is the true one.
+    // Most browsers also name others, as which they pretend. In this order the first that fits is the true one.
     let browser = first(&[
         ("Edg", "Edge"),
         ("OPR/", "Opera"),
@@ -60,7 +60,7 @@ pub(crate) fn label(headers: &HeaderMap) -> String {
     }
 }
 
-/// The label that the session bears; a session without one is unknown.
+/// The label of the session. A session without a label is an unknown device.
 pub(crate) fn label_of(device: &Device) -> String {
     device.get(LABEL.key()).ok().flatten().unwrap_or_else(|| "Unknown device".to_owned())
 }
@@ -89,7 +89,7 @@ pub(crate) async fn page(method: Method, session: Session) -> Result<Response, S
     let content = html! {
         (notice(flash.as_deref()))
         h1 { "Your devices" }
-        p.lead { "Where you are logged in. End what you do not know." }
+        p.lead { "You are logged in on these devices. End those that you do not know." }
         section.card {
             ul.rows {
                 @for device in &devices { (row(device)) }
@@ -164,13 +164,13 @@ fn confirmation(owner: &Owner, title: &str, question: &str, action: &str, fields
     page::whole(title, Some(owner), &content).into_response()
 }
 
-/// As the value of a query.
+/// The text as the value of a query.
 fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 pub(crate) async fn end(session: Session, Form(Ended { id }): Form<Ended>) -> Result<Redirect, SessionError> {
-    // Not an id: none of his.
+    // A text that is no id is not one of the user's sessions.
     let is_ended = match id.parse::<SessionId>() {
         Ok(id) => session.end(&id).await?,
         Err(_) => false,

@@ -1,4 +1,4 @@
-//! The command line, and what it makes of cookie and policy.
+//! The command line, and the cookie and policy that it asks for.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -11,24 +11,25 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// A site with server-side sessions: register, log in, see your devices, log out.
 ///
-/// Users and the signing key are kept in ./demo-data, whichever store holds the sessions: two of these started in one
-/// folder are two nodes of one site. The key is made at the first start, or taken from SESSION_KEY (32 bytes or more,
-/// base64url).
+/// Users and the signing key are kept in ./demo-data, whichever store holds the sessions. So two demos that are started
+/// in one folder are two nodes of one site. The key is made at the first start, or taken from SESSION_KEY (32 bytes or
+/// more, base64url).
 ///
-/// What a page does, a command line does too, with `curl -c jar -b jar`: POST /register, /login (user=…&password=…, of
-/// 8 characters or more) and /logout, GET /api/me, /api/data and /api/sessions, DELETE /api/sessions/ID, POST /api/counter.
+/// All that a page does can be done from a command line, too, with `curl -c jar -b jar`: POST /register, /login
+/// (user=…&password=…, of 8 characters or more) and /logout, GET /api/me, /api/data and /api/sessions, DELETE
+/// /api/sessions/ID, POST /api/counter.
 ///
-/// RUST_LOG says what is logged, `info` by default; `info,session=debug` tells of refused cookies, too.
+/// RUST_LOG says what is logged: `info` by default. `info,session=debug` also logs refused cookies.
 #[derive(Debug, Parser)]
 pub(crate) struct Flags {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub(crate) addr: SocketAddr,
 
-    /// Where the sessions are: `memory`, `sqlite:PATH`, `postgres://HOST/DATABASE`, or `postgres+pooled://…` through
-    /// PgBouncer in transaction mode, `mysql://HOST/DATABASE`, `mongodb://HOST/DATABASE`, `redis://HOST:PORT`,
-    /// some nodes of a cluster as `redis+cluster://HOST:PORT,HOST:PORT`, or sentinels and their name for the master as
-    /// `redis+sentinel://HOST:PORT,HOST:PORT/NAME`
+    /// Where the sessions are: `memory`, `sqlite:PATH`, `postgres://HOST/DATABASE`, `postgres+pooled://…` (through
+    /// PgBouncer in transaction mode), `mysql://HOST/DATABASE`, `mongodb://HOST/DATABASE`, `redis://HOST:PORT`,
+    /// `redis+cluster://HOST:PORT,HOST:PORT` (some nodes of a cluster), or `redis+sentinel://HOST:PORT,HOST:PORT/NAME`
+    /// (sentinels, and their name for the master)
     #[arg(long, default_value_t)]
     pub(crate) store: StoreFlag,
 
@@ -40,7 +41,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     absolute: Option<Duration>,
 
-    /// A login's token is replaced when it is so old
+    /// A login's token is replaced when it is this old
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "15min")]
     rotate: Duration,
 
@@ -48,8 +49,9 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     grace: Option<Duration>,
 
-    /// A proxy in front, by its address or network (10.4.0.0/16): its word on https and on the client's address is believed,
-    /// and the cookie is the production one, __Host-session, which browsers take over https only. May be given several times
+    /// A proxy in front, by its address or network (10.4.0.0/16). It is believed about https and the client's address.
+    /// The cookie is then the one for production, __Host-session, which browsers take over https only. May be given
+    /// several times
     #[arg(long, value_name = "PROXY")]
     trusted_proxy: Vec<String>,
 
@@ -79,7 +81,7 @@ impl Flags {
             .build()
     }
 
-    /// What browsers accept over plain http, unless a proxy speaks https for us.
+    /// The cookie that browsers accept over plain http. If a proxy speaks https for us, the one for production.
     pub(crate) fn cookie(&self) -> Result<CookieConfig, ConfigError> {
         if self.trusted_proxy.is_empty() && self.proxy_hops.unwrap_or_default() == 0 {
             Ok(CookieConfig::development())
@@ -88,7 +90,7 @@ impl Flags {
         }
     }
 
-    /// Who is believed, and in which header.
+    /// The proxies that are believed, and the header in which they tell the client.
     pub(crate) fn proxies(&self) -> Result<TrustedProxies, ConfigError> {
         let proxies = match self.proxy_hops {
             Some(count) => TrustedProxies::hops(count),
@@ -142,7 +144,7 @@ impl std::fmt::Display for StoreFlag {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            // The rest of an URL may have a password in it.
+            // The rest of a URL may have a password in it.
             Self::Postgres(_) => f.write_str("postgres"),
             Self::Mysql(_) => f.write_str("mysql"),
             Self::Mongo(_) => f.write_str("mongodb"),

@@ -1,4 +1,4 @@
-//! What a request has to pass before it reaches a handler.
+//! The checks that a request has to pass before it reaches a handler.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ const LIMIT: usize = 2 << 20;
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads the body before anything is decided: who is refused while still sending sees a broken connection in place of
-/// the refusal.
+/// Reads the body before anything is decided. A client that is refused while it still sends would see a broken
+/// connection in place of the refusal.
 pub(crate) async fn hear_out(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     match timeout(PATIENCE, to_bytes(body, LIMIT)).await {
@@ -55,7 +55,8 @@ impl Typed {
     }
 }
 
-/// Refuses what a page of another site sends: the cookie's `SameSite=Lax` keeps most of it away, this the rest.
+/// Refuses requests that a page of another site sends. `SameSite=Lax` keeps the cookie from most of them; this refuses
+/// the rest.
 pub(crate) async fn refuse_other_sites(request: Request, next: Next) -> Response {
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if changes && is_from_elsewhere(request.headers()) {
@@ -64,9 +65,9 @@ pub(crate) async fn refuse_other_sites(request: Request, next: Next) -> Response
     next.run(request).await
 }
 
-/// Browsers send one of the headers or both with every such request; what sends neither is no browser and carries nobody's
-/// cookie. `Sec-Fetch-Site` (W3C Fetch Metadata) is the browser's own judgement. `Origin` (RFC 6454) has to be compared
-/// with `Host`, which a proxy may have changed, so it counts only without the other.
+/// Browsers send at least one of two headers with every such request. A client that sends neither is no browser, and
+/// carries nobody's cookie. `Sec-Fetch-Site` (W3C Fetch Metadata) is the browser's own judgement. `Origin` (RFC 6454)
+/// has to be compared with `Host`, which a proxy may have changed. So `Origin` counts only if the other is missing.
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
     if sites.peek().is_some() {

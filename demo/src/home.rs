@@ -1,4 +1,4 @@
-//! The first page: a counter and a cart, for everybody; a note, for who is logged in.
+//! The first page: a counter and a cart for everybody, and a note for users who are logged in.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,13 @@ use crate::{
 
 pub(crate) const COUNTER: Field<u64> = Field::new("counter");
 
-/// How many of each article.
+/// How many there are of each article.
 const CART: Field<BTreeMap<String, u32>> = Field::new("cart");
 
-/// Said once, on the next page. Keys that begin with `_` are the pages' own: `/api/data` leaves them out.
+/// A message that the next page shows, once. Only the pages use keys that begin with `_`: `/api/data` leaves them out.
 pub(crate) const FLASH: Field<String> = Field::new("_flash");
 
-/// A note that could not be saved before the login: shown once, for the user to save.
+/// A note that could not be saved before the login. It is shown once, for the user to save.
 pub(crate) const DRAFT: Field<String> = Field::new("_draft");
 
 /// Article, name, price in cents.
@@ -39,7 +39,7 @@ const ARTICLES: [(&str, &str, u32); 4] = [
     ("kettle", "Kettle, steel", 4900),
 ];
 
-/// What is to be said, unless only the head of the page was asked for.
+/// Takes the message for this page, unless only the head of the page was asked for.
 pub(crate) async fn flash(method: &Method, session: &Session) -> Result<Option<String>, SessionError> {
     if *method == Method::HEAD { Ok(None) } else { Ok(FLASH.take(session).await?) }
 }
@@ -52,7 +52,7 @@ pub(crate) async fn page(
     let owner = session.owner();
     let flash = flash(&method, &session).await?;
     let draft = if owner.is_some() && method != Method::HEAD { DRAFT.take(&session).await? } else { None };
-    // Through the JSON side anything can be put there.
+    // The JSON side can store any value under these keys.
     let count = COUNTER.get(&session).ok().flatten().unwrap_or_default();
     let cart = CART.get(&session).ok().flatten().unwrap_or_default();
     let note = match &owner {
@@ -122,9 +122,9 @@ fn note_card(owner: &Owner, note: &str) -> Markup {
         section.card {
             h2 { label for="note" { "Your note" } }
             form #work method="post" action="/note" {
-                // Whose note it is: in a tab that was left open, another user may be logged in by now.
+                // The writer of the note. In a tab that was left open, another user may be logged in by now.
                 input type="hidden" name="by" value=(owner);
-                // The first line break in it is none of the text (HTML, section 13.1.2.5).
+                // A first line break is not part of the text (HTML, section 13.1.2.5), so one is written before it.
                 textarea #note name="note" rows="4" maxlength="10000" aria-describedby="note-hint" { "\n" (note) }
                 small #note-hint { "Kept in your account. 10000 characters at most." }
                 button { "Save" }
@@ -186,7 +186,7 @@ pub(crate) async fn put_into_cart(session: Session, Form(form): Form<Step>) -> R
 #[derive(Deserialize)]
 pub(crate) struct Note {
     note: String,
-    /// Who has written it.
+    /// The user who has written it.
     by: Option<String>,
     /// "Save and leave".
     leave: Option<String>,

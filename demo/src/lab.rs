@@ -1,4 +1,4 @@
-//! For tests: a store around the store that counts its calls, and a page that other sites send forms to.
+//! Parts for tests: a store that counts the calls of the store inside, and a page that other sites send forms to.
 
 use std::{
     collections::BTreeMap,
@@ -30,8 +30,8 @@ pub(crate) async fn ops(State(counting): State<Counting>) -> Json<Calls> {
     Json(counting.calls.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }
 
-/// `POST /lab/return`: where the page of a bank sends its customer back to. The browser keeps the cookie of the login back
-/// there, so what is to be kept is kept by a page that the browser then asks for on its own account.
+/// `POST /lab/return`: the page to which a bank sends its customer back. The browser keeps the login's cookie back
+/// there. So this redirects to a page of the site, for which the browser sends the cookie, and that page saves.
 pub(crate) async fn be_sent_back(session: Session) -> Result<Response, SessionError> {
     COUNTER.update(&session, |count| *count += 1)?;
     match session.save().await {

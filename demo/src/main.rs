@@ -41,7 +41,7 @@ use crate::{
 /// How often expired sessions are deleted.
 const PURGE: Duration = Duration::from_secs(60);
 
-/// How long requests may take that are under way when the demo is told to stop.
+/// How long a request may still take when the demo is told to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[tokio::main]
@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The error and its causes, without what one of them has said already.
+/// The error and its causes. A cause that is repeated by the one before is left out.
 fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     for cause in successors(error.source(), |&cause| cause.source()).map(ToString::to_string) {
@@ -82,7 +82,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
         .with_cookie(flags.cookie()?)
         .with_policy(policy)
         .with_trusted_proxies(proxies)
-        // What the pages' script has stored is the user's, too.
+        // The script of the pages stores texts of the user, too.
         .with_clear_site_data([SiteData::Storage]);
     let site = Site { users: Users::open().await?, counting: flags.lab.then_some(counting) };
     let app = site::router(&site, manager.clone());

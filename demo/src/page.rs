@@ -1,4 +1,4 @@
-//! What all pages have in common.
+//! The parts that all pages have in common.
 
 use std::time::Duration;
 
@@ -53,8 +53,8 @@ pub(crate) fn whole(title: &str, owner: Option<&Owner>, content: &Markup) -> Htm
     Html(page.into_string())
 }
 
-/// Shown by the script when the session is about to expire. What is to be saved is in the form `work`, if the page has
-/// one.
+/// The warning that the script shows when the session is about to expire. Text to be saved is in the form `work`, if
+/// the page has one.
 fn warning() -> Markup {
     html! {
         dialog #warning aria-labelledby="warning-title" {
@@ -72,12 +72,12 @@ pub(crate) fn notice(text: Option<&str>) -> Markup {
     html! { @if let Some(text) = text { p.notice role="status" { (text) } } }
 }
 
-/// The same, for what is wrong.
+/// A notice that something is wrong.
 pub(crate) fn error(text: Option<&str>) -> Markup {
     html! { @if let Some(text) = text { p.error role="alert" { (text) } } }
 }
 
-/// A duration as people say it, to the nearest unit.
+/// A duration as people say it, rounded to the nearest unit.
 pub(crate) fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let nearest = |unit: u64| (seconds + unit / 2) / unit;

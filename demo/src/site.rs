@@ -1,4 +1,4 @@
-//! The site: its routes, and what is around all of them.
+//! The site: its routes, and the layers around all of them.
 
 use std::net::SocketAddr;
 
@@ -21,7 +21,7 @@ use crate::{
     users::{Users, UsersError},
 };
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) users: Users,
@@ -105,7 +105,7 @@ pub(crate) enum Failure {
     Session(SessionError),
     /// The note was written by another user than the one who is logged in now.
     AnothersNote,
-    /// A value that the JSON side has put there is none that the handler can count on.
+    /// The JSON side has stored a value that the handler cannot use.
     WrongType,
     Users(UsersError),
 }

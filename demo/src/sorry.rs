@@ -12,8 +12,9 @@ use session_tower::Exchange;
 
 use crate::{account::login_with, guard::Typed, page};
 
-/// Programs get an error as it is: a status, and a line of text or nothing. A person gets a page with it, and on it what
-/// he had typed. The status, the cookies and the other headers stay as they are.
+/// Turns an error into a page, if a person asked. The page has the text that the person had typed. The status, the
+/// cookies and the other headers stay as they are. Programs get the error as it is: a status, and a line of text or
+/// nothing.
 pub(crate) async fn apologise(request: Request, next: Next) -> Response {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let is_person = accept.is_some_and(|accept| accept.contains("text/html"));
@@ -84,7 +85,7 @@ fn is_worth_another_try(status: StatusCode, is_of_session: bool) -> bool {
     status.is_server_error() || (status == StatusCode::CONFLICT && is_of_session)
 }
 
-/// What was typed, passwords left out: to be sent again, or to be copied.
+/// A form with all that was typed, except passwords. It can be sent again, or its text can be copied.
 fn form(typed: &Typed, again: bool) -> Markup {
     let has_text = typed.fields.iter().any(|(name, _)| matches!(&**name, "note" | "draft" | "user"));
     let has_password = typed.fields.iter().any(|(name, _)| name == "password");

@@ -1,4 +1,4 @@
-//! Who may log in: names, passwords and one note each, in a SQLite file of their own.
+//! The users: names, passwords and one note each, in a SQLite file of their own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,15 +17,15 @@ use crate::data;
 #[derive(Clone)]
 pub(crate) struct Users {
     pool: SqlitePool,
-    /// What a password is compared with where there is no such user, so that it takes as long.
+    /// A password is compared with this hash if there is no such user. So the answer takes as long as for a user.
     nobody: Arc<str>,
-    /// A hash takes 19 MiB and a core: no more at once than there are cores.
+    /// A hash takes 19 MiB and a core, so there are never more at once than cores.
     hashing: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 pub(crate) enum UsersError {
-    /// The name or the password is not fit: why.
+    /// The name or the password is not acceptable. This says why.
     Unfit(&'static str),
     /// The name is taken.
     Taken,
@@ -59,7 +59,7 @@ impl Users {
         Ok(Self { pool, nobody: nobody.into(), hashing: Arc::new(Semaphore::new(cores)) })
     }
 
-    /// Adds a user; the name, by which he is known from now on.
+    /// Adds a user. Returns the name by which they are known from now on.
     pub(crate) async fn register(&self, name: &str, password: String) -> Result<String, UsersError> {
         let name = name.trim();
         let is_fit = |c: char| c.is_ascii_alphanumeric() || "._@+-".contains(c);
@@ -79,7 +79,7 @@ impl Users {
         if added.rows_affected() == 0 { Err(UsersError::Taken) } else { Ok(name.to_owned()) }
     }
 
-    /// The user's name as he registered it, if the password is his.
+    /// The user's name as it was registered, if the password is theirs.
     pub(crate) async fn judge(&self, name: &str, password: String) -> Result<Option<String>, UsersError> {
         let found = sqlx::query("SELECT name, password FROM users WHERE name = ?")
             .bind(name.trim())
@@ -103,7 +103,7 @@ impl Users {
         Ok(())
     }
 
-    /// Runs what keeps a core busy where it does not hold up other requests.
+    /// Runs work that keeps a core busy, on a thread where it does not hold up other requests.
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, UsersError> {
         let turn = self.hashing.clone().acquire_owned().await.map_err(|error| UsersError::Failed(error.into()))?;
         let done = tokio::task::spawn_blocking(move || {

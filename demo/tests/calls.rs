@@ -1,4 +1,4 @@
-//! What a request costs: counted at the store.
+//! The calls that a request costs, counted at the store.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

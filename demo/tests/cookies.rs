@@ -1,4 +1,4 @@
-//! The cookie as it travels, and what a proxy may say.
+//! The cookie as it travels, and the headers of proxies.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -64,7 +64,7 @@ fn behind_a_trusted_proxy_it_has_the_production_form() {
 fn a_proxy_that_says_http_gets_one_warning_with_the_cause_and_the_setting() {
     let demo = Demo::start("memory", &["--trusted-proxy", "127.0.0.1"]);
     let plain = demo.browser().with_header("x-forwarded-proto", "http");
-    // On one's own machine browsers keep the cookie all the same.
+    // A browser on the same machine keeps the cookie all the same, so there is no warning.
     plain.clone().post("/api/counter");
     assert!(!demo.has_logged(&["LOGINS DO NOT STICK"]));
     for _ in 0..2 {

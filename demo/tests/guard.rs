@@ -1,4 +1,4 @@
-//! What other sites may not do, what caches may not keep, and the edges of the JSON side.
+//! Requests that other sites may not make, pages that caches may not keep, and the edges of the JSON side.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -35,7 +35,7 @@ fn a_form_from_another_site_changes_nothing() {
     for (name, value) in [("origin", own.as_str()), ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none")] {
         assert_eq!(browser.clone().with_header(name, value).post("/api/counter").status, 200, "{name}: {value}");
     }
-    assert_eq!(browser.post("/api/counter").json(), 4, "what names no origin passes");
+    assert_eq!(browser.post("/api/counter").json(), 4, "a request that names no origin passes");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn forms_of_the_site_pass_also_where_a_proxy_changes_the_host() {
     };
     let origin = ("origin", "https://site.example");
     assert_eq!(send(&[origin, ("host", "site.example")]), 200);
-    assert_eq!(send(&[origin, ("host", "SITE.example:443")]), 200, "what is the default is left out, or not");
+    assert_eq!(send(&[origin, ("host", "SITE.example:443")]), 200, "a default port may be left out");
     assert_eq!(send(&[origin, ("host", "site.example:80")]), 403);
     assert_eq!(send(&[origin, ("host", "site.example:8443")]), 403);
     assert_eq!(send(&[origin, ("host", "other.site.example")]), 403);

@@ -151,7 +151,7 @@ fn all_others_are_ended_at_once(store: &str) {
         assert_eq!(other.owner(), Value::Null);
     }
     assert_eq!((first.owner(), stranger.owner()), (json!("anna"), json!("bert")));
-    // A login that follows a revocation too closely to be told from one that began before it is refused.
+    // A login is refused that follows a revocation too closely: it cannot be told from one that began before.
     until("the revocation is over", || others[0].login("anna").status == 303);
     assert_eq!(first.post("/devices/end-others").status, 303);
     assert!(first.get("/devices").body.contains("1 other session is ended."));

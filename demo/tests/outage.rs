@@ -1,4 +1,4 @@
-//! The sessions' table is away for a while.
+//! The table of the sessions is missing for a while.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use site::{Demo, SQLITE};
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
-/// Tells the database behind the demo's back.
+/// Runs a statement in the database, without the demo.
 fn tell(demo: &Demo, statement: &'static str) {
     let options = SqliteConnectOptions::new().filename(demo.folder().join("demo-data/sessions.db"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -47,7 +47,7 @@ fn an_outage_is_a_503_and_loses_nothing() {
     let page = demo.browser().with_header("accept", "text/html").login("anna");
     assert!(page.body.contains("value=\"anna\"") && !page.body.contains("correct horse"), "{}", page.body);
     assert_eq!(browser.get("/api/ping").status, 200);
-    assert_eq!(demo.browser().get("/").status, 200, "who has no session is not concerned");
+    assert_eq!(demo.browser().get("/").status, 200, "a visitor without a session notices nothing");
     demo.logs(&["ERROR", "session", "the table sessions is missing"]);
 
     tell(&demo, "ALTER TABLE away RENAME TO sessions");

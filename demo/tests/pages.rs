@@ -1,4 +1,4 @@
-//! Pages where something failed, and where a login leads.
+//! Pages that say that something failed, and the pages that a login leads to.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,7 +6,7 @@ mod site;
 
 use site::{Answer, Browser, Demo};
 
-/// As browsers ask for pages.
+/// A browser that asks for pages as a person's does.
 fn person(demo: &Demo) -> Browser {
     demo.browser().with_header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 }
@@ -111,7 +111,7 @@ fn a_login_leads_where_one_wanted_to_go_and_never_elsewhere() {
         ("https%3A%2F%2Fevil.example", "/"),
         ("%2F%2509%2Fevil.example", "/"),
         ("%2Fdevices%250d%250aSet-Cookie:%20a=b", "/"),
-        // No pages: a form's action, and what programs ask.
+        // These are no pages: the action of a form, and an address for programs.
         ("%2Flogout", "/"),
         ("%2Fapi%2Fme", "/"),
     ];
@@ -123,7 +123,7 @@ fn a_login_leads_where_one_wanted_to_go_and_never_elsewhere() {
         assert_eq!(wrong.contains("action=\"/login?next="), target != "/", "{next}: {wrong}");
         let entered = browser.send("POST", &path, "user=anna&password=correct+horse");
         assert_eq!((entered.status, entered.header("location")), (303, target), "{next}");
-        assert_eq!(browser.get(&path).header("location"), target, "who is logged in goes on");
+        assert_eq!(browser.get(&path).header("location"), target, "a user who is logged in goes on");
     }
     let registered = demo.browser().send("POST", "/register?next=%2Fdevices", "user=bert&password=correct+horse");
     assert_eq!(registered.header("location"), "/devices");

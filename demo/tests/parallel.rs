@@ -17,7 +17,7 @@ over_both_stores! {
     a_login_during_a_slow_request_stays_the_login
 }
 
-/// The same browser does the same this many times at once.
+/// The browser does the same thing this many times at once.
 fn at_once(browser: &Browser, count: usize, act: impl Fn(&mut Browser, usize) -> Answer + Sync) -> Vec<Answer> {
     thread::scope(|scope| {
         let act = &act;
@@ -62,7 +62,8 @@ fn a_value_is_taken_once(store: &str) {
     assert_eq!(browser.get("/api/data").json(), json!({}));
 }
 
-/// Starts a slow increment, does something else when it has loaded its session, and returns the slow one's answer.
+/// Starts a slow increment. Does something else once that has loaded its session, and returns the answer to the
+/// increment.
 fn meanwhile(demo: &Demo, browser: &Browser, act: impl FnOnce()) -> Answer {
     let before = demo.ops();
     thread::scope(|scope| {

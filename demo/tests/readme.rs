@@ -1,4 +1,4 @@
-//! The README's example is one that compiles.
+//! The example in the README is one that compiles.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! Time-outs, rotation and theft.
+//! Timeouts, rotation and theft.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

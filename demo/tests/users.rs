@@ -1,4 +1,4 @@
-//! As whom the demo logs in to a database whose URL names no user.
+//! The user as whom the demo logs in to a database whose URL names none.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Ends the program, whatever becomes of the test.
+/// A program that is ended when the test ends, even if that fails.
 struct Ended(Child);
 
 impl Drop for Ended {

@@ -1,7 +1,7 @@
 "use strict";
 
-// A page that comes back from the browser's memory may be private, and the user may have logged out: it is hidden when
-// it goes there, and loaded anew when it comes back.
+// A page in the browser's memory for the way back may be private, and the user may log out before it comes back. So it
+// is hidden when it goes into that memory, and loaded again when it comes back.
 addEventListener("pagehide", (event) => { if (event.persisted) document.body.hidden = true; });
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
@@ -19,7 +19,7 @@ if (owner !== undefined) {
   offerLogoutWithTab();
 }
 
-// A note that was typed and is not saved stays in this tab, for its writer alone, until it is.
+// A note that was typed but not saved stays in this tab, under the name of its writer, until it is saved.
 function keepNote() {
   if (note && note.value !== note.defaultValue) sessionStorage.setItem(`note of ${owner}`, note.value);
 }
@@ -28,7 +28,7 @@ function giveNoteBack() {
   const logout = document.querySelector("form[action='/logout']");
   logout.addEventListener("submit", () => sessionStorage.removeItem(`note of ${owner}`));
   if (!note) return;
-  note.form.addEventListener("submit", keepNote); // whatever becomes of the request
+  note.form.addEventListener("submit", keepNote); // the request may fail
   const kept = sessionStorage.getItem(`note of ${owner}`);
   sessionStorage.removeItem(`note of ${owner}`);
   if (kept === null || kept === note.value) return;
@@ -38,10 +38,10 @@ function giveNoteBack() {
   document.querySelector("main").prepend(said);
 }
 
-// The buttons of the counter and the cart change their numbers and nothing else: the page does not scroll, and Back leads
-// to the page before. Where that fails, the form is sent as it would be without a script.
+// The buttons of the counter and the cart change only their numbers. So the page does not scroll, and Back leads to the
+// page before. If that fails, the form is sent as it would be without a script.
 function changeInPlace() {
-  let done = Promise.resolve(); // one after the other: the last answer is the one that stays
+  let done = Promise.resolve(); // one request after the other, so the last answer is the one that stays
   for (const form of document.querySelectorAll("form[data-in-place]")) {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -55,7 +55,7 @@ function changeInPlace() {
         }
       }).catch(() => {
         keepNote();
-        // Which button was pressed goes along by hand: `submit` knows of none.
+        // `form.submit()` does not send the button that was pressed, so a hidden field does.
         const { name, value } = event.submitter;
         if (name) form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
         form.submit();
@@ -64,8 +64,8 @@ function changeInPlace() {
   }
 }
 
-// A login that takes too long is refused, so a form that has stood for too long says so before anything is typed. A
-// machine that slept runs no timer, so it is also asked when somebody looks or clicks.
+// A login that takes too long is refused. So a form that has stood for too long says so before anything is typed. No
+// timer runs on a machine that sleeps, so this also looks when the page is shown and when the form is used.
 function tellWhenFormIsOld() {
   const form = document.querySelector("form[data-stands]");
   if (!form) return;
@@ -79,7 +79,7 @@ function tellWhenFormIsOld() {
   form.addEventListener("focusin", look);
 }
 
-// The login page, which then leads back to this one.
+// Goes to the login page, which then leads back to this one.
 function leave() {
   keepNote();
   const here = location.pathname + location.search;
@@ -90,7 +90,7 @@ function warnBeforeExpiry() {
   const warning = document.getElementById("warning");
   const stay = document.getElementById("stay");
   const work = document.getElementById("work");
-  let longest = 0; // seconds; about the idle timeout, for loading this page was a use
+  let longest = 0; // seconds: about the idle timeout, because loading this page counted as use
   let timer;
 
   async function look() {
@@ -112,7 +112,7 @@ function warnBeforeExpiry() {
       return again(Math.min(30, left - warnAt));
     }
     document.getElementById("seconds").textContent = Math.max(1, Math.round(left));
-    stay.hidden = status.ends_in <= status.expires_in; // it ends, used or not
+    stay.hidden = status.ends_in <= status.expires_in; // no use keeps it from ending
     if (!warning.open) warning.showModal();
     again(Math.min(1, left));
   }
@@ -136,7 +136,7 @@ function warnBeforeExpiry() {
   look();
 }
 
-// An option of the tab: closing it logs out, going to another page of the site does not.
+// An option of the tab: to close it logs out. To go to another page of the site does not.
 function offerLogoutWithTab() {
   const option = document.getElementById("tab-option");
   option.checked = sessionStorage.getItem("logout-with-tab") === "yes";
@@ -149,7 +149,7 @@ function offerLogoutWithTab() {
     // The browser says where the tab is going, if it is a page of this site.
     addEventListener("pageswap", (event) => { staysInSite = Boolean(event.activation); });
   } else {
-    // Where it does not, what was clicked tells. A reload logs out then, too, which is the safe side.
+    // An older browser does not say it, so the last click decides. A reload then logs out, too, which is the safe side.
     addEventListener("submit", () => { staysInSite = true; });
     addEventListener("click", (event) => {
       staysInSite = event.target.closest?.("a[href]")?.origin === location.origin;

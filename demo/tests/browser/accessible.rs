@@ -1,4 +1,4 @@
-//! Everybody can use the pages: on narrow screens, in the dark, by keyboard and by ear.
+//! Everybody can use the pages: on narrow screens, with dark colours, by keyboard and by ear.
 
 use serde_json::json;
 
@@ -7,10 +7,10 @@ use crate::{
     site::{Demo, SQLITE},
 };
 
-/// As long as a name may be.
+/// The longest name that is allowed.
 const NAME: &str = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl";
 
-/// Both themes, as wide as a small phone and as a desk.
+/// Checks the page in both themes, as wide as a small phone and as wide as a desk.
 async fn is_good(profile: &Profile, state: &str) {
     for theme in ["light", "dark"] {
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] });

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::chromium::Profile;
 
-/// Deque's package of it for Java: Maven, which the tests have for the stand-in of MongoDB, fetches it.
+/// Deque's package of it for Java. Maven fetches it, because the tests have Maven for the stand-in of MongoDB.
 const PACKAGE: &str = "com.deque.html.axe-core:selenium";
 const VERSION: &str = "4.11.0";
 

@@ -29,7 +29,7 @@ async fn a_page_that_comes_back_after_a_logout_in_another_tab_shows_nothing_priv
     let profile = chromium.profile(&demo).await;
     let elsewhere = Elsewhere::serve("<h1>elsewhere</h1>");
     profile.register("user42").await;
-    // The page of the tab goes to the browser's memory, if it goes anywhere.
+    // If the browser keeps the page, it now goes into the memory for the way back.
     profile.driver.goto(elsewhere.page("elsewhere.test")).await.unwrap();
     let left = profile.new_tab().await;
     profile.open("/").await;
@@ -38,7 +38,7 @@ async fn a_page_that_comes_back_after_a_logout_in_another_tab_shows_nothing_priv
 
     profile.turn_to(left).await;
     profile.driver.back().await.unwrap();
-    // From the first moment on, not only once it has been loaded again.
+    // This holds from the first moment on, not only once the page has been loaded again.
     assert!(!profile.seen().await.contains("user42"));
     profile.sees("Hello, stranger").await;
 }

@@ -1,4 +1,4 @@
-//! What the browser keeps of a private page, in its cache and in its memory for the way back, and what a logout clears.
+//! Private pages in the browser's cache and in its memory for the way back, and what a logout clears.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::chromium::{Chromium, Profile, until};
 
-/// With the browser's memory for the way back (bfcache), and without it.
+/// The browser's switches: with its memory for the way back (bfcache), and without it.
 const MEMORIES: [&[&str]; 2] = [&[], &["--disable-back-forward-cache"]];
 
 const USER_S: &str = "the page of user 42";
@@ -48,7 +48,7 @@ fn pages(manager: &SessionManager) -> Router {
     Router::new().fallback(page).layer(SessionLayer::new(manager.clone()))
 }
 
-/// With the headers of before: `Vary: Cookie`, and nothing else.
+/// The pages with `Vary: Cookie` alone, as an earlier version sent them.
 fn pages_with_vary_alone(manager: &SessionManager) -> Router {
     pages(manager).layer(map_response(async |mut response: Response| {
         response.headers_mut().remove(header::CACHE_CONTROL);
@@ -56,7 +56,7 @@ fn pages_with_vary_alone(manager: &SessionManager) -> Router {
     }))
 }
 
-/// A browser before this site.
+/// A browser that shows this site.
 async fn browser(chromium: &Chromium, switches: &[&str], pages: Router) -> Profile {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -65,7 +65,7 @@ async fn browser(chromium: &Chromium, switches: &[&str], pages: Router) -> Profi
 }
 
 impl Profile {
-    /// What the page shows that the Back button leads to, and whether it comes out of the browser's memory.
+    /// The text of the page that the Back button leads to, and whether the page comes out of the browser's memory.
     async fn goes_back_to(&self, path: &str) -> (String, bool) {
         self.driver.back().await.unwrap();
         self.is_at(path).await;
@@ -109,7 +109,7 @@ async fn the_back_button_after_a_session_was_ended_elsewhere_shows_no_private_pa
     }
 }
 
-/// That the tests above can fail: `Vary: Cookie` alone keeps no page from the Back button.
+/// This shows that the tests above can fail: `Vary: Cookie` alone keeps no page from the Back button.
 #[tokio::test]
 async fn without_cache_control_the_back_button_shows_the_private_page() {
     let chromium = Chromium::start();
@@ -118,7 +118,7 @@ async fn without_cache_control_the_back_button_shows_the_private_page() {
     profile.opens(&["/login", "/private", "/logout"]).await;
     assert_eq!(profile.goes_back_to("/private").await, (USER_S.to_owned(), true));
 
-    // Out of the cache, as long as the browser has the cookie.
+    // The page comes out of the cache, as long as the browser has the cookie.
     let manager = manager();
     let profile = browser(&chromium, without_memory, pages_with_vary_alone(&manager)).await;
     profile.opens(&["/login", "/private", "/other"]).await;

@@ -1,4 +1,4 @@
-//! Chromium: its driver, and profiles that know nothing of each other.
+//! Chromium: its driver, and profiles that share nothing.
 
 use std::{
     fs,
@@ -27,9 +27,9 @@ const MISSING: &str = "the browser tests need Chromium and its driver: `cargo xt
 const PATIENCE: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Some switches are for containers, where there is neither a sandbox nor a GPU; the others keep the browser from
-/// asking its maker for anything, and from asking for https where a test says http. Every name ending in `.test` is this
-/// machine: another site than 127.0.0.1, and none that browsers trust as they trust their own machine.
+/// Some switches are for containers, where there is neither a sandbox nor a GPU. Others keep the browser from calling
+/// its maker, and from asking for https where a test says http. Every name that ends in `.test` leads to this machine.
+/// It is another site than 127.0.0.1, and browsers do not trust it as they trust their own machine.
 const SWITCHES: [&str; 12] = [
     "--headless=new",
     "--no-sandbox",
@@ -45,11 +45,11 @@ const SWITCHES: [&str; 12] = [
     "--password-store=basic",
 ];
 
-/// Chromium's driver. The browsers that it started end with it, whatever becomes of the test.
+/// Chromium's driver. Its browsers end with it, even if the test fails.
 pub(crate) struct Chromium {
     driver: Child,
     address: String,
-    /// Of the driver and its browsers, with their profiles.
+    /// The folder of the driver and its browsers, with their profiles.
     folder: TempDir,
 }
 
@@ -65,17 +65,17 @@ impl Chromium {
             let (_, port) = line.split_once("started successfully on port ")?;
             Some(port.trim_end_matches('.').to_owned())
         });
-        // What it writes later is read, or it would wait for a reader.
+        // Its output is read to the end. Otherwise it would wait for a reader.
         thread::spawn(move || lines.for_each(drop));
         Self { driver, address: format!("127.0.0.1:{}", port.expect("chromedriver names its port")), folder }
     }
 
-    /// Where a browser may keep a profile.
+    /// A new folder for the profile of a browser.
     pub(crate) fn new_folder(&self) -> Arc<TempDir> {
         Arc::new(TempDir::new_in(&self.folder).unwrap())
     }
 
-    /// A browser with a profile of its own, which has been nowhere yet.
+    /// A browser with a new profile of its own.
     pub(crate) async fn profile(&self, demo: &Demo) -> Profile {
         self.profile_in(self.new_folder(), demo).await
     }
@@ -85,7 +85,7 @@ impl Chromium {
         self.profile_at(folder, address(demo)).await
     }
 
-    /// A browser before any site.
+    /// A browser that shows the site at this address.
     pub(crate) async fn profile_at(&self, folder: Arc<TempDir>, site: String) -> Profile {
         self.profile_with(folder, site, &[]).await
     }
@@ -100,7 +100,8 @@ impl Chromium {
         let driver = WebDriver::new(format!("http://{}", self.address), wishes).await;
         let driver = driver.unwrap_or_else(|error| panic!("{MISSING} ({error})"));
         driver.set_poller(Arc::new(ElementPollerWithTimeout::new(PATIENCE, INTERVAL)));
-        // Dropping it would end the session over a connection that only this thread, which then waits, could serve.
+        // It is never dropped. Dropping would end the session over a connection that only this thread serves, and the
+        // thread would wait for ever.
         driver.clone().leak().unwrap();
         Profile { driver, folder, driven_by: self.address.clone(), site }
     }
@@ -108,22 +109,22 @@ impl Chromium {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        // It ends its browsers when it is told to shut down, not when it is killed.
+        // The driver ends its browsers when it is told to shut down, but not when it is killed.
         let _ = tell(&self.address, "GET", "/shutdown");
         let _ = self.driver.kill();
         let _ = self.driver.wait();
-        // A browser that is about to end writes again what is removed.
+        // A browser that is about to end may write files again that were removed.
         let began = Instant::now();
         while fs::remove_dir_all(&self.folder).is_err() && self.folder.path().exists() && began.elapsed() < PATIENCE {
             thread::sleep(INTERVAL);
         }
         let is_gone = !self.folder.path().exists();
-        // A test that has failed already has its reason.
+        // A test that has already failed has its own reason.
         assert!(is_gone || thread::panicking(), "the browser leaves {} behind", self.folder.path().display());
     }
 }
 
-/// Tells the driver what a test must not leave undone, and waits until it is done.
+/// Sends the driver a request that must not be left undone, and waits until it is done.
 fn tell(driver: &str, method: &str, path: &str) -> io::Result<usize> {
     let mut connection = TcpStream::connect(driver)?;
     connection.set_read_timeout(Some(PATIENCE))?;
@@ -131,7 +132,7 @@ fn tell(driver: &str, method: &str, path: &str) -> io::Result<usize> {
     connection.read(&mut [0; 1])
 }
 
-/// Where the demo says that it listens.
+/// The address where the demo says that it listens.
 pub(crate) fn address(demo: &Demo) -> String {
     let log = demo.log();
     let line = log.iter().find_map(|line| line.split_once("listening on "));
@@ -147,7 +148,7 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A browser with its own cookies, before the site.
+/// A browser with its own cookies, which shows the site.
 pub(crate) struct Profile {
     pub(crate) driver: WebDriver,
     folder: Arc<TempDir>,
@@ -162,7 +163,7 @@ impl Profile {
         self
     }
 
-    /// Ends the browser as a user does; what is left is the folder of the profile.
+    /// Ends the browser as a user does. Returns the folder of the profile.
     pub(crate) fn quit(self) -> Arc<TempDir> {
         tell(&self.driven_by, "DELETE", &format!("/session/{}", self.driver.session_id())).unwrap();
         self.folder
@@ -200,7 +201,7 @@ impl Profile {
         self.driver.cdp().send_raw(command, parameters).await.unwrap();
     }
 
-    /// Makes the window as wide as this, in CSS pixels, whatever the least width of the browser's own windows is.
+    /// Makes the page this wide, in CSS pixels. That may be narrower than the browser's narrowest window.
     pub(crate) async fn is_wide(&self, width: u32) {
         let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
         self.command("Emulation.setDeviceMetricsOverride", size).await;
@@ -215,9 +216,9 @@ impl Profile {
         self.find(css).await.send_keys(text).await.unwrap();
     }
 
-    /// What can be seen of the page; nothing while there is none.
+    /// The visible text of the page. It is empty while there is no page.
     pub(crate) async fn seen(&self) -> String {
-        // Of the root: a hidden body would still tell its text.
+        // The root is asked, because a hidden body would still tell its text.
         let text = self.driver.execute("return document.documentElement.innerText", Vec::new()).await;
         if let Err(error) = &text {
             let error = error.to_string();
@@ -261,12 +262,12 @@ impl Profile {
         self.press(button).await;
     }
 
-    /// What the site's JSON side answers to this browser.
+    /// The answer of the site's JSON side to this browser.
     pub(crate) async fn api(&self, path: &str) -> Value {
         self.apis(path, 1).await[0].clone()
     }
 
-    /// What it answers to this many requests at once.
+    /// Its answers to this many requests at once.
     pub(crate) async fn apis(&self, path: &str, requests: usize) -> Vec<Value> {
         let script = "const [path, requests, done] = arguments;
                       const ask = () => fetch(path, { cache: 'no-store' }).then((answer) => answer.json());
@@ -279,7 +280,7 @@ impl Profile {
         self.api("/api/status").await["owner"].clone()
     }
 
-    /// The development cookie, whose name the program's path makes.
+    /// The cookie of the development mode. Its name depends on the program's path.
     pub(crate) async fn session_cookie(&self) -> Option<Cookie> {
         let cookies = self.driver.get_all_cookies().await.unwrap();
         cookies.into_iter().find(|cookie| cookie.name.starts_with("session-"))
@@ -289,7 +290,7 @@ impl Profile {
         self.driver.get_all_cookies().await.unwrap().into_iter().find(|cookie| cookie.name == name)
     }
 
-    /// Opens another tab and turns to it; returns the one that was left.
+    /// Opens another tab and turns to it. Returns the tab that was left.
     pub(crate) async fn new_tab(&self) -> WindowHandle {
         let left = self.driver.window().await.unwrap();
         let tab = self.driver.new_tab().await.unwrap();

@@ -1,4 +1,4 @@
-//! The cookie as the browser stored it.
+//! The cookie as the browser has stored it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -61,7 +61,7 @@ async fn the_production_cookie_is_stored_where_the_browser_trusts_the_connection
     profile.send_form("user42", "Log in").await;
     profile.sees("Hello, stranger").await;
     assert!(profile.cookie("__Host-session").await.is_none());
-    // No proxy says so: it is the form's `Origin` that does.
+    // No proxy says that it is http. The `Origin` of the form does.
     demo.logs(&["WARN session", "LOGINS DO NOT STICK", "a page of this host", "redirect http to https"]);
 }
 

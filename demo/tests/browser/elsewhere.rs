@@ -22,14 +22,15 @@ impl Elsewhere {
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
                 let answer = answer.clone();
-                // A browser opens connections that it then does not use: none may wait for another.
+                // A browser opens connections that it then does not use. So each is served by itself, and none waits
+                // for another.
                 thread::spawn(move || serve(connection, &answer));
             }
         });
         Self(address)
     }
 
-    /// Its page under this name.
+    /// The address of its page under this name.
     pub(crate) fn page(&self, host: &str) -> String {
         format!("http://{host}:{}/", self.0.port())
     }

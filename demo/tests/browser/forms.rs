@@ -13,7 +13,8 @@ in_a_browser! {
     a_form_from_another_site_that_is_to_keep_a_value_leaves_the_login_as_it_is
 }
 
-/// Another site; and a page of another port, which browsers take for the same site, so that the cookie comes along.
+/// The hosts of hostile pages. The first is another site. The second is another port of the same host, which browsers
+/// take for the same site, so they send the cookie along.
 const HOSTS: [&str; 2] = ["elsewhere.test", "127.0.0.1"];
 
 async fn a_form_from_another_site_changes_nothing() {
@@ -63,7 +64,8 @@ async fn a_script_of_another_site_changes_nothing_and_reads_nothing() {
 
 async fn a_form_from_another_site_that_is_to_keep_a_value_leaves_the_login_as_it_is() {
     let (demo, chromium) = (Demo::start(SQLITE, &["--lab"]), Chromium::start());
-    // With the first name the browser itself says where the form is from; the second it trusts less, and sends `Origin` alone.
+    // For the first name the browser itself says where the form is from. It trusts the second name less, and sends
+    // `Origin` alone.
     for host in ["127.0.0.1", "shop.test"] {
         let profile = chromium.profile(&demo).await.calling_it(host);
         profile.open("/register").await;
@@ -76,7 +78,7 @@ async fn a_form_from_another_site_that_is_to_keep_a_value_leaves_the_login_as_it
             address(&demo).replace("127.0.0.1", host)
         ));
         profile.driver.goto(elsewhere.page("elsewhere.test")).await.unwrap();
-        // The page that the form was sent to has sent the browser on to one that has the session.
+        // The page that the form was sent to redirects the browser to one that has the session.
         profile.sees(&format!("counted 1 for {user}")).await;
         assert_eq!(profile.session_cookie().await.unwrap().value, token);
         profile.open("/").await;

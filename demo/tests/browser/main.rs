@@ -1,6 +1,6 @@
 //! The demo in a real browser: Debian's Chromium, driven through its WebDriver.
 //!
-//! What a browser stores, sends, shows again and leaves out is the browser's to decide, so it is asked.
+//! The browser decides what it stores, sends, shows again and leaves out. So the tests ask a browser.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 #[path = "../site/mod.rs"]

@@ -71,7 +71,7 @@ async fn serve(manager: SessionManager) -> u16 {
 
 type Scoped = fn(CookieConfigBuilder) -> CookieConfigBuilder;
 
-/// From where to where: the host, the name, how the cookie was and is configured, and how its former scope is told.
+/// The moves: the host, the name, the cookie's configuration before and after, and how the site names the former scope.
 fn moves() -> [(&'static str, &'static str, Scoped, Scoped, CookieScope); 7] {
     let host = CookieScope::host;
     let plain: Scoped = |cookie| cookie.secure(false);
@@ -105,7 +105,7 @@ async fn a_cookie_that_moves_to_another_scope_ends_as_one_cookie_and_leaves_none
         for rolled_back in [false, true] {
             site.log_in_across(&profile).await;
             profile.sees("user 42, 1 cookies").await;
-            // A login where the site has been rolled back leaves two cookies, and a logout ends what both open.
+            // After a roll-back of the site, a login leaves two cookies. A logout ends the sessions of both.
             if rolled_back {
                 site.before(&profile, "login").await;
             }

@@ -1,4 +1,4 @@
-//! The pages under the hands of a person.
+//! The pages as a person uses them.
 
 use serde_json::json;
 
@@ -47,7 +47,7 @@ async fn an_expiry_keeps_the_note_for_its_writer_alone() {
     assert!(!profile.seen().await.contains("bread"));
     profile.register("user43").await;
     assert_eq!(note(&profile).await, "");
-    // Not by a logout, which clears what the tab has kept.
+    // The session ends by itself here. A logout would clear what the tab has kept.
     profile.is_at("/login?why=ended").await;
     profile.log_in("user42").await;
     profile.sees("Your text is back, and not saved yet").await;
@@ -96,7 +96,7 @@ async fn a_login_form_that_has_stood_for_too_long_says_so_before_one_types() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
     profile.open("/login?next=%2Fdevices").await;
-    let too_long = "This form has stood here for more than an hour.";
+    let too_long = "This form is more than an hour old.";
     profile.click("input[name=user]").await;
     assert!(!profile.seen().await.contains(too_long));
     profile.run("const now = Date.now; Date.now = () => now() + 3600 * 1000; document.activeElement.blur()").await;

@@ -11,11 +11,11 @@ use std::{
 /// How often a test is begun.
 const ATTEMPTS: u32 = 3;
 
-/// What the driver says where the browser has not answered it for a minute. On a machine that is busy enough that happens,
-/// and says nothing about the site.
+/// The driver's message when the browser has not answered for a minute. That happens on a very busy machine, and says
+/// nothing about the site.
 const SILENCE: &str = "Timed out receiving message from renderer";
 
-/// Makes a test of each function. It begins again, with a new browser, where the browser stands still.
+/// Makes a test of each function. If the browser stands still, the test begins again with a new one.
 macro_rules! in_a_browser {
     ($($case:ident)*) => {
         mod in_a_browser { $( #[tokio::test] async fn $case() { crate::stall::begin_again(super::$case).await } )* }
@@ -28,7 +28,7 @@ pub(crate) fn is_told_by(error: &str) -> bool {
     error.contains(SILENCE)
 }
 
-/// Runs the test, which ends its browser however it ends.
+/// Runs the test, and again if its browser stands still. The browser ends with each run.
 pub(crate) async fn begin_again<T: Future<Output = ()>>(test: impl Fn() -> T) {
     for attempt in 1.. {
         let mut test = pin!(test());

@@ -1,4 +1,4 @@
-//! The option of a page to log out when its tab closes.
+//! The option to log out when a tab closes.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Where a browser goes that is redirected to what `is_local_target` accepts.
+//! Redirects to texts that `is_local_target` accepts: where a browser goes.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,11 +10,11 @@ use tokio::net::TcpListener;
 
 use crate::chromium::Chromium;
 
-/// What attacks are made of.
+/// The parts of which attacks are made.
 const PARTS: [&str; 16] =
     ["/", "\\", "%2f", "%5c", "%252f", "%09", "\t", "\n", "%0a", "%", "@", ":", "?", ".", "https:", "evil.test"];
 
-/// Everything of up to four parts.
+/// All texts of up to four parts.
 fn texts() -> Vec<String> {
     let mut texts = vec![String::new()];
     let mut last = texts.clone();
@@ -41,7 +41,7 @@ async fn nothing_that_is_accepted_as_a_target_leaves_the_site() {
     profile.open("/").await;
     let (accepted, refused): (Vec<_>, Vec<_>) = texts().into_iter().partition(|text| is_local_target(text));
     assert!(accepted.len() > 1000 && refused.len() > 1000, "{} {}", accepted.len(), refused.len());
-    // What is no address leads nowhere.
+    // A text that is no address leads nowhere.
     let leaving = "return arguments[0].filter((target) => URL.canParse(target, location.href)
                        && new URL(target, location.href).origin !== location.origin)";
     let leaves = async |targets: &[String]| {
@@ -50,7 +50,7 @@ async fn nothing_that_is_accepted_as_a_target_leaves_the_site() {
     };
     assert_eq!(leaves(&accepted).await, 0);
     assert!(leaves(&refused).await > 1000, "the browser would leave with many that are refused");
-    // The redirect itself, as the browser follows it: each of up to two parts.
+    // Now the redirect itself, as the browser follows it, for texts of up to two parts.
     let follow = "const [targets, done] = arguments;
                   const go = (to) => fetch('/go?to=' + encodeURIComponent(to)).then(({ url }) => new URL(url).origin, String);
                   Promise.all(targets.map(go)).then((origins) => done([...new Set(origins)]));";

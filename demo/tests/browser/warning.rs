@@ -5,7 +5,7 @@ use crate::{
     site::{Demo, SQLITE},
 };
 
-/// Long enough for a busy machine to press a button in the last third of it.
+/// An idle timeout that is long enough for a busy machine to press a button in its last third.
 const IDLE: [&str; 2] = ["--idle", "12s"];
 
 async fn is_warned(profile: &Profile) {

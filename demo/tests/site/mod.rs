@@ -1,4 +1,4 @@
-//! The real program in a folder of its own, and browsers that talk to it.
+//! The real program, in a folder of its own, and browsers that talk to it.
 
 #![allow(dead_code, reason = "each test file uses another part")]
 
@@ -18,7 +18,7 @@ use ureq::{
     http::{HeaderMap, Request, header},
 };
 
-/// Makes a test of each function, over each store: it is given the flag of the store.
+/// Makes a test of each function over each store. The function gets the flag of the store.
 #[macro_export]
 macro_rules! over_both_stores {
     ($($case:ident)*) => {
@@ -57,7 +57,7 @@ impl Demo {
         Self::run(Arc::new(TempDir::new().unwrap()), flags)
     }
 
-    /// Another one in the same folder with the same flags.
+    /// Another program in the same folder with the same flags.
     pub(crate) fn another(&self) -> Self {
         Self::run(self.folder.clone(), self.flags.clone())
     }
@@ -120,34 +120,34 @@ impl Demo {
         self.folder.path()
     }
 
-    /// How many calls of the store there were while `doing`.
+    /// How many calls of the store `doing` has made.
     pub(crate) fn calls(&self, doing: impl FnOnce()) -> u64 {
         let before = self.ops();
         doing();
         self.ops() - before
     }
 
-    /// All but those of the task that purges, which come when they come.
+    /// All calls so far, except those of the task that purges: nobody knows when these come.
     pub(crate) fn ops(&self) -> u64 {
         let ops = self.browser().get("/lab/ops").json();
         let counts = ops.as_object().unwrap().iter().filter(|(method, _)| *method != "purge");
         counts.map(|(_, count)| count.as_u64().unwrap()).sum()
     }
 
-    /// Ends it at once, as a power cut would.
+    /// Ends the program at once, as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.program.kill().unwrap();
         self.program.wait().unwrap();
     }
 
-    /// Tells it to stop, and waits until it has.
+    /// Tells the program to stop, and waits until it has.
     pub(crate) fn stop(&mut self) -> bool {
         let told = Command::new("kill").args(["-TERM", &self.program.id().to_string()]).status().unwrap();
         assert!(told.success());
         self.program.wait().unwrap().success()
     }
 
-    /// The same site, started again, and what the browser knew of the old one.
+    /// The same site, started again. The browsers go on with the cookies of the old one.
     pub(crate) fn restarted(mut self, browsers: &mut [&mut Browser]) -> Self {
         self.kill();
         let again = self.another();
