@@ -1,15 +1,16 @@
-//! How the benchmarks of this repository measure: two things in turn, so that whatever else the machine does meets both.
+//! The way in which the benchmarks of this repository measure. Two things are measured in turn, so other work of the
+//! machine slows down both.
 
 use std::time::Duration;
 
 use criterion::Bencher;
 use tokio::runtime::Runtime;
 
-/// Measures how many times as long the first takes as the second: window by window in turn. Each is one window, and says
-/// how long it took, so that what it has to prepare does not count.
+/// Measures how many times as long the first takes as the second, in short windows that take turns. Each call is one
+/// window. It returns how long it took, so its preparation does not count.
 ///
-/// It reports the median of the windows' ratios: what interrupts some windows lengthens the mean of all, and never by the
-/// same for both. Criterion knows times only: a microsecond of its report is 1.
+/// It reports the median of the ratios. The mean would not do, because an interruption of a few windows would change
+/// it. Criterion knows only times, so a microsecond of its report stands for a ratio of 1.
 pub fn in_turn(
     bencher: &mut Bencher<'_>,
     runtime: &Runtime,

@@ -1,4 +1,4 @@
-# Debian's MariaDB, with an empty database. As the official image, it takes the server's arguments.
+# Debian's MariaDB, with an empty database. Like the official image, it takes the arguments of the server.
 FROM session-test-base
 RUN apt-get update && apt-get install --yes --no-install-recommends mariadb-server && apt-get clean \
     && rm -rf /var/lib/mysql && mkdir -p /var/lib/mysql /run/mysqld && chown mysql: /var/lib/mysql /run/mysqld

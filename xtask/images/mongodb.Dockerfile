@@ -1,4 +1,4 @@
-# Not MongoDB but the stand-in for it: the build's folder has its classes, and in the file `version` what it is.
+# Not MongoDB, but the stand-in for it. The folder of the build has its classes, and a file `version` that says what it is.
 FROM session-test-base
 RUN apt-get update && apt-get install --yes --no-install-recommends default-jre-headless && apt-get clean
 COPY . /stand-in

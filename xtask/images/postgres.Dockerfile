@@ -1,4 +1,4 @@
-# Debian's PostgreSQL, with an empty database. As the official image, it takes the server's arguments.
+# Debian's PostgreSQL, with an empty database. Like the official image, it takes the arguments of the server.
 FROM session-test-base
 RUN apt-get update && apt-get install --yes --no-install-recommends postgresql && apt-get clean \
     && ln -s /usr/lib/postgresql/*/bin /usr/lib/postgresql/bin

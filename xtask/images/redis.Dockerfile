@@ -1,4 +1,4 @@
-# Debian's Redis. As the official image, it takes the server's arguments.
+# Debian's Redis. Like the official image, it takes the arguments of the server.
 FROM session-test-base
 RUN apt-get update && apt-get install --yes --no-install-recommends redis-server && apt-get clean
 WORKDIR /data

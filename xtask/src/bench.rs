@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: one table of ratios.
 //!
-//! Times are worth nothing on another machine, or next to another load. So only times of one run are compared.
+//! A time says nothing on another machine, or while the machine has other work. So only times of one run are compared.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ struct Ratio {
     what: &'static str,
     of: &'static str,
     to: &'static str,
-    /// Requests that `of` makes at once.
+    /// How many requests `of` makes at once.
     requests: f64,
     goal: Option<Goal>,
 }
@@ -50,7 +50,7 @@ const FLOOR: &str = "request/floor";
 const UNCHANGED: &str = "request/unchanged";
 const CHANGED: &str = "request/changed";
 
-/// What a request takes on the memory store.
+/// The time of a request on the memory store.
 const REQUESTS: &[Ratio] = &[
     ratio("a request that never asks for its session / HMAC + SHA-256", "request/not asked for", FLOOR),
     at_most(8.0, in_turn("open, read, commit unchanged / HMAC + SHA-256", "request/unchanged to floor")),
@@ -66,7 +66,7 @@ const REQUESTS: &[Ratio] = &[
     at_most(1.1, in_turn("100000 sessions stored / 1000, p50", "stored/100000 to 1000")),
 ];
 
-/// What a store leaves of its driver's throughput. The goals are for 16 clients at once.
+/// The throughput of a store in parts of its driver's. The goals are for 16 clients at once.
 const THROUGHPUT: &[Ratio] = &[
     at_least(0.95, in_turn("redis: load / GET, 16 at once", "redis/load at once")),
     at_least(0.75, in_turn("redis: replace / SET PX, 16 at once", "redis/replace at once")),
@@ -92,7 +92,7 @@ const THROUGHPUT: &[Ratio] = &[
     in_turn("mongo: replace / updateOne, one at a time", "mongo/replace"),
 ];
 
-/// What the number of sessions does to the time of an operation.
+/// How the time of an operation grows with the number of sessions.
 const SIZES: &[Ratio] = &[
     in_turn("memory: list an owner's 5, among 100000 / 1000", "memory/list among 100000 to 1000"),
     in_turn("memory: purge 10 expired, among 100000 live / 1000", "memory/purge of few among 100000 to 1000"),

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what no cargo command checks.
+//! `cargo xtask check`: the rules of the repository that no cargo command checks.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 
 use crate::{names, step, twins};
 
-/// Our published crates, and how many of other people's each may bring along with its default features.
+/// Our published crates, and how many crates of other people each may bring along with its default features.
 pub(crate) const CEILINGS: [(&str, usize); 9] = [
     ("session-core", 40),
     ("session-memory", 40),
@@ -21,11 +21,12 @@ pub(crate) const CEILINGS: [(&str, usize); 9] = [
     ("session-conformance", 45),
 ];
 
-/// What a feature may bring along: `servers` nothing, and only who asks for containers gets a client of their engine.
+/// How many crates a feature may bring along. `servers` brings none. Only `containers` brings a client of the container
+/// engine.
 const FEATURES: [(&str, &str, usize); 2] =
     [("session-conformance", "servers", 45), ("session-conformance", "containers", 190)];
 
-/// A file that is longer has more than one reason to be opened.
+/// The most lines of a file. A longer file has more than one reason to be opened.
 const LONGEST_FILE: usize = 400;
 
 pub(crate) fn run() -> Result<(), String> {
@@ -54,7 +55,7 @@ pub(crate) fn run() -> Result<(), String> {
     names::check(&sources)
 }
 
-/// Counts the crates of the normal tree, ours left out.
+/// Counts the crates of the normal dependency tree, except ours.
 fn judge_tree(package: &str, feature: &str, ceiling: usize) -> Result<(), String> {
     let arguments = ["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"];
     let tree = step::output(step::cargo(&arguments).args(["--features", feature]))?;
@@ -71,7 +72,8 @@ fn judge_tree(package: &str, feature: &str, ceiling: usize) -> Result<(), String
     Ok(())
 }
 
-/// What a registry shows of the package leads somewhere: its README is read without the repository beside it.
+/// Checks the links of the package's README. On a registry it is read without the repository beside it, so a link to a
+/// file there would lead nowhere.
 fn judge_front(package: &str) -> Result<(), String> {
     let folder = if package == "session-conformance" { "conformance-tests" } else { package };
     let read = |file: &str| {

@@ -1,4 +1,4 @@
-//! The container engine: the one that answers, else Debian's, which is started and ended again.
+//! The container engine: the one that answers, or else Debian's, which is started and ended again.
 
 use std::{
     env, fs,
@@ -11,11 +11,11 @@ use std::{
 
 use crate::step;
 
-/// How long an engine may take until it answers.
+/// How long an engine may take to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
-/// Ends the engine when the pipe is closed, which the end of this process does however it ends, and nobody else uses it
-/// any more. It mounts in a space of its own: what it would leave mounted goes with it.
+/// The script that ends the engine. It waits until the pipe is closed, which happens whenever this process ends, and
+/// until nobody else uses the engine. The engine has a mount namespace of its own, so nothing of it stays mounted.
 const SUPERVISOR: &str = r#"
 lock=$1 log=$2
 exec 3<&0
@@ -36,7 +36,8 @@ wait "$engine"
 /// An engine that answers. If it was started here, it ends when this is dropped.
 pub(crate) struct Engine {
     started: Option<Supervisor>,
-    /// The process that started the engine waits for all others who use it.
+    /// A lock that says that this process uses the engine. The process that started the engine waits for the locks of
+    /// all others.
     in_use: Option<File>,
 }
 
@@ -45,17 +46,18 @@ struct Supervisor {
     pipe: Option<ChildStdin>,
 }
 
-/// Asks the engine, not for the program: a client alone is no engine.
+/// Whether an engine answers. The client program alone is no engine.
 pub(crate) fn answers() -> bool {
     let mut docker = Command::new("docker");
     let asked = docker.args(["version", "--format", "{{.Server.Version}}"]).stdin(Stdio::null()).output();
     asked.is_ok_and(|output| output.status.success())
 }
 
-/// Starts Debian's engine where none answers.
+/// Starts Debian's engine if none answers.
 pub(crate) fn provide() -> Result<Engine, String> {
     let lock = env::temp_dir().join("session-test-engine.lock");
-    // Another user's file can be read and locked, and not written to. Who can do neither started no engine here.
+    // The file may be another user's, which can be read and locked, but not written. A user who can do neither has
+    // started no engine here.
     let in_use = File::open(&lock).or_else(|_| File::create_new(&lock)).ok();
     if let Some(file) = &in_use {
         file.lock_shared().map_err(|error| format!("{} cannot be locked: {error}", lock.display()))?;
@@ -77,7 +79,8 @@ pub(crate) fn provide() -> Result<Engine, String> {
         .args(["-c", SUPERVISOR, "sh"])
         .args([&lock, &log])
         .stdin(Stdio::piped())
-        // A group of its own: what interrupts us must not end the engine before it has cleaned up.
+        // It gets a process group of its own. A signal that interrupts us must not end the engine before it has cleaned
+        // up.
         .process_group(0)
         .spawn();
     let mut child = child.map_err(|error| format!("no shell can be started: {error}"))?;
@@ -108,7 +111,7 @@ impl Drop for Engine {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         self.pipe = None;
-        // It ends by itself now. If it cannot be waited for, nothing is lost.
+        // It ends by itself now. If waiting for it fails, nothing is lost.
         let _ = self.child.wait();
     }
 }

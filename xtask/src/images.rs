@@ -17,11 +17,11 @@ pub(crate) const IMAGES: [Image; 4] = [
 const BASE: &str = "session-test-base";
 const MONGODB: &str = "session-test-mongodb";
 
-/// In the images, nothing has to survive a power cut, and no service is started.
+/// Files in the images. With them dpkg does not wait for the disk, and starts no service.
 const FILES: [(&str, &str); 2] =
     [("etc/dpkg/dpkg.cfg.d/session-test", "force-unsafe-io\n"), ("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")];
 
-/// Makes the images, and prints how the tests are told of them.
+/// Makes the images, and prints the variables that tell the tests of them.
 pub(crate) fn run() -> Result<(), String> {
     programs::provide(&[&programs::ENGINE[..], &programs::STAND_IN].concat())?;
     let _engine = engine::provide()?;
@@ -33,11 +33,12 @@ pub(crate) fn run() -> Result<(), String> {
     Ok(())
 }
 
-/// Makes those that are missing, or no longer what their Dockerfile says: the engine keeps what each line has made.
+/// Makes the images that are missing or whose Dockerfile has changed. The engine keeps the result of each line, so an
+/// unchanged image takes no time.
 pub(crate) fn make() -> Result<(), String> {
     let folder = step::target().join("session-test-images");
     let made = make_in(&folder);
-    // A system that was not imported, for one.
+    // An earlier run may have left a system here that was not imported.
     remove(&folder)?;
     made
 }
@@ -62,14 +63,14 @@ fn make_in(folder: &Path) -> Result<(), String> {
         };
         let name = image.trim_start_matches("session-test-");
         let recipe = step::root().join(format!("xtask/images/{name}.Dockerfile"));
-        // The packages come from where the machine's own come from, and by the same way.
+        // The packages come from the same place as the machine's own, and over the same network.
         let build = ["build", "--quiet", "--network", "host", "--tag", image, "--file"];
         step::run(Command::new("docker").env("DOCKER_BUILDKIT", "0").args(build).arg(recipe).arg(context))?;
     }
     Ok(())
 }
 
-/// Debian as it is on this machine, without anything that is not essential.
+/// Makes the base image: this machine's version of Debian, with the essential packages alone.
 fn make_base(root: &Path) -> Result<(), String> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
@@ -77,7 +78,7 @@ fn make_base(root: &Path) -> Result<(), String> {
     let indexes = ["indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)"];
     let indexes = step::output(Command::new("apt-get").args(indexes))?;
     let mirror = indexes.lines().find_map(|line| line.strip_suffix(&format!(" {codename} main")));
-    // What it mounts goes with it, also if it is killed.
+    // It has a mount namespace of its own, so nothing stays mounted even if it is killed.
     let mut debootstrap = Command::new("unshare");
     debootstrap.args(["--mount", "debootstrap", "--variant=minbase", codename]).arg(root).args(mirror);
     step::output(&mut debootstrap)?;
@@ -91,7 +92,7 @@ fn make_base(root: &Path) -> Result<(), String> {
     step::run(Command::new("docker").arg("import").arg(&archive).arg(BASE))
 }
 
-/// The stand-in for MongoDB, as the conformance kit fetches and starts it, and a file that says what it is.
+/// Puts the stand-in for MongoDB into the folder, as the conformance kit fetches it, and a file that says what it is.
 fn make_stand_in(folder: &Path) -> Result<(), String> {
     let source = step::root().join("conformance-tests/src/servers/mongodb");
     let pom = source.join("pom.xml");
@@ -99,7 +100,7 @@ fn make_stand_in(folder: &Path) -> Result<(), String> {
     let fetch = ["--batch-mode", "--quiet", "dependency:copy-dependencies", &to, "--file"];
     step::run(Command::new("mvn").args(fetch).arg(&pom))?;
     let path = format!("{}/*", folder.display());
-    // The engine's Java may be an older one than ours.
+    // The Java in the image may be older than ours.
     let compile = ["--release", "17", "-cp", &path, "-d"];
     step::run(Command::new("javac").args(compile).arg(folder).arg(source.join("Launcher.java")))?;
     let text = fs::read_to_string(&pom).map_err(|error| format!("{} cannot be read: {error}", pom.display()))?;

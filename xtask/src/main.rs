@@ -23,19 +23,19 @@ The tasks of this repository.
 Usage: cargo xtask <TASK>
 
 Tasks:
-  test     Find what the tests need, install what is missing of it (as root on Debian), then run all of them: on servers
-           that are programs of this machine, then the stores' contracts on servers in containers. Goes on after a
-           failure, and prints one table of what the contract was tested on, what failed, and what did not run
-             --no-install        Fail with the list of what is missing instead
-             -p, --package NAME  The tests of this package alone; can be given again
-  bench    Run the benchmarks and print one table of ratios; arguments after `--` go to criterion
-  images   Make the images of the servers in containers of Debian's packages, and print the variables that name them
+  test     Install the programs that the tests need (as root on Debian). Then run all tests on servers that are programs
+           of this machine, and the stores' contracts on servers in containers. This goes on after a failure. At the end
+           it prints a table of what the contract was tested on, what failed, and what did not run
+             --no-install        Install nothing; if a program is missing, fail with the list
+             -p, --package NAME  Run the tests of this package alone; may be given several times
+  bench    Run the benchmarks, and print one table of ratios; arguments after `--` go to criterion
+  images   Make the images of the servers from Debian's packages, and print the variables that name them
   servers  Start every server that the stores are tested on, print its URL, and serve until interrupted
-  check    What no cargo command checks: how many crates ours bring along, how long the files are, and whether the tests
-           that the documents name are there
+  check    Check the rules that no cargo command checks: how many crates ours bring along, how long the files are, and
+           whether the tests that the documents name are there
   published
-           What a registry would get: the packages are made, unpacked, built and tested by themselves, and built once more
-           with the oldest versions that their manifests allow. Needs the servers that `test` installs
+           Make the packages that a registry would get. Unpack, build and test them by themselves, and build them once
+           more with the oldest versions that their manifests allow. This needs the servers that `test` installs
 ";
 
 fn main() -> ExitCode {

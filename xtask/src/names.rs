@@ -1,4 +1,4 @@
-//! Whether the tests are there that the documents name as the proof of a promise or a rule.
+//! Checks that each test exists which a document names as the proof of a promise or a rule.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,8 @@ use std::{
 
 use crate::step;
 
-/// The documents, and how many tests each names at least: so that a change of their form is noticed.
+/// The documents, and how many tests each names at least. With fewer, its form has probably changed, and this no longer
+/// reads it.
 const DOCUMENTS: [(&str, usize); 2] = [("DESIGN.md", 30), ("session-core/PROTOCOL.md", 90)];
 
 /// A name of fewer words is a function or a variable.
@@ -52,7 +53,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Every name in the sources: of functions, and what the macro of the kit makes its cases of.
+/// Every name in the sources: those of functions, and those from which the kit's macro makes cases.
 fn names_in_sources(sources: &BTreeMap<PathBuf, String>) -> BTreeSet<String> {
     let others = sources.iter().filter(|(path, _)| !path.starts_with("xtask")).map(|(_, source)| source);
     let words = others.flat_map(|source| source.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_'));

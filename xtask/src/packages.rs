@@ -1,4 +1,4 @@
-//! Debian's packages: what installing them means, and that nothing of them is left switched on.
+//! Debian's packages: installs them, says before what that means, and switches their services off again.
 
 use std::{
     collections::BTreeSet,
@@ -21,22 +21,23 @@ const RUN_LEVELS: [&str; 4] = ["/etc/rc2.d", "/etc/rc3.d", "/etc/rc4.d", "/etc/r
 
 const INSTALL: [&str; 2] = ["install", "--no-install-recommends"];
 
-/// Installs them, and says before how many that are with what they need. Services that come along are switched off.
+/// Installs the packages. Says before how many these are, with all that they need. Services that come along are
+/// switched off.
 pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     apt(&["update", "--quiet"])?;
     println!("\n{}", meaning(packages)?);
     let before = switched_on();
     let installed = apt(&[&INSTALL[..], &["--quiet", "--yes"], packages].concat());
-    // What was installed before it failed, too.
+    // This also covers packages that were installed before it failed.
     switch_off(switched_on().difference(&before))?;
     installed
 }
 
-/// What apt-get says that it would do.
+/// What apt-get would do, in its own words.
 fn meaning(packages: &[&str]) -> Result<String, String> {
     let mut command = Command::new("apt-get");
     command.args(["-o", "Debug::NoLocking=1", "--assume-no"]).args(INSTALL).args(packages);
-    // It answers `no` to its own question, which is a failure.
+    // It answers `no` to its own question, and so it fails.
     let output = command.env("LC_ALL", "C").stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| format!("apt-get could not be started: {error}"))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -45,13 +46,13 @@ fn meaning(packages: &[&str]) -> Result<String, String> {
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// Runs apt-get, again and again while another package manager is at work.
+/// Runs apt-get. While another package manager is at work, tries again and again.
 fn apt(arguments: &[&str]) -> Result<(), String> {
     let start = Instant::now();
     loop {
         let mut command = Command::new("apt-get");
         command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C");
-        // The tests start servers of their own: those that Debian would start on installation are not wanted.
+        // With this Debian starts no server on installation. The tests start servers of their own.
         command.env("RUNLEVEL", "1");
         let mut locked = false;
         let done = step::run_heard(&command, &step::root(), |line| locked |= says_locked(line));
@@ -63,7 +64,8 @@ fn apt(arguments: &[&str]) -> Result<(), String> {
     }
 }
 
-/// Of the lists, the archives and dpkg: apt-get waits for the last of them at most.
+/// Whether a lock is held: that of the lists, of the archives, or of dpkg. apt-get itself waits at most for the last
+/// one.
 fn says_locked(line: &str) -> bool {
     line.starts_with("E: Could not get lock") || line.contains("lock was locked by another process")
 }
@@ -90,9 +92,9 @@ fn script(link: &str) -> Option<&str> {
 fn switch_off<'a>(services: impl Iterator<Item = &'a String>) -> Result<(), String> {
     for service in services {
         let mut command = match service.contains('.') {
-            // A script has no ending.
+            // A unit's name has an ending, such as `.service`. A script's has none.
             false => command("update-rc.d", &[service, "disable"]),
-            // Where systemd runs, it has also started them.
+            // If systemd runs, it has also started the service.
             true if Path::new("/run/systemd/system").exists() => command("systemctl", &["disable", "--now", service]),
             true => command("deb-systemd-helper", &["disable", service]),
         };

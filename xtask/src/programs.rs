@@ -20,10 +20,11 @@ pub(crate) const SERVERS: [Program; 4] = [
     ("mariadbd", "mariadb-server"),
 ];
 
-/// Debian has no MongoDB. These fetch and start a stand-in for it, and fetch axe-core for the browser tests.
+/// Debian has no MongoDB. These programs fetch and start a stand-in for it. They also fetch axe-core for the browser
+/// tests.
 pub(crate) const STAND_IN: [Program; 2] = [("javac", "default-jdk-headless"), ("mvn", "maven")];
 
-/// The container engine, and what makes images for it.
+/// The container engine, and the programs that make images for it.
 pub(crate) const ENGINE: [Program; 3] =
     [("docker", "docker.io"), ("dockerd", "docker.io"), ("debootstrap", "debootstrap")];
 
@@ -33,7 +34,7 @@ pub(crate) struct Missing {
     packages: Vec<&'static str>,
 }
 
-/// Which of these are missing.
+/// The programs of these that are missing.
 pub(crate) fn missing(programs: &[Program]) -> Option<Missing> {
     let is_provided = |program| is_installed(program) || (program == "dockerd" && engine::answers());
     let missing = programs.iter().copied().filter(|(program, _)| !is_provided(program));
@@ -43,13 +44,13 @@ pub(crate) fn missing(programs: &[Program]) -> Option<Missing> {
 }
 
 impl Missing {
-    /// What to do by hand.
+    /// The sentence that says what to do by hand.
     pub(crate) fn sentence(&self) -> String {
         let (programs, packages) = (self.programs.join(", "), self.packages.join(" "));
         format!("the tests need {programs} on the PATH; on Debian: sudo apt-get install {packages}")
     }
 
-    /// The packages, if installing them is ours to do: as root on Debian.
+    /// The packages, if they can be installed here: as root on Debian.
     pub(crate) fn packages(&self) -> Result<&[&'static str], String> {
         let is_debian = Path::new("/etc/debian_version").exists() && is_installed("apt-get");
         let is_ours = is_debian && step::output(Command::new("id").arg("-u"))?.trim() == "0";
@@ -57,7 +58,7 @@ impl Missing {
     }
 }
 
-/// Installs what is missing of these, where that is ours to do. Else says what to install.
+/// Installs the programs that are missing, as root on Debian. Elsewhere, the error says what to install.
 pub(crate) fn provide(programs: &[Program]) -> Result<(), String> {
     let Some(missing) = missing(programs) else { return Ok(()) };
     let packages = missing.packages()?;
@@ -65,7 +66,7 @@ pub(crate) fn provide(programs: &[Program]) -> Result<(), String> {
     packages::install(packages)
 }
 
-/// On the PATH, or where Debian keeps servers.
+/// Whether the program is on the PATH, or where Debian keeps servers.
 pub(crate) fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

@@ -1,6 +1,7 @@
-//! `cargo xtask published`: what a registry would get, unpacked, built and tested by itself.
+//! `cargo xtask published`: unpacks, builds and tests the packages that a registry would get, without the repository.
 //!
-//! `cargo package` builds each package, too. But it compiles against what an earlier run has unpacked, and runs no test.
+//! `cargo package` builds each package, too. But it compiles against packages that an earlier run has unpacked, and it
+//! runs no test.
 
 use std::{fs, path::Path, process::Command};
 
@@ -16,7 +17,7 @@ pub(crate) fn run() -> Result<(), String> {
     let folder = step::target().join("unpacked");
     make_packages(&folder)?;
     let here = |command: &mut Command| {
-        // What the tests have built of other people's crates serves here, too.
+        // The builds of other people's crates, made by the tests, serve here, too.
         command.env("CARGO_TARGET_DIR", step::target());
         step::run_in(command, &folder)
     };
@@ -51,7 +52,7 @@ fn make_packages(folder: &Path) -> Result<(), String> {
          [profile.dev]\ndebug = \"line-tables-only\"\n"
     );
     write(&folder.join("Cargo.toml"), manifest.as_bytes())?;
-    // The versions that the repository is tested with.
+    // The same versions as in the repository's tests.
     let lock = step::root().join("Cargo.lock");
     let locked = fs::read(&lock).map_err(|error| format!("{} cannot be read: {error}", lock.display()))?;
     write(&folder.join("Cargo.lock"), &locked)

@@ -1,8 +1,8 @@
-//! What became of the steps, and of the tests in them.
+//! The outcomes of the steps, and of the tests in them.
 
 use std::time::Instant;
 
-/// Steps that are taken one after the other, whatever becomes of those before.
+/// Steps that are taken one after the other, even if earlier ones have failed.
 pub(crate) struct Record {
     start: Instant,
     steps: usize,
@@ -26,21 +26,21 @@ impl Record {
         self.failed.extend(tests.iter().map(|test| format!("{what}: {test}")));
         match taken {
             Ok(taken) => return Some(taken),
-            // Cargo says then that some target has failed, and the tests are a better reason.
+            // Cargo's reason is only that some target has failed. The failed tests say more.
             Err(reason) if tests.is_empty() => self.failed.push(format!("{what}: {reason}")),
             Err(_) => {}
         }
         None
     }
 
-    /// The next step cannot be taken.
+    /// Notes that the next step cannot be taken.
     pub(crate) fn leave_out(&mut self, what: &str, reason: &str) {
         self.begun += 1;
         println!("\n== {} of {}, after {}: not run: {what}: {reason}", self.begun, self.steps, self.minutes());
         self.left_out.push(format!("{what}: {reason}"));
     }
 
-    /// Prints what failed and what did not run. It is an error if there is any.
+    /// Prints the steps that failed and those that did not run. It is an error if there are any.
     pub(crate) fn close(self) -> Result<(), String> {
         println!("\n{}", self.summary());
         if self.failed.is_empty() && self.left_out.is_empty() {
@@ -64,29 +64,29 @@ impl Record {
     }
 }
 
-/// What cargo and the tests have said of failures.
+/// The failures that cargo and the tests have printed.
 #[derive(Default)]
 pub(crate) struct Heard {
-    /// Of the program that is running.
+    /// The failed tests of the program that is running.
     tests: Vec<String>,
     failures: Vec<String>,
 }
 
 impl Heard {
-    /// Takes a line of what they print.
+    /// Reads a line that they print.
     pub(crate) fn hear(&mut self, line: &str) {
         if let Some(test) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
             self.tests.push(test.to_owned());
         } else if let Some((_, target)) = line.split_once("test failed, to rerun pass `") {
             let tests = std::mem::take(&mut self.tests);
-            let tests = if tests.is_empty() { "it has ended before it was through".into() } else { tests.join(", ") };
+            let tests = if tests.is_empty() { "it ended in the middle of its tests".into() } else { tests.join(", ") };
             self.failures.push(format!("{}: {tests}", target.trim_end_matches('`')));
         } else if line.starts_with("error: could not compile ") {
             self.failures.push(line.to_owned());
         }
     }
 
-    /// A program that cargo does not run says which tests have failed, and nothing else.
+    /// All failures. A program that was run without cargo has printed only the names of its failed tests.
     fn failures(mut self) -> Vec<String> {
         self.failures.append(&mut self.tests);
         self.failures
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_program_that_dies_and_one_that_does_not_compile_are_failures() {
         let died = "error: test failed, to rerun pass `-p session-redis --test keys`";
-        assert_eq!(heard(died), ["-p session-redis --test keys: it has ended before it was through"]);
+        assert_eq!(heard(died), ["-p session-redis --test keys: it ended in the middle of its tests"]);
         let broken = "error: could not compile `xtask` (bin \"xtask\") due to 1 previous error";
         assert_eq!(heard(broken), [broken]);
     }

@@ -21,8 +21,8 @@ const SERVERS: [(&str, Provide); 7] = [
     ("SESSION_TEST_MONGODB_URL", servers::mongodb),
 ];
 
-/// Prints each server's variable as soon as it is ready, and serves until it is interrupted. However it ends, the servers
-/// end with it.
+/// Prints each server's variable as soon as the server is ready, and serves until it is interrupted. The servers end
+/// with this process, even if it is killed.
 pub(crate) fn run() -> Result<(), String> {
     programs::provide(&programs::SERVERS)?;
     if !programs::is_installed("mongod") {

@@ -1,4 +1,4 @@
-//! Running a command, and saying which.
+//! Runs commands, and prints them.
 
 use std::{
     env,
@@ -13,7 +13,7 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// Where cargo puts what it builds, and we what we make.
+/// Cargo's target folder. We put files there, too.
 pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
@@ -37,11 +37,11 @@ pub(crate) fn run_in(command: &mut Command, folder: &Path) -> Result<(), String>
     judge(&shown, command.current_dir(folder).status())
 }
 
-/// The same, and each line that it prints is heard, too.
+/// The same, and gives each line that it prints to `hear`.
 pub(crate) fn run_heard(command: &Command, folder: &Path, mut hear: impl FnMut(&str)) -> Result<(), String> {
     let shown = shown(command);
     println!("\n$ {shown}");
-    // One pipe for both: the lines come in the order in which they were written.
+    // Output and errors share one pipe, so that the lines come in the order in which they were written.
     let mut merged = Command::new("sh");
     merged.args(["-c", r#"exec "$0" "$@" 2>&1"#]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -53,7 +53,7 @@ pub(crate) fn run_heard(command: &Command, folder: &Path, mut hear: impl FnMut(&
     let wrong = |error| format!("`{shown}` could not be started: {error}");
     let mut child = merged.current_dir(folder).stdout(Stdio::piped()).spawn().map_err(wrong)?;
     for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).split(b'\n')) {
-        let line = line.map_err(|error| format!("what `{shown}` says cannot be read: {error}"))?;
+        let line = line.map_err(|error| format!("the output of `{shown}` cannot be read: {error}"))?;
         let line = String::from_utf8_lossy(&line);
         println!("{line}");
         hear(&line);
@@ -61,7 +61,7 @@ pub(crate) fn run_heard(command: &Command, folder: &Path, mut hear: impl FnMut(&
     judge(&shown, child.wait())
 }
 
-/// What the command prints.
+/// Runs the command and returns its output.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let shown = shown(command);
     let output = command.current_dir(root()).stderr(Stdio::inherit()).output();

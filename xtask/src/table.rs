@@ -1,4 +1,4 @@
-//! What the contract was tested on, as the tests themselves have reported it.
+//! The table of the stores and servers on which the contract was tested, as the tests have reported it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +28,7 @@ const fn row(
     Row { package, module, store, origins }
 }
 
-/// All of them must have run. What else has run is shown below them.
+/// All of these must have run. Others that have run are shown below them.
 pub(crate) const ROWS: &[Row] = &[
     row("session-memory", "", "memory", NO_SERVER),
     row("session-sqlite", "in_a_file_of_its_own", "SQLite", NO_SERVER),
@@ -57,7 +57,7 @@ impl Row {
     }
 }
 
-/// What is reported of one store on servers of one origin.
+/// The report of one store on servers of one origin.
 #[derive(Default)]
 struct Ran<'a> {
     cases: BTreeSet<&'a str>,
@@ -73,7 +73,7 @@ type Key<'a> = (&'a str, &'a str, &'a str);
 /// Prints the table of a report. It is an error if a row of these packages is missing, or misses a case.
 pub(crate) fn print(report: &Path, is_tested: impl Fn(&str) -> bool) -> Result<(), String> {
     let text = match fs::read_to_string(report) {
-        // The first case that passes makes it.
+        // The first case that passes makes the file. So without it no case has passed.
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         text => text.map_err(|error| format!("{} cannot be read: {error}", report.display()))?,
     };
@@ -110,11 +110,11 @@ fn judge(report: &str, is_tested: impl Fn(&str) -> bool) -> Result<(String, Vec<
 fn read(report: &str) -> Result<BTreeMap<Key<'_>, Ran<'_>>, String> {
     let mut all: BTreeMap<Key<'_>, Ran<'_>> = BTreeMap::new();
     for line in report.lines() {
-        let wrong = || format!("the report has a line that is none: {line}");
+        let wrong = || format!("the report has a line that cannot be read: {line}");
         let fields: Vec<_> = line.split('\t').collect();
         let [package, module, case, from, to, origin, version] = fields[..] else { return Err(wrong()) };
         let (Ok(from), Ok(to)) = (from.parse(), to.parse()) else { return Err(wrong()) };
-        // The first part is the file of tests.
+        // The first part of the path is the file of tests.
         let module = module.split_once("::").map_or("", |(_, module)| module);
         let ran = all.entry((package, module, origin)).or_insert_with(|| Ran { from, to, ..Ran::default() });
         ran.cases.insert(case);
@@ -127,7 +127,7 @@ fn read(report: &str) -> Result<BTreeMap<Key<'_>, Ran<'_>>, String> {
 impl Ran<'_> {
     fn line(&self, store: &str, origin: &str) -> String {
         let versions = self.versions.iter().copied().collect::<Vec<_>>().join(" and ");
-        // Its store is the same; what it was tested on is not.
+        // The store is the same, but it was not tested on MongoDB.
         let store = if versions.contains("a stand-in for MongoDB") {
             store.replacen("MongoDB", "MongoDB's stand-in", 1)
         } else {

@@ -18,9 +18,9 @@ use crate::{
 /// What to test, and how.
 struct Plan<'a> {
     installs: bool,
-    /// None are all.
+    /// The packages to test. If it is empty, all.
     packages: Vec<&'a str>,
-    /// Where the tests tell which cases of the contract have passed.
+    /// The file in which the tests report the cases of the contract that have passed.
     report: PathBuf,
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &[&str]) -> Result<(), String> {
 
 const IMAGES: &str = "the images of the servers in containers";
 const TESTS: &str = "the tests";
-const TABLE: &str = "what the contract was tested on";
+const TABLE: &str = "the table of what the contract was tested on";
 
 /// The engine, which ends when it is dropped, and the images that the tests start on it.
 fn provide_images() -> Result<Engine, String> {
@@ -91,7 +91,7 @@ impl<'a> Plan<'a> {
         self.packages.is_empty() || self.packages.contains(&package)
     }
 
-    /// What the tests need.
+    /// The programs that the tests need.
     fn programs(&self) -> Vec<Program> {
         let all = [&programs::BROWSER[..], &programs::SERVERS, &programs::STAND_IN, &programs::ENGINE].concat();
         let needs_none = |package: &&str| NEED_NO_PROGRAM.contains(package);
@@ -107,7 +107,7 @@ impl<'a> Plan<'a> {
     }
 
     fn steps(&self, contracts: &[&str]) -> usize {
-        // The tests, and the table; the images.
+        // The tests and the table. With contracts also the images, and each contract.
         2 + usize::from(!contracts.is_empty()) + contracts.len()
     }
 
@@ -117,10 +117,12 @@ impl<'a> Plan<'a> {
             println!(
                 "To be installed first, as root, by apt-get: {names}, and what they need. Together that is about 40"
             );
-            println!("packages and 700 MB on a fresh Debian. What starts with the machine is switched off again.");
+            println!(
+                "packages and 700 MB on a fresh Debian. Services that start with the machine are switched off again."
+            );
             println!("README.md says how to undo it; `--no-install` installs nothing.\n");
         }
-        println!("Then, whatever fails before:");
+        println!("Then, even if one of them fails:");
         let (containers, tests) = if self.packages.is_empty() {
             ("5 minutes the first time, else seconds", "15 to 20 minutes on two cores, and 10 more to build them")
         } else {
@@ -136,7 +138,7 @@ impl<'a> Plan<'a> {
         println!("- {TABLE}");
     }
 
-    /// What is given to cargo and its tests.
+    /// The command of cargo for these tests.
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = step::cargo(&["test", "--all-features"]);
         if self.packages.is_empty() {
@@ -157,8 +159,8 @@ impl<'a> Plan<'a> {
         step::run_heard(&command, &step::root(), |line| heard.hear(line))
     }
 
-    /// Builds the tests of the contracts, and returns what cargo says of them. With other options they would be built
-    /// with other features, once more.
+    /// Builds the tests of the contracts, and returns cargo's messages. The options are those of the tests before. With
+    /// others, everything would be built once more, with other features.
     fn build(&self, contracts: &[&str]) -> Result<String, String> {
         if contracts.is_empty() {
             return Ok(String::new());
@@ -179,10 +181,10 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Their tests run on what the crate brings along.
+/// The packages whose tests need no program.
 const NEED_NO_PROGRAM: [&str; 5] = ["session-core", "session-memory", "session-sqlite", "session-tower", "xtask"];
 
-/// The program that cargo says it has made of this file.
+/// The program that cargo has made of this file, according to its messages.
 fn find_program(messages: &str, source: &Path) -> Option<PathBuf> {
     let source = format!("\"src_path\":\"{}\"", source.display());
     let message = messages.lines().find(|line| line.contains(&source) && line.contains("\"executable\":\""))?;

@@ -1,4 +1,5 @@
-//! Files that have one text in two crates. The stores of two databases share no crate, so a short file stands twice.
+//! Files that have the same text in two crates. The stores of two databases share no crate, so a short file exists
+//! twice.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +8,7 @@ use std::{
 
 const TWINS: [&str; 2] = ["session-postgres/src/idle.rs", "session-mysql/src/idle.rs"];
 
-/// What is called one thing in the first file, and another in the second.
+/// The names that differ: in the first file, and in the second.
 const NAMES: [(&str, &str); 2] = [("PgConnection", "MySqlConnection"), ("session-mysql", "session-postgres")];
 
 /// `sources`: every Rust file with its text.

@@ -1,10 +1,10 @@
-//! What the stores cost, each to be read against what the driver does in the same run.
+//! The cost of the stores, each compared with its driver in the same run.
 //!
-//! `cargo xtask bench` runs this and prints the ratios. The plain statement of a driver is what somebody would write who
-//! needs no more than the payload of a session that is known to be there: `GET` and `SET … PX`, `SELECT payload … WHERE id`
-//! and `UPDATE … SET payload … WHERE id`. It runs on the store's own pool or connection, on the same table, with payloads
-//! of the same size, and knows of no expiry, no revision and no owner. The servers wait for the disk as they would on a
-//! site; where it says so, they do not.
+//! `cargo xtask bench` runs this and prints the ratios. The plain statement of a driver reads or writes the payload of
+//! a session that is known to be there, and no more: `GET` and `SET … PX`, `SELECT payload … WHERE id` and `UPDATE …
+//! SET payload … WHERE id`. It runs on the store's own pool or connection, on the same table, with payloads of the same
+//! size. It knows no expiry, no revision and no owner. The servers wait for the disk as they would on a site, unless a
+//! benchmark's name says otherwise.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
 mod memory;
@@ -27,7 +27,7 @@ use crate::table::{Backend, Disk, Plain};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    // As many threads as a small server has.
+    // A small server has this many threads.
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     sizes::measure::<memory::Memory>(&mut criterion, &runtime, &start(&runtime, Disk::Waits));
     measure::<sqlite::Sqlite>(&mut criterion, &runtime);
@@ -50,7 +50,8 @@ fn measure_without_disk<B: Backend<Table: Plain>>(criterion: &mut Criterion, run
     throughput::measure_without_disk(criterion, runtime, &start::<B>(runtime, Disk::DoesNotWait));
 }
 
-/// The backend, which starts when something is measured on it: a filter for another must not wait for it.
+/// The backend, which starts only when something is measured on it. With a filter for another backend nobody has to
+/// wait for this one.
 fn start<B: Backend>(runtime: &Runtime, disk: Disk) -> LazyCell<B, impl FnOnce() -> B> {
     LazyCell::new(move || runtime.block_on(B::start(disk)))
 }

@@ -1,4 +1,4 @@
-//! The store in memory: there is no driver to read it against.
+//! The store in memory. There is no driver to compare it with.
 
 use std::time::Duration;
 

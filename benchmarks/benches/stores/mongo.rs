@@ -1,4 +1,4 @@
-//! MongoDB, a server of its own, or the stand-in for it.
+//! MongoDB on a server of its own, or the stand-in for it.
 
 use mongodb::{
     Client, Collection, Database,
@@ -29,7 +29,8 @@ pub(crate) struct MongoTable {
 impl Backend for Mongo {
     const NAME: &'static str = "mongo";
 
-    /// The server sweeps by itself. The store's purge is for who cannot wait, and reads the whole collection.
+    /// The server sweeps by itself. The store's purge reads the whole collection, for a site that cannot wait, so it is
+    /// not measured.
     const PURGES: bool = false;
 
     type Table = MongoTable;

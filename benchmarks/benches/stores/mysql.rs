@@ -1,4 +1,4 @@
-//! MariaDB, a server of its own.
+//! MariaDB on a server of its own.
 
 use session_conformance::servers::{self, Server};
 use session_core::SessionId;
@@ -28,7 +28,7 @@ pub(crate) struct MysqlTable {
     write: SqlStr,
 }
 
-/// What the store would tell each connection of its own.
+/// The settings that the store makes on each connection of its own.
 const SETTINGS: &str = "SET autocommit = 1, sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', \
     time_zone = '+00:00', innodb_lock_wait_timeout = 2, tx_isolation = 'READ-COMMITTED', max_statement_time = 2";
 
@@ -37,7 +37,7 @@ impl Backend for Mysql {
 
     type Table = MysqlTable;
 
-    /// A pool as the store would make it.
+    /// Makes a pool as the store does.
     async fn start(disk: Disk) -> Self {
         let server = servers::own_mysql(match disk {
             Disk::Waits => &["--innodb-flush-log-at-trx-commit=1"],

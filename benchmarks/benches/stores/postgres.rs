@@ -1,4 +1,4 @@
-//! PostgreSQL, a server of its own.
+//! PostgreSQL on a server of its own.
 
 use session_conformance::servers::{self, Server};
 use session_core::SessionId;
@@ -33,7 +33,7 @@ impl Backend for Postgres {
 
     type Table = PostgresTable;
 
-    /// A pool as the store would make it.
+    /// Makes a pool as the store does.
     async fn start(disk: Disk) -> Self {
         let server = servers::own_postgres(match disk {
             Disk::Waits => &["fsync=on"],

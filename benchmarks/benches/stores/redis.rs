@@ -1,4 +1,4 @@
-//! Redis, a server of its own.
+//! Redis on a server of its own.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) struct Redis {
     _server: Server,
 }
 
-/// The store and the driver share a connection. The driver has its sessions under keys of its own, as long as the store's.
+/// The store and the driver share a connection. The driver has its sessions under other keys of the same length.
 #[derive(Clone)]
 pub(crate) struct RedisTable {
     store: RedisStore,
@@ -36,7 +36,7 @@ impl Backend for Redis {
 
     type Table = RedisTable;
 
-    /// A connection as the store would make it. The server is set as it comes: it does not wait for the disk.
+    /// Makes a connection as the store does. The server has its default settings, so it does not wait for the disk.
     async fn start(_: Disk) -> Self {
         let server = servers::own_redis(&[]);
         let info = server.url().into_connection_info().unwrap();

@@ -11,10 +11,10 @@ use crate::table::{Plain, Table};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// A session of a few values.
+/// The size of a session of a few values, in bytes.
 pub(crate) const PAYLOAD: usize = 300;
 
-/// Whose all measured sessions are.
+/// The owner of all measured sessions.
 pub(crate) static OWNER: LazyLock<Owner> = LazyLock::new(|| Owner::from(42));
 
 /// A session, and what the store knows of it.
@@ -27,7 +27,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(number: usize) -> Self {
         let number = number as u64;
-        // Spread as random ids are.
+        // The ids are spread like random ones.
         let half = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).to_be_bytes();
         let mut id = [0; 16];
         id[..8].copy_from_slice(&half(number));
@@ -35,7 +35,7 @@ impl Session {
         Self { id: SessionId::from_bytes(id), writes: 0 }
     }
 
-    /// The same for who writes past the store, so that no two write the same.
+    /// The same session for the driver, under another revision, so that the two never write the same payload.
     pub(crate) fn beside(self) -> Self {
         Self { writes: 1 << 63, ..self }
     }
@@ -44,7 +44,7 @@ impl Session {
         Revision::from_bytes(self.writes.to_be_bytes())
     }
 
-    /// Never the same twice: a server that sees no change writes nothing.
+    /// A payload that is never the same twice, because a server that sees no change writes nothing.
     fn payload(self) -> [u8; PAYLOAD] {
         let mut payload = [b'x'; PAYLOAD];
         payload[..8].copy_from_slice(&self.writes.to_be_bytes());
@@ -55,7 +55,7 @@ impl Session {
         Self { writes: self.writes + 1, ..self }
     }
 
-    /// Makes it in the store.
+    /// Creates it in the store.
     pub(crate) async fn create(self, store: &impl Store) {
         let payload = self.payload();
         let entry = Entry::new(self.revision(), &payload).with_owner(Some(&OWNER));

@@ -1,4 +1,4 @@
-//! What a store's purge and list cost as the number of its sessions grows.
+//! The cost of a purge and of a list as the number of sessions grows.
 
 use std::{
     cell::{Cell, LazyCell},
@@ -22,16 +22,16 @@ const MANY: u32 = 100_000;
 /// How many devices the owner has whose sessions are listed.
 const DEVICES: usize = 5;
 
-/// How many sessions have expired where few have.
+/// How many sessions have expired if few have.
 const EXPIRED: u32 = 10;
 
-/// How many sessions one call purges at most: what the stores' own tasks ask for.
+/// How many sessions one call purges at most. The stores' own tasks ask for as many.
 const AT_ONCE: u32 = 500;
 
-/// How many of the many are purged in a window: an eleventh.
+/// How many of the many are purged in one window: about an eleventh.
 const PART: u32 = 9_000;
 
-/// How many times as long it takes with many sessions as with few.
+/// Measures how many times as long it takes with many sessions as with few.
 pub(crate) fn measure<B: Backend>(criterion: &mut Criterion, runtime: &Runtime, backend: &impl Deref<Target = B>) {
     let live = LazyCell::new(|| runtime.block_on(Live::on(&**backend)));
     let mut group = criterion.benchmark_group(B::NAME);
@@ -50,8 +50,8 @@ pub(crate) fn measure<B: Backend>(criterion: &mut Criterion, runtime: &Runtime, 
     }
 }
 
-/// How many times as long a purged session takes where many have expired as where few have. Each of criterion's windows,
-/// one to warm up and ten samples, purges a part of the many: together, all but the last of them.
+/// Measures how many times as long each purged session takes if many have expired as if few have. Each of criterion's
+/// windows (one to warm up, and ten samples) purges a part of the many. Together they purge almost all.
 fn measure_purge_of_many<B: Backend>(criterion: &mut Criterion, runtime: &Runtime, backend: &impl Deref<Target = B>) {
     let tables = LazyCell::new(|| {
         let backend = &**backend;
@@ -90,7 +90,7 @@ fn measure_purge_of_many<B: Backend>(criterion: &mut Criterion, runtime: &Runtim
     });
 }
 
-/// Live sessions, many and few, and among each those of one owner.
+/// Two tables of live sessions, one with many and one with few. Each has some of one owner.
 struct Live<T> {
     many: T,
     few: T,

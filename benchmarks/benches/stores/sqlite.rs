@@ -1,4 +1,4 @@
-//! SQLite, in a file that is waited for.
+//! SQLite, in a file on the disk. Each write waits for the disk.
 
 use session_core::SessionId;
 use session_sqlite::SqliteStore;
@@ -17,7 +17,7 @@ pub(crate) struct Sqlite {
     folder: TempDir,
 }
 
-/// The store and the driver share a connection that writes and some that read, as the store would make them.
+/// The store and the driver share one connection that writes and some that read. They are made as the store makes them.
 #[derive(Clone)]
 pub(crate) struct SqliteTable {
     writing: SqliteStore,

@@ -1,4 +1,4 @@
-//! What each backend must offer to be measured.
+//! The traits of a backend that is measured.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -12,7 +12,7 @@ use crate::session::{PAYLOAD, Session};
 
 /// A database of one kind, with nothing in it.
 pub(crate) trait Backend {
-    /// What its benchmarks are called.
+    /// The name of its benchmarks.
     const NAME: &'static str;
 
     /// Whether expired sessions are there until the store purges them.
@@ -22,7 +22,7 @@ pub(crate) trait Backend {
 
     async fn start(disk: Disk) -> Self;
 
-    /// A new table of this name, or what the backend has instead.
+    /// A new table of this name, or what the backend has in place of tables.
     async fn table(&self, name: &str) -> Self::Table;
 }
 
@@ -39,7 +39,7 @@ pub(crate) trait Table: Clone + Send + Sync + 'static {
 
     fn store(&self) -> &Self::Store;
 
-    /// The same, where reads have connections of their own.
+    /// The store for reads. It may have other connections than the one for writes.
     fn reading(&self) -> &Self::Store {
         self.store()
     }
@@ -47,7 +47,7 @@ pub(crate) trait Table: Clone + Send + Sync + 'static {
     /// Puts this many more sessions into the table, ten for each owner, in the fastest way there is.
     async fn fill(&self, sessions: u32, life: Life);
 
-    /// Does at once what the server would have done by itself a while after the table was filled.
+    /// Does the work now that the server would do by itself a while after the table was filled.
     async fn settle(&self);
 }
 

@@ -15,13 +15,13 @@ use crate::{
     table::{Backend, Plain},
 };
 
-/// As many clients at once as a small server sees.
+/// How many clients work at once. A small server sees about as many.
 const CLIENTS: usize = 16;
 
 /// How many sessions each client has. It uses each once in a window.
 const SESSIONS: usize = 8;
 
-/// What is left of the driver's throughput, for one client and for many at once.
+/// Measures the throughput of the store in parts of the driver's, for one client and for many at once.
 pub(crate) fn measure<B: Backend<Table: Plain>>(
     criterion: &mut Criterion,
     runtime: &Runtime,
@@ -39,7 +39,7 @@ pub(crate) fn measure<B: Backend<Table: Plain>>(
     }
 }
 
-/// What is left of the driver's writes for many clients on a server that does not wait for the disk.
+/// The same for the writes of many clients, on a server that does not wait for the disk.
 pub(crate) fn measure_without_disk<B: Backend<Table: Plain>>(
     criterion: &mut Criterion,
     runtime: &Runtime,
@@ -60,7 +60,7 @@ fn group<B: Backend>(criterion: &mut Criterion) -> BenchmarkGroup<'_, WallTime> 
 /// A table with the sessions of all clients.
 struct Site<T> {
     table: T,
-    /// Each client's, as it knows them by the driver and by the store.
+    /// The sessions of each client: those for the driver, and those for the store.
     sessions: RefCell<[Vec<Vec<Session>>; 2]>,
 }
 
@@ -77,7 +77,7 @@ impl<T: Plain> Site<T> {
         Self { table, sessions: RefCell::new([plain, stored].map(of_clients)) }
     }
 
-    /// How many times as long this many clients at once take by the driver as by the store.
+    /// Measures how many times as long this many clients take at once by the driver as by the store.
     fn compare<F, G>(
         &self,
         bencher: &mut Bencher<'_>,
@@ -97,7 +97,7 @@ impl<T: Plain> Site<T> {
     }
 }
 
-/// How long the clients take at once, each of which does this to each of its sessions in turn.
+/// How long the clients take at once. Each does this to each of its sessions in turn.
 async fn at_once<T: Plain, F: Future<Output = Session> + Send>(
     clients: &mut [Vec<Session>],
     table: &T,
