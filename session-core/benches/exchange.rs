@@ -1,7 +1,7 @@
-//! What a request costs on the memory store, each to be read against a floor that was measured in the same run.
+//! The cost of a request on the memory store, compared with a floor that is measured in the same run.
 //!
-//! `cargo xtask bench` runs this and prints the ratios. The floor is what no design of ours can avoid: the MAC of the
-//! cookie and the hash of the secret.
+//! `cargo xtask bench` runs this and prints the ratios. The floor is the work that no design of ours can avoid: the MAC
+//! of the cookie and the hash of the secret.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
 use std::{
@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 const NAME: &str = "__Host-session";
 const TOKEN_LENGTH: usize = 70;
 
-/// As many requests at once as a small server sees.
+/// How many requests run at once. A small server sees about as many.
 const TASKS: usize = 16;
 
 /// A site on a store of its own.
@@ -34,7 +34,7 @@ impl Site {
         Self(SessionManager::new(MemoryStore::new(), Keyring::new(Key::generate().unwrap())))
     }
 
-    /// A session with a counter and that many values of that many bytes; the request of its browser.
+    /// Makes a session with a counter and this many values of this many bytes. Returns the request of its browser.
     async fn visitor(&self, values: usize, bytes: usize) -> Request<()> {
         request(&self.cookie(values, bytes).await)
     }
@@ -51,7 +51,7 @@ impl Site {
         headers[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned()
     }
 
-    /// A hundred sessions, and between each and the next that many others.
+    /// A hundred sessions, with this many others between each and the next.
     async fn browsers(&self, others: usize) -> Vec<Request<()>> {
         let mut cookies = Vec::new();
         for _ in 0..100 {
@@ -60,7 +60,8 @@ impl Site {
                 self.cookie(0, 0).await;
             }
         }
-        // Only now, side by side: what lies between the sessions in memory does not lie between the browsers.
+        // The requests are made only now, so they lie side by side in memory. Otherwise the other sessions would lie
+        // between them, too.
         cookies.iter().map(|cookie| request(cookie)).collect()
     }
 
@@ -85,10 +86,10 @@ fn request(cookie: &str) -> Request<()> {
     request
 }
 
-/// How many requests are timed together: short enough that a busy machine interrupts few of them.
+/// How many requests are timed together. A window is so short that a busy machine interrupts few of them.
 const WINDOW: u64 = 50;
 
-/// How long a window takes.
+/// The time of one window.
 async fn window<F: Future>(mut request: impl FnMut() -> F) -> Duration {
     let start = Instant::now();
     for _ in 0..WINDOW {
@@ -97,8 +98,8 @@ async fn window<F: Future>(mut request: impl FnMut() -> F) -> Duration {
     start.elapsed()
 }
 
-/// Measures a future without the cost of entering the runtime for each, and by the median of short windows: what
-/// interrupts some of them lengthens the mean of all, and never by the same for two benchmarks.
+/// Measures a future, without the cost of entering the runtime for each. It takes the median of short windows. The mean
+/// would not do, because interruptions lengthen it, and never equally for two benchmarks.
 fn each<F: Future<Output = ()>>(bencher: &mut Bencher<'_>, runtime: &Runtime, mut request: impl FnMut() -> F) {
     bencher.iter_custom(|times| {
         runtime.block_on(async {
@@ -112,7 +113,7 @@ fn each<F: Future<Output = ()>>(bencher: &mut Bencher<'_>, runtime: &Runtime, mu
     });
 }
 
-/// The floor, then one request at a time.
+/// Measures the floor, and then one request at a time.
 fn requests(criterion: &mut Criterion) {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     let mut group = criterion.benchmark_group("request");
@@ -145,7 +146,7 @@ fn requests(criterion: &mut Criterion) {
     }
 }
 
-/// Many requests at once, on sessions of their own and on one and the same.
+/// Measures many requests at once: each on a session of its own, and all on the same session.
 fn parallel(criterion: &mut Criterion) {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let mut group = criterion.benchmark_group("parallel");
@@ -162,7 +163,7 @@ fn parallel(criterion: &mut Criterion) {
     }
 }
 
-/// Each task makes its request that many times.
+/// Lets each task make its request this many times.
 async fn at_once(site: &Site, requests: &[Request<()>], changes: bool, times: u64) -> Duration {
     let start = Instant::now();
     let tasks = requests.iter().cloned().map(|request| {
@@ -183,13 +184,13 @@ async fn at_once(site: &Site, requests: &[Request<()>], changes: bool, times: u6
     start.elapsed()
 }
 
-/// The same hundred browsers, on a store of a thousand sessions and on one of a hundred thousand: what is compared is the
-/// store's way to a session, not how much of a working set fits the processor's cache.
+/// The same hundred browsers, on a store of a thousand sessions and on one of a hundred thousand. So this compares how
+/// the store finds a session, and not how much fits into the processor's cache.
 fn stored(criterion: &mut Criterion) {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     let mut group = criterion.benchmark_group("stored");
     let (few, many) = (Site::new(), Site::new());
-    // Made when they are measured: a filter for another benchmark must not wait for them.
+    // The stores are made only when they are measured, so nobody waits for them with a filter for another benchmark.
     let among_few = LazyCell::new(|| runtime.block_on(few.browsers(9)));
     let among_many = LazyCell::new(|| runtime.block_on(many.browsers(999)));
     group.bench_function("100000 to 1000", |bencher| {

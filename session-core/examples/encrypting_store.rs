@@ -1,4 +1,4 @@
-//! Encryption at rest: a `Store` around a `Store`, which seals each payload and binds it to its session.
+//! Encryption at rest: a `Store` around a `Store`. It seals each payload and binds it to its session.
 //!
 //! ```text
 //! cargo run -p session-core --example encrypting_store
@@ -19,7 +19,7 @@ use session_memory::MemoryStore;
 
 const NONCE: usize = 24;
 
-/// Seals what the inner store keeps.
+/// A store that seals the payloads of the inner store.
 struct Sealed<S> {
     inner: S,
     cipher: XChaCha20Poly1305,
@@ -44,7 +44,7 @@ impl<S> Sealed<S> {
             let bound = Payload { msg: sealed, aad: id.as_bytes() };
             self.cipher.decrypt(&XNonce::from(*nonce), bound).ok()
         });
-        // Another key, or another session's payload: fail closed, and leave it.
+        // The seal is of another key, or of another session. This is an error, and the row is left as it is.
         let broken = || StoreError::corrupt("sealed", io::Error::other("the seal is broken"));
         loaded.payload = opened.ok_or_else(broken)?.into();
         Ok(loaded)
@@ -95,8 +95,9 @@ impl<S: Store> Store for Sealed<S> {
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
         let listed = self.inner.list(owner).await?;
-        // One whose seal is broken stays in the list, with a payload that is no session: it must not keep its owner's others
-        // from being listed, nor him from logging in where their number is limited.
+        // A session whose seal is broken stays in the list, with a payload that cannot be read. It must not keep the
+        // owner's other sessions from being listed. Nor may it keep the owner from logging in under a limit of
+        // sessions.
         let open = |(id, loaded): (SessionId, Loaded)| {
             let sealed = loaded.clone().with_payload(Bytes::new());
             (id, self.open(&id, loaded).unwrap_or(sealed))

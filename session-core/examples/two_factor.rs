@@ -10,25 +10,25 @@ use http::{HeaderMap, header};
 use session_core::{Exchange, Field, Incoming, Owner, Session, SessionManager};
 use session_memory::MemoryStore;
 
-/// Who has proven his password, and nothing else yet: it opens no page.
+/// The user who has proven their password, and nothing else yet. This opens no page.
 const HALFWAY: Field<u64> = Field::new("halfway");
-/// The code that was sent to him.
+/// The code that was sent to them.
 const CODE: Field<String> = Field::new("code");
 
 /// `POST /password`
 async fn password(session: &Session) -> Result<(), session_core::Error> {
-    // Before anything is proven: a revocation from here on beats this login.
+    // This comes before anything is proven, so a revocation from here on beats this login.
     session.begin_login().await?;
-    // A real one checks the password here, and sends a random code.
+    // A real site checks the password here, and sends a random code.
     HALFWAY.insert(session, &42)?;
     CODE.insert(session, &"123456".to_owned())?;
-    // What he may do has changed, so the token changes, too.
+    // The user may now do more than before, so the token changes, too.
     session.renew().await
 }
 
 /// `POST /code`
 async fn code(session: &Session, code: &str) -> Result<bool, session_core::Error> {
-    // Of many attempts at once, one gets the code.
+    // Of many attempts at once, only one gets the code.
     let is_right = CODE.take(session).await?.as_deref() == Some(code);
     let Some(user) = HALFWAY.get(session)?.filter(|_| is_right) else { return Ok(false) };
     HALFWAY.remove(session);
@@ -65,12 +65,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What an adapter does before the handler; the jar is the browser's.
+/// The part of an adapter before the handler. The jar holds the browser's cookies.
 fn open(manager: &SessionManager, jar: &Option<String>) -> Exchange {
     manager.open(Incoming::new(jar.as_ref().map(|cookie| cookie.as_bytes())))
 }
 
-/// And after it.
+/// The part of an adapter after the handler.
 async fn close(exchange: &Exchange, jar: &mut Option<String>) -> Result<(), Box<dyn Error>> {
     exchange.commit().await?;
     let headers: HeaderMap = exchange.headers();

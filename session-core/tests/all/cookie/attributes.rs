@@ -1,4 +1,4 @@
-//! Which cookies can be configured: those that browsers store and send again.
+//! Cookies can be configured if browsers store them and send them again.
 
 use session_core::{ConfigError, CookieConfig, SignedToken};
 
@@ -35,7 +35,7 @@ fn a_domain_that_no_browser_stores_is_refused_with_a_sentence() {
     ] {
         assert_eq!(with_domain(domain).unwrap_err(), ConfigError::CookieAttribute { attribute: "Domain", fault });
     }
-    // Chromium stores the address, as a cookie of this one host.
+    // Chromium stores a cookie whose domain is an address, as one of this host alone.
     let label = format!("{}.org", "a".repeat(63));
     let longest = format!("{}{}", format!("{}.", "a".repeat(63)).repeat(3), "b".repeat(61));
     for domain in [

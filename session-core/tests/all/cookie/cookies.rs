@@ -1,4 +1,4 @@
-//! Cookies, what requests tell, and the policy.
+//! Cookies, the words of requests, and the policy.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -88,7 +88,7 @@ proptest! {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(site.visitor()).cookie.unwrap()
         };
-        // One of the values is replaced by the good one, where the other crate finds it, ours must, too.
+        // One of the values is replaced by the good one. If the other crate finds it, ours must find it, too.
         let header = pairs
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
@@ -232,7 +232,7 @@ async fn a_changed_policy_applies_from_the_next_login_on() {
     assert!(browser.start().await.1.expires_in().unwrap() > HOUR);
 }
 
-// What a request tells.
+// The words of a request.
 
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()

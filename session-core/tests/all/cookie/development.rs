@@ -12,7 +12,8 @@ use session_memory::MemoryStore;
 
 const MARK: &str = "the development cookie is ";
 
-/// This program again, under another path. A link, for what is being written cannot be run.
+/// This program again, under another path. It is a link, because a copy could not be run while it is still being
+/// written.
 struct Linked(PathBuf);
 
 impl Linked {
@@ -26,7 +27,7 @@ impl Linked {
 
 impl Drop for Linked {
     fn drop(&mut self) {
-        // A leftover in the build's folder harms nobody.
+        // If it stays, a leftover in the folder of the build does no harm.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -74,7 +75,7 @@ fn a_development_cookie_that_is_named_is_called_that() {
 
 const WARNING: &str = "SESSIONS ARE IN DEVELOPMENT MODE";
 
-/// How often the warning is on stdout, and on stderr, of a program that runs this test alone.
+/// How often the warning is on stdout and on stderr of a program that runs only this test.
 fn warnings_in(test: &str) -> (usize, usize) {
     let program = env::current_exe().unwrap();
     let ran = Command::new(program).args(["--exact", test, "--nocapture"]).env("LISTENS", "yes").output().unwrap();

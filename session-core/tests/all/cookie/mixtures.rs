@@ -1,4 +1,4 @@
-//! Several cookies together with what else can happen: unreadable records, late tokens, notes, failed merges.
+//! Several cookies, together with other troubles: unreadable records, late tokens, notes, failed merges.
 
 use std::time::Duration;
 
@@ -136,7 +136,7 @@ async fn a_logout_that_one_session_withstands_ends_the_rest() {
     let mine = site.logged_in(USER).await;
     let exchange = together(&site, &[&planted, &mine]);
     let session = exchange.session().await.unwrap();
-    // The attacker renews his own session while the victim logs out.
+    // The attacker renews their own session while the victim logs out.
     planted.visit(async |session| session.renew().await.unwrap()).await;
     let answer = session.logout().await;
     assert!(!is_stored(&site, &mine).await, "{answer:?}: the victim's own session stays");
@@ -313,7 +313,7 @@ async fn a_login_that_ends_others_stands_beside_one_that_it_refuses_at_the_limit
     let site = Site::with_policy(Policy::builder().sessions_per_owner(1).build().unwrap());
     let browser = site.visitor().await;
     let ((_first, one), (_second, two)) = (browser.start().await, browser.start().await);
-    // The second has written its session when the first revokes, and learns of it afterwards.
+    // The second login has written its session when the first one revokes. It learns of that afterwards.
     let revokes = site.lab.hold_reply(Call::Revoke);
     let first = tokio::spawn(async move { one.login(Login::new(user()).ending_others()).await });
     revokes.reached().await;

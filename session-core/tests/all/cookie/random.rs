@@ -1,13 +1,13 @@
-//! Requests with mixtures of cookies, over a store that fails now and then: whatever was made of them, the promises hold.
+//! Requests with random mixtures of cookies, over a store that fails now and then. The promises hold after each.
 
 use session_core::{Error, EventKind, Exchange, Owner, Policy};
 
 use crate::support::{unreadable::*, *};
 
-/// Whose token is in two hands.
+/// The user whose token is in two hands.
 const ROBBED: u64 = 98;
 
-/// What a cookie opens.
+/// The kind of a cookie: what it opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Dead,
@@ -15,7 +15,7 @@ enum Kind {
     Noted,
     Login,
     LoginOfAnother,
-    /// Its token has a successor that was sent, and not yet used.
+    /// Its token has a successor that was sent but not yet used.
     Due,
     Retired,
     Late,
@@ -41,7 +41,7 @@ enum Deed {
 
 const DEEDS: [Deed; 6] = [Deed::Insert, Deed::Save, Deed::Login, Deed::BeginLogin, Deed::Renew, Deed::Logout];
 
-/// Xorshift: the same numbers for the same seed.
+/// Xorshift. It gives the same numbers for the same seed.
 struct Dice(u64);
 
 impl Dice {
@@ -80,7 +80,7 @@ async fn cookie(site: &Site, kind: Kind) -> (Browser, Option<Browser>) {
     (browser, overtaking)
 }
 
-/// A cookie of each kind. First those that need time.
+/// A cookie of each kind. Those that need time are made first.
 async fn cookies(site: &Site, kinds: &[Kind]) -> Vec<(Browser, Option<Browser>)> {
     let mut rotating = Vec::new();
     for kind in kinds.iter().filter(|kind| matches!(kind, Due | Retired | Stolen)) {
@@ -110,7 +110,7 @@ async fn cookies(site: &Site, kinds: &[Kind]) -> Vec<(Browser, Option<Browser>)>
     all
 }
 
-/// What the deeds of a request have come to.
+/// The outcome of what a request has done.
 #[derive(Debug, Default)]
 struct Answers {
     login: Option<Result<(), Error>>,
@@ -130,7 +130,7 @@ async fn act(exchange: &Exchange, deeds: &[Deed]) -> Result<Answers, Error> {
                 let _ = session.begin_login().await;
                 answers.begins = true;
             }
-            // What a login or logout has come to, the next one changes.
+            // A later login or logout changes the outcome of an earlier one.
             Deed::Login => answers = Answers { login: Some(session.login(USER).await), ..Answers::default() },
             Deed::Logout => answers = Answers { logout: Some(session.logout().await), ..Answers::default() },
         }
@@ -141,7 +141,7 @@ async fn act(exchange: &Exchange, deeds: &[Deed]) -> Result<Answers, Error> {
 
 async fn run(seed: u64) {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    // With the login's own they are four, and more than four would not be looked at.
+    // With the login's own cookie these are four. More than four would not be looked at.
     let (kinds, deeds) = (dice.some(3, &KINDS), dice.some(3, &DEEDS));
     let long = lifetime(8 * HOUR, 24 * HOUR);
     let site = Site::with_policy(Policy::builder().before_login(long).logged_in(long).build().unwrap());
@@ -182,7 +182,7 @@ async fn run(seed: u64) {
         let mut mine = site.browser();
         mine.cookie = sent.first().and_then(|cookie| cookie.value.clone());
         assert_eq!(mine.owner().await, Some(user()), "a login has a cookie that is good: {what}");
-        // It comes beside all others, or in the place of one.
+        // The cookie comes beside all others, or in place of one.
         for replaced in 0..=browsers.len() {
             let kept = browsers.iter().enumerate().filter(|(at, _)| *at != replaced).map(|(_, browser)| *browser);
             let beside: Vec<_> = kept.chain([&mine]).collect();

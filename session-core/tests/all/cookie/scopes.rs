@@ -1,4 +1,4 @@
-//! A cookie is a name and a scope: what is left in former scopes, and when it is removed.
+//! A cookie has a name and a scope. These tests are about cookies in former scopes, and when they are removed.
 
 use http::{HeaderMap, header};
 use session_core::{
@@ -17,7 +17,7 @@ fn app() -> CookieScope {
     CookieScope::host().path("/app")
 }
 
-/// A site whose cookie was once that of the domain, and once under `/app`.
+/// A site whose cookie was in the scope of the domain once, and under `/app` once.
 fn moved(site: &Site) -> SessionManager {
     let cookie = CookieConfig::builder(NAME).former_scope(domain()).former_scope(app()).build().unwrap();
     site.manager.clone().with_cookie(cookie)
@@ -28,7 +28,7 @@ fn open(manager: &SessionManager, cookie: Option<&str>, path: &str) -> Exchange 
     manager.open(Incoming::new(header.as_deref().map(str::as_bytes)).with_resource("GET", path))
 }
 
-/// The scopes that a response removes the cookie from, and then those that it gives a token in.
+/// The scopes in which a response removes the cookie, and then those in which it sets a token.
 fn removed_and_set(headers: &HeaderMap) -> (Vec<String>, Vec<String>) {
     let (set, removed): (Vec<_>, Vec<_>) = set_cookies(headers).into_iter().partition(|cookie| cookie.value.is_some());
     let scopes = |cookies: Vec<SetCookie>| cookies.into_iter().map(|cookie| cookie.scope).collect();
@@ -92,7 +92,7 @@ async fn a_logout_removes_the_cookies_of_all_scopes_also_where_a_new_session_beg
             assert_eq!(set.len(), usize::from(says_goodbye));
         }
     }
-    // Of a session that had ended before.
+    // The cookie of a session that had ended before.
     let exchange = open(&manager, Some(&logged_in(&manager).await), "/");
     manager.revoke_all(&user()).await.unwrap();
     exchange.session().await.unwrap().logout().await.unwrap();

@@ -4,7 +4,7 @@ use session_core::{Error, EventKind, Exchange, Incoming, Outcome, Owner, Session
 
 use crate::support::*;
 
-/// A request with the cookies of both, loaded, in both orders.
+/// Two loaded requests with the cookies of both browsers, one in each order.
 async fn in_both_orders(site: &Site, one: &Browser, two: &Browser, check: impl AsyncFn(&Exchange, &Session)) {
     for browsers in [[one, two], [two, one]] {
         let exchange = together(site, &browsers);
@@ -131,7 +131,7 @@ async fn beside_another_anonymous_session_nothing_is_held_back() {
     assert!(sets_cookie(&exchange), "no login can be hidden here");
 }
 
-// Tokens of one session are one client's.
+// Tokens of one session belong to one client.
 
 #[tokio::test]
 async fn a_login_that_rotates_in_a_new_scope_beside_its_old_token_never_looks_like_theft() {
@@ -189,7 +189,7 @@ async fn a_late_token_of_a_session_is_nothing_beside_its_present_one() {
     assert!(sets_cookie(&exchange), "it is this client's only session");
 }
 
-// One of several is late or stolen.
+// One of several tokens is late or stolen.
 
 #[tokio::test]
 async fn beside_a_late_token_no_successor_and_no_removal_leaves() {
@@ -262,7 +262,7 @@ async fn several_cookies_without_a_live_one_are_silent_if_one_is_late_or_stolen(
     }
 }
 
-// Two users in one request.
+// Logins of two users in one request.
 
 fn conflicts(site: &Site) -> usize {
     site.events.count(|kind| matches!(kind, EventKind::ConflictingLogins { .. }))
@@ -326,7 +326,7 @@ async fn a_login_over_several_requests_gets_out_of_a_conflict_of_users() {
     assert_eq!(browser.owner().await, Some(user()));
 }
 
-// Too many.
+// Too many cookies.
 
 #[tokio::test]
 async fn more_than_four_ids_are_not_loaded_and_make_no_session() {

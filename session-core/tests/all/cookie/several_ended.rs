@@ -1,4 +1,5 @@
-//! A login and a logout end every other session that their request opens, or the next request would be logged in by it.
+//! A login and a logout end every other session that their request opens. Otherwise such a session would log in the
+//! next request.
 
 use session_core::{EndReason, Error, EventKind, Login, Owner};
 

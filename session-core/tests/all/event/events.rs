@@ -1,4 +1,4 @@
-//! Who is told what happens, and in which words.
+//! Events: who gets them, and in which words.
 
 use std::{net::IpAddr, time::SystemTime};
 
@@ -118,7 +118,8 @@ async fn what_a_request_says_is_bounded_and_forges_no_line() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].len() < 2048 && lines[0].contains("http.request.method=\"_OTHER\""), "{}", lines[0]);
     assert!(!lines[0].contains(|character: char| character.is_control() || character == '\u{202e}'), "{}", lines[0]);
-    // A subscriber that writes a text as it is gets it escaped: this one has escaped the backslashes once more.
+    // The text is already escaped, for subscribers that write it as it is. This subscriber has escaped the backslashes
+    // once more.
     assert!(lines[0].contains(r#"user.id="42\\n\\u{1b}[31m\\u{202e}""#), "{}", lines[0]);
 }
 
@@ -317,12 +318,12 @@ async fn a_token_without_a_cookie_is_told_of_like_one() {
 
 const MILLISECOND: std::time::Duration = std::time::Duration::from_millis(1);
 
-/// Moves the clock, which stands still as long as a task has something to do.
+/// Moves the clock forward. It stands still while a task has something to do.
 async fn move_on(time: std::time::Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// Logins that have expired, and are still stored.
+/// Logins that have expired, but are still stored.
 async fn expired(count: usize) -> Site {
     let site = Site::new();
     for _ in 0..count {

@@ -1,4 +1,4 @@
-//! What takes a line of the log from what, where there are too many.
+//! Too many events: those that take each other's lines in the log, and those that do not.
 
 use http::{HeaderMap, HeaderValue, header};
 use session_core::{EventKind, Incoming};
@@ -6,7 +6,7 @@ use tracing::Level;
 
 use crate::support::{log::Log, *};
 
-/// A response of a login's page that shared caches may keep.
+/// A response with a login's page that shared caches may keep.
 async fn publish(browser: &Browser) {
     let (exchange, _session) = browser.start().await;
     exchange.commit().await.unwrap();

@@ -1,4 +1,4 @@
-//! Events: who is told what, and how often.
+//! Events: who gets which, and how often.
 
 mod events;
 mod log_limits;

@@ -1,4 +1,4 @@
-//! What an owner is in a log.
+//! An owner as it appears in a log.
 
 use session_core::{Keyring, Owner, SessionManager};
 use session_memory::MemoryStore;

@@ -1,4 +1,4 @@
-//! Events: told once, of the right session and owner, and not without cause.
+//! Events are told once, for the right session and owner, and not without cause.
 
 use session_core::{CookieConfig, EndReason, Error, EventKind, Incoming, Login, SessionEvent, SessionId};
 
@@ -23,7 +23,7 @@ async fn a_session_that_its_owner_ends_from_a_list_is_told_as_that() {
     let events = told(&site, |kind| matches!(kind, EventKind::Ended(EndReason::EndedByOwner)));
     let of: Vec<_> = events.iter().map(|event| (event.id.unwrap(), event.owner.clone())).collect();
     assert_eq!(of, ended.map(|id| (id, Some(user()))));
-    // The first in a request, the second without one.
+    // The first event comes from a request, the second from outside of one.
     assert_eq!(events.iter().map(|event| event.method.as_deref()).collect::<Vec<_>>(), [Some("GET"), None]);
 }
 
@@ -95,7 +95,7 @@ async fn a_successor_is_told_when_it_is_stored_and_only_then() {
         let events = told(&site, is_issued);
         assert_eq!(events.len(), 1);
         assert_eq!((events[0].id, events[0].owner.clone()), (Some(id), Some(user())));
-        // The response to another request with the old token carries the same one.
+        // The response to another request with the old token carries the same successor.
         old.clone().visit(handler).await;
         assert_eq!(site.events.count(is_issued), 1);
     }

@@ -1,4 +1,4 @@
-//! Many writers of one session: each change arrives, and nobody waits for ever.
+//! Many writers of one session. Each change arrives, and no writer waits for ever.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use crate::support::*;
 
-/// How many races one request loses in a row, where others write without a pause on a fast store.
+/// How many races one request loses in a row if others write without a pause on a fast store.
 const LOST: usize = 200;
 
-/// So often a request tries, if a call takes no time.
+/// How often a request tries if a call takes no time.
 const ATTEMPTS: usize = 512;
 
 /// Before each of the next calls of this kind another node writes for the same browser.
@@ -20,7 +20,7 @@ fn beat(site: &Site, browser: &Browser, call: Call, times: usize) {
 
 /// The same, where each call takes this long.
 fn beat_slowly(site: &Site, browser: &Browser, call: Call, times: usize, way: Duration) {
-    // It rotates nothing, so that it does not do what the request has to do.
+    // The other node never rotates, so that it does not do the work of the request.
     let policy = Policy::builder().rotation(HOUR).build().unwrap();
     let manager = SessionManager::new(site.lab.memory.clone(), keys()).with_policy(policy);
     let other = Browser { manager, cookie: browser.cookie.clone() };
@@ -121,7 +121,7 @@ async fn a_theft_is_told_and_ends_the_session_whatever_the_thief_writes() {
         assert_eq!(victim.open().session().await.unwrap().owner(), None);
         assert_eq!(site.events.thefts(), 1, "of {times} races lost");
         assert_eq!(thief.owner().await, None);
-        // Where no deletion of the one session gets through, all of the owner's end, and that is told.
+        // If no deletion of the one session gets through, all sessions of the owner end, and an event tells it.
         assert_eq!(other_device.owner().await.is_none(), revokes, "of {times} races lost");
         assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Revoked { .. })), usize::from(revokes));
     }
@@ -157,7 +157,7 @@ async fn a_successor_is_good_while_another_tab_writes_without_a_pause() {
         assert_eq!(session.owner(), Some(user()));
         exchange.commit().await.unwrap();
         assert!(!sets_cookie(&exchange), "it has the successor");
-        // The first request that wins proves it.
+        // The first request that wins a race proves the successor.
         assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Rotated)), 0);
         while site.events.count(|kind| matches!(kind, EventKind::Rotated)) == 0 {
             browser.visit(async |_| {}).await;

@@ -1,4 +1,4 @@
-//! `Exchange::forget`: what a request loaded is dropped, and no cookie is sent that should not be.
+//! `Exchange::forget`: the session that a request has loaded is dropped, and no wrong cookie is sent.
 
 use session_core::Owner;
 

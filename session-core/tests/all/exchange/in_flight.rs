@@ -1,17 +1,17 @@
-//! A write whose outcome is not known, and what the exchange does next.
+//! A write whose outcome is unknown, and what the exchange does next.
 
 use http::header;
 use session_core::{Entry, Error, Exchange, Expiry, Outcome, Revision, Session, Store};
 
 use crate::support::*;
 
-/// The next replace fails, and so does the load that would tell whether it was applied.
+/// Lets the next replace fail, and the load that would tell whether it was applied.
 fn lose_outcome(site: &Site) {
     site.lab.next(Call::Replace, Fault::Fails);
     site.lab.next(Call::Load, Fault::Fails);
 }
 
-/// A request of this browser whose change was sent by a save that failed. The outcome is not known.
+/// A request of this browser whose save has failed after it was sent. Its outcome is unknown.
 async fn in_flight(site: &Site, browser: &Browser) -> (Exchange, Session) {
     let (exchange, session) = browser.start().await;
     session.insert("n", &1).unwrap();
@@ -90,7 +90,7 @@ async fn a_successor_that_could_not_be_stored_does_not_stay_in_flight() {
     assert_eq!(site.lab.calls(), [Call::Replace], "nothing is left to be asked for");
 }
 
-/// Before the next load, enough others write to the session that it remembers none of the revisions from before.
+/// Before the next load others write to the session, until it remembers none of the earlier revisions.
 fn forget_revisions(site: &Site, browser: &Browser) {
     let browser = browser.clone();
     site.lab.before_next(Call::Load, move || {
@@ -127,7 +127,7 @@ async fn an_unknown_outcome_keeps_a_login_s_changes() {
     forget_revisions(&site, &browser);
     assert!(matches!(session.login(USER).await, Err(Error::OutcomeUnknown)));
     site.lab.assert_all_met();
-    // The generation is the one that was loaded: the login was not applied, and nothing with it.
+    // The generation is still the one that was loaded. So neither the login nor anything with it was applied.
     assert_eq!(exchange.commit().await.unwrap(), Outcome::Saved);
     assert_eq!((browser.get("chosen").await, browser.owner().await), (Some(true), None));
 }
@@ -144,7 +144,7 @@ async fn vary_leaves_with_a_response_whose_session_could_not_be_loaded() {
     assert!(exchange.loaded().is_none());
 }
 
-/// Where the generation is in the payload: after the version, the head's length and the flags, big endian.
+/// The place of the generation in the payload: after the version, the head's length and the flags, in big endian.
 const GENERATION: std::ops::Range<usize> = 4..8;
 
 /// Before the next load, a login of the same user takes over the session that this request has just given this generation.

@@ -1,4 +1,4 @@
-//! One exchange under two managers of one cookie: a part of a site with a policy of its own.
+//! One exchange under two managers of the same cookie, for a part of a site with a policy of its own.
 
 use session_core::{
     CookieConfig, CookieConfigBuilder, Error, JoinError, Key, Keyring, Outcome, Policy, SameSite, SessionManager,

@@ -1,4 +1,4 @@
-//! Changes are merged into what others saved, and who has lost the session is silent.
+//! Changes are merged into what others have saved. A request that has lost the session is silent.
 
 use session_core::{Error, Outcome, Owner, Store};
 
@@ -45,7 +45,8 @@ async fn parallel_updates_are_exact_when_replies_are_lost_and_packets_are_late()
     for task in tasks.collect::<Vec<_>>() {
         match task.await.unwrap() {
             Ok(outcome) => assert_eq!(outcome, Outcome::Saved),
-            // Too many others have followed to tell: said, and never applied twice.
+            // Too many other writes have followed, so the outcome cannot be told. The answer says so, and nothing is
+            // applied twice.
             Err(Error::OutcomeUnknown) => unknown += 1,
             Err(error) => panic!("{error}"),
         }
@@ -170,7 +171,7 @@ async fn a_change_that_comes_while_a_write_is_worked_out_is_not_lost() {
     session
         .update("n", move |n: &mut i64| {
             *n += 1;
-            // Another task of the same request, just then: once when the commit runs this again.
+            // Another task of the same request acts just then, when the commit runs this closure again.
             if runs.fetch_add(1, Ordering::SeqCst) == 1 {
                 other.insert("other", &1).unwrap();
             }

@@ -1,4 +1,4 @@
-//! One request after another and two at once: when a change is saved, and what happens where the store fails.
+//! Requests one after another and two at once: when a change is saved, and what happens if the store fails.
 
 mod contention;
 mod forgotten;

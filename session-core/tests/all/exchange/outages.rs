@@ -1,10 +1,10 @@
-//! Outages, and writes whose outcome is not known.
+//! Outages, and writes whose outcome is unknown.
 
 use session_core::{Error, Outcome, Owner, SchemaError, Store, StoreError};
 
 use crate::support::*;
 
-/// What the log shows first is the outermost error.
+/// The outermost error, which the log shows first.
 #[test]
 fn a_missing_table_is_the_first_thing_that_an_error_says() {
     let missing = SchemaError::TableMissing { table: "sessions".into() };

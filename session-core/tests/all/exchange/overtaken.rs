@@ -1,4 +1,4 @@
-//! Requests that a login has overtaken: what they may read, and a login form that is sent twice.
+//! Requests that a login has overtaken, and what they may read. Login forms that are sent twice.
 
 use session_core::{Error, EventKind, Login, Outcome, Owner, Policy};
 
@@ -110,7 +110,8 @@ async fn a_revocation_after_begin_login_beats_both_of_two_logins_at_once() {
     let [(_, one), (_, two)] = both_loaded(&browser).await;
     let gate = site.lab.hold(Call::Delete);
     let first = tokio::spawn(async move { one.login(USER).await });
-    // The first is written, refused and not yet deleted: the second finds a session without a note.
+    // The session of the first login is written, refused and not yet deleted. So the second finds a session without a
+    // note.
     gate.reached().await;
     let answer = two.login(USER).await;
     assert!(matches!(answer, Err(Error::LoginRevoked)), "{answer:?}");

@@ -1,4 +1,4 @@
-//! How long an operation goes on asking a store that fails.
+//! How long an operation keeps asking a store that fails.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn an_answer_ends_the_three_seconds() {
     let browser = site.visitor().await;
     let (_, session) = browser.start().await;
     for _ in 0..4 {
-        // Each save meets an error, then an answer, and the next one two seconds later has its own three seconds.
+        // Each save meets an error and then an answer. The next save, two seconds later, has three seconds of its own.
         add_one(&session);
         site.lab.next(Call::Replace, Fault::Fails);
         session.save().await.unwrap();
@@ -135,7 +135,7 @@ fn what_may_work_later_says_when_to_try_again() {
     }
 }
 
-/// A store that answers is asked a small number of times, whatever a request does with its session.
+/// A store that answers gets only a few calls, whatever a request does with its session.
 #[tokio::test]
 async fn no_request_costs_an_unbounded_number_of_calls() {
     const MOST: usize = 12;

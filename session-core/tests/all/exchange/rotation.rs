@@ -66,7 +66,7 @@ async fn a_lost_response_harms_nobody_and_the_successor_is_sent_again() {
     site.due().await;
     let mut lost = browser.clone();
     lost.visit(async |_| ()).await;
-    // With no deadline: until the successor is presented.
+    // There is no deadline: this holds until the successor is presented.
     for _ in 0..30 {
         site.lab.advance(20 * MINUTE);
         let mut again = browser.clone();
@@ -147,7 +147,7 @@ async fn a_promotion_that_lost_its_race_is_judged_again_and_never_applied_to_ano
     let old = browser.clone();
     site.due().await;
     browser.visit(async |_| ()).await;
-    // While the promotion is on its way, the same user logs in with the old token, in another tab.
+    // While the promotion is on its way, the same user logs in with the old token in another tab.
     let tab = old.clone();
     site.lab.before_next(Call::Replace, move || {
         let mut tab = tab.clone();
@@ -259,7 +259,7 @@ async fn a_login_or_renewal_leaves_nothing_pending_and_nothing_retired() {
 
 #[tokio::test]
 async fn a_token_of_a_generation_that_the_record_has_not_reached_is_a_stranger() {
-    // As after a restore from a backup.
+    // This is what a restore from a backup does.
     let site = Site::new();
     let mut browser = site.logged_in(42).await;
     let before_renewal = browser.clone();

@@ -1,4 +1,4 @@
-//! What a request costs, and what is saved.
+//! The cost of a request, and what is saved.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use session_core::{Error, Outcome, Policy, Store};
 
 use crate::support::*;
 
-// What a request costs.
+// The cost of a request.
 
 #[tokio::test]
 async fn a_request_that_never_asks_for_its_session_makes_no_call() {
@@ -192,7 +192,7 @@ async fn a_touch_that_lost_against_a_poll_still_extends_the_idle_time_out() {
     assert_eq!(browser.get::<i64>("n").await, Some(1));
 }
 
-// The response, and what comes after it.
+// The response, and the time after it.
 
 #[tokio::test]
 async fn after_the_response_a_session_is_saved_but_not_created_renewed_or_logged_in() {

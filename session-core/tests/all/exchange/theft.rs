@@ -19,7 +19,7 @@ async fn parallel_thefts_are_one_event_and_never_none_when_the_answer_is_lost() 
         for task in tasks.collect::<Vec<_>>() {
             assert_eq!(task.await.unwrap(), None);
         }
-        // Where an answer was lost, two may both have reason to think that they ended it.
+        // If an answer was lost, two requests may both have reason to think that they have ended the session.
         assert!((1..=1 + usize::from(lost)).contains(&site.events.thefts()), "with a lost answer: {lost}");
     }
 }
@@ -81,7 +81,7 @@ async fn honest_tabs_and_lost_responses_never_look_like_theft() {
     let site = Site::with_policy(policy);
     let mut jar = site.logged_in(42).await;
     for round in 0_u32..200 {
-        // Two tabs ask at once; one answer is lost now and then; the browser stores the other within half the grace.
+        // Two tabs ask at once. Now and then one answer is lost. The browser stores the other within half the grace.
         let (first, second) = (jar.clone(), jar.clone());
         let (one, _) = first.start().await;
         let (two, session) = second.start().await;

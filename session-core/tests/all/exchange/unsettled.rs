@@ -1,10 +1,10 @@
-//! Over a write whose outcome is not known, after the response has left, and over what a closure holds.
+//! Writes whose outcome is unknown, writes after the response has left, and closures that hold something.
 
 use session_core::{Error, Exchange, Outcome, Session};
 
 use crate::support::*;
 
-/// A request whose change was sent by a save that was given up; whether it was applied.
+/// A request whose save was sent and then given up. The flag says whether it was applied.
 async fn given_up(site: &Site, is_applied: bool) -> (Browser, Exchange, Session) {
     let browser = site.visitor().await;
     let (exchange, session) = browser.start().await;
@@ -101,7 +101,7 @@ async fn a_websocket_whose_session_stands_ends_the_others() {
     assert_eq!((browser.owner().await, other.owner().await), (Some(user()), None));
 }
 
-/// The first look says theft, and its deletion fails; the second finds that the user has logged in again since.
+/// The first look finds a theft, but its deletion fails. The second look finds that the user has logged in again since.
 #[tokio::test(start_paused = true)]
 async fn a_theft_that_a_later_look_voids_is_not_told() {
     let site = Site::new();
@@ -123,7 +123,8 @@ async fn a_theft_that_a_later_look_voids_is_not_told() {
     assert_eq!(site.manager.devices(&user()).await.unwrap().len(), 1, "the login stands");
 }
 
-/// Looks at the session when it is dropped: under the session's lock it would wait for ever.
+/// A value that looks at the session when it is dropped. If that happened under the session's lock, it would wait for
+/// ever.
 struct Looks(Session);
 
 impl Drop for Looks {
@@ -133,7 +134,7 @@ impl Drop for Looks {
     }
 }
 
-/// A change that holds something that looks at the session when the change is dropped.
+/// A change that holds such a value.
 fn change(session: &Session) {
     let looks = Looks(session.clone());
     let add = move |n: &mut i64| {
@@ -143,7 +144,7 @@ fn change(session: &Session) {
     session.update("n", add).unwrap();
 }
 
-/// What makes a request drop a change.
+/// The ways in which a request drops a change.
 async fn drops(what: &str, site: &Site, exchange: &Exchange, session: &Session) {
     match what {
         "insert" => session.insert("n", &1).unwrap(),

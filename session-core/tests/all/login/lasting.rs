@@ -10,7 +10,7 @@ use crate::support::*;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A browser that has logged in this way, and what the answer said.
+/// A browser that has logged in this way, and the response of the login.
 async fn log_in(site: &Site, login: Login) -> (Browser, Exchange) {
     let mut browser = site.browser();
     let (exchange, session) = browser.start().await;
@@ -84,7 +84,7 @@ async fn a_persistent_login_tells_the_browser_its_own_end_also_with_a_successor(
         let site = Site::new();
         let (browser, exchange) = log_in(&site, login).await;
         let expected = days.map(|days| days * 86_400);
-        // A moment has passed since.
+        // A moment has passed since the login.
         assert_eq!(max_age(&exchange).map(|age| age.next_multiple_of(60)), expected);
         site.lab.advance(DAY);
         let (exchange, _) = browser.start().await;
@@ -124,7 +124,7 @@ async fn the_next_login_is_the_policy_s_again() {
     assert_eq!(timeouts(&browser).await, (HOUR, DAY));
 }
 
-/// What requests do to a session after its login.
+/// The things that requests do to a session after its login.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Read,

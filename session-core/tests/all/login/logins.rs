@@ -19,7 +19,7 @@ async fn a_login_makes_a_fresh_token_and_the_old_one_is_dead_at_once() {
         assert_eq!((session.owner(), session.get::<i64>("n").unwrap()), (None, None));
         assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
         assert!(!sets_cookie(&exchange));
-        // Late within the grace, then a stranger: it opens nothing and ends nothing.
+        // The old token is late within the grace, and a stranger's after it. It opens nothing and ends nothing.
         site.lab.advance(2 * MINUTE);
     }
     assert_eq!(browser.owner().await, Some(user()));
@@ -164,7 +164,7 @@ async fn a_remembered_login_lives_longer_in_a_persistent_cookie() {
     assert!(!exchange.headers().get("set-cookie").unwrap().to_str().unwrap().contains("Max-Age"));
 }
 
-// Unknown outcomes of what moves the generation.
+// Unknown outcomes of writes that move the generation.
 
 #[tokio::test(start_paused = true)]
 async fn a_login_or_renewal_whose_reply_is_lost_or_late_happens_once() {
@@ -210,13 +210,14 @@ async fn a_login_that_was_dropped_or_failed_sends_no_cookie_and_loses_to_itself(
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_between_any_two_steps_of_a_login_leaves_no_privileged_session_behind_the_old_token() {
-    // The load, the write, the read of the epoch, its move, the revocation; before and after each.
+    // The crash comes before or after each of these: the load, the write, the read of the epoch, its move, the
+    // revocation.
     let calls = [Call::Load, Call::Replace, Call::Load, Call::Create, Call::Revoke];
     for crash in 0..calls.len() {
         for reply in [false, true] {
             let site = Site::new();
             let browser = site.visitor().await;
-            // The calls up to the crash pass through gates that are opened at once.
+            // The calls before the crash pass through gates that are opened at once.
             let mut gates = Vec::new();
             for (at, call) in calls[..=crash].iter().enumerate() {
                 let is_last = at == crash;
@@ -381,7 +382,8 @@ async fn a_dump_of_the_store_holds_no_secret_and_nothing_that_is_accepted() {
     let token = Base64UrlUnpadded::decode_vec(cookie.split('.').next().unwrap()).unwrap();
     let secret = &token[20..];
     assert!(!payload.windows(8).any(|window| secret.windows(8).any(|part| part == window)));
-    // Every 32 bytes of the dump in the secret's place, signed with a key that the thief has not.
+    // Each 32 bytes of the dump are tried as the secret. The token is even signed with the right key, which a thief
+    // does not have.
     let thief = SessionManager::new(site.lab.clone(), Keyring::new(Key::from_bytes(&[9; 32]).unwrap()));
     let forged = Browser { manager: thief, cookie: None };
     assert!(forged.open().presented_id().is_none());

@@ -1,4 +1,4 @@
-//! When a login began: the note that `begin_login` makes, and what becomes of it.
+//! The note of `begin_login`, which says when a login began, and what becomes of it.
 
 use session_core::{Error, Owner, Policy};
 
@@ -14,7 +14,7 @@ async fn owner_with_expired_note() -> (Site, Browser) {
     (site, browser)
 }
 
-/// A browser whose login has begun, and something been proven.
+/// A browser whose login has begun, and which has proven something already.
 async fn with_note(site: &Site) -> Browser {
     let mut browser = site.browser();
     browser
@@ -182,7 +182,7 @@ async fn a_login_that_begins_again_after_a_logout_keeps_the_earlier_date() {
     assert!(matches!(session.login(USER).await, Err(Error::LoginRevoked)));
 }
 
-/// A site whose anonymous sessions outlive a login's hour.
+/// A site whose anonymous sessions live longer than the hour that a login may take.
 fn patient() -> Site {
     Site::with_policy(Policy::builder().before_login(lifetime(4 * HOUR, 4 * HOUR)).build().unwrap())
 }

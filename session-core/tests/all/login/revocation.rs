@@ -1,4 +1,4 @@
-//! What revokes a login, also one over several requests.
+//! Revocations of logins, also of those over several requests.
 
 use session_core::{Error, EventKind, Login, Outcome, Owner, Policy};
 
@@ -21,7 +21,7 @@ async fn revoke_all_ends_every_session_and_revoke_others_all_but_the_caller_s() 
 #[tokio::test]
 async fn a_revocation_beats_a_login_that_began_before_it() {
     let site = Site::new();
-    // Whatever the wire does to the revocation's own move of the epoch.
+    // This holds whatever the wire does to the move of the epoch by the revocation.
     for fault in [None, Some(Fault::LosesReply), Some(Fault::ArrivesLate), Some(Fault::Fails)] {
         for with_session in [false, true] {
             let mut browser = if with_session { site.visitor().await } else { site.browser() };
@@ -160,7 +160,7 @@ async fn an_epoch_is_moved_by_one_of_many_revocations_and_made_anew_when_it_has_
     let site = Site::new();
     site.manager.revoke_all(&user()).await.unwrap();
     site.lab.advance(24 * HOUR - SECOND);
-    // It expires between the look and the move.
+    // The epoch expires between the look and the move.
     let lab = site.lab.clone();
     site.lab.before_next(Call::Replace, move || {
         let lab = lab.clone();
@@ -195,7 +195,7 @@ async fn a_login_is_as_old_as_the_application_s_clocks_say_at_most() {
 #[tokio::test]
 async fn a_login_that_began_less_than_the_margin_after_a_revocation_is_refused() {
     let site = Site::new();
-    // Where the machine was too busy to be quick enough, once more.
+    // If the machine was too busy to be quick enough, this tries again.
     let is_refused = loop {
         let start = std::time::Instant::now();
         site.manager.revoke_all(&user()).await.unwrap();
@@ -271,7 +271,7 @@ async fn a_login_clears_the_note() {
     browser.visit(async |session| session.begin_login().await.unwrap()).await;
     browser.visit(async |session| session.login(USER).await.unwrap()).await;
     site.lab.advance(61 * MINUTE);
-    // With the note this would be another owner's login that took too long.
+    // If the note still counted, this would be a login of another owner that took too long.
     browser.visit(async |session| session.login(7).await.unwrap()).await;
 }
 

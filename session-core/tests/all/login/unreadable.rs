@@ -1,4 +1,4 @@
-//! Logins and logouts where a session is stored and cannot be read.
+//! Logins and logouts over a session that is stored but cannot be read.
 
 use session_core::{EndReason, Error, EventKind, Outcome, StoreError};
 
@@ -116,7 +116,7 @@ async fn a_revocation_beats_a_login_that_began_in_a_session_that_has_become_unre
     let (_, session) = browser.start().await;
     assert!(matches!(session.login(USER).await, Err(Error::LoginRevoked)));
     site.lab.advance(HOUR - MINUTE);
-    // A longer time was noted than a login may take: it starts again.
+    // The note is older than a login may take, so the login starts again.
     let mut late = site.visitor().await;
     late.visit(async |session| session.begin_login().await.unwrap()).await;
     let id = id_of(&late).await;
@@ -201,7 +201,7 @@ async fn a_login_that_begins_in_what_another_login_has_taken_over_ends_nothing_a
     let readable = site.lab.payload(&id).await.unwrap();
     in_later_data(&site, &id).await;
     let (exchange, session) = browser.start().await;
-    // On a server of the later version.
+    // This runs on a server of the later version.
     overwrite(&site, &id, |payload| *payload = readable.to_vec()).await;
     let mut other = browser.clone();
     other.visit(async |session| session.login(USER).await.unwrap()).await;

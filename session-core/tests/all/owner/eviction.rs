@@ -1,4 +1,4 @@
-//! The limit of sessions over an owner who has many, and over one who logs in twice at once.
+//! The limit of sessions for an owner who has many, and for one who logs in twice at once.
 
 use session_core::{EndReason, Entry, Error, EventKind, Owner, Policy, Revision, SessionId, Store};
 use session_memory::MemoryStore;
@@ -9,7 +9,7 @@ fn limited(limit: u32) -> Site {
     Site::with_policy(Policy::builder().sessions_per_owner(limit).build().unwrap())
 }
 
-/// Gives the owner sessions that count as the oldest: nobody can read them.
+/// Gives the owner sessions that cannot be read, so they count as the oldest.
 async fn old_sessions(site: &Site, owner: &Owner, count: u32) {
     for number in 0..count {
         let id = SessionId::from_bytes(u128::from(number).to_be_bytes());
@@ -18,7 +18,7 @@ async fn old_sessions(site: &Site, owner: &Owner, count: u32) {
     }
 }
 
-/// What another login does at a limit of five that evicts the same sessions and is a little quicker.
+/// Another login at a limit of five. It evicts the same sessions, and is a little quicker.
 async fn evict_one(memory: &MemoryStore, owner: &Owner) {
     let listed = memory.list(owner).await.unwrap();
     let old = listed.iter().filter(|(_, loaded)| loaded.payload == "old").min_by_key(|(id, _)| *id);
@@ -87,7 +87,8 @@ async fn two_logins_at_the_limit_are_not_both_refused_where_they_evict_the_same_
     }
 }
 
-/// The younger login has ended the older one before that one looks: its token opens nothing, so it must not leave.
+/// The younger login has ended the older one before the older one looks. The older token opens nothing, so it must not
+/// leave.
 #[tokio::test]
 async fn a_login_that_another_has_evicted_before_it_looks_is_refused() {
     let site = limited(1);
@@ -101,7 +102,7 @@ async fn a_login_that_another_has_evicted_before_it_looks_is_refused() {
     assert_eq!(younger.owner().await, Some(user()));
 }
 
-/// Else both could be refused: the younger for the lost answer, the older because it has been ended.
+/// Otherwise both could be refused: the younger because of the lost answer, the older because it has been ended.
 #[tokio::test(start_paused = true)]
 async fn an_eviction_whose_answer_is_lost_refuses_no_login() {
     for fault in [Fault::LosesReply, Fault::Fails] {
@@ -130,7 +131,7 @@ async fn an_eviction_that_fails_each_time_refuses_the_login_and_is_given_up_soon
     assert_eq!(site.lab.memory.list(&user()).await.unwrap().len(), 1000, "its own session is gone");
 }
 
-/// Each reader puts them in the same order: the oldest first, and of one age by their ids.
+/// Each reader puts the sessions in the same order: the oldest first, and by their ids if they are equally old.
 #[tokio::test]
 async fn of_three_logins_at_once_the_youngest_stands_in_any_order_of_looking() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {

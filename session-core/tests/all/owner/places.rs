@@ -1,4 +1,4 @@
-//! The limit of sessions where it refuses a further login.
+//! The limit of sessions if it refuses a further login.
 
 use session_core::{AtLimit, EndReason, Error, EventKind, Login, Policy, Store};
 
@@ -31,7 +31,7 @@ async fn a_login_over_the_limit_is_refused_and_changes_nothing() {
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::LoginRefused { limit: 2 })), 1);
     assert_eq!(site.events.count(|kind| matches!(kind, EventKind::Ended(EndReason::TooManySessions))), 0);
     assert!(first.owner().await.is_some() && second.owner().await.is_some());
-    // The user ends a device, and logs in in the very session that was refused.
+    // The user ends a device, and logs in with the same session that was refused.
     let id = first.open().presented_id().unwrap();
     assert!(site.manager.end(&user(), &id).await.unwrap());
     visitor.visit(async |session| session.login(USER).await.unwrap()).await;
@@ -67,7 +67,7 @@ async fn a_login_that_ends_the_others_is_never_refused() {
 async fn a_session_that_the_login_will_end_takes_no_place() {
     let site = refusing(1);
     let (one, two) = (site.logged_in(USER).await, site.logged_in(7).await);
-    // Logins of two users are nobody's. Both end with the login.
+    // With logins of two users nobody is logged in. A login ends both.
     let exchange = together(&site, &[&one, &two]);
     exchange.session().await.unwrap().login(USER).await.unwrap();
     assert_eq!(count(&site).await, 1);
@@ -102,7 +102,8 @@ async fn of_many_logins_at_once_the_limit_is_never_exceeded_and_one_gets_each_pl
     }
 }
 
-/// Both have found a place free, and both have written, before either looks again: the older one stands, in any order.
+/// Both logins have found a free place, and both have written before either looks again. The older one stands, in any
+/// order.
 #[tokio::test(start_paused = true)]
 async fn of_two_logins_for_the_last_place_the_older_stands_in_any_order_of_looking() {
     for older_first in [true, false] {

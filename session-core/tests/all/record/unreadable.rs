@@ -1,4 +1,5 @@
-//! Pages whose session is stored and cannot be read: of a later version after a roll-back, or its key is gone.
+//! Pages whose session is stored but cannot be read. Either a later version wrote it before a roll-back, or its key is
+//! gone.
 
 use session_core::{EventKind, Outcome, Policy, Session};
 
@@ -8,7 +9,7 @@ fn told(site: &Site) -> usize {
     site.events.count(|kind| matches!(kind, EventKind::Unreadable(_)))
 }
 
-/// What a page sees and does where it must take the session for empty.
+/// Checks what a page sees and does if it must go on without a session.
 async fn sees_nobody_and_nothing(session: &Session) {
     session.readable().unwrap();
     assert_eq!((session.owner(), session.id(), session.keys()), (None, None, Vec::new()));
@@ -114,7 +115,7 @@ async fn a_page_that_has_read_all_it_wanted_leaves_though_the_session_has_become
     assert!(is_corrupt(session.get::<i64>("n")), "and it is no empty session from now on");
 }
 
-// What goes by the head goes on.
+// All that needs only the head still works.
 
 #[tokio::test]
 async fn a_theft_shows_though_the_values_cannot_be_read() {

@@ -1,4 +1,4 @@
-//! Records of every version, opened as a browser would.
+//! Records of every version, opened as by a browser.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ macro_rules! file {
     };
 }
 
-/// A browser whose session is this login: of the user 42, twenty minutes old.
+/// A browser whose session is this login of user 42, twenty minutes old.
 async fn login(site: &Site, payload: &[u8]) -> Browser {
     let owner = Owner::from(42);
     let entry = Entry::new(Revision::from_bytes([9; 8]), payload).with_owner(Some(&owner));
@@ -25,7 +25,7 @@ async fn login(site: &Site, payload: &[u8]) -> Browser {
     Browser { cookie: Some(include_str!("../../records/login.cookie").to_owned()), ..site.browser() }
 }
 
-/// A browser whose session is this one without a login.
+/// A browser whose session is this record without a login.
 async fn visitor(site: &Site, payload: &[u8]) -> Browser {
     let entry = Entry::new(Revision::from_bytes([9; 8]), payload);
     site.lab.memory.create(&ID, entry, HOUR, 4 * HOUR).await.unwrap();

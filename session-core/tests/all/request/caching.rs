@@ -1,11 +1,11 @@
-//! What a response tells caches, and what the browser clears at a logout.
+//! The headers that tell caches how private a response is, and what the browser clears at a logout.
 
 use http::{HeaderMap, HeaderValue, header};
 use session_core::{EventKind, Exchange, HeaderChange, Incoming, Session, SiteData};
 
 use crate::support::{unreadable::*, *};
 
-/// What the response says to caches: over a handler that has said nothing, and over one that has said this.
+/// The response's `Cache-Control` in two cases: the handler has set none, and the handler has set this one.
 fn says(exchange: &Exchange, handler: Option<&'static str>) -> Option<String> {
     let mut headers = HeaderMap::new();
     if let Some(handler) = handler {
@@ -16,14 +16,14 @@ fn says(exchange: &Exchange, handler: Option<&'static str>) -> Option<String> {
     headers.get(header::CACHE_CONTROL).map(|value| value.to_str().unwrap().to_owned())
 }
 
-/// A response that has something of a session, and lets the handler's own word stand.
+/// Checks a response that has read a session. The handler's own header stands.
 fn assert_says(exchange: &Exchange, expected: Option<&str>) {
     assert!(!sets_cookie(exchange));
     assert_eq!(says(exchange, None).as_deref(), expected);
     assert_eq!(says(exchange, Some("private, max-age=60")).as_deref(), Some("private, max-age=60"));
 }
 
-/// A response with a cookie of ours: nothing of the handler's about caches stays.
+/// Checks a response with a cookie of ours. None of the handler's headers for caches stays.
 fn assert_sets_cookie(exchange: &Exchange) {
     assert!(sets_cookie(exchange));
     assert_eq!(says(exchange, None).as_deref(), Some("no-store"));
@@ -40,7 +40,7 @@ fn shared_caches_told(site: &Site) -> usize {
     site.events.count(|kind| matches!(kind, EventKind::SharedCacheAllowed { .. }))
 }
 
-// By the session that was read.
+// Depending on the session that was read.
 
 #[tokio::test]
 async fn what_a_response_says_to_caches_goes_by_the_session_that_was_read() {
@@ -113,7 +113,7 @@ async fn a_session_that_a_handler_asks_for_after_the_head_has_left_is_not_seen()
     assert_eq!(exchange.session().await.unwrap().owner(), Some(user()));
 }
 
-// With a cookie.
+// Responses with a cookie.
 
 #[tokio::test]
 async fn a_response_with_a_cookie_is_kept_by_none_whatever_the_handler_says() {
@@ -249,7 +249,7 @@ async fn a_logout_without_a_cookie_is_kept_by_none() {
     assert_says(&exchange, Some("no-store"));
 }
 
-// What shared caches may keep.
+// Pages that shared caches may keep.
 
 #[tokio::test]
 async fn what_lets_shared_caches_keep_a_page_that_read_the_session_is_an_event() {
@@ -285,7 +285,7 @@ async fn what_is_everybody_s_is_no_event() {
     assert_eq!(shared_caches_told(&site), 0);
 }
 
-// What the browser clears.
+// Data that the browser clears.
 
 fn clearing(data: impl IntoIterator<Item = SiteData>) -> Site {
     let mut site = Site::new();
@@ -346,7 +346,7 @@ async fn a_logout_that_a_stranger_may_have_sent_clears_nothing() {
     let site = clearing(ALL);
     assert_eq!(cleared(&logged_out(&site.browser(), async |_| ()).await), None, "no cookie came along");
 
-    // A login beside the late cookie: its cookie may be on its way.
+    // There may be a login beside the late cookie, whose own cookie is on its way.
     let (late, login) = (late(&site).await, site.logged_in(USER).await);
     let exchange = together(&site, &[&late, &login]);
     exchange.session().await.unwrap().logout().await.unwrap();

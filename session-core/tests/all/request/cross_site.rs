@@ -1,4 +1,5 @@
-//! Requests from other sites, to which browsers send no cookie: what would replace a login that they cannot show.
+//! Requests from other sites, with which browsers send no cookie. A new cookie would replace a login that such a
+//! request cannot show.
 
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use session_core::{
@@ -30,7 +31,7 @@ fn with_same_site(site: &Site, same_site: SameSite) -> SessionManager {
     site.manager.clone().with_cookie(CookieConfig::builder("__Host-session").same_site(same_site).build().unwrap())
 }
 
-/// What becomes of a value that is inserted in a request that shows no session.
+/// The outcome for a value that is inserted in a request without a session.
 async fn insert(exchange: &Exchange) -> Outcome {
     exchange.session().await.unwrap().insert("paid", &true).unwrap();
     exchange.commit().await.unwrap()
@@ -131,7 +132,7 @@ async fn what_shows_that_a_request_comes_from_another_site() {
         ("POST", &[FOREIGN], true, true),
         ("POST", &[("origin", "http://bank.example:3000")], true, true),
         ("POST", &[("origin", "https://shop.example.net")], true, true),
-        // No reason: the browser says that it is the same site, or nobody knows.
+        // No reason to withhold: the browser says that it is the same site, or nobody knows.
         ("POST", &[("sec-fetch-site", "same-site"), ("origin", "https://www.shop.example")], false, false),
         ("POST", &[("sec-fetch-site", "same-origin"), FOREIGN], false, false),
         ("POST", &[("sec-fetch-site", "none")], false, false),
@@ -140,7 +141,7 @@ async fn what_shows_that_a_request_comes_from_another_site() {
         ("POST", &[("origin", "https://shop.example")], false, false),
         ("POST", &[("origin", "http://SHOP.example:8443")], false, false),
         ("POST", &[], false, false),
-        // A link that is followed takes a lax cookie along. A strict one stays behind.
+        // Browsers send a lax cookie when a link is followed, but not a strict one.
         ("GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], false, true),
         ("HEAD", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], false, true),
         ("GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], false, false),
@@ -204,7 +205,7 @@ async fn the_host_is_that_of_the_target_where_it_names_one() {
         ("/return", "shop.example:443", "https://shop.example", Outcome::Saved),
         ("/return", "[2001:db8::1]:8080", "http://[2001:db8::1]", Outcome::Saved),
         ("/return", "[2001:db8::1]:8080", "http://[2001:db8::2]", withheld),
-        // Of a host that nobody knows another one cannot be told apart.
+        // If the own host is not known, no other host can be recognised as another one.
         ("/return", "", "https://bank.example", Outcome::Saved),
         ("/return", "not a host", "https://bank.example", Outcome::Saved),
     ] {

@@ -1,4 +1,4 @@
-//! What a request brings along, and what its response tells browsers and caches.
+//! The parts of a request, and the headers by which its response tells browsers and caches what to do.
 
 mod caching;
 mod cross_site;

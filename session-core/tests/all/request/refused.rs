@@ -1,4 +1,4 @@
-//! Requests to which the application gives no new session: crawlers, health checks.
+//! Requests to which the application gives no new session, such as crawlers and health checks.
 
 use session_core::{Error, EventKind, Exchange, Incoming, Outcome, WithheldReason};
 

@@ -1,4 +1,4 @@
-//! Where a browser may be sent after a login: only to pages of our own.
+//! After a login, a browser may be sent only to pages of our own.
 
 use proptest::prelude::*;
 use session_core::is_local_target;
@@ -100,7 +100,7 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// Text of what attacks are made of.
+/// A text made of the parts of attacks.
 fn suspicious() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         4 => prop::sample::select(vec![

@@ -1,4 +1,4 @@
-//! A secure cookie for a client that speaks plain http, which drops it: "the login does not stick".
+//! A client that speaks plain http drops a secure cookie. Then "the login does not stick".
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ fn proxied(host: &str, proto: &str, headers: &[(&str, &str)]) -> Incoming {
     form(host, headers).with_x_forwarded("192.0.2.7", proto).with_peer(IpAddr::from([10, 0, 0, 1]))
 }
 
-/// Logs in, and returns whether a cookie leaves, and why it is told that the browser will drop it.
+/// Logs in. Returns whether a cookie leaves, and the reason in the event that the browser will drop it.
 async fn login(manager: &SessionManager, events: &Events, incoming: Incoming) -> (bool, Vec<PlainHttp>) {
     let told_before = events.all().len();
     let exchange = manager.open(incoming);
@@ -35,7 +35,7 @@ async fn login(manager: &SessionManager, events: &Events, incoming: Incoming) ->
     (sets_cookie(&exchange), told.collect())
 }
 
-/// What is told of a login at a site behind a proxy.
+/// The event of a login at a site behind a proxy.
 async fn told(incoming: Incoming) -> Option<PlainHttp> {
     let site = Site::new();
     let manager = site.manager.clone().with_trusted_proxies(TrustedProxies::at(["10.0.0.1"]).unwrap());
@@ -63,7 +63,7 @@ async fn a_secure_cookie_for_a_client_that_speaks_plain_http_is_told_with_the_ca
         (form("shop.example:3000", &[("origin", "http://shop.example:3000")]), Some(Page)),
         (form("[2001:db8::1]:3000", &[("origin", "http://[2001:db8::1]:3000")]), Some(Page)),
         (proxied(SHOP, "", &[plain]), Some(Page)),
-        // Nobody says so, or somebody who knows better says that it is https.
+        // Nobody says that it is http, or somebody who knows better says that it is https.
         (form(SHOP, &[]), None),
         (form(SHOP, &[("origin", "https://shop.example"), ("referer", "https://shop.example/login")]), None),
         (form(SHOP, &[plain]).with_https(true), None),

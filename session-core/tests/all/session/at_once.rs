@@ -1,4 +1,4 @@
-//! What is saved at once: by a websocket, and outside of any request.
+//! Changes that are saved at once: by a websocket, and outside of any request.
 
 use session_core::{Error, EventKind, Field, Owner, Policy, Session, SessionId, StoredSession};
 

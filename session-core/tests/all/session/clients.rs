@@ -1,4 +1,4 @@
-//! What applications write against the core: each a small trial of its shape.
+//! Code as applications write it: small trials of the API's shape.
 
 use serde::{Deserialize, Serialize};
 use session_core::{Error, Field, Key, Keyring, Outcome, Session, SessionManager};
@@ -6,7 +6,7 @@ use session_memory::MemoryStore;
 
 use crate::support::*;
 
-// Typed fields: a struct whose fields are stored under keys of their own.
+// Typed fields: each field of a struct is stored under a key of its own.
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Article {

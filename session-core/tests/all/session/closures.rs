@@ -1,4 +1,4 @@
-//! What the closure of a change may do: hold a session, change it, log it out.
+//! The closure of a change may hold a session, change it, and log it out.
 
 use session_core::Error;
 
@@ -14,7 +14,7 @@ async fn a_value_that_comes_while_another_is_taken_is_not_lost() {
     session
         .update("n", move |n: &mut i64| {
             *n += 1;
-            // Another task of the same request, just then: once when the take runs this again.
+            // Another task of the same request acts just then, when the take runs this closure again.
             if runs.fetch_add(1, Ordering::SeqCst) == 1 {
                 other.insert("code", "2").unwrap();
             }
@@ -28,7 +28,7 @@ async fn a_value_that_comes_while_another_is_taken_is_not_lost() {
     );
 }
 
-/// Runs to its end, between two lines of a closure, what another task of the same request does just then.
+/// Runs a future to its end between two lines of a closure, as another task of the same request would.
 fn finish(task: impl Future<Output = Result<(), Error>>) {
     let mut task = std::pin::pin!(task);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

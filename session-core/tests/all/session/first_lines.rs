@@ -1,4 +1,4 @@
-//! The first lines that people write: they compile, and do what they say.
+//! The first lines that people write compile, and do what they say.
 
 use session_core::{Error, Field, Login, Owner, SessionId};
 

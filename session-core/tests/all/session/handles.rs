@@ -1,4 +1,4 @@
-//! What a handle tells: its values, its times, its devices; and what a policy says of itself.
+//! A handle tells its values, its times and its devices. A policy describes itself.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use session_core::{Error, EventKind, Incoming, Policy, SessionId, Store};
 
 use crate::support::*;
 
-/// Whether both are the same up to what a request takes.
+/// Whether both times are the same, up to the time that a request takes.
 fn is_about(one: Option<Duration>, other: Duration) -> bool {
     one.is_some_and(|one| one.abs_diff(other) < 30 * SECOND)
 }
@@ -107,7 +107,7 @@ async fn after_a_touch_a_session_expires_later_and_never_past_its_end() {
     }
 }
 
-/// How large a session is told to be that gets a value which is too large.
+/// The size that the error tells for a session that gets a value which is too large.
 fn size(session: &session_core::Session) -> usize {
     match session.insert("large", &"x".repeat(2 << 20)).unwrap_err() {
         Error::TooLarge { size, .. } => size,
@@ -172,7 +172,7 @@ async fn a_device_was_never_last_seen_before_its_login() {
     let browser = site.logged_in(USER).await;
     let id = browser.start().await.1.id().unwrap();
     let revision = site.lab.memory.load(&id).await.unwrap().unwrap().revision;
-    // As if it had been left alone for fifty minutes.
+    // This is as if it had been left alone for fifty minutes.
     assert!(site.lab.memory.touch(&id, revision, 10 * MINUTE).await.unwrap());
     let devices = site.manager.devices(&user()).await.unwrap();
     assert!(devices[0].idle_for <= devices[0].age, "{devices:?}");

@@ -1,4 +1,4 @@
-//! What is put into a session comes out the same, or is refused.
+//! A value that is put into a session comes out the same, or is refused.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -12,7 +12,7 @@ fn longitudes() -> impl Iterator<Item = f64> {
     (0..1000).map(|n| f64::from(n) * 0.361_803_398_874_989_5 - 180.0)
 }
 
-/// A list of nothing that is nested so deep.
+/// An empty list, nested this deep.
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
 struct Nested(Vec<Self>);
 
@@ -152,7 +152,7 @@ async fn a_value_that_cannot_be_read_can_be_removed_and_its_session_ended() {
 async fn many_keys_cost_no_square() {
     let site = Site::new();
     let (_, session) = site.browser().start().await;
-    // Of each hundred. The quickest one counts, for the machine may have interrupted the others.
+    // The time of each hundred. The quickest hundred counts, because the machine may have interrupted the others.
     let insert = |from: u32, to: u32| {
         let hundreds = (from..to).step_by(100).map(|first| {
             let began = std::time::Instant::now();

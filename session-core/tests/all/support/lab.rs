@@ -15,7 +15,7 @@ use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, Sto
 use session_memory::MemoryStore;
 use tokio::sync::Semaphore;
 
-/// A call of a store's method.
+/// The kind of a call: a method of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Create,
@@ -33,7 +33,7 @@ pub(crate) enum Call {
 pub(crate) enum Fault {
     /// The call never arrives.
     Fails,
-    /// The call is applied, its answer is lost.
+    /// The call is applied, but its answer is lost.
     LosesReply,
     /// The caller gives up, and the call is applied when the test says so.
     ArrivesLate,
@@ -77,7 +77,7 @@ type Deed = Arc<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> +
 /// A write that is still on its way.
 type Packet = Box<dyn FnOnce(MemoryStore) -> std::pin::Pin<Box<dyn Future<Output = bool> + Send>> + Send>;
 
-/// A memory store with a wire that a test cuts as it likes.
+/// A memory store behind a wire that a test can cut.
 #[derive(Clone)]
 pub(crate) struct Lab {
     pub(crate) memory: MemoryStore,
@@ -106,7 +106,7 @@ impl Lab {
         }
     }
 
-    /// The next such call meets this fault.
+    /// Lets the next such call meet this fault.
     pub(crate) fn next(&self, call: Call, fault: Fault) {
         self.faults.lock().unwrap().push_back((call, fault));
     }
@@ -135,12 +135,12 @@ impl Lab {
         self.down.store(down, Ordering::SeqCst);
     }
 
-    /// No call is answered: each fails after this timeout of the driver.
+    /// From now on no call is answered. Each fails after this timeout of the driver.
     pub(crate) fn set_silent(&self, timeout: Option<Duration>) {
         *self.silent.lock().unwrap() = timeout;
     }
 
-    /// The packets that were late arrive now; whether each still had an effect.
+    /// Lets the late packets arrive now. Returns for each whether it still had an effect.
     pub(crate) async fn deliver_late(&self) -> Vec<bool> {
         let packets = std::mem::take(&mut *self.late.lock().unwrap());
         let mut applied = Vec::new();
@@ -163,13 +163,13 @@ impl Lab {
         self.memory.load(id).await.unwrap().map(|loaded| loaded.payload)
     }
 
-    /// No fault that a test set was left unused.
+    /// Checks that no fault that a test has set was left unused.
     pub(crate) fn assert_all_met(&self) {
         let left: Vec<_> = self.faults.lock().unwrap().iter().map(|(call, _)| *call).collect();
         assert!(left.is_empty(), "these faults never happened: {left:?}");
     }
 
-    /// What a test has set and no call has met is not going to happen.
+    /// Removes the faults that a test has set and no call has met.
     pub(crate) fn forget_faults(&self) {
         self.faults.lock().unwrap().clear();
     }
@@ -184,7 +184,7 @@ impl Lab {
             let at = faults.iter().position(|(of, _)| *of == call);
             at.and_then(|at| faults.remove(at)).map(|(_, fault)| fault)
         };
-        // Lets other tasks run, as a network would.
+        // Other tasks run here, as they would while a network call is on its way.
         tokio::task::yield_now().await;
         if self.down.load(Ordering::SeqCst) {
             return Err(StoreError::unavailable("lab", io::Error::other("the store is down")));

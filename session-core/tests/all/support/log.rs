@@ -1,4 +1,4 @@
-//! What `tracing` is told.
+//! The log: what `tracing` is told.
 
 use std::{
     io::{self, Write},
@@ -8,7 +8,7 @@ use std::{
 use tracing::{Level, subscriber::DefaultGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What `tracing` is told on this thread, as long as it lives.
+/// The log of this thread, while this value lives.
 pub(crate) struct Log {
     written: Written,
     _subscribed: DefaultGuard,
@@ -41,15 +41,15 @@ impl Log {
         self.text().lines().map(str::to_owned).collect()
     }
 
-    /// Those of the event with this name.
+    /// The lines of the event with this name.
     pub(crate) fn of(&self, name: &str) -> Vec<String> {
         let name = format!("event.name=\"{name}\"");
         self.lines().into_iter().filter(|line| line.contains(&name)).collect()
     }
 }
 
-/// Makes every line wanted, whatever thread comes to it first. `tracing` asks the first one alone whether it is, and a thread
-/// without a subscriber would say no for all.
+/// Makes every log line wanted in the whole process. `tracing` asks only the first thread that reaches a line whether
+/// it is wanted. A thread without a subscriber would say no for all threads.
 fn want_every_line() {
     static WANTED: Once = Once::new();
     WANTED.call_once(|| {

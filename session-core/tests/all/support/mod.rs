@@ -1,4 +1,4 @@
-//! A site over a store that a test can disturb; a browser; an observer that remembers.
+//! A site over a store that a test can disturb, a browser, and an observer that remembers.
 
 mod lab;
 pub(crate) mod log;
@@ -17,7 +17,7 @@ use session_core::{
 
 pub(crate) use lab::*;
 
-/// Remembers what happened.
+/// An observer that remembers the events.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Events(Arc<Mutex<Vec<SessionEvent>>>);
 
@@ -52,7 +52,7 @@ pub(crate) fn user() -> Owner {
     Owner::from(USER)
 }
 
-/// Those of every node of a site.
+/// The keys of every node of a site.
 pub(crate) fn keys() -> Keyring {
     Keyring::new(Key::from_bytes(&[7; 32]).unwrap())
 }
@@ -103,9 +103,9 @@ impl Site {
         browser
     }
 
-    /// A rotation is due, and the next response carries a successor.
+    /// Moves the clock until a rotation is due. The next response carries a successor.
     pub(crate) async fn due(&self) {
-        // And what rounding takes off.
+        // A little more, because of rounding.
         self.lab.advance(15 * MINUTE + SECOND);
     }
 }
@@ -151,7 +151,7 @@ impl Browser {
         self.receive(&exchange.headers());
     }
 
-    /// What a request of this browser sees.
+    /// The session as a request of this browser sees it.
     pub(crate) async fn get<T: serde::de::DeserializeOwned>(&self, key: &str) -> Option<T> {
         self.start().await.1.get(key).unwrap()
     }
@@ -165,13 +165,14 @@ impl Browser {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SetCookie {
     pub(crate) name: String,
-    /// `Path`, `Domain` and `Partitioned`, as they are written.
+    /// `Path`, `Domain` and `Partitioned`, as the response writes them.
     pub(crate) scope: String,
     /// `None`: the cookie is removed.
     pub(crate) value: Option<String>,
 }
 
-/// What a response sets and removes: of each name and scope at most once, and never kept by a cache.
+/// The cookies that a response sets and removes. Checks that there is at most one of each name and scope, and that no
+/// cache may keep the response.
 pub(crate) fn set_cookies(headers: &HeaderMap) -> Vec<SetCookie> {
     let mut cookies: Vec<SetCookie> = Vec::new();
     for line in headers.get_all(header::SET_COOKIE) {
@@ -204,8 +205,8 @@ pub(crate) fn add_one(session: &Session) -> i64 {
     session.update("n", |n: &mut i64| *n += 1).unwrap()
 }
 
-/// A login whose old token is theft by now: its successor has been proven, and the grace is over. First the browser that
-/// goes on, then the one with the old token.
+/// A login whose old token would be theft by now: its successor is proven, and the grace is over. Returns the browser
+/// that goes on, and then the one with the old token.
 pub(crate) async fn stolen(site: &Site) -> (Browser, Browser) {
     let mut browser = site.logged_in(USER).await;
     let old = browser.clone();
@@ -228,14 +229,14 @@ pub(crate) async fn is_stored(site: &Site, browser: &Browser) -> bool {
     site.lab.memory.load(&browser.open().presented_id().unwrap()).await.unwrap().is_some()
 }
 
-/// A login that has overtaken its visitor, whose old token is late now.
+/// A login, and the visitor that it has overtaken, whose old token is late now.
 pub(crate) async fn late(site: &Site) -> Browser {
     let browser = site.visitor().await;
     browser.clone().visit(async |session| session.login(USER).await.unwrap()).await;
     browser
 }
 
-/// Puts something into the session's place that no version can read.
+/// Puts something in place of the session that no version can read.
 pub(crate) async fn make_unreadable(site: &Site, id: &SessionId) {
     let now = site.lab.memory.load(id).await.unwrap().unwrap().revision;
     let entry = Entry::new(Revision::from_bytes([1; 8]), b"garbage");

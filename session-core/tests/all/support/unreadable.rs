@@ -5,7 +5,7 @@ use session_core::{Entry, Error, Expiry, Policy, Revision, SessionId, Store, Sto
 
 use super::{Browser, Site};
 
-/// Writes this in the place of what is stored, as another version of the application would.
+/// Writes this in place of the stored record, as another version of the application would.
 pub(crate) async fn overwrite(site: &Site, id: &SessionId, change: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let loaded = site.lab.memory.load(id).await.unwrap().unwrap();
     let mut payload = loaded.payload.to_vec();
@@ -16,7 +16,7 @@ pub(crate) async fn overwrite(site: &Site, id: &SessionId, change: impl FnOnce(&
     payload.into()
 }
 
-/// A later version has written the values of this session.
+/// Writes the values of this session as a later version would.
 pub(crate) async fn in_later_data(site: &Site, id: &SessionId) -> Bytes {
     overwrite(site, id, |payload| {
         let head = usize::from(u16::from_be_bytes([payload[1], payload[2]]));
@@ -25,7 +25,7 @@ pub(crate) async fn in_later_data(site: &Site, id: &SessionId) -> Bytes {
     .await
 }
 
-/// Nothing of this session can be read any more.
+/// Makes this session so that nothing of it can be read.
 pub(crate) async fn in_garbage(site: &Site, id: &SessionId) -> Bytes {
     overwrite(site, id, |payload| payload[0] = 0xee).await
 }

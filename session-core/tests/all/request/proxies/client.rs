@@ -1,4 +1,4 @@
-//! Which address is the client's.
+//! The address of the client.
 
 use session_core::{EventKind, Incoming, TrustedProxies};
 
@@ -13,16 +13,16 @@ async fn proxies_are_believed_from_their_addresses_only() {
     for (incoming, client, https) in [
         (request("10.0.0.1", "192.0.2.7", "https"), "192.0.2.7", Some(true)),
         (request("10.0.0.1", "192.0.2.7", "http"), "192.0.2.7", Some(false)),
-        // What the client itself wrote comes first, what the proxies added last.
+        // The client's own text comes first. The proxies add theirs at the end.
         (request("10.0.0.1", "1.2.3.4, 192.0.2.7, 10.0.0.2", "http, https"), "192.0.2.7", Some(true)),
         (request("::ffff:10.0.0.1", "192.0.2.7", "https"), "192.0.2.7", Some(true)),
         (request("10.0.0.9", "192.0.2.7", "http"), "10.0.0.9", None),
-        // A proxy that says nothing of it, or nothing that is known.
+        // The proxy says nothing of the scheme, or names one that is not known.
         (request("10.0.0.1", "192.0.2.7", ""), "192.0.2.7", None),
         (request("10.0.0.1", "192.0.2.7", "gopher"), "192.0.2.7", None),
         (request("10.0.0.1", "192.0.2.7", "http,  HTTPS "), "192.0.2.7", Some(true)),
         (request("10.0.0.1", "192.0.2.7", "wss"), "192.0.2.7", Some(true)),
-        // Nobody says otherwise: it asks for itself.
+        // Nobody is named, so the proxy asks for itself.
         (request("10.0.0.1", "", "https"), "10.0.0.1", Some(true)),
         (request("10.0.0.1", "10.0.0.2", "https"), "10.0.0.2", Some(true)),
     ] {
@@ -62,7 +62,7 @@ fn an_address_is_read_with_a_port_brackets_quotes_or_within_ipv6() {
         ("[::ffff:203.0.113.5]:4711", "203.0.113.5"),
         (" \t203.0.113.5\t ", "203.0.113.5"),
         ("1.2.3.4,203.0.113.5", "203.0.113.5"),
-        // A trusted hop in each of these forms leads on.
+        // In each of these forms a trusted hop leads to the next one.
         ("203.0.113.5, 10.0.0.2:80", "203.0.113.5"),
         ("203.0.113.5, ::ffff:10.0.0.2", "203.0.113.5"),
         ("203.0.113.5, \"[::ffff:10.0.0.2]:80\"", "203.0.113.5"),

@@ -1,4 +1,4 @@
-//! Which header is read, and how.
+//! The header that is read, and how it is read.
 
 use session_core::{Incoming, ProxyHeader};
 
@@ -34,13 +34,13 @@ fn forwarded_is_read_as_rfc_7239_writes_it() {
         ("for=\"::ffff:192.0.2.43\"", "192.0.2.43", None),
         ("for=192.0.2.43, for=198.51.100.17", "198.51.100.17", None),
         ("for=192.0.2.43;proto=https , for=\"10.0.0.2\";proto=http", "192.0.2.43", Some(true)),
-        // Text within quotes is text.
+        // Separators within quotes are part of the text.
         ("for=192.0.2.43;host=\"a, for=1.2.3.4\"", "192.0.2.43", None),
         ("for=192.0.2.43;host=\"a\\\", for=1.2.3.4\"", "192.0.2.43", None),
         ("for=192.0.2.43;host=\"a\\\\\"", "192.0.2.43", None),
         ("for=192.0.2.43;host=\"a;proto=https\"", "192.0.2.43", None),
         ("host=\"\";for=\"192\\.0.2.43\"", "192.0.2.43", None),
-        // Not quite by the grammar, and clear all the same.
+        // These break the grammar a little, but are clear.
         ("for=192.0.2.43:80 ; ;proto=https;", "192.0.2.43", Some(true)),
         ("for=[2001:db8::17]:4711", "2001:db8::17", None),
     ] {
@@ -57,7 +57,7 @@ fn a_proxy_that_hides_its_client_in_forwarded_leaves_it_unknown() {
         ("proto=https", Some(true)),
         ("for=1.2.3.4, by=203.0.113.43", None),
         ("for=1.2.3.4,", None),
-        // Not a word of the grammar.
+        // These do not follow the grammar at all.
         ("192.0.2.43", None),
         ("for", None),
         ("for=", None),

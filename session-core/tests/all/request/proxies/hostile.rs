@@ -1,4 +1,4 @@
-//! What a stranger can cause by what they write into a header.
+//! Headers from a stranger, and how little they can cause.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +13,7 @@ fn of_a_very_long_header_the_right_end_is_read() {
     let proxies = at(&["10.0.0.1", "10.0.0.2"]);
     let forged = "1.2.3.4, ".repeat(50_000);
     assert_eq!(client(&proxies, &format!("{forged}203.0.113.5")).as_deref(), Some("203.0.113.5"));
-    // Cut through, it would be another address.
+    // If this were cut in the middle, it would be another address.
     let spaces = " ".repeat(8 * 1024 - "3.0.113.5".len());
     assert_eq!(client(&proxies, &format!("203.0.113.5{spaces}")), None);
     let fits = " ".repeat(8 * 1024 - "203.0.113.5".len());

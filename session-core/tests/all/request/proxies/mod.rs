@@ -1,4 +1,4 @@
-//! Who the client is behind proxies.
+//! The client behind proxies.
 
 mod client;
 mod header;
@@ -20,7 +20,7 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// What is believed: the client's address, and whether it speaks TLS.
+/// The believed address of the client, and whether it speaks TLS.
 fn believed(proxies: &TrustedProxies, incoming: Incoming) -> (Option<String>, Option<bool>) {
     let exchange = Site::new().manager.with_trusted_proxies(proxies.clone()).open(incoming);
     (exchange.peer().map(|address| address.to_string()), exchange.is_https())
