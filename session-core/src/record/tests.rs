@@ -164,3 +164,17 @@ fn keys_that_do_not_ascend_are_unreadable() {
         assert!(!is_readable(payload));
     }
 }
+
+#[test]
+fn the_next_generation_has_nothing_pending_and_nothing_retired() {
+    let hour = Duration::from_secs(3600);
+    let pending = Pending { salt: [1; 16], secret: SecretHash([2; 32]) };
+    let rotating = Header {
+        pending: Some(pending),
+        retired: Some(SecretHash([3; 32])),
+        ..Header::new(SecretHash([4; 32]), Lifetime::new(hour, hour))
+    };
+    let next = rotating.next_generation(SecretHash([5; 32]), 7);
+    assert_eq!((next.generation, next.generation_began, next.rotated), (1, 7, 7));
+    assert_eq!((next.secret, next.pending, next.retired), (SecretHash([5; 32]), None, None));
+}

@@ -212,6 +212,17 @@ mod tests {
         assert_eq!(u32::try_from(made), Ok(MERGES));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn every_other_pause_is_left_out() {
+        let mut patience = Patience::new();
+        for attempt in 1..=8 {
+            assert!(patience.attempt().is_ok());
+            let before = Instant::now();
+            patience.pause().await;
+            assert!(attempt % 2 == 1 || before.elapsed() == Duration::ZERO, "attempt {attempt}");
+        }
+    }
+
     #[test]
     fn the_third_error_of_the_store_is_the_answer() {
         let mut patience = Patience::new();

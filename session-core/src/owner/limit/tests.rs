@@ -38,3 +38,12 @@ fn what_cannot_be_read_counts_as_the_oldest() {
     let order = oldest_first(vec![listed(1, 0, 1000), (garbage, unreadable)], Instant::now());
     assert_eq!(order[0].0, garbage);
 }
+
+#[test]
+fn readers_agree_which_of_several_sessions_of_one_age_ends_first() {
+    for shown in [[1, 2, 3], [3, 2, 1], [2, 3, 1]] {
+        let ordered = oldest_first(shown.map(|id| listed(id, 500, 1000)).into(), Instant::now());
+        let order: Vec<_> = ordered.into_iter().map(|(id, _)| id.as_bytes()[0]).collect();
+        assert_eq!(order, [1, 2, 3], "shown as {shown:?}");
+    }
+}

@@ -209,3 +209,24 @@ async fn a_login_that_was_given_up_and_that_another_overtook_is_superseded() {
     site.lab.assert_all_met();
     assert!(!sets_cookie(&exchange));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_waits_for_a_save_that_is_on_its_way() {
+    let site = Site::new();
+    let browser = site.visitor().await;
+    let (exchange, session) = browser.start().await;
+    session.insert("n", &1).unwrap();
+    let gate = site.lab.hold(Call::Replace);
+    let save = tokio::spawn(async move { session.save().await });
+    gate.reached().await;
+    let mut commit = std::pin::pin!(exchange.commit());
+    tokio::select! {
+        biased;
+        _ = &mut commit => panic!("the response would leave before what its page has saved"),
+        () = tokio::task::yield_now() => {}
+    }
+    gate.open();
+    assert_eq!(commit.await.unwrap(), Outcome::Unchanged);
+    save.await.unwrap().unwrap();
+    assert_eq!(browser.get::<i64>("n").await, Some(1));
+}

@@ -78,11 +78,12 @@ async fn an_answer_ends_the_three_seconds() {
     let browser = site.visitor().await;
     let (_, session) = browser.start().await;
     for _ in 0..4 {
-        // Each save meets an error and then an answer. The next save, two seconds later, has three seconds of its own.
+        // Each save meets an error and then an answer. So the next error has three seconds of its own, also the third one,
+        // which comes three seconds after the first.
         add_one(&session);
         site.lab.next(Call::Replace, Fault::Fails);
         session.save().await.unwrap();
-        tokio::time::advance(2 * SECOND).await;
+        tokio::time::advance(3 * SECOND / 2).await;
     }
     assert_eq!(browser.get::<i64>("n").await, Some(4));
 }

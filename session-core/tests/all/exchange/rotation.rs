@@ -257,6 +257,41 @@ async fn a_login_or_renewal_leaves_nothing_pending_and_nothing_retired() {
     }
 }
 
+/// The secret in a browser's token. Its first 20 bytes are the id and the generation.
+fn secret(browser: &Browser) -> String {
+    browser.cookie.as_ref().unwrap()[27..70].to_owned()
+}
+
+#[tokio::test]
+async fn a_login_and_a_renewal_give_the_session_a_fresh_secret() {
+    let site = Site::new();
+    let mut browser = site.visitor().await;
+    let planted = secret(&browser);
+    browser.visit(async |session| session.login(42).await.unwrap()).await;
+    let of_login = secret(&browser);
+    browser.visit(async |session| session.renew().await.unwrap()).await;
+    let of_renewal = secret(&browser);
+    assert!(planted != of_login && of_login != of_renewal && of_renewal != planted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retired_token_gets_no_successor_however_slow_its_request_is() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let old = browser.clone();
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    browser.visit(async |_| ()).await;
+    // Within the grace the old token is good. When the request ends, the next rotation is due.
+    site.lab.advance(30 * SECOND);
+    let (exchange, _session) = old.start().await;
+    tokio::time::advance(14 * MINUTE + 45 * SECOND).await;
+    site.lab.calls();
+    exchange.commit().await.unwrap();
+    assert!(!sets_cookie(&exchange));
+    assert!(!site.lab.calls().contains(&Call::Replace), "a successor was stored");
+}
+
 #[tokio::test]
 async fn a_token_of_a_generation_that_the_record_has_not_reached_is_a_stranger() {
     // This is what a restore from a backup does.

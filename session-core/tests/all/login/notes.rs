@@ -95,6 +95,7 @@ async fn in_an_owner_s_session_an_old_note_is_replaced_and_refuses_another_owner
     browser.visit(async |session| session.begin_login().await.unwrap()).await;
     site.lab.advance(61 * MINUTE);
     browser.visit(async |session| session.begin_login().await.unwrap()).await;
+    assert_eq!(browser.owner().await, Some(Owner::from(7)), "the session goes on");
     browser.visit(async |session| session.login(USER).await.unwrap()).await;
     assert_eq!(browser.owner().await, Some(user()));
 }

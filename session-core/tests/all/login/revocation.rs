@@ -57,6 +57,23 @@ async fn a_revocation_between_a_login_s_write_and_its_answer_beats_it_too() {
 }
 
 #[tokio::test]
+async fn a_revocation_beats_a_login_that_comes_between_any_two_of_its_calls() {
+    // It reads the epoch, moves it, and deletes.
+    for call in [Call::Load, Call::Create, Call::Revoke] {
+        let site = Site::new();
+        let browser = site.visitor().await;
+        let (_exchange, session) = browser.start().await;
+        site.lab.before_next(call, move || {
+            let session = session.clone();
+            async move { drop(session.login(USER).await) }
+        });
+        site.manager.revoke_all(&user()).await.unwrap();
+        site.lab.assert_all_met();
+        assert_eq!(site.manager.session_count(&user()).await.unwrap(), 0, "before {call:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_login_whose_epoch_cannot_be_read_is_refused_and_nothing_takes_its_place() {
     for with_session in [false, true] {
         let site = Site::new();

@@ -75,6 +75,22 @@ async fn a_websocket_saves_after_its_response_has_left() {
     assert!(matches!(session.save().await, Err(Error::Gone)));
 }
 
+#[tokio::test]
+async fn a_websocket_whose_token_was_retired_long_ago_is_no_thief() {
+    let site = Site::new();
+    let mut browser = site.logged_in(42).await;
+    let (exchange, session) = browser.start().await;
+    exchange.commit().await.unwrap();
+    site.due().await;
+    browser.visit(async |_| ()).await;
+    browser.visit(async |_| ()).await;
+    site.lab.advance(2 * MINUTE);
+    session.reload().await.unwrap();
+    session.insert("n", &9).unwrap();
+    session.save().await.unwrap();
+    assert_eq!((browser.get::<i64>("n").await, site.events.thefts()), (Some(9), 0));
+}
+
 // Flash messages.
 
 #[tokio::test]
