@@ -182,7 +182,8 @@ impl<'a> Plan<'a> {
 }
 
 /// The packages whose tests need no program.
-const NEED_NO_PROGRAM: [&str; 5] = ["session-core", "session-memory", "session-sqlite", "session-tower", "xtask"];
+const NEED_NO_PROGRAM: [&str; 6] =
+    ["session-core", "session-memory", "session-sqlite", "session-tower", "session-actix", "xtask"];
 
 /// The program that cargo has made of this file, according to its messages.
 fn find_program(messages: &str, source: &Path) -> Option<PathBuf> {

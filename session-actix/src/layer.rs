@@ -1,0 +1,336 @@
+//! The layer and its service: open, call.
+
+use std::{
+    fmt,
+    future::{Future, Ready, ready},
+    marker::PhantomData,
+    panic::Location,
+    pin::Pin,
+    sync::Arc,
+};
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{EitherBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+};
+use session_core::{
+    Incoming, Peer, SessionManager,
+    adapter::{self, LayerName, Opened},
+};
+
+use crate::{Exchange, SessionError, future, headers};
+
+type FindPeer = dyn Fn(&ServiceRequest) -> Option<Peer> + Send + Sync;
+type Https = fn(&ServiceRequest) -> Option<bool>;
+type Refuses = dyn Fn(&ServiceRequest) -> bool + Send + Sync;
+
+/// Gives every request its session.
+///
+/// - It opens an exchange without asking the store: the session is loaded when a handler or a middleware asks for it.
+/// - It commits **before the response head leaves**, whatever the status: a redirect never outruns its session.
+/// - If the commit fails, the handler's answer is not sent: the status of the error with an empty body is, and the
+///   [`session_core::Error`] lies in its extensions. Cookies leave with it all the same: that of a login that
+///   succeeded, the removal of a logout, and whatever else set one inside.
+/// - The error of a handler or extractor is a response when it comes here, and is committed as any other. That of a middleware
+///   inside is not yet: its response is made here, committed, and given back as an error. Where the session has nothing to
+///   say in it, the error passes untouched. Else it is an [`InternalError`](actix_web::error::InternalError) with the response,
+///   and its own type is not seen outside.
+/// - Where the session was ended, or taken over by a login, while the handler ran, the handler's response stays as it
+///   is, with [`Outcome::Gone`](session_core::Outcome::Gone) or
+///   [`Outcome::Superseded`](session_core::Outcome::Superseded) in its extensions. Who must know calls
+///   [`save`](session_core::Session::save).
+/// - A page that a form of another site posts to makes no new anonymous session, because its cookie would replace that of a
+///   login that the browser has kept back: see [`Outcome::Withheld`](session_core::Outcome::Withheld), which then lies in
+///   the response's extensions.
+/// - Where a session is stored and cannot be read, after a roll-back for one, handlers that log in or out still work. Others
+///   are answered 500, or go on without one, as the policy says: see [`WhenUnreadable`](session_core::WhenUnreadable).
+/// - It tells caches how private a response is: `Cache-Control: no-store` where a session with an owner was read,
+///   `private, no-cache` where an anonymous one was, unless the handler has set its own; with a cookie of ours always
+///   `no-store`. The rules are those of [`Exchange::apply`](session_core::Exchange::apply). What a middleware outside of the
+///   layer adds is not seen.
+/// - A panic commits nothing, and ends the connection.
+/// - A layer inside another, with the same marker and a clone of its manager, opens nothing of its own: the session is that
+///   of the layer outside, under the policy of the layer inside. So a part of the site gets a policy of its own with
+///   `.wrap(SessionLayer::new(manager.clone().with_policy(stricter)))` on its `Scope`. The policy holds for logins made inside.
+///   One made outside keeps the lifetime that it has. What is known of the request is what the layer outside was told.
+/// - Where two layers have a cookie of one name, but another marker, store, keys or scope, each request is a 500, and the
+///   log names both.
+/// - Events have the route that actix has matched, such as `/reset/{token}`, as soon as a handler takes its session.
+/// - The [`Exchange`] is in the extensions of the request, and afterwards of the response.
+///
+/// When a client hangs up, of the changes that wait for the commit either all are saved or none. By default actix lets the handler
+/// go on to its end then; with `HttpServer::h1_allow_half_closed(false)` it is dropped.
+///
+/// # Examples
+///
+/// ```no_run
+/// use actix_web::{App, HttpServer, web};
+/// use session_actix::{CurrentOwner, Keyring, Session, SessionError, SessionLayer, SessionManager, Store};
+///
+/// async fn serve(store: impl Store, keys: Keyring) -> std::io::Result<()> {
+///     let manager = SessionManager::new(store, keys);
+///     HttpServer::new(move || {
+///         App::new()
+///             .route("/account", web::get().to(account))
+///             .route("/login", web::post().to(login))
+///             .wrap(SessionLayer::new(manager.clone()))
+///     })
+///     .bind("127.0.0.1:8080")?
+///     .run()
+///     .await
+/// }
+///
+/// async fn account(CurrentOwner(owner): CurrentOwner) -> String {
+///     format!("the account of user {owner}")
+/// }
+///
+/// async fn login(session: Session) -> Result<&'static str, SessionError> {
+///     // ... once the password has been checked:
+///     session.login(42).await?;
+///     Ok("welcome")
+/// }
+/// ```
+pub struct SessionLayer<K = ()> {
+    manager: SessionManager,
+    made_at: &'static Location<'static>,
+    peer: Option<Arc<FindPeer>>,
+    https: Https,
+    refuses: Option<Arc<Refuses>>,
+    name: PhantomData<fn() -> K>,
+}
+
+impl SessionLayer {
+    /// Gives every request a session of this manager.
+    #[must_use]
+    #[track_caller]
+    pub fn new(manager: SessionManager) -> Self {
+        Self { manager, made_at: Location::caller(), peer: None, https: is_tls, refuses: None, name: PhantomData }
+    }
+}
+
+/// What actix itself knows. A plain connection says nothing: a proxy may have ended TLS.
+fn is_tls(request: &ServiceRequest) -> Option<bool> {
+    request.app_config().secure().then_some(true)
+}
+
+impl<K> SessionLayer<K> {
+    /// The same with another word on the peer, the other end of the connection: its address goes into events, and the
+    /// manager's trusted proxies are known by it. Without this it is what actix says,
+    /// [`peer_addr`](ServiceRequest::peer_addr).
+    ///
+    /// # Examples
+    ///
+    /// Where the server listens on a Unix socket, to a proxy that the manager trusts as `unix:`:
+    ///
+    /// ```
+    /// use session_actix::{Peer, SessionLayer};
+    ///
+    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// SessionLayer::new(manager).with_peer(|_| Some(Peer::Unix))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_peer<P: Into<Peer>>(self, peer: impl Fn(&ServiceRequest) -> Option<P> + Send + Sync + 'static) -> Self {
+        Self { peer: Some(Arc::new(move |request| peer(request).map(Into::into))), ..self }
+    }
+
+    /// The same with another word on whether the connection is TLS. `None`: it is not known. Behind a trusted proxy the proxy's
+    /// word goes first. Without this it is `Some(true)` on a socket that actix has bound with TLS, and `None` on others.
+    ///
+    /// It is what [`is_https`](session_core::Exchange::is_https) answers. Where it is `false`, and the cookie is `Secure`, the
+    /// log warns that logins do not stick: see
+    /// [`EventKind::InsecureTransport`](session_core::EventKind::InsecureTransport).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_actix::SessionLayer;
+    ///
+    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// SessionLayer::new(manager).with_https(|_| Some(true)) // every connection comes from a tunnel that ends TLS
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_https(self, https: fn(&ServiceRequest) -> Option<bool>) -> Self {
+        Self { https, ..self }
+    }
+
+    /// The same without a new anonymous session for the requests that `refuses` picks: crawlers and health checks, whose
+    /// sessions would fill the store and never be asked for again.
+    ///
+    /// What such a request changes in its session is lost, with [`Outcome::Withheld`](session_core::Outcome::Withheld) in the
+    /// response's extensions. Its `save` and `begin_login` answer an error, which is a 403. A session that is there goes on,
+    /// and a login makes one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_actix::SessionLayer;
+    ///
+    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// SessionLayer::new(manager).without_anonymous_sessions(|request| {
+    ///     let agent = request.headers().get("user-agent");
+    ///     request.path() == "/health" || agent.is_some_and(|agent| agent.as_bytes().ends_with(b"bot"))
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn without_anonymous_sessions(self, refuses: impl Fn(&ServiceRequest) -> bool + Send + Sync + 'static) -> Self {
+        Self { refuses: Some(Arc::new(refuses)), ..self }
+    }
+
+    /// The same under a marker type, so that two sessions with two cookies go side by side: the site's is a
+    /// [`Session`](crate::Session), the other a `Session<Admin>`. Their managers need cookies of two names, or each request
+    /// is a 500, and each a prefix or table of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_web::{App, web};
+    /// use session_actix::{Session, SessionLayer, SessionManager};
+    ///
+    /// struct Admin;
+    ///
+    /// async fn page(site: Session, admin: Session<Admin>) -> String {
+    ///     format!("{:?} {:?}", site.owner(), admin.owner())
+    /// }
+    ///
+    /// # fn mount(site: SessionManager, admin: SessionManager) {
+    /// let app = App::new()
+    ///     .route("/", web::get().to(page))
+    ///     .wrap(SessionLayer::new(site))
+    ///     .wrap(SessionLayer::new(admin).named::<Admin>());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn named<N: 'static>(self) -> SessionLayer<N> {
+        let Self { manager, made_at, peer, https, refuses, .. } = self;
+        SessionLayer { manager, made_at, peer, https, refuses, name: PhantomData }
+    }
+}
+
+impl<K: 'static> SessionLayer<K> {
+    /// Lets a request in, and returns the exchange to commit: none where a layer outside has opened one for the cookie.
+    fn enter(&self, request: &ServiceRequest) -> Result<Option<Exchange<K>>, SessionError> {
+        let layer = LayerName::new::<K>(self.made_at);
+        let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(request));
+        // Taken out: what the application is asked may look into the extensions.
+        let mut opened = request.extensions_mut().remove::<Opened>().unwrap_or_default();
+        let entered = opened.enter(layer, &self.manager, || self.incoming(request))?;
+        if is_refused {
+            entered.exchange().refuse_anonymous();
+        }
+        let mut extensions = request.extensions_mut();
+        extensions.insert(opened);
+        match entered.to_commit() {
+            Some(opened) => {
+                let exchange = Exchange::<K>::new(opened);
+                extensions.insert(exchange.clone());
+                Ok(Some(exchange))
+            }
+            // It lies there already, and what must fail in it is known outside.
+            None => Ok(None),
+        }
+    }
+
+    fn incoming(&self, request: &ServiceRequest) -> Incoming {
+        let told = headers::pairs(request.headers());
+        let mut incoming =
+            adapter::incoming(self.manager.token_header(), request.method().as_str(), request.path(), told);
+        if let Some(authority) = request.uri().authority() {
+            // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
+            incoming = incoming.with_host(authority.as_str());
+        }
+        let peer = match &self.peer {
+            Some(peer) => peer(request),
+            None => request.peer_addr().map(Peer::from),
+        };
+        if let Some(peer) = peer {
+            incoming = incoming.with_peer(peer);
+        }
+        if let Some(https) = (self.https)(request) {
+            incoming = incoming.with_https(https);
+        }
+        incoming
+    }
+}
+
+impl<K> Clone for SessionLayer<K> {
+    fn clone(&self) -> Self {
+        let Self { manager, made_at, peer, https, refuses, .. } = self;
+        let (manager, peer, refuses) = (manager.clone(), peer.clone(), refuses.clone());
+        Self { manager, made_at, peer, https: *https, refuses, name: PhantomData }
+    }
+}
+
+impl<K> fmt::Debug for SessionLayer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer").field("manager", &self.manager).finish_non_exhaustive()
+    }
+}
+
+impl<S, B, K> Transform<S, ServiceRequest> for SessionLayer<K>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+    K: 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = SessionService<S, K>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(SessionService { inner, layer: self.clone() }))
+    }
+}
+
+/// The service that [`SessionLayer`] makes.
+pub struct SessionService<S, K = ()> {
+    inner: S,
+    layer: SessionLayer<K>,
+}
+
+impl<S: fmt::Debug, K> fmt::Debug for SessionService<S, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService").field("inner", &self.inner).field("layer", &self.layer).finish()
+    }
+}
+
+impl<S, B, K> Service<ServiceRequest> for SessionService<S, K>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+    K: 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+
+    forward_ready!(inner);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let exchange = match self.layer.enter(&request) {
+            Ok(exchange) => exchange,
+            Err(error) => {
+                let response = request.into_response(error.answer(&Default::default())).map_into_right_body();
+                return Box::pin(ready(Ok(response)));
+            }
+        };
+        let handling = self.inner.call(request);
+        Box::pin(async move {
+            let handled = handling.await;
+            let Some(exchange) = exchange else {
+                return handled.map(ServiceResponse::map_into_left_body);
+            };
+            match handled {
+                Ok(response) => Ok(future::commit(exchange, response).await),
+                Err(error) => Err(future::commit_error(exchange, error).await),
+            }
+        })
+    }
+}
