@@ -12,7 +12,7 @@ use std::{
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
 use session_memory::MemoryStore;
 
-/// A store that counts its calls and fails on demand: for the tests of an adapter or of an application.
+/// A store that counts its calls and fails on demand. It is for the tests of an adapter or of an application.
 ///
 /// Cloning it gives the same store.
 ///
@@ -55,7 +55,7 @@ impl fmt::Display for Unplugged {
 impl std::error::Error for Unplugged {}
 
 impl FaultyStore {
-    /// Hands the calls on to this store.
+    /// Passes the calls on to this store.
     #[must_use]
     pub fn new(store: impl Store) -> Self {
         Self(Arc::new(Inner {

@@ -1,14 +1,14 @@
-//! The purge: sessions that have expired are deleted, one part of them after the other.
+//! The purge deletes expired sessions, one shard after the other.
 
 use std::sync::Mutex;
 
 use crate::{Sessions, enter, shard::Shard};
 
-/// How many rows are looked at before others may have the lock.
+/// How many rows a sweep looks at before it gives the lock back.
 const STEPS_UNDER_ONE_LOCK: usize = 64;
 
 impl Sessions {
-    /// Deletes sessions that have expired, `limit` at most, and tells how many.
+    /// Deletes expired sessions, at most `limit`, and returns how many.
     pub(crate) fn delete_expired(&self, limit: u32) -> u64 {
         let mut left = limit;
         for shard in &self.shards {

@@ -1,4 +1,4 @@
-//! The purge: sessions that have expired are deleted, for a site that cannot wait for the server, or has not made the indexes.
+//! The purge deletes expired sessions. It is for a site that cannot wait for the server, or has not made the indexes.
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
@@ -7,11 +7,11 @@ use session_core::StoreError;
 use crate::{MongoStore, client::Client, document, error::from_driver};
 
 impl MongoStore {
-    /// Deletes sessions that have expired, `limit` at most, and tells how many.
+    /// Deletes expired sessions, at most `limit`, and returns how many.
     ///
-    /// The server deletes them by itself, by the index on `sweep_at`, about an hour after the expiry. So no index knows the
-    /// expiry itself, and a purge reads the whole collection. Other stores have that index, because their server deletes
-    /// nothing.
+    /// The server deletes them by itself, by the index on `sweep_at`, about an hour after the expiry. There is no index
+    /// on the expiry itself, so a purge reads the whole collection. Other stores have such an index, because their
+    /// servers delete nothing.
     pub(crate) async fn delete_expired(&self, limit: u32) -> Result<u64, StoreError> {
         // The server takes 0 for no limit.
         if limit == 0 {
@@ -25,7 +25,7 @@ impl MongoStore {
             if ids.is_empty() {
                 return Ok(0);
             }
-            // Asked again: a session that was found can have been touched or created since.
+            // The expiry is asked for again, because a session that was found may have been touched or created since.
             let deleted = client.sessions.delete_many(document::expired_among(ids)).await.map_err(from_driver)?;
             Ok(deleted.deleted_count)
         };

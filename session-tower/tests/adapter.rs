@@ -21,7 +21,7 @@ fn chunks(body: adapter::Stream) -> impl Stream<Item = Vec<u8>> {
     stream::unfold(body, |mut body| async { body.next().await.map(|chunk| (chunk, body)) })
 }
 
-/// Hands what comes over the connection to the socket, and its answers back.
+/// Passes messages of the connection to the socket, and its answers back.
 fn talk(mut socket: adapter::Socket, upgrade: OnUpgrade) {
     tokio::spawn(async move {
         let mut connection = TokioIo::new(upgrade.await.unwrap());

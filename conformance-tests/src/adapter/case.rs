@@ -1,4 +1,4 @@
-//! A case of an adapter, and how it runs.
+//! A case of an adapter, and how it is run.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -15,7 +15,7 @@ use crate::{
 
 /// One sentence that must hold under every adapter.
 ///
-/// [`adapter_tests!`](crate::adapter_tests) makes a test of each; this type is for a harness of one's own.
+/// [`adapter_tests!`](crate::adapter_tests) makes a test of each. This type is for a harness of your own.
 ///
 /// # Examples
 ///
@@ -39,12 +39,12 @@ pub struct Case {
     run: fn(&Trial),
 }
 
-/// What became of a case that has not failed.
+/// The outcome of a case that has not failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ran {
     /// The sentence holds.
     Passed,
-    /// It was not run, because the adapter [lacks](Adapter::lacks) what it is about, for this reason.
+    /// It was not run, because the adapter [lacks](Adapter::lacks) the capability, for this reason.
     NotRun(&'static str),
 }
 
@@ -55,7 +55,7 @@ impl Case {
         self.name
     }
 
-    /// What an adapter must have for the case to be run; `None` where every adapter has it.
+    /// The capability that an adapter needs for this case. `None` if every adapter has it.
     #[must_use]
     pub fn needs(&self) -> Option<Capability> {
         self.needs
@@ -106,11 +106,11 @@ pub fn cases() -> Vec<Case> {
     each_adapter_case!({ table } [])
 }
 
-/// Runs the case of this name: what each test that [`adapter_tests!`](crate::adapter_tests) makes consists of.
+/// Runs the case of this name. Each test that [`adapter_tests!`](crate::adapter_tests) makes calls this.
 ///
 /// # Panics
 ///
-/// As [`Case::run`], and if there is no case of this name.
+/// Like [`Case::run`], and if there is no case of this name.
 #[allow(clippy::must_use_candidate, reason = "a failure is a panic")]
 pub fn check(name: &str, adapter: impl Adapter) -> Ran {
     let case = cases().into_iter().find(|case| case.name() == name);

@@ -1,4 +1,4 @@
-//! A browser: a client of HTTP/1.1 that keeps cookies.
+//! A browser: a client for HTTP/1.1 that keeps cookies.
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-/// It keeps the cookies that it is given, by their names. Each request has a connection of its own.
+/// A browser. It keeps the cookies that it is given, by their names. Each request has a connection of its own.
 pub(crate) struct Browser {
     address: SocketAddr,
     patience: Duration,
@@ -111,7 +111,7 @@ impl Sent {
                 let Some((name, value)) = line.split_once(':') else { break };
                 headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
             }
-            // What comes before the response is none (RFC 9110, section 15.2), but for a change of the protocol.
+            // A 1xx is not the response yet (RFC 9110, section 15.2). Only 101, a change of the protocol, is.
             if status >= 200 || status == 101 {
                 return Some(Head { status, headers: Headers(headers), sent: self });
             }

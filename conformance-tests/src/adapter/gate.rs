@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-/// A handler waits at it until a case opens it.
+/// A gate. A handler waits at it until a case opens it.
 #[derive(Debug)]
 pub(crate) struct Gate {
     passes: Semaphore,
@@ -21,7 +21,7 @@ struct Visitors {
     left: u32,
 }
 
-/// One who waits: they leave by going on, or by being dropped.
+/// A handler that waits. It leaves when it goes on, or when it is dropped.
 struct Visitor<'a>(&'a Gate);
 
 impl Gate {
@@ -33,23 +33,23 @@ impl Gate {
     pub(crate) async fn pass(&self) {
         self.note(|visitors| visitors.came += 1);
         let _visitor = Visitor(self);
-        // It is never closed.
+        // The semaphore is never closed.
         if let Ok(pass) = self.passes.acquire().await {
             pass.forget();
         }
     }
 
-    /// Lets one through.
+    /// Lets one handler through.
     pub(crate) fn open(&self) {
         self.passes.add_permits(1);
     }
 
-    /// Waits until somebody has come; `false` if nobody does for so long.
+    /// Waits until a handler has come; `false` if none comes within this time.
     pub(crate) fn is_reached_within(&self, patience: Duration) -> bool {
         self.holds_within(patience, |visitors| visitors.came > 0)
     }
 
-    /// Waits until all who have come have left; `false` if they do not for so long.
+    /// Waits until all handlers that have come have left; `false` if they do not within this time.
     pub(crate) fn is_left_within(&self, patience: Duration) -> bool {
         self.holds_within(patience, |visitors| visitors.came == visitors.left)
     }

@@ -1,9 +1,9 @@
-//! The conformance kit for adapters: whatever framework an adapter is for, one line shows that it does what its users rely
-//! on.
+//! The conformance kit for adapters. One line shows that an adapter does what its users rely on, whatever its framework
+//! is.
 //!
-//! You bring the framework: [`Adapter::serve`] mounts a [`Site`] under your session middleware, starts a server, and says
-//! where it listens. The kit brings the handler, the stores and the browsers, and talks plain HTTP/1.1 to your server. This
-//! is all of it, for axum:
+//! You bring the framework: [`Adapter::serve`] mounts a [`Site`] under your session middleware, starts a server, and
+//! says where it listens. The kit brings the handler, the stores and the browsers, and talks plain HTTP/1.1 to your
+//! server. For axum, this is all:
 //!
 //! ```
 //! # mod example {
@@ -53,15 +53,15 @@
 //! # }
 //! ```
 //!
-//! [`adapter_tests!`](crate::adapter_tests) makes one `#[test]` of each case, named by the sentence that must hold, and
-//! [`cases`] gives the same cases to a harness of one's own. Where several fail, mend the first in that order.
+//! [`adapter_tests!`](crate::adapter_tests) makes one `#[test]` of each case, named by the sentence that must hold.
+//! [`cases`] gives the same cases to a harness of your own. If several fail, mend the first in the order of [`cases`].
 //!
-//! What a framework cannot have, the adapter [lacks](Adapter::lacks), with a reason. The cases about it are then not run, which
-//! they say on stderr and in the file that `SESSION_TEST_REPORT` names, as `not run` with the reason. No other case is ever
-//! left out.
+//! If a framework cannot have a capability, the adapter says so by [`lacks`](Adapter::lacks), with a reason. The cases
+//! about it are then not run. They say `not run` and the reason, on stderr and in the file that `SESSION_TEST_REPORT`
+//! names. No other case is ever left out.
 //!
-//! The sentences are about what all adapters have in common. What the framework's own part of an adapter does, such as an
-//! extractor, a guard or the words of its errors, it tests itself.
+//! The cases are about the parts that all adapters have in common. An adapter needs tests of its own for the parts that
+//! belong to its framework, such as an extractor, a guard or the words of its errors.
 
 mod case;
 mod cases;
@@ -83,27 +83,28 @@ pub use self::{
     trial::Served,
 };
 
-/// What an adapter's author writes for the kit: how a site is mounted and served. The page of the [module](self) shows one.
+/// An adapter under test: how it mounts and serves a site. The author of the adapter writes this. The page of the
+/// [module](self) shows one.
 #[async_trait]
 pub trait Adapter: Send + Sync + 'static {
-    /// Serves the site over plain HTTP/1.1 at a port of 127.0.0.1 that is free, as `127.0.0.1:0` gives one.
+    /// Serves the site over plain HTTP/1.1 at a free port of 127.0.0.1, such as `127.0.0.1:0` gives.
     ///
     /// Each case calls it at least once, within a tokio runtime of several threads, which ends with the case.
     async fn serve(&self, site: Site) -> Served;
 
-    /// Why the adapter does not have this, in words for who reads the report: the cases that need it are then not run, and
-    /// are reported as that. `None`, unless overridden: it has it.
+    /// Why the adapter does not have this capability, in words for the readers of the report. The cases that need it
+    /// are then not run, and the report says so. By default it is `None`: the adapter has it.
     fn lacks(&self, _capability: Capability) -> Option<&'static str> {
         None
     }
 
-    /// How long the server may take to answer before the case fails: a minute, unless overridden.
+    /// How long the server may take to answer before the case fails: a minute by default.
     fn deadline(&self) -> Duration {
         Duration::from_secs(60)
     }
 }
 
-/// What not every framework can have.
+/// A capability that not every framework has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Capability {
@@ -117,7 +118,7 @@ pub enum Capability {
     DroppedRequests,
 }
 
-/// Makes one `#[test]` of each case, on an [`Adapter`](crate::adapter::Adapter) that the expression builds for each.
+/// Makes one `#[test]` of each case. The expression builds a new [`Adapter`](crate::adapter::Adapter) for each.
 ///
 /// # Examples
 ///

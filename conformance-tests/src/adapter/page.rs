@@ -1,7 +1,7 @@
-//! The pages: what a path tells the handler to do, one step after the other.
+//! The pages: a path tells the handler what to do, one step after the other.
 //!
-//! `/put.count.7/get.count/status.404` puts 7 into the session, says it, and answers 404. Steps that come after `stream` are
-//! taken by the body while it is sent.
+//! `/put.count.7/get.count/status.404` puts 7 into the session, says it, and answers 404. The body takes the steps
+//! after `stream`, while it is sent.
 
 use std::future::Future;
 
@@ -13,7 +13,7 @@ use crate::adapter::{
     site::{Socket, Stream},
 };
 
-/// A session that is asked for when a step wants it.
+/// The session, which is asked for only when a step needs it.
 struct Asked<F> {
     asking: Option<F>,
     session: Option<Session>,
@@ -35,7 +35,7 @@ where
     }
 }
 
-/// What the steps have made so far.
+/// The response that the steps have made so far.
 struct Page {
     status: StatusCode,
     headers: HeaderMap,
@@ -82,7 +82,7 @@ pub(crate) async fn answer<E: From<Error>>(
     Ok(Answer { status: page.status, headers: page.headers, body })
 }
 
-/// Takes steps once the head has left, and says what they say.
+/// Takes steps after the head has left, and returns their words.
 pub(crate) async fn later(site: &Site, session: &Session, steps: &str) -> String {
     let mut said = Vec::new();
     for step in steps.split('/') {
@@ -94,7 +94,7 @@ pub(crate) async fn later(site: &Site, session: &Session, steps: &str) -> String
     said.join(" ")
 }
 
-/// Takes a step that the session is asked for.
+/// Takes a step that needs the session.
 async fn take(session: &Session, step: &str) -> Result<Option<String>, Error> {
     let parts: Vec<_> = step.split('.').collect();
     let says = match parts[..] {
@@ -126,7 +126,7 @@ async fn take(session: &Session, step: &str) -> Result<Option<String>, Error> {
 }
 
 impl Page {
-    /// Takes a step that asks for no session; `false` if it is none of those.
+    /// Takes a step that does not need the session; `false` if it is not such a step.
     fn heeds(&mut self, site: &Site, request: &Request, step: &str) -> Result<bool, Error> {
         let parts: Vec<_> = step.split('.').collect();
         match parts[..] {

@@ -1,4 +1,5 @@
-//! What an adapter's author mounts: the handler of every request, and the managers for the middleware around it.
+//! The site that the author of an adapter mounts: the handler of every request, and the managers for the middleware
+//! around it.
 
 use std::{fmt, future::Future, ops::Deref, pin::Pin, sync::Arc};
 
@@ -33,12 +34,12 @@ pub struct Request {
     pub(crate) body: Vec<u8>,
 }
 
-/// What the handler answers: to be made a response of the framework as it is.
+/// The answer of the handler. Make a response of the framework of it, and change nothing.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The headers, of which some have several lines of one name.
+    /// The headers. Some have several lines of one name.
     pub headers: HeaderMap,
     /// The body.
     pub body: Body,
@@ -47,18 +48,18 @@ pub struct Answer {
 /// The body of an [`Answer`].
 #[derive(Debug)]
 pub enum Body {
-    /// All of it.
+    /// The whole body.
     Whole(Vec<u8>),
-    /// It is worked out while it is sent.
+    /// A body that is made while it is sent.
     Stream(Stream),
-    /// There is none: the status is 101, and the connection is the socket's from then on. It is asked for only where the
-    /// adapter has [`Capability::Upgrade`](crate::adapter::Capability::Upgrade).
+    /// No body: the status is 101, and from then on the connection belongs to the socket. Only an adapter that has
+    /// [`Capability::Upgrade`](crate::adapter::Capability::Upgrade) is asked for it.
     Upgrade(Socket),
 }
 
 type Later = Pin<Box<dyn Future<Output = String> + Send>>;
 
-/// A body that is worked out while it is sent. It uses the session then.
+/// A body that is made while it is sent. It uses the session then.
 pub struct Stream(Option<Later>);
 
 /// The server's side of a connection that is no longer HTTP. It uses the session then.
@@ -79,38 +80,38 @@ impl Site {
         self.0.manager.clone()
     }
 
-    /// The manager for a second session middleware, inside the first one and around the handler; mostly there is none. It is a
-    /// clone of the first one with another policy, so the two middlewares have one session.
+    /// The manager for a second session middleware, inside the first one and around the handler. Usually there is none.
+    /// It is a clone of the first manager with another policy, so the two middlewares share one session.
     ///
-    /// An adapter that has no such thing [lacks](crate::adapter::Adapter::lacks)
+    /// An adapter without such a middleware [lacks](crate::adapter::Adapter::lacks)
     /// [`Capability::NestedMiddleware`](crate::adapter::Capability::NestedMiddleware), and is never asked for it.
     #[must_use]
     pub fn manager_inside(&self) -> Option<SessionManager> {
         self.0.inside.clone()
     }
 
-    /// The manager for a session of its own with a cookie of its own, beside the first one; mostly there is none. It is
-    /// handed to [`answer_with_second`](Self::answer_with_second).
+    /// The manager for a second session with a cookie of its own, beside the first one. Usually there is none. The
+    /// session goes to [`answer_with_second`](Self::answer_with_second).
     ///
-    /// An adapter that has no such thing [lacks](crate::adapter::Adapter::lacks)
+    /// An adapter without a second session [lacks](crate::adapter::Adapter::lacks)
     /// [`Capability::SecondSession`](crate::adapter::Capability::SecondSession), and is never asked for it.
     #[must_use]
     pub fn second_manager(&self) -> Option<SessionManager> {
         self.0.second.clone()
     }
 
-    /// Handles a request: what the framework's handler calls, for every method and path.
+    /// Handles a request. The framework's handler calls this for every method and path.
     ///
-    /// `session` gives the framework's own session, which derefs to [`session_core::Session`]. It is awaited only by pages
-    /// that ask for their session, so that the others can be seen to cost nothing.
+    /// `session` gives the framework's own session, which derefs to [`session_core::Session`]. Only pages that ask for
+    /// their session await it. So a case can see that other pages cost nothing.
     ///
     /// # Errors
     ///
-    /// That of `session`, or an [`Error`] of a page. The adapter makes a response of it as it does for its users.
+    /// That of `session`, or an [`Error`] of a page. The adapter makes a response of it, as it does for its users.
     ///
     /// # Panics
     ///
-    /// If a case wants to see what the adapter makes of a panic.
+    /// If a case tests what the adapter does with a panic.
     pub async fn answer<S, E>(&self, request: Request, session: impl Future<Output = Result<S, E>>) -> Result<Answer, E>
     where
         S: Deref<Target = Session>,
@@ -120,8 +121,8 @@ impl Site {
         self.answer_with_second(request, session, second).await
     }
 
-    /// The same for an adapter that can have two sessions side by side: `second` gives that of
-    /// [`second_manager`](Self::second_manager). It is not awaited where there is none.
+    /// The same for an adapter that can have two sessions side by side. `second` gives the session of
+    /// [`second_manager`](Self::second_manager). If there is no such manager, it is not awaited.
     ///
     /// # Errors
     ///
@@ -169,7 +170,7 @@ impl Stream {
 
     /// The next chunk; `None` at the end. It waits, and must be asked only once the head has been handed to the server.
     pub async fn next(&mut self) -> Option<Vec<u8>> {
-        // Kept until it has answered: who drops the call and asks again loses nothing.
+        // The step is kept until it has answered. So nothing is lost if the call is dropped and made again.
         let text = self.0.as_mut()?.await;
         self.0 = None;
         Some(text.into())
@@ -181,7 +182,8 @@ impl Socket {
         Self { site, session }
     }
 
-    /// What to send back for what was received. The client sends its next message when it has the answer to the last one.
+    /// The answer to send back for a received message. The client sends its next message when it has the answer to the
+    /// last one.
     pub async fn hear(&mut self, message: &[u8]) -> Vec<u8> {
         page::later(&self.site, &self.session, &String::from_utf8_lossy(message)).await.into()
     }

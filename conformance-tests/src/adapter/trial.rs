@@ -1,4 +1,4 @@
-//! What a case holds while it runs: sites under the adapter, and browsers.
+//! A trial: sites under the adapter, and browsers.
 
 use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Where a [`Site`] is served, until this is dropped.
+/// The address at which a [`Site`] is served, until this is dropped.
 pub struct Served {
     address: SocketAddr,
     _server: Option<Box<dyn Any + Send>>,
@@ -50,8 +50,8 @@ impl Served {
         Self { address, _server: None }
     }
 
-    /// The same with a handle on a server that does not end with the runtime, because it has threads of its own: dropping the
-    /// handle must end it.
+    /// The same with a handle on a server that does not end with the runtime, because it has threads of its own.
+    /// Dropping the handle must end the server.
     #[must_use]
     pub fn until_dropped(self, server: impl Send + 'static) -> Self {
         Self { _server: Some(Box::new(server)), ..self }
@@ -65,12 +65,12 @@ impl Mounting {
         Self { store, manager, inside: None, second: None }
     }
 
-    /// With another manager in the place of the first.
+    /// Puts another manager in place of the first.
     pub(crate) fn with(self, change: impl FnOnce(SessionManager) -> SessionManager) -> Self {
         Self { manager: change(self.manager), ..self }
     }
 
-    /// With a middleware inside the first one.
+    /// Adds a middleware inside the first one.
     pub(crate) fn with_inside(self, change: impl FnOnce(SessionManager) -> SessionManager) -> Self {
         Self { inside: Some(change(self.manager.clone())), ..self }
     }
@@ -85,7 +85,7 @@ impl Trial {
         Self { adapter, runtime }
     }
 
-    /// A site as most cases want it.
+    /// A site as most cases need it.
     pub(crate) fn site(&self) -> Running {
         self.mount(Mounting::new())
     }

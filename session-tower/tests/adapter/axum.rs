@@ -1,4 +1,4 @@
-//! Under axum, by its extractors.
+//! The layer under axum, with its extractors.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Under bare hyper, without a framework.
+//! The layer under bare hyper, without a framework.
 
 use std::{convert::Infallible, net::SocketAddr};
 

@@ -1,4 +1,4 @@
-//! A session that is asked for, or not, and the cookies that bring it.
+//! Pages that ask for their session or do not, and the cookies that name it.
 
 use crate::adapter::trial::Trial;
 

@@ -1,4 +1,5 @@
-//! What not every framework can have: middlewares and sessions beside one another, and connections that go on.
+//! Capabilities that not every framework has: one middleware inside another, two sessions side by side, and upgraded
+//! connections.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::{
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: &str = "second";
 
-/// What a browser sends that wants a websocket (RFC 6455, section 4.1).
+/// The headers of a browser that wants a websocket (RFC 6455, section 4.1).
 const UPGRADE: [(&str, &str); 4] = [
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),

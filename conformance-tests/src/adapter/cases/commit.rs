@@ -1,4 +1,4 @@
-//! What is saved, and when.
+//! The commit: what it saves, and when.
 
 use crate::adapter::trial::Trial;
 

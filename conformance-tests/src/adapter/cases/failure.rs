@@ -1,4 +1,4 @@
-//! What is answered when the store fails.
+//! The responses when the store fails.
 
 use crate::adapter::trial::Trial;
 

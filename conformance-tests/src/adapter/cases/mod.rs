@@ -8,7 +8,7 @@ pub(crate) mod failure;
 pub(crate) mod login;
 
 /// Hands the list of all cases to another macro. It is the only list: a case that is not in it is dead code, which the
-/// compiler reports. In brackets: what an adapter must have for it.
+/// compiler reports. The capability that an adapter needs for a case is in brackets.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! each_adapter_case {

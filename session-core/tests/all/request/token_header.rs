@@ -1,4 +1,4 @@
-//! Clients that send their token in a header of the site's choice.
+//! Clients that send their token in a header that the site has chosen.
 
 use http::{HeaderMap, HeaderValue, header};
 use session_core::{ConfigError, CookieConfig, EventKind, Exchange, Incoming, Outcome, SessionManager, TokenHeader};
@@ -22,7 +22,7 @@ fn open(manager: &SessionManager, headers: &[(&str, &str)]) -> Exchange {
     manager.open(incoming)
 }
 
-/// Logs in, and answers the headers of the response.
+/// Logs in, and returns the headers of the response.
 async fn login(exchange: &Exchange) -> HeaderMap {
     exchange.session().await.unwrap().login(USER).await.unwrap();
     exchange.commit().await.unwrap();
