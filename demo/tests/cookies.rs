@@ -135,7 +135,7 @@ fn a_forged_cookie_is_as_if_absent() {
 }
 
 #[test]
-fn each_time_out_alone_takes_the_other_along() {
+fn each_timeout_alone_takes_the_other_along() {
     for (flags, seconds) in [(["--absolute", "30min"], 1800.0), (["--idle", "2days"], 172_800.0)] {
         let demo = Demo::start("memory", &flags);
         let mut browser = demo.browser();

@@ -64,7 +64,7 @@ fn a_value_is_taken_once(store: &str) {
 
 /// Starts a slow increment. Does something else once that has loaded its session, and returns the answer to the
 /// increment.
-fn meanwhile(demo: &Demo, browser: &Browser, act: impl FnOnce()) -> Answer {
+fn during_a_slow_increment(demo: &Demo, browser: &Browser, act: impl FnOnce()) -> Answer {
     let before = demo.ops();
     thread::scope(|scope| {
         let mut slow = browser.clone();
@@ -81,7 +81,7 @@ fn a_logout_during_a_slow_request_stays_a_logout(store: &str) {
     let mut browser = demo.browser();
     browser.register("anna");
     let old = browser.clone();
-    let slow = meanwhile(&demo, &old, || assert_eq!(browser.post("/logout").status, 303));
+    let slow = during_a_slow_increment(&demo, &old, || assert_eq!(browser.post("/logout").status, 303));
     assert_eq!((slow.status, slow.set_cookies().len()), (200, 0));
     let mut again = old.clone();
     assert_eq!(again.get("/api/me").json()["session"], Value::Null);
@@ -93,7 +93,7 @@ fn a_login_during_a_slow_request_stays_the_login(store: &str) {
     demo.browser().register("anna");
     let mut browser = demo.browser();
     browser.post("/api/counter");
-    let slow = meanwhile(&demo, &browser.clone(), || assert_eq!(browser.login("anna").status, 303));
+    let slow = during_a_slow_increment(&demo, &browser.clone(), || assert_eq!(browser.login("anna").status, 303));
     assert_eq!((slow.status, slow.set_cookies().len()), (200, 0));
     assert_eq!(browser.owner(), "anna");
     assert_eq!(browser.get("/api/data").json(), json!({ "counter": 1 }), "the late increment is not merged in");

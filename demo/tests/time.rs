@@ -10,15 +10,15 @@ use serde_json::Value;
 use site::{Demo, pass};
 
 over_both_stores! {
-    without_use_it_ends_after_the_idle_time_out
-    used_or_not_it_ends_after_the_absolute_time_out
+    without_use_it_ends_after_the_idle_timeout
+    used_or_not_it_ends_after_the_absolute_timeout
     a_token_rotates_and_a_stolen_one_ends_the_session
     a_lost_answer_ends_nothing
 }
 
 const HALF: Duration = Duration::from_millis(500);
 
-fn without_use_it_ends_after_the_idle_time_out(store: &str) {
+fn without_use_it_ends_after_the_idle_timeout(store: &str) {
     let demo = Demo::start(store, &["--idle", "4s", "--absolute", "60s"]);
     let mut browser = demo.browser();
     browser.register("anna");
@@ -38,7 +38,7 @@ fn without_use_it_ends_after_the_idle_time_out(store: &str) {
     assert_eq!(browser.get("/devices").status, 303);
 }
 
-fn used_or_not_it_ends_after_the_absolute_time_out(store: &str) {
+fn used_or_not_it_ends_after_the_absolute_timeout(store: &str) {
     let demo = Demo::start(store, &["--idle", "4s", "--absolute", "6s"]);
     let mut browser = demo.browser();
     browser.register("anna");

@@ -50,7 +50,7 @@ impl Node {
         };
         let answer = message(manager).await;
         match &answer {
-            Err(error) if is_of_a_replica(error) => match self.connect_anew(since)? {
+            Err(error) if is_of_a_replica(error) => match self.connect_again(since)? {
                 Some(manager) => message(manager).await,
                 None => answer,
             },
@@ -60,7 +60,7 @@ impl Node {
 
     /// The connection that replaces the one seen. `None` if the connection is the application's own, or was replaced
     /// only just now.
-    fn connect_anew(&self, seen: Option<Instant>) -> RedisResult<Option<ConnectionManager>> {
+    fn connect_again(&self, seen: Option<Instant>) -> RedisResult<Option<ConnectionManager>> {
         let Some((client, config)) = &self.address else { return Ok(None) };
         let mut current = self.current();
         if current.since == seen {

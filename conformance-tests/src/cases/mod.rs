@@ -96,13 +96,13 @@ macro_rules! each_case {
                 purge_deletes_at_most_its_limit
                 purge_goes_on_until_none_is_left
                 purgers_beside_one_another_count_each_session_once
-                purge_never_takes_a_session_that_was_created_meanwhile;
+                purge_never_takes_a_session_that_was_created_while_it_ran;
             race:
                 nothing_revives_when_delete_races_replace_touch_and_list
                 nothing_revives_when_revoke_races_replace_touch_and_list
                 a_revoke_that_races_a_login_takes_the_session_or_leaves_it
                 a_late_touch_never_moves_the_expiry_of_the_login_that_overtook_it
-                a_session_that_is_made_anew_while_it_is_deleted_is_listed
+                a_session_that_is_made_again_while_it_is_deleted_is_listed
                 list_is_exact_once_concurrent_changes_are_over
                 list_misses_no_session_that_stands_and_shows_no_strangers;
             linear:
@@ -130,7 +130,7 @@ macro_rules! each_case {
                 revoke_all_beats_a_login_that_began_before_it
                 revoke_others_keeps_exactly_the_caller
                 parallel_logins_keep_the_limit_and_never_evict_all
-                idle_and_absolute_time_outs_hold_together;
+                idle_and_absolute_timeouts_hold_together;
         }
     };
 }

@@ -298,7 +298,7 @@ pub(crate) async fn parallel_logins_keep_the_limit_and_never_evict_all<S: Subjec
     assert!(left >= 1 && admitted >= 1, "parallel logins evicted one another: {left} left, {admitted} admitted");
 }
 
-pub(crate) async fn idle_and_absolute_time_outs_hold_together<S: Subject>(trial: &Trial<S>) {
+pub(crate) async fn idle_and_absolute_timeouts_hold_together<S: Subject>(trial: &Trial<S>) {
     let [idle, absolute, pause] = [700, 1200, 400].map(|time| trial.short(Duration::from_millis(time)));
     let site = Site::over(trial, lasting(idle, absolute));
     let user = owner("user 42");

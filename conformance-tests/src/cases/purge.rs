@@ -105,7 +105,7 @@ pub(crate) async fn purgers_beside_one_another_count_each_session_once<S: Subjec
     }
 }
 
-pub(crate) async fn purge_never_takes_a_session_that_was_created_meanwhile<S: Subject>(trial: &Trial<S>) {
+pub(crate) async fn purge_never_takes_a_session_that_was_created_while_it_ran<S: Subject>(trial: &Trial<S>) {
     for round in 0..2 {
         let base = 100 * round;
         expired(trial, base..base + 40).await;

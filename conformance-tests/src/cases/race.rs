@@ -118,7 +118,7 @@ pub(crate) async fn a_late_touch_never_moves_the_expiry_of_the_login_that_overto
 }
 
 /// A `delete` may take the session out of an index in a later step. That step must not take the new session out.
-pub(crate) async fn a_session_that_is_made_anew_while_it_is_deleted_is_listed<S: Subject>(trial: &Trial<S>) {
+pub(crate) async fn a_session_that_is_made_again_while_it_is_deleted_is_listed<S: Subject>(trial: &Trial<S>) {
     let user = owner("user 42");
     for round in 0..ROUNDS / 2 {
         let id = id(round);

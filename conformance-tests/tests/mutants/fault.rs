@@ -108,13 +108,13 @@ faults! {
     PurgeTakesTheLimitForSigned => purge_deletes_at_most_its_limit,
     PurgeCountsWhatItLeaves => purge_goes_on_until_none_is_left,
     PurgeCountsWhatOthersTook => purgers_beside_one_another_count_each_session_once,
-    PurgeSelectsThenDeletes => purge_never_takes_a_session_that_was_created_meanwhile,
+    PurgeSelectsThenDeletes => purge_never_takes_a_session_that_was_created_while_it_ran,
 
     TouchPutsTheRowBack => nothing_revives_when_delete_races_replace_touch_and_list,
-    RevokeMissesWhatIsReplacedMeanwhile => nothing_revives_when_revoke_races_replace_touch_and_list,
+    RevokeMissesWhatIsReplacedWhileItRuns => nothing_revives_when_revoke_races_replace_touch_and_list,
     RevokeSelectsThenDeletes => a_revoke_that_races_a_login_takes_the_session_or_leaves_it,
     TouchChecksThenWrites => a_late_touch_never_moves_the_expiry_of_the_login_that_overtook_it,
-    DeleteTakesTheListEntryLater => a_session_that_is_made_anew_while_it_is_deleted_is_listed,
+    DeleteTakesTheListEntryLater => a_session_that_is_made_again_while_it_is_deleted_is_listed,
     TheIndexLosesUpdates => list_is_exact_once_concurrent_changes_are_over,
     ListReadsTheRowsLater => list_misses_no_session_that_stands_and_shows_no_strangers,
     ListReadsByOffset => list_misses_no_session_that_stands_and_shows_no_strangers,
@@ -146,5 +146,5 @@ pub(crate) const PROMISES: &[(Fault, &str)] = &[
     (Fault::RevokeTakesAnonymousSessions, "revoke_all_beats_a_login_that_began_before_it"),
     (Fault::RevokeTakesTheKept, "revoke_others_keeps_exactly_the_caller"),
     (Fault::DeleteLeavesTheListEntry, "parallel_logins_keep_the_limit_and_never_evict_all"),
-    (Fault::ExpiryReadOffByOneSecond, "idle_and_absolute_time_outs_hold_together"),
+    (Fault::ExpiryReadOffByOneSecond, "idle_and_absolute_timeouts_hold_together"),
 ];

@@ -221,7 +221,7 @@ impl Small {
 
     pub(crate) async fn revoke_in_steps(&self, owner: &Owner, keep: Option<&SessionId>) -> u64 {
         match self.fault {
-            RevokeMissesWhatIsReplacedMeanwhile => {
+            RevokeMissesWhatIsReplacedWhileItRuns => {
                 let found = self.list_now(owner);
                 yield_now().await;
                 let doomed = found.into_iter().filter(|(id, _)| keep != Some(id));

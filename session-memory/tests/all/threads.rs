@@ -35,7 +35,7 @@ fn of(owner: &Owner, number: u64) -> Entry<'_> {
 }
 
 #[test]
-fn list_shows_no_session_that_changes_hands_meanwhile() {
+fn list_shows_no_session_that_changes_hands_while_it_runs() {
     let (store, stop) = (MemoryStore::new(), AtomicBool::new(false));
     let owners = [Owner::from(42), Owner::from(43)];
     answer(store.create(&ID, of(&owners[0], 0), HOUR, HOUR));

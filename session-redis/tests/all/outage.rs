@@ -71,7 +71,7 @@ async fn a_restart_that_nobody_notices_costs_no_error() {
 }
 
 #[tokio::test]
-async fn a_server_that_stalls_is_a_time_out() {
+async fn a_server_that_stalls_is_a_timeout() {
     let server = servers::own_redis(&[]);
     let store = support::store(&server, TIMEOUT / 4).await;
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_server_that_stalls_is_a_time_out() {
 
 /// The application's connection may have no timeout of its own, or a longer one.
 #[tokio::test]
-async fn the_stores_time_out_holds_on_the_applications_connection() {
+async fn the_stores_timeout_holds_on_the_applications_connection() {
     let server = servers::own_redis(&[]);
     let config = redis::aio::ConnectionManagerConfig::new().set_response_timeout(None).set_connection_timeout(None);
     let client = redis::Client::open(server.url()).unwrap();

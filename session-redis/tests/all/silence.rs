@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Clients hang up like this, and so does middleware with a deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_master_is_left_also_if_nobody_waits_for_the_time_out() {
+async fn a_silent_master_is_left_also_if_nobody_waits_for_the_timeout() {
     let server = servers::own_redis_sentinel();
     let store = support::store(&server, 2 * TIMEOUT).await;
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();

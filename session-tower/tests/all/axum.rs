@@ -166,7 +166,7 @@ async fn a_response_is_committed_whatever_its_status() {
 }
 
 #[tokio::test]
-async fn a_session_that_ended_meanwhile_leaves_the_response_as_it_is() {
+async fn a_session_that_ended_while_the_handler_ran_leaves_the_response_as_it_is() {
     let store = Faulty::default();
     let manager = SessionManager::development(store);
     let ending = manager.clone();

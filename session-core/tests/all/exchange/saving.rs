@@ -85,7 +85,7 @@ async fn an_empty_new_session_is_never_created() {
 }
 
 #[tokio::test]
-async fn a_touch_is_sent_when_a_tenth_of_the_idle_time_out_but_at_most_a_minute_was_used() {
+async fn a_touch_is_sent_when_a_tenth_of_the_idle_timeout_but_at_most_a_minute_was_used() {
     let site = Site::new();
     let mut browser = site.visitor().await;
     site.lab.advance(59 * SECOND);
@@ -116,7 +116,7 @@ async fn a_websocket_that_saves_keeps_its_user_signed_in_and_one_that_reloads_do
 }
 
 #[tokio::test]
-async fn a_short_idle_time_out_is_touched_when_a_tenth_of_it_was_used() {
+async fn a_short_idle_timeout_is_touched_when_a_tenth_of_it_was_used() {
     let site = Site::with_policy(Policy::builder().before_login(lifetime(5 * MINUTE, HOUR)).build().unwrap());
     let mut browser = site.visitor().await;
     for (seconds, calls) in [(29, vec![Call::Load]), (2, vec![Call::Load, Call::Touch])] {
@@ -172,7 +172,7 @@ async fn a_touch_that_fails_is_told_and_the_response_stands() {
 }
 
 #[tokio::test]
-async fn a_touch_that_lost_against_a_poll_still_extends_the_idle_time_out() {
+async fn a_touch_that_lost_against_a_poll_still_extends_the_idle_timeout() {
     let site = Site::new();
     let mut browser = site.visitor().await;
     site.lab.advance(30 * MINUTE);
@@ -305,7 +305,7 @@ async fn keys_and_values_are_binary_safe() {
 }
 
 #[tokio::test]
-async fn idle_and_absolute_time_outs_hold_together() {
+async fn idle_and_absolute_timeouts_hold_together() {
     let site = Site::new();
     let mut browser = site.visitor().await;
     let mut lived = Duration::ZERO;

@@ -93,7 +93,7 @@ async fn a_writer_that_loaded_before_the_login_is_superseded_and_its_data_is_not
 }
 
 #[tokio::test]
-async fn a_login_merges_what_others_saved_meanwhile() {
+async fn a_login_merges_what_others_saved_while_it_ran() {
     let site = Site::new();
     let mut browser = site.visitor().await;
     let other = browser.clone();
@@ -282,7 +282,7 @@ async fn what_is_inserted_after_a_logout_is_a_new_session_and_its_cookie_takes_t
 }
 
 #[tokio::test]
-async fn a_logout_ends_what_the_same_login_saved_or_renewed_meanwhile() {
+async fn a_logout_ends_what_the_same_login_saved_or_renewed_since() {
     let site = Site::new();
     for renews in [false, true] {
         let browser = site.logged_in(USER).await;

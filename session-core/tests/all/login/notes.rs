@@ -121,7 +121,7 @@ async fn a_refused_login_clears_the_note_also_if_it_loses_a_race() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_login_leaves_a_note_that_was_made_anew_meanwhile() {
+async fn a_refused_login_leaves_a_note_that_was_made_again_since() {
     let (site, browser) = owner_with_expired_note().await;
     let other = browser.clone();
     site.lab.before_next(Call::Replace, move || {

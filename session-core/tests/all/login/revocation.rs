@@ -173,7 +173,7 @@ async fn revoke_all_and_then_login_in_one_request_is_refused_with_the_way_out() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_epoch_is_moved_by_one_of_many_revocations_and_made_anew_when_it_has_expired() {
+async fn an_epoch_is_moved_by_one_of_many_revocations_and_made_again_when_it_has_expired() {
     let site = Site::new();
     site.manager.revoke_all(&user()).await.unwrap();
     site.lab.advance(24 * HOUR - SECOND);
