@@ -1,4 +1,4 @@
-//! The end of a request: commit, and what the response says.
+//! The end of a request: the commit, and the headers of the response.
 
 use actix_web::{
     Error, HttpResponse,
@@ -33,12 +33,12 @@ pub(crate) async fn commit<B: MessageBody, K: 'static>(
     response
 }
 
-/// The error of a middleware inside, which becomes a response outside of the layer. So its response is made here, to be what
-/// it becomes.
+/// The error of a middleware inside, which would become a response only outside of the layer. So its response is made
+/// here.
 pub(crate) async fn commit_error<K: 'static>(exchange: Exchange<K>, error: Error) -> Error {
     let judged = judge(&exchange, error.as_response_error().status_code()).await;
     if let (Ok(None), true) = (&judged, exchange.changes([]).is_empty()) {
-        return error; // nothing to add: who is outside knows it by its type
+        return error; // nothing to add, and a layer outside may know the error by its type
     }
     let mut handled = error.error_response();
     let (error, mut response) = match judged {
@@ -55,11 +55,11 @@ pub(crate) async fn commit_error<K: 'static>(exchange: Exchange<K>, error: Error
     InternalError::from_response(error, response).into()
 }
 
-/// Commits, and says whether the response may leave.
+/// Commits. Returns whether the response may leave.
 async fn judge<K>(exchange: &Exchange<K>, status: StatusCode) -> Result<Option<Outcome>, SessionError> {
     let committed = adapter::commit(exchange).await?;
     match exchange.failed() {
-        // The handler took it for no session.
+        // The handler has taken the error for no session.
         Some(error) if error.status().is_server_error() && status.as_u16() < 400 => Err(error.clone()),
         _ => Ok(committed),
     }
@@ -71,7 +71,7 @@ fn note<B>(response: &mut HttpResponse<B>, lost: Option<Outcome>) {
     }
 }
 
-/// What leaves where the handler's response must not.
+/// The response that leaves if the handler's must not.
 fn replace<B>(error: &SessionError, mut handled: HttpResponse<B>) -> HttpResponse<BoxBody> {
     let mut response = error.answer(handled.headers());
     let cause = std::mem::take(&mut *response.extensions_mut());
@@ -81,7 +81,7 @@ fn replace<B>(error: &SessionError, mut handled: HttpResponse<B>) -> HttpRespons
     response
 }
 
-/// Adds what the exchange has to say.
+/// Adds the headers of the exchange.
 fn finish<B, K: 'static>(exchange: Exchange<K>, response: &mut HttpResponse<B>) {
     let inside = response.extensions_mut().remove::<SaidToCaches>();
     let (changes, said) = adapter::changes(&exchange, headers::pairs(response.headers()), inside);

@@ -1,4 +1,4 @@
-//! Between the headers of actix, which are those of `http` 0.2, and those of the core.
+//! Conversions between the headers of actix, which are those of `http` 0.2, and those of the core.
 
 use actix_web::http::{
     StatusCode,
@@ -11,7 +11,7 @@ pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> 
 }
 
 pub(crate) fn status(status: http::StatusCode) -> StatusCode {
-    // Each status of the one is one of the other.
+    // A status of one version of `http` is also one of the other.
     StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn change(headers: &mut HeaderMap, change: &HeaderChange) {
 }
 
 pub(crate) fn append(headers: &mut HeaderMap, name: &http::HeaderName, value: &http::HeaderValue) {
-    // What the one takes, the other takes.
+    // A header of one version of `http` is also one of the other.
     let name = HeaderName::from_bytes(name.as_str().as_bytes());
     if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
         headers.append(name, value);

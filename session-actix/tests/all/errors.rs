@@ -1,4 +1,4 @@
-//! What becomes of errors that are no responses yet.
+//! Errors that are not responses yet, and what becomes of them.
 
 use actix_web::{
     App, Error, HttpMessage,
@@ -14,7 +14,7 @@ use session_actix::{Session, SessionError, SessionLayer, SessionManager};
 use crate::site::*;
 use session_conformance::FaultyStore;
 
-/// Refuses each request, after it has counted it.
+/// A middleware that counts each request and then refuses it.
 async fn counting(request: ServiceRequest, _: Next<impl MessageBody>) -> Result<ServiceResponse, Error> {
     let session = Session::of(request.request()).await?;
     session.update("count", |n: &mut u64| *n += 1).map_err(SessionError::from)?;

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 struct Second;
 
 struct Actix {
-    /// Whether a handler goes on where its client has hung up, as actix lets it by default.
+    /// Whether a handler goes on if its client has hung up, as by default.
     goes_on: bool,
 }
 
@@ -31,7 +31,7 @@ struct Ended(ServerHandle);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        // It is told at once; nobody waits for its answer.
+        // The server is told at once. Nobody waits until it has stopped.
         drop(self.0.stop(false));
     }
 }
@@ -78,7 +78,7 @@ async fn handle_request(
     payload: web::Payload,
     site: web::Data<Site>,
 ) -> Result<HttpResponse, SessionError> {
-    // What follows the head of such a request is no body.
+    // The bytes after the head of such a request are not a body.
     let (body, connection) = match request.headers().contains_key("upgrade") {
         true => (Bytes::new(), Some(payload)),
         false => (payload.to_bytes().await.unwrap(), None),

@@ -58,7 +58,7 @@ impl Browser {
         let request = request.insert_header((header::COOKIE, cookies.join("; "))).to_request();
         let response = match app.call(request).await {
             Ok(response) => response.into_parts().1.map_into_boxed_body(),
-            // As actix' server does.
+            // This is what the server of actix does.
             Err(error) => HttpResponse::from_error(error),
         };
         for line in response.headers().get_all(header::SET_COOKIE) {
@@ -114,7 +114,7 @@ pub(crate) fn pages(config: &mut web::ServiceConfig) {
 
 type Wrapped = actix_web::body::EitherBody<actix_web::body::BoxBody>;
 
-/// The pages, and what the test adds, inside of the layer.
+/// The pages, and those that the test adds, inside of the layer.
 #[allow(clippy::type_complexity, reason = "actix has no shorter name for an application")]
 pub(crate) fn site(
     add: impl FnOnce(&mut web::ServiceConfig),
