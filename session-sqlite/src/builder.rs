@@ -13,7 +13,7 @@ use sqlx::{
 
 use crate::{
     SqliteStore,
-    error::{from_driver, no_log},
+    error::{from_driver, from_opening, no_log},
 };
 
 /// How much of the write-ahead log SQLite keeps after a checkpoint, in bytes. While a reader is open, the log may grow
@@ -82,11 +82,12 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if the file cannot be opened. [`StoreError::Backend`] if it is no SQLite database, or can
+    /// [`StoreError::Unavailable`] if the file cannot be opened, for example because its folder does not exist: a missing
+    /// folder is not made. [`StoreError::Backend`] if it is no SQLite database, or can
     /// have no write-ahead log: `:memory:` has none, nor has a file on a network file system.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         let options = SqliteConnectOptions::new()
-            .filename(path)
+            .filename(path.as_ref())
             .create_if_missing(true)
             .busy_timeout(self.timeout)
             .synchronous(SqliteSynchronous::Full)
@@ -98,7 +99,8 @@ impl Builder {
             .max_lifetime(None)
             // The database is in this process, so a connection cannot break between two calls.
             .test_before_acquire(false);
-        let writer = pool.clone().max_connections(1).connect_with(options.clone()).await.map_err(from_driver)?;
+        let writer = pool.clone().max_connections(1).connect_with(options.clone()).await;
+        let writer = writer.map_err(|error| from_opening(path.as_ref(), error))?;
         write_ahead(&writer, self.timeout).await?;
         let readers = pool.max_connections(self.readers).connect_lazy_with(options.pragma("query_only", "ON"));
         let store = SqliteStore::from_pools(self, writer, readers);

@@ -1,5 +1,7 @@
 //! The driver's errors, in the terms of the contract.
 
+use std::path::{Path, PathBuf};
+
 use session_core::StoreError;
 use sqlx::Error;
 
@@ -53,6 +55,27 @@ fn primary_code(error: &Error) -> Option<i32> {
 /// The store's error for a wait that has taken too long.
 pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
+}
+
+/// The store's error for a file that was not opened.
+///
+/// SQLite says only "unable to open database file". It makes a file that is missing, but no folder. So a missing folder is
+/// named here.
+pub(crate) fn from_opening(path: &Path, error: Error) -> StoreError {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    match folder {
+        Some(folder) if primary_code(&error) == Some(code::CANTOPEN) => {
+            StoreError::unavailable(BACKEND, MissingFolder { folder: folder.to_owned(), source: error })
+        }
+        _ => from_driver(error),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the folder {} does not exist: make it first", folder.display())]
+struct MissingFolder {
+    folder: PathBuf,
+    source: Error,
 }
 
 /// A database without a write-ahead log.

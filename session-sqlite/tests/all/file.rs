@@ -1,4 +1,4 @@
-//! The file: after a restart, after a crash, and when somebody else has written it.
+//! The file after a restart, after a crash, and when somebody else has written it.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -39,7 +39,8 @@ async fn a_session_survives_a_restart_and_a_deleted_one_stays_deleted() {
     assert_eq!(store.load(&deleted).await.unwrap(), None);
 }
 
-/// The files are copied while the store is open and its log is not written back: that is what a killed process leaves.
+/// The files are copied while the store is open and its log is not written back. A killed process leaves them like
+/// that.
 #[tokio::test]
 async fn what_was_answered_survives_a_crash() {
     let (folder, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -80,8 +81,19 @@ async fn a_file_that_is_no_database_is_an_error_and_stays_as_it_is() {
 #[tokio::test]
 async fn a_folder_that_is_not_there_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
-    let error = SqliteStore::open(folder.path().join("no/such/folder/sessions.db")).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable { backend: "sqlite", .. }), "{error:?}");
+    let missing = folder.path().join("no/such/folder");
+    let error = SqliteStore::open(missing.join("sessions.db")).await.unwrap_err();
+    let StoreError::Unavailable { backend: "sqlite", source } = error else { panic!("{error:?}") };
+    let expected = format!("the folder {} does not exist: make it first", missing.display());
+    assert_eq!(source.to_string(), expected);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_for_another_reason_says_what_the_driver_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = SqliteStore::open(folder.path()).await.unwrap_err();
+    let StoreError::Unavailable { source, .. } = error else { panic!("{error:?}") };
+    assert!(source.is::<sqlx::Error>(), "{source:?}");
 }
 
 #[tokio::test]
