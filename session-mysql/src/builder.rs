@@ -11,7 +11,7 @@ use sqlx::{
 
 use crate::{
     MysqlStore,
-    error::from_driver,
+    error::{from_driver, not_a_url},
     idle::{Condemned, IdleCheck, Usable},
     statements::SETTINGS,
 };
@@ -83,11 +83,12 @@ impl Builder {
 
     /// A connection that was idle for longer is asked whether it still works before it is used: 5 seconds by default.
     ///
-    /// A server, a router or a restart may have cut it, and nobody is told. The question costs one round trip after a pause,
-    /// and may take a quarter of the [timeout](Self::with_timeout). If the connection does not answer, a new one takes its
-    /// place, and the others that were idle for as long are closed unasked.
+    /// A server, a router or a restart may have cut it without telling the client. The question costs one round trip
+    /// after a pause, and may take a quarter of the [timeout](Self::with_timeout). If the connection does not answer, a
+    /// new one takes its place, and the others that were idle for as long are closed unasked.
     ///
-    /// [`connect`](Self::connect) sees to that. An application's own pool needs the [hook](Self::before_acquire).
+    /// [`connect`](Self::connect) does this by itself. An application's own pool needs the
+    /// [hook](Self::before_acquire).
     #[must_use]
     pub fn with_idle_check(self, after: Duration) -> Self {
         Self { idle_check: after, ..self }
@@ -105,14 +106,14 @@ impl Builder {
     /// if it cannot be reached or refuses the login, [`StoreError::Backend`] if the URL is malformed or the database does
     /// not exist.
     pub async fn connect(self, url: &str) -> Result<MysqlStore, StoreError> {
-        let options = options_of(url).map_err(from_driver)?;
-        // The driver would send these in a statement of its own. They are among the store's settings.
+        let options = options_of(url)?;
+        // The driver would set these by a statement of its own. The store sets them with all its settings.
         let options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
         let timeout = self.timeout;
         let pool = MySqlPoolOptions::new()
             .max_connections(self.connections)
             .acquire_timeout(self.timeout)
-            // It would cost each operation a round trip. The hook asks the connections that were idle for long.
+            // This test would cost each operation a round trip. The hook asks only connections that were idle for long.
             .test_before_acquire(false)
             .before_acquire(self.before_acquire())
             .after_connect(move |connection, _| Box::pin(set_up(connection, timeout)))
@@ -155,13 +156,17 @@ impl Builder {
     }
 }
 
-/// What the URL says. If it names no user, the driver would log in as `root`.
-fn options_of(url: &str) -> Result<MySqlConnectOptions, Error> {
-    let options: MySqlConnectOptions = url.parse()?;
+/// The options in the URL. For a URL without a user, the driver would log in as `root`.
+fn options_of(url: &str) -> Result<MySqlConnectOptions, StoreError> {
+    // The driver takes any URL. It would read `localhost:3306/shop` as one without a host, and connect to the default.
+    if !["mysql://", "mariadb://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(not_a_url(None));
+    }
+    let options = url.parse::<MySqlConnectOptions>().map_err(|error| not_a_url(Some(error)))?;
     if names_user(url) {
         return Ok(options);
     }
-    let user = whoami::username().map_err(|error| Error::Configuration(error.into()))?;
+    let user = whoami::username().map_err(|error| from_driver(Error::Configuration(error.into())))?;
     Ok(options.username(&user))
 }
 
@@ -174,7 +179,7 @@ fn names_user(url: &str) -> bool {
 
 /// Tells the server how to treat a connection of this store's.
 pub(crate) async fn set_up(connection: &mut MySqlConnection, timeout: Duration) -> Result<(), Error> {
-    // Locks have whole seconds, one at least: with 0, MariaDB would not wait at all, and MySQL refuses it.
+    // The limit for locks is in whole seconds, at least one. With 0, MariaDB would not wait at all; MySQL refuses it.
     let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
     let milliseconds = timeout.as_millis().clamp(1, u32::MAX.into());
     sqlx::query(SETTINGS)
@@ -191,7 +196,10 @@ pub(crate) async fn set_up(connection: &mut MySqlConnection, timeout: Duration) 
 mod tests {
     use std::process::Command;
 
+    use session_core::StoreError;
+
     use super::options_of;
+    use crate::MysqlStore;
 
     #[test]
     fn a_url_without_a_user_logs_in_as_the_user_of_the_operating_system() {
@@ -203,5 +211,22 @@ mod tests {
         }
         assert_eq!(user_of("mysql://app@db.example/shop"), "app");
         assert_eq!(user_of("mysql://root:se@cret@db.example/shop"), "root");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_no_url_says_how_one_is_written() {
+        let addresses = [
+            "",
+            "db.example",
+            "localhost:3306/shop",
+            "postgres://db.example/shop",
+            "mysql://app:se/cret@db.example/shop",
+        ];
+        for address in addresses {
+            let error = MysqlStore::connect(address).await.unwrap_err();
+            let StoreError::Backend { source, .. } = error else { panic!("{address}: {error:?}") };
+            assert!(source.to_string().contains("mysql://user:password@host:3306/database"), "{address}: {source}");
+            assert!(!source.to_string().contains("cret"), "{source}");
+        }
     }
 }

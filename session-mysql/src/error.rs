@@ -49,6 +49,20 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
     }
 }
 
+/// The store's error for an address that cannot be used. It must not have the address in it, because that has a password.
+pub(crate) fn not_a_url(source: Option<Error>) -> StoreError {
+    StoreError::backend(BACKEND, NotAUrl { source })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the address is not a URL like mysql://user:password@host:3306/database; in the password write %2F for /, %3F for ?, \
+     %23 for # and %25 for %"
+)]
+struct NotAUrl {
+    source: Option<Error>,
+}
+
 /// Whether the server says that it has applied nothing and that the statement may be sent again.
 ///
 /// The victim of a deadlock is rolled back as a whole. After a wait for a lock, only the statement is rolled back, but

@@ -11,7 +11,7 @@ use sqlx::{
 
 use crate::{
     PostgresStore,
-    error::from_driver,
+    error::{from_driver, not_a_url},
     idle::{Condemned, IdleCheck, Usable},
     pooled::{Mode, milliseconds},
 };
@@ -85,11 +85,12 @@ impl Builder {
 
     /// A connection that was idle for longer is asked whether it still works before it is used: 5 seconds by default.
     ///
-    /// A server, a router or a restart may have cut it, and nobody is told. The question costs one round trip after a pause,
-    /// and may take a quarter of the [timeout](Self::with_timeout). If the connection does not answer, a new one takes its
-    /// place, and the others that were idle for as long are closed unasked.
+    /// A server, a router or a restart may have cut it without telling the client. The question costs one round trip
+    /// after a pause, and may take a quarter of the [timeout](Self::with_timeout). If the connection does not answer, a
+    /// new one takes its place, and the others that were idle for as long are closed unasked.
     ///
-    /// [`connect`](Self::connect) sees to that. An application's own pool needs the [hook](Self::before_acquire).
+    /// [`connect`](Self::connect) does this by itself. An application's own pool needs the
+    /// [hook](Self::before_acquire).
     #[must_use]
     pub fn with_idle_check(self, after: Duration) -> Self {
         Self { idle_check: after, ..self }
@@ -122,7 +123,11 @@ impl Builder {
             self.mode = Mode::Pooled;
             url = format!("postgres://{rest}").into();
         }
-        let options = url.parse::<PgConnectOptions>().map_err(from_driver)?;
+        // The driver takes any URL. It would read `localhost:5432/shop` as one without a host, and connect to the default.
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(not_a_url(None));
+        }
+        let options = url.parse::<PgConnectOptions>().map_err(|error| not_a_url(Some(error)))?;
         // PgBouncer refuses a connection that comes with either setting.
         let options = if self.mode == Mode::Pooled {
             options.extra_float_digits(None)
@@ -135,7 +140,7 @@ impl Builder {
         let pool = PgPoolOptions::new()
             .max_connections(self.connections)
             .acquire_timeout(self.timeout)
-            // It would cost each operation a round trip. The hook asks the connections that were idle for long.
+            // This test would cost each operation a round trip. The hook asks only connections that were idle for long.
             .test_before_acquire(false)
             .before_acquire(self.before_acquire())
             .connect_with(options.disable_statement_logging())
@@ -181,7 +186,10 @@ impl Builder {
 mod tests {
     use std::{env, process::Command};
 
+    use session_core::StoreError;
     use sqlx::postgres::PgConnectOptions;
+
+    use crate::PostgresStore;
 
     fn user_of(url: &str) -> String {
         url.parse::<PgConnectOptions>().unwrap().get_username().to_owned()
@@ -194,5 +202,24 @@ mod tests {
         assert_eq!(user_of("postgres://db.example/shop"), expected);
         assert_eq!(user_of("postgres://app@db.example/shop"), "app");
         assert_eq!(user_of("postgres://db.example/shop?user=app"), "app");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_no_url_says_how_one_is_written() {
+        let addresses = [
+            "",
+            "db.example",
+            "localhost:5432/shop",
+            "//db.example/shop",
+            "mysql://db.example/shop",
+            "postgres://app:se/cret@db.example/shop",
+            "postgres+pooled://app:se/cret@db.example/shop",
+        ];
+        for address in addresses {
+            let error = PostgresStore::connect(address).await.unwrap_err();
+            let StoreError::Backend { source, .. } = error else { panic!("{address}: {error:?}") };
+            assert!(source.to_string().contains("postgres://user:password@host:5432/database"), "{address}: {source}");
+            assert!(!source.to_string().contains("cret"), "{source}");
+        }
     }
 }

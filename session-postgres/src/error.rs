@@ -35,6 +35,20 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
 const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK: &str = "40P01";
 
+/// The store's error for an address that cannot be used. It must not have the address in it, because that has a password.
+pub(crate) fn not_a_url(source: Option<Error>) -> StoreError {
+    StoreError::backend(BACKEND, NotAUrl { source })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the address is not a URL like postgres://user:password@host:5432/database; in the password write %2F for /, %3F for ?, \
+     %23 for # and %25 for %"
+)]
+struct NotAUrl {
+    source: Option<Error>,
+}
+
 /// Whether the server says that it has applied nothing and that the statement may be sent again.
 pub(crate) fn is_undone(error: &Error) -> bool {
     let code = error.as_database_error().and_then(|answer| answer.code());
