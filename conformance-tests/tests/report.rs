@@ -4,7 +4,11 @@
 
 use std::{env, fs, process::Command, time::Duration};
 
-use session_conformance::{Subject, async_trait, cases};
+use session_conformance::{
+    Subject,
+    adapter::{Adapter, Capability, Served, Site},
+    async_trait, cases,
+};
 use session_core::Store;
 
 #[path = "stranger.rs"]
@@ -67,4 +71,31 @@ fn what_has_failed_is_not_reported() {
     }
     let (passed, report) = report("what_has_failed_is_not_reported");
     assert_eq!((passed, report.as_str()), (false, ""));
+}
+
+/// An adapter that has nothing.
+struct Bare;
+
+#[async_trait]
+impl Adapter for Bare {
+    async fn serve(&self, _: Site) -> Served {
+        panic!("there is no server")
+    }
+
+    fn lacks(&self, _: Capability) -> Option<&'static str> {
+        Some("it is bare")
+    }
+}
+
+#[test]
+fn what_an_adapter_lacks_is_reported_as_not_run_with_the_reason() {
+    if env::var_os(FAILS).is_some() {
+        session_conformance::adapter::run_test("package", "module", "two_sessions_go_side_by_side", Bare);
+        return;
+    }
+    let (passed, report) = report("what_an_adapter_lacks_is_reported_as_not_run_with_the_reason");
+    assert!(passed);
+    let fields: Vec<_> = report.trim_end().split('\t').collect();
+    assert_eq!(fields[..3], ["package", "module", "two_sessions_go_side_by_side"]);
+    assert_eq!(fields[5..], ["not run", "it is bare"]);
 }

@@ -12,6 +12,20 @@ pub(crate) fn a_session_goes_from_request_to_request(trial: &Trial) {
     assert_eq!(site.browser().get("/add.count").text(), "1", "another browser has a session of its own");
 }
 
+pub(crate) fn the_body_of_a_request_reaches_the_handler(trial: &Trial) {
+    let site = trial.site();
+    for path in ["/method/echo", "/put.count.7/method/echo"] {
+        let sent = site.browser().send("POST", path, &[], b"user=42");
+        let Some(head) = sent.head() else { panic!("POST {path}: the server has closed the connection") };
+        let answer = head.body();
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, "POST user=42"),
+            "the method and the body that {path} has got"
+        );
+    }
+}
+
 pub(crate) fn a_request_that_never_asks_costs_no_call_to_the_store(trial: &Trial) {
     let site = trial.site();
     let mut browser = site.browser();

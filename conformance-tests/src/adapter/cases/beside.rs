@@ -1,9 +1,15 @@
 //! Capabilities that not every framework has: one middleware inside another, two sessions side by side, and upgraded
 //! connections.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use session_core::{CookieConfig, Lifetime, Policy, SessionManager};
+use session_core::{CookieConfig, EventKind, Lifetime, Observer, Policy, SessionEvent, SessionManager};
 
 use crate::{
     FaultyStore,
@@ -21,11 +27,32 @@ const UPGRADE: [(&str, &str); 4] = [
     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
 ];
 
+/// How many bad cookies were told of. Each exchange tells of those that it was opened with.
+#[derive(Clone, Debug, Default)]
+struct BadCookies(Arc<AtomicUsize>);
+
+impl Observer for BadCookies {
+    fn on(&self, event: &SessionEvent) {
+        if let EventKind::BadCookie { count } = event.kind {
+            self.0.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+}
+
 pub(crate) fn a_middleware_inside_another_opens_nothing_of_its_own(trial: &Trial) {
     let short = Lifetime::new(MINUTE, MINUTE * 5);
     let policy = Policy::builder().before_login(short).logged_in(short).build().unwrap();
-    let site = trial.mount(Mounting::new().with_inside(|manager| manager.with_policy(policy)));
+    let bad_cookies = BadCookies::default();
+    let mounting = Mounting::new().with(|manager| manager.with_observer(bad_cookies.clone()));
+    let site = trial.mount(mounting.with_inside(|manager| manager.with_policy(policy)));
     let mut browser = site.browser();
+    browser.cookies = vec![(site.cookie(), "forged".to_owned())];
+    browser.get("/session");
+    assert_eq!(
+        bad_cookies.0.load(Ordering::Relaxed),
+        1,
+        "events of one bad cookie: one for each exchange that was opened"
+    );
     for (path, expected, cookies) in [("/add.count", 1, 1), ("/add.count", 2, 0), ("/login.42", 3, 1)] {
         let answer = browser.get(path);
         assert_eq!(site.store().calls(), expected, "calls to the store for {path} within two middlewares");
@@ -40,7 +67,7 @@ pub(crate) fn a_middleware_inside_another_opens_nothing_of_its_own(trial: &Trial
 }
 
 /// A manager of a store and a cookie of its own.
-fn second() -> SessionManager {
+pub(crate) fn second() -> SessionManager {
     let cookie = CookieConfig::builder(SECOND).secure(false).build().unwrap();
     SessionManager::development(FaultyStore::default()).with_cookie(cookie)
 }

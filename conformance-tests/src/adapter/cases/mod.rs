@@ -2,6 +2,7 @@
 
 pub(crate) mod asking;
 pub(crate) mod beside;
+pub(crate) mod caches;
 pub(crate) mod commit;
 pub(crate) mod ending;
 pub(crate) mod failure;
@@ -17,6 +18,7 @@ macro_rules! each_adapter_case {
             $argument
             asking:
                 a_session_goes_from_request_to_request
+                the_body_of_a_request_reaches_the_handler
                 a_request_that_never_asks_costs_no_call_to_the_store
                 a_read_costs_one_call_and_a_change_two
                 a_first_value_costs_one_call_and_a_login_over_it_three
@@ -43,6 +45,10 @@ macro_rules! each_adapter_case {
             ending:
                 a_panic_commits_nothing
                 a_request_that_is_dropped_saves_all_or_nothing;
+            caches:
+                a_page_is_as_private_as_the_session_that_it_has_read
+                the_handler_s_word_to_caches_stands_but_beside_a_cookie
+                of_two_sessions_the_more_private_one_tells_caches (SecondSession);
             beside:
                 a_middleware_inside_another_opens_nothing_of_its_own (NestedMiddleware)
                 two_sessions_go_side_by_side (SecondSession)

@@ -1,0 +1,68 @@
+//! The table: each way to break an adapter, and the case that notices.
+
+macro_rules! faults {
+    ($($fault:ident => $case:ident,)*) => {
+        /// What an adapter does wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Fault {
+            Nothing,
+            $($fault,)*
+        }
+
+        pub(crate) const TABLE: &[(Fault, &str)] = &[$((Fault::$fault, stringify!($case)),)*];
+    };
+}
+
+faults! {
+    SendsNoCookies => a_session_goes_from_request_to_request,
+    EatsTheBody => the_body_of_a_request_reaches_the_handler,
+    LoadsAlways => a_request_that_never_asks_costs_no_call_to_the_store,
+    ReloadsBeforeTheCommit => a_read_costs_one_call_and_a_change_two,
+    CountsTheDevices => a_first_value_costs_one_call_and_a_login_over_it_three,
+    RefusesForgedTokens => a_forged_token_is_ignored_and_replaced,
+    ReadsTheFirstCookieOfAName => of_several_cookies_of_the_name_the_genuine_one_counts,
+    ReadsTheLastCookieOfAName => of_several_cookies_of_the_name_the_genuine_one_counts,
+    ReadsTheFirstCookieLine => cookies_in_several_lines_are_all_read,
+    ReadsTheLastCookieLine => cookies_in_several_lines_are_all_read,
+    ForgetsTheMethod => a_form_of_another_site_gets_no_new_session,
+    ForgetsTheOrigin => a_form_of_another_site_gets_no_new_session,
+    ForgetsTheFetchMetadata => a_form_of_another_site_gets_no_new_session,
+
+    KeepsTheTokenOfBefore => a_login_changes_the_token_and_the_old_one_opens_nothing,
+    RemovesNoCookies => a_logout_removes_the_cookie,
+    ForgetsThePeer => a_login_is_told_with_the_address_of_its_client,
+
+    CommitsAfterTheBody => the_session_is_saved_before_the_head_leaves_whatever_the_status,
+    CommitsSuccessesOnly => the_session_is_saved_before_the_head_leaves_whatever_the_status,
+    LeavesOut304 => the_session_is_saved_before_the_head_leaves_whatever_the_status,
+    IgnoresAFailedSave => a_failed_save_is_told_whatever_the_status_was,
+    TellsAFailedSaveOfSuccessesOnly => a_failed_save_is_told_whatever_the_status_was,
+    AnswersALostSessionWith409 => a_session_that_was_ended_leaves_the_response_as_it_is,
+    CommitsNoFailures => a_handler_s_error_is_committed,
+    CommitsAfterTheStream => a_stream_saves_after_the_head_has_left,
+    LeavesOutHead => a_head_request_has_the_headers_of_its_get,
+
+    SendsTheBodyOfAFailedSave => a_failed_save_is_an_empty_answer_with_the_status_of_the_error,
+    KeepsTheHeadersOfAFailedSave => a_failed_save_is_an_empty_answer_with_the_status_of_the_error,
+    AnswersAFailedSaveWith500 => a_failed_save_is_an_empty_answer_with_the_status_of_the_error,
+    ForgetsRetryAfter => a_failed_save_is_an_empty_answer_with_the_status_of_the_error,
+    DropsTheCookiesOfOthers => a_failed_save_leaves_the_cookies_and_vary_of_others,
+    DropsTheVaryOfOthers => a_failed_save_leaves_the_cookies_and_vary_of_others,
+    SaysNothingWithAFailedSave => a_login_leaves_its_cookie_though_a_later_save_fails,
+    TakesAnOutageForAnEmptySession => a_store_that_cannot_be_read_is_an_error_and_no_empty_session,
+
+    CommitsPanics => a_panic_commits_nothing,
+    CommitsWhatIsDropped => a_request_that_is_dropped_saves_all_or_nothing,
+
+    LeavesCachesUntold => a_page_is_as_private_as_the_session_that_it_has_read,
+    VariesWithNothing => a_page_is_as_private_as_the_session_that_it_has_read,
+    SpeaksOverTheHandler => the_handler_s_word_to_caches_stands_but_beside_a_cookie,
+    LeavesTheHandlersWordBesideACookie => the_handler_s_word_to_caches_stands_but_beside_a_cookie,
+    HearsTheMiddlewareInside => of_two_sessions_the_more_private_one_tells_caches,
+
+    NestedOpensItsOwn => a_middleware_inside_another_opens_nothing_of_its_own,
+    NestedKeepsThePolicyOutside => a_middleware_inside_another_opens_nothing_of_its_own,
+    GivesTheFirstForTheSecond => two_sessions_go_side_by_side,
+    LosesTheCookieInside => the_login_of_one_session_outlives_the_failed_save_of_the_other,
+    LeavesOut101 => an_upgraded_connection_keeps_its_session,
+}

@@ -1,0 +1,136 @@
+//! The same adapter: how it finishes a response.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use session_core::{
+    Exchange, HeaderChange, SessionManager,
+    adapter::{self, Failure, SaidToCaches},
+};
+
+use super::{
+    fault::Fault::*,
+    server::{Broken, Page, status},
+};
+
+impl Broken {
+    /// Commits, and adds what the exchange has to say.
+    pub(crate) async fn finish(
+        self,
+        manager: &SessionManager,
+        exchange: Exchange,
+        head: &Parts,
+        mut response: Response<Page>,
+    ) -> Response<Page> {
+        if self.skips(head, response.status()) {
+            return response;
+        }
+        if self.is(CommitsAfterTheBody) || self.is(CommitsAfterTheStream) {
+            return committed_at_the_end(exchange, response);
+        }
+        if let Some(session) = exchange.loaded().filter(|_| self.is(ReloadsBeforeTheCommit)) {
+            drop(session.reload().await);
+        }
+        if let Some(owner) = exchange.loaded().and_then(|session| session.owner()).filter(|_| self.is(CountsTheDevices))
+        {
+            drop(manager.session_count(&owner).await);
+        }
+        match adapter::commit(&exchange).await {
+            Ok(Some(_)) if self.is(AnswersALostSessionWith409) => return status(StatusCode::CONFLICT),
+            Ok(_) => {}
+            Err(_) if self.is(IgnoresAFailedSave) => {}
+            Err(_) if self.is(TellsAFailedSaveOfSuccessesOnly) && !response.status().is_success() => {}
+            Err(failure) => response = self.failed(&failure, response),
+        }
+        if self.is(SaysNothingWithAFailedSave) && response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            return response;
+        }
+        self.apply(&exchange, head, &mut response);
+        response
+    }
+
+    /// Whether such a response leaves without a commit.
+    fn skips(self, head: &Parts, status: StatusCode) -> bool {
+        match self.0 {
+            CommitsSuccessesOnly => !status.is_success(),
+            LeavesOut304 => status == StatusCode::NOT_MODIFIED,
+            LeavesOut101 => status == StatusCode::SWITCHING_PROTOCOLS,
+            CommitsNoFailures => status == StatusCode::SERVICE_UNAVAILABLE,
+            LeavesOutHead => head.method == Method::HEAD,
+            _ => false,
+        }
+    }
+
+    /// What takes the place of a response whose session could not be saved.
+    fn failed(self, failure: &Failure, mut handled: Response<Page>) -> Response<Page> {
+        match self.0 {
+            KeepsTheHeadersOfAFailedSave => {
+                *handled.status_mut() = failure.status();
+                return handled.map(|_| Page::default());
+            }
+            DropsTheCookiesOfOthers | LosesTheCookieInside => drop(handled.headers_mut().remove(header::SET_COOKIE)),
+            DropsTheVaryOfOthers => drop(handled.headers_mut().remove(header::VARY)),
+            _ => {}
+        }
+        let mut answer = failure.answer(pairs(&handled)).map(|()| Page::default());
+        match self.0 {
+            SendsTheBodyOfAFailedSave => *answer.body_mut() = handled.into_body(),
+            AnswersAFailedSaveWith500 => *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
+            ForgetsRetryAfter => drop(answer.headers_mut().remove(header::RETRY_AFTER)),
+            _ => {}
+        }
+        answer
+    }
+
+    fn apply(self, exchange: &Exchange, head: &Parts, response: &mut Response<Page>) {
+        let inside = response.extensions_mut().remove::<SaidToCaches>().filter(|_| !self.is(HearsTheMiddlewareInside));
+        if self.is(SpeaksOverTheHandler) {
+            response.headers_mut().remove(header::CACHE_CONTROL);
+        }
+        let (changes, said) = adapter::changes(exchange, pairs(response), inside);
+        for change in changes {
+            let (HeaderChange::Remove(name) | HeaderChange::Append(name, _)) = &change;
+            let is_there = response.headers().contains_key(name);
+            match change {
+                HeaderChange::Remove(_) if self.is(LeavesTheHandlersWordBesideACookie) => {}
+                HeaderChange::Remove(name) => drop(response.headers_mut().remove(name)),
+                HeaderChange::Append(name, value) if self.leaves_out(&name, &value, head, is_there) => {}
+                HeaderChange::Append(name, value) => drop(response.headers_mut().append(name, value)),
+            }
+        }
+        if let Some(said) = said {
+            response.extensions_mut().insert(said);
+        }
+    }
+
+    fn leaves_out(self, name: &HeaderName, value: &HeaderValue, head: &Parts, is_there: bool) -> bool {
+        let is_removal = || value.as_bytes().windows(9).any(|bytes| bytes == b"Max-Age=0");
+        let is_cookie = *name == header::SET_COOKIE;
+        match self.0 {
+            SendsNoCookies => is_cookie,
+            KeepsTheTokenOfBefore => is_cookie && head.headers.contains_key(header::COOKIE),
+            RemovesNoCookies => is_cookie && is_removal(),
+            LeavesCachesUntold => *name == header::CACHE_CONTROL,
+            LeavesTheHandlersWordBesideACookie => *name == header::CACHE_CONTROL && is_there,
+            VariesWithNothing => *name == header::VARY,
+            _ => false,
+        }
+    }
+}
+
+/// The response, whose body commits once it was sent.
+fn committed_at_the_end(exchange: Exchange, response: Response<Page>) -> Response<Page> {
+    let commit = async move {
+        drop(exchange.commit().await);
+        Ok(Frame::data(Bytes::new()))
+    };
+    response.map(|body| {
+        StreamBody::new(body.into_data_stream().map_ok(Frame::data).chain(stream::once(commit))).boxed_unsync()
+    })
+}
+
+fn pairs(response: &Response<Page>) -> impl Iterator<Item = (&str, &[u8])> {
+    response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+}

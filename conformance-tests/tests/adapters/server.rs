@@ -1,0 +1,229 @@
+//! A small correct adapter over bare hyper that can be broken in one sentence at a time: how it handles a request.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, stream};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    Request, body::Frame, body::Incoming as Received, server::conn::http1, service::service_fn, upgrade::OnUpgrade,
+};
+use hyper_util::rt::TokioIo;
+use session_conformance::{
+    adapter::{self, Adapter, Served, Site},
+    async_trait,
+};
+use session_core::{Error, Exchange, Incoming, Session, SessionManager, adapter::Failure};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    runtime::Handle,
+    task::block_in_place,
+};
+
+use super::fault::Fault::{self, *};
+
+pub(crate) type Page = UnsyncBoxBody<Bytes, Infallible>;
+
+/// An adapter that is broken in this way.
+#[derive(Clone, Copy)]
+pub(crate) struct Broken(pub(crate) Fault);
+
+#[async_trait]
+impl Adapter for Broken {
+    async fn serve(&self, site: Site) -> Served {
+        let (listener, broken) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), *self);
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((connection, peer)) = listener.accept().await {
+                let site = site.clone();
+                let service = service_fn(move |request| {
+                    let site = site.clone();
+                    async move { Ok::<_, Infallible>(broken.call(&site, request, peer).await) }
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(connection), service).with_upgrades());
+            }
+        });
+        Served::at(address)
+    }
+}
+
+impl Broken {
+    pub(crate) fn is(self, fault: Fault) -> bool {
+        self.0 == fault
+    }
+
+    async fn call(self, site: &Site, request: Request<Received>, peer: SocketAddr) -> Response<Page> {
+        let (head, body) = request.into_parts();
+        let exchange = self.open(&site.manager(), &head, peer);
+        let second = site.second_manager().map(|manager| manager.open(&head));
+        let inside = site.manager_inside().and_then(|manager| self.join(&exchange, &manager, &head));
+        if self.is(RefusesForgedTokens)
+            && head.headers.contains_key(header::COOKIE)
+            && exchange.presented_id().is_none()
+        {
+            return status(StatusCode::BAD_REQUEST);
+        }
+        if self.is(LoadsAlways) {
+            drop(exchange.session().await);
+        }
+        let body = body.collect().await.unwrap().to_bytes();
+        let handler = self.handle(
+            site,
+            &head,
+            body,
+            [inside.as_ref().unwrap_or(&exchange), second.as_ref().unwrap_or(&exchange)],
+        );
+        let handler = AssertUnwindSafe(handler).catch_unwind();
+        let dropped = self.is(CommitsWhatIsDropped).then(|| exchange.clone());
+        let handled = Guarded { dropped: OnDrop(dropped), handler: Box::pin(handler) }.await;
+        let mut response = match handled {
+            Ok(response) => response,
+            Err(_) if self.is(CommitsPanics) => status(StatusCode::INTERNAL_SERVER_ERROR),
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        for exchange in [inside, second, Some(exchange)].into_iter().flatten() {
+            response = self.finish(&site.manager(), exchange, &head, response).await;
+        }
+        response
+    }
+
+    fn open(self, manager: &SessionManager, head: &Parts, peer: SocketAddr) -> Exchange {
+        let mut head = head.clone();
+        self.forget(&mut head.headers, manager.cookie().name());
+        let incoming = if self.is(ForgetsTheMethod) { Incoming::from(&head.headers) } else { Incoming::from(&head) };
+        manager.open(if self.is(ForgetsThePeer) { incoming } else { incoming.with_peer(peer) })
+    }
+
+    /// Leaves out of the headers what the fault does not read.
+    fn forget(self, headers: &mut HeaderMap, name: &str) {
+        match self.0 {
+            ForgetsTheOrigin => drop(headers.remove(header::ORIGIN)),
+            ForgetsTheFetchMetadata => drop(headers.remove("sec-fetch-site")),
+            _ => {}
+        }
+        let mut lines: Vec<_> =
+            headers.get_all(header::COOKIE).iter().map(|line| line.to_str().unwrap().to_owned()).collect();
+        match self.0 {
+            ReadsTheFirstCookieLine => lines.truncate(1),
+            ReadsTheLastCookieLine => drop(lines.drain(..lines.len().saturating_sub(1))),
+            ReadsTheFirstCookieOfAName | ReadsTheLastCookieOfAName => {
+                let cookies = lines.join("; ");
+                let mut of_name = cookies.split("; ").filter(|cookie| cookie.split('=').next() == Some(name));
+                let one = if self.is(ReadsTheFirstCookieOfAName) { of_name.next() } else { of_name.last() };
+                lines = one.map(str::to_owned).into_iter().collect();
+            }
+            _ => return,
+        }
+        headers.remove(header::COOKIE);
+        for line in lines {
+            headers.append(header::COOKIE, HeaderValue::try_from(line).unwrap());
+        }
+    }
+
+    /// The exchange of a middleware inside, if it has one of its own.
+    fn join(self, exchange: &Exchange, manager: &SessionManager, head: &Parts) -> Option<Exchange> {
+        match self.0 {
+            NestedOpensItsOwn => return Some(manager.open(head)),
+            NestedKeepsThePolicyOutside => {}
+            _ => exchange.join(manager).unwrap(),
+        }
+        None
+    }
+
+    async fn handle(self, site: &Site, head: &Parts, body: Bytes, [first, second]: [&Exchange; 2]) -> Response<Page> {
+        let body = if self.is(EatsTheBody) { Bytes::new() } else { body };
+        let asked = adapter::Request::new(head.method.as_str(), head.uri.path(), body);
+        let second = if self.is(GivesTheFirstForTheSecond) { first } else { second };
+        let (first, second) = (self.session(site, first), self.session(site, second));
+        let answer = match site.answer_with_second::<_, _, Failure>(asked, first, second).await {
+            Ok(answer) => answer,
+            Err(failure) => return failure.answer([]).map(|()| Page::default()),
+        };
+        let body = match answer.body {
+            adapter::Body::Whole(bytes) => Full::from(bytes).boxed_unsync(),
+            adapter::Body::Stream(body) => {
+                let chunks = stream::unfold(body, |mut body| async { body.next().await.map(|chunk| (chunk, body)) });
+                StreamBody::new(chunks.map(|chunk| Ok(Frame::data(chunk.into())))).boxed_unsync()
+            }
+            adapter::Body::Upgrade(socket) => {
+                talk(socket, head.extensions.get::<OnUpgrade>().unwrap().clone());
+                Page::default()
+            }
+        };
+        let mut response = Response::new(body);
+        (*response.status_mut(), *response.headers_mut()) = (answer.status, answer.headers);
+        response
+    }
+
+    async fn session(self, site: &Site, exchange: &Exchange) -> Result<Owned, Failure> {
+        match exchange.session().await {
+            Ok(session) => Ok(Owned(session)),
+            Err(Error::Store(_)) if self.is(TakesAnOutageForAnEmptySession) => {
+                Ok(Owned(site.manager().open(Incoming::default()).session().await?))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The session, as a framework's own type holds it.
+pub(crate) struct Owned(Session);
+
+impl std::ops::Deref for Owned {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.0
+    }
+}
+
+pub(crate) fn status(status: StatusCode) -> Response<Page> {
+    let mut response = Response::new(Page::default());
+    *response.status_mut() = status;
+    response
+}
+
+fn talk(mut socket: adapter::Socket, upgrade: OnUpgrade) {
+    tokio::spawn(async move {
+        let mut connection = TokioIo::new(upgrade.await.unwrap());
+        let mut bytes = [0; 256];
+        while let Ok(count @ 1..) = connection.read(&mut bytes).await {
+            connection.write_all(&socket.hear(&bytes[..count]).await).await.unwrap();
+        }
+    });
+}
+
+/// A handler, and what happens when it is dropped before it has answered. Its fields are dropped in this order.
+struct Guarded<F> {
+    dropped: OnDrop,
+    handler: Pin<Box<F>>,
+}
+
+struct OnDrop(Option<Exchange>);
+
+impl<F: Future> Future for Guarded<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let answered = ready!(self.handler.as_mut().poll(context));
+        self.dropped.0 = None;
+        Poll::Ready(answered)
+    }
+}
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.0.take() {
+            drop(block_in_place(|| Handle::current().block_on(exchange.commit())));
+        }
+    }
+}
