@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::{
     RedisStore,
     connection::{Connection, Server},
-    error::{from_driver, from_wait},
+    error::{from_driver, from_wait, unusable_url},
     node::Node,
 };
 
@@ -27,6 +27,9 @@ const RECONNECTIONS: usize = 1000;
 
 /// How long the other end of a connection may be silent before the connection is given up.
 const SILENCE: Duration = Duration::from_secs(15);
+
+const NOT_A_URL: &str = "the address is not a URL like redis://user:password@host:6379/0; in the password write %2F for \
+                         /, %3F for ?, %23 for # and %25 for %";
 
 /// The settings of a [`RedisStore`].
 ///
@@ -96,9 +99,12 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] if the server cannot be reached, [`StoreError::Backend`]
-    /// if the URL is no such URL or the server refuses its user.
+    /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] if the server cannot be reached. [`StoreError::Backend`] if
+    /// the URL is none of these, or needs a feature that was not built, or if the server refuses its user.
     pub async fn connect(self, url: &str) -> Result<RedisStore, StoreError> {
+        if let Some(what_to_do) = missing_feature(url, is_built_with) {
+            return Err(unusable_url(what_to_do, None));
+        }
         install_tls();
         #[cfg(feature = "cluster")]
         if let Some((scheme, nodes)) = url.split_once("+cluster://") {
@@ -134,7 +140,7 @@ impl Builder {
     }
 
     pub(crate) fn info(&self, url: &str) -> Result<ConnectionInfo, StoreError> {
-        let info = url.into_connection_info().map_err(from_driver)?;
+        let info = url.into_connection_info().map_err(|error| unusable_url(NOT_A_URL, Some(error)))?;
         let tcp = TcpSettings::default()
             // An operation is one small message. Waiting to fill a packet would only delay its answer.
             .set_nodelay(true)
@@ -184,5 +190,80 @@ fn install_tls() {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         // The application may have set one: it stays.
         let _ = provider.install_default();
+    }
+}
+
+/// The sentence for a URL that needs a feature which was not built. Otherwise the driver would say that the URL "did not
+/// parse".
+fn missing_feature(url: &str, has: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let (scheme, _) = url.split_once("://")?;
+    let (scheme, servers) = scheme.split_once('+').unwrap_or((scheme, ""));
+    if servers == "cluster" && !has("cluster") {
+        return Some("a URL of a cluster needs the feature `cluster` of session-redis");
+    }
+    if servers == "sentinel" && !has("sentinel") {
+        return Some("a URL of sentinels needs the feature `sentinel` of session-redis");
+    }
+    if ["rediss", "valkeys"].contains(&scheme) && !has("tls-ring") && !has("tls-aws-lc") {
+        return Some("a URL with TLS needs the feature `tls-ring` or `tls-aws-lc` of session-redis");
+    }
+    None
+}
+
+fn is_built_with(feature: &str) -> bool {
+    let features = [
+        ("cluster", cfg!(feature = "cluster")),
+        ("sentinel", cfg!(feature = "sentinel")),
+        ("tls-ring", cfg!(feature = "tls-ring")),
+        ("tls-aws-lc", cfg!(feature = "tls-aws-lc")),
+    ];
+    features.contains(&(feature, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::missing_feature;
+
+    #[test]
+    fn a_url_that_needs_a_feature_names_it() {
+        let cases = [
+            ("redis+cluster://one:6379,two:6379", &["cluster"][..]),
+            ("redis+sentinel://one:26379/sessions", &["sentinel"]),
+            ("rediss://one:6379", &["tls-ring", "tls-aws-lc"]),
+            ("rediss+cluster://one:6379", &["cluster"]),
+            ("valkeys://one:6379", &["tls-ring", "tls-aws-lc"]),
+        ];
+        for (url, features) in cases {
+            let sentence = missing_feature(url, |_| false).unwrap_or_else(|| panic!("{url}"));
+            for feature in features {
+                assert!(sentence.contains(&format!("`{feature}`")), "{url}: {sentence}");
+            }
+            assert_eq!(missing_feature(url, |_| true), None, "{url}");
+        }
+        let with_cluster_only = |feature: &str| feature == "cluster";
+        let sentence = missing_feature("rediss+cluster://one:6379", with_cluster_only).unwrap_or_default();
+        assert!(sentence.contains("`tls-ring`"), "{sentence}");
+        for url in ["redis://one:6379", "valkey://one", "unix:///run/redis.sock", "no address", ""] {
+            assert_eq!(missing_feature(url, |_| false), None, "{url}");
+        }
+    }
+
+    /// Before, the driver said only that the URL "did not parse".
+    #[cfg(not(feature = "cluster"))]
+    #[tokio::test]
+    async fn a_cluster_without_the_feature_is_an_error_that_names_it() {
+        let error = crate::RedisStore::connect("redis+cluster://one:6379,two:6379").await.unwrap_err();
+        let session_core::StoreError::Backend { source, .. } = error else { panic!("{error:?}") };
+        assert!(source.to_string().contains("feature `cluster`"), "{source}");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_no_url_says_how_one_is_written() {
+        for address in ["127.0.0.1:6379", "", "http://one:6379", "redis://:se/cret@one:6379"] {
+            let error = crate::RedisStore::connect(address).await.unwrap_err();
+            let session_core::StoreError::Backend { source, .. } = error else { panic!("{address}: {error:?}") };
+            assert!(source.to_string().contains("redis://user:password@host:6379/0"), "{address}: {source}");
+            assert!(!source.to_string().contains("se/cret"), "{source}");
+        }
     }
 }

@@ -31,6 +31,19 @@ pub(crate) fn from_driver(error: RedisError) -> StoreError {
     }
 }
 
+/// The store's error for a URL that cannot be used. The sentence says what to do. It must not have the URL in it, because
+/// that has a password.
+pub(crate) fn unusable_url(what_to_do: &'static str, source: Option<RedisError>) -> StoreError {
+    StoreError::backend(BACKEND, UnusableUrl { what_to_do, source })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{what_to_do}")]
+struct UnusableUrl {
+    what_to_do: &'static str,
+    source: Option<RedisError>,
+}
+
 /// The store's error for a wait that took too long.
 pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
