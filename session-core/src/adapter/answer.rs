@@ -1,33 +1,37 @@
-//! The end of a request: commit, and what the response says.
+//! The end of a request: the commit, and the headers of the response.
 
 use http::{HeaderValue, header};
 
 use super::Failure;
 use crate::{Exchange, HeaderChange, Outcome};
 
-/// Commits the exchange, before the response head leaves. Afterwards the response gets the [`changes`], whatever this answers.
+/// Commits the exchange, before the response head leaves. Afterwards the response gets the [`changes`], whatever this
+/// returns.
 ///
-/// `Some`: nothing was saved, because the session was lost or is withheld, and the handler's response stays, for it has usually
-/// done something besides. Put the outcome where those find it who want to know.
+/// `Some` means that nothing was saved, because the session was lost or is withheld. The handler's response stays,
+/// because the handler has usually done more than change the session. Put the outcome where middleware can find it,
+/// such as the response's extensions.
 ///
 /// # Errors
 ///
-/// The handler's response must not leave: the failure's [`answer`](Failure::answer) takes its place.
+/// The handler's response must not leave. The failure's [`answer`](Failure::answer) takes its place.
 pub async fn commit(exchange: &Exchange) -> Result<Option<Outcome>, Failure> {
     let outcome = exchange.commit().await.map_err(Failure::from)?;
     let is_lost = matches!(outcome, Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) | Outcome::Unreadable);
     Ok(is_lost.then_some(outcome))
 }
 
-/// What a layer has said to caches where the handler had said nothing. It waits, in the extensions of the response, for a layer
-/// of another cookie outside.
+/// The `Cache-Control` that a layer has set because the handler had set none. Put it into the extensions of the
+/// response, for a layer of another cookie outside.
 #[derive(Clone, Debug)]
 pub struct SaidToCaches(HeaderValue);
 
-/// What [`Exchange::changes`] says, over the headers of a response that may come from a layer of another cookie. `handled` are
-/// these headers, in any case of letters, and `inside` is what that layer has left. The second part is for a layer outside.
+/// The [`Exchange::changes`] for a response that may come from a layer of another cookie. `handled` are the headers of
+/// that response, in any case of letters, and `inside` is the value that the other layer has left. The second part of
+/// the result is for a layer outside.
 ///
-/// What a layer has said to caches by itself gives way to what is stricter. What a handler has said does not.
+/// If two layers have set `Cache-Control` by themselves, the stricter one stands. A handler's own header always stands
+/// against them.
 ///
 /// # Examples
 ///
@@ -58,7 +62,7 @@ pub fn changes<'a>(
     let mut handled: Vec<_> = handled.into_iter().collect();
     let mut changes = Vec::new();
     let first = handled.iter().find(|(name, _)| is_caching(name)).map(|(_, value)| *value);
-    // Not if a middleware in between has put another.
+    // If a middleware in between has set another, that one counts as the handler's.
     let inside = inside.filter(|SaidToCaches(inside)| first == Some(inside.as_bytes()));
     if inside.is_some() {
         handled.retain(|(name, _)| !is_caching(name));

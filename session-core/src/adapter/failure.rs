@@ -1,4 +1,4 @@
-//! What is answered where a session fails.
+//! The answer to a request whose session fails.
 
 use std::{any::type_name, error::Error as StdError, fmt};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::Error;
 
-/// Why a handler has no session, could not change it, or is not heard: what an adapter's own error type is made of.
+/// Why a handler has no session, could not change it, or was not called. An adapter makes its own error type of this.
 ///
 /// # Examples
 ///
@@ -33,7 +33,7 @@ enum Reason {
     NoLayer {
         /// The name of the marker that was asked for.
         marker: &'static str,
-        /// Where routes have to stand.
+        /// The advice where routes have to be added.
         advice: &'static str,
     },
     Layers(LayersError),
@@ -41,14 +41,14 @@ enum Reason {
 }
 
 impl Failure {
-    /// A handler asked for the session with the marker `K`, and no layer of it is around. The advice is the end of the sentence
-    /// in the log: `routes that are added after .layer(...) are outside of the layer`.
+    /// A handler asked for the session with the marker `K`, but no such layer is around it. The advice is the end of
+    /// the sentence in the log, such as `routes that are added after .layer(...) are outside of the layer`.
     #[must_use]
     pub fn no_layer<K>(advice: &'static str) -> Self {
         Self(Reason::NoLayer { marker: type_name::<K>(), advice })
     }
 
-    /// A handler asked for an owner where there is none.
+    /// A handler asked for an owner, but nobody is logged in.
     #[must_use]
     pub fn not_logged_in() -> Self {
         Self(Reason::NotLoggedIn)
@@ -58,8 +58,8 @@ impl Failure {
         Self(Reason::Layers(error))
     }
 
-    /// What the session said. Nothing if it was not asked: for want of a layer or of a login, or because of two layers that
-    /// exclude each other.
+    /// The error of the session. `None` if no session was asked: because there is no layer, because nobody is logged
+    /// in, or because two layers exclude each other.
     #[must_use]
     pub fn cause(&self) -> Option<&Error> {
         match &self.0 {
@@ -68,8 +68,8 @@ impl Failure {
         }
     }
 
-    /// The status of the answer: see [`Error::status`]. 500 without the layer, or with two that exclude each other; 401 without
-    /// a login.
+    /// The status of the answer: see [`Error::status`]. It is 500 without the layer, or with two layers that exclude
+    /// each other, and 401 without a login.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match &self.0 {
@@ -79,16 +79,17 @@ impl Failure {
         }
     }
 
-    /// The answer: the status, no body, the [`Error`] in the extensions. Never to be stored by a cache. A 503 says in
+    /// The answer: the status, no body, and the [`Error`] in the extensions. No cache stores it. A 503 says in
     /// `Retry-After` when the client may try again.
     ///
-    /// `handled` are the headers of the response whose place it takes, in any case of letters; `[]` if there is none. Their
-    /// `Set-Cookie` and `Vary` go along: what happened happened, and the cookie of a login must not be lost.
+    /// `handled` are the headers of the response whose place it takes, in any case of letters; `[]` if there is none.
+    /// Their `Set-Cookie` and `Vary` go along, because the cookie of a login that succeeded must not be lost.
     ///
-    /// What went wrong on the server is told to `tracing`, under the target `session`: an `ERROR` with the `event.name`
-    /// `session.request_failed`, the `error.type`, and the error with its sources as `exception.message`, on one line of at
-    /// most 1024 bytes. Of each `error.type` there are ten lines a second. What is more is counted, and the next request or
-    /// failure after that second brings a line `session.suppressed` with the number in `session.count`.
+    /// A failure of the server goes to `tracing`, under the target `session`. It is an `ERROR` with the `event.name`
+    /// `session.request_failed`, the `error.type`, and the error with its sources as `exception.message`, on one line
+    /// of at most 1024 bytes. Of each `error.type` there are at most ten lines a second. Further ones are counted, and
+    /// the next request or failure after that second brings a line `session.suppressed` with the number in
+    /// `session.count`.
     #[must_use]
     pub fn answer<'a>(&self, handled: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Response<()> {
         let mut response = Response::new(());
@@ -124,7 +125,8 @@ impl Failure {
         }
     }
 
-    /// What the log counts as one. Where the program is wrong, it is wrong each time, and each place has its own count.
+    /// The kind under which the log counts this failure. A mistake in the program comes back with each request, so each
+    /// place of a mistake has a count of its own.
     fn kind(&self) -> Kind {
         let is_mistake = matches!(self.0, Reason::NoLayer { .. } | Reason::Layers(_));
         Kind { error_type: self.name(), mistake: is_mistake.then(|| self.to_string()) }

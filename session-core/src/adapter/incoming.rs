@@ -8,12 +8,12 @@ use crate::{Incoming, TokenHeader};
 const READ: [HeaderName; 5] = [header::COOKIE, header::FORWARDED, header::HOST, header::ORIGIN, header::REFERER];
 const READ_BY_NAME: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "sec-fetch-site", "sec-fetch-mode"];
 
-/// What a request tells, where the framework's types are not those of the `http` crate. The path goes without its query; the
+/// An [`Incoming`] for a framework whose types are not those of the `http` crate. Give the path without its query. The
 /// headers may have any case of letters. The first argument is the site's: [`SessionManager::token_header`].
 ///
 /// [`SessionManager::token_header`]: crate::SessionManager::token_header
 ///
-/// In HTTP/2 the host is the authority of the request's target: tell it by [`Incoming::with_host`].
+/// In HTTP/2 the host is the authority of the request's target. Tell it by [`Incoming::with_host`].
 ///
 /// # Examples
 ///

@@ -124,7 +124,7 @@ fn with_sources(error: &(dyn StdError + 'static)) -> String {
         if text.len() > LONGEST {
             break;
         }
-        // A `String` takes whatever is written to it.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, ": {source}");
     }
     fit_for_log(&text, LONGEST)

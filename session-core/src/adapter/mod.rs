@@ -1,6 +1,6 @@
-//! For who writes an adapter to a framework: what is the same under each.
+//! The parts of an adapter that are the same under each framework.
 //!
-//! An application does not need it. An adapter is
+//! An application does not need this module; the author of an adapter does. An adapter is
 //!
 //! 1. a layer. Its request [enters](Opened::enter), and the exchange goes into the extensions of the request. After the
 //!    handler, and before the response head leaves, the exchange is [committed](commit()), and the response gets the [`changes`].
@@ -9,19 +9,20 @@
 //!
 //! What it must do:
 //!
-//! - **Commit whatever the status.** A handler's error that becomes a response is committed before it turns back into an error:
-//!   a login before it has a cookie to send. So where the framework makes the response of an error later than the layer
-//!   runs, the layer makes it.
-//! - **Commit nothing where no response follows**, after a panic for one.
-//! - **Let go wherever it is.** Where a client hangs up, the framework drops the future: of the changes that wait for the
-//!   commit either all are saved or none.
-//! - **Answer with the failure where the commit fails**, with the cookies that others have set. This holds for an extractor, too.
+//! - **Commit whatever the status.** If a handler's error becomes a response, that response is committed, too, because
+//!   a login before the error has a cookie to send. Some frameworks make the response of an error only after the layer
+//!   has run. Under these the layer makes it.
+//! - **Commit nothing if no response follows**, for example after a panic.
+//! - **Let the future be dropped at any point.** If a client hangs up, the framework drops the future. Then either all
+//!   changes that wait for the commit are saved, or none.
+//! - **Answer with the failure if the commit fails**, together with the cookies that others have set. This holds for an
+//!   extractor, too.
 //! - **Read the header of clients without cookies**, if the site has one: [`Incoming::with_token_header`].
-//! - **Say whose peer it is**, if the framework knows: [`Incoming::with_peer`], and for TLS [`Incoming::with_https`].
+//! - **Tell the peer**, if the framework knows it: [`Incoming::with_peer`], and for TLS [`Incoming::with_https`].
 //!
 //! # Examples
 //!
-//! A whole one, over the types of the `http` crate:
+//! A whole adapter, over the types of the `http` crate:
 //!
 //! ```
 //! use std::panic::Location;
@@ -105,8 +106,8 @@
 //! # assert_eq!(runtime.block_on(handler(Request::new(()))).status(), 500);
 //! ```
 //!
-//! Where the framework's types are others, [`incoming`] takes the headers of a request as pairs, and an [answer](Failure::answer)
-//! and [`changes`] those of a response.
+//! For a framework with other types, [`incoming`] takes the headers of a request as pairs. [`answer`](Failure::answer)
+//! and [`changes`] take those of a response.
 
 mod answer;
 mod failure;

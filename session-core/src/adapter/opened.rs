@@ -1,4 +1,5 @@
-//! Which layers have opened an exchange for a request, so that one inside another opens no second one for the same cookie.
+//! The exchanges that layers have opened for a request. A layer inside another looks here, so that it opens no second
+//! one for the same cookie.
 
 use std::{any::TypeId, error::Error, fmt, panic::Location, sync::Arc};
 
@@ -35,7 +36,7 @@ struct OpenedExchange {
     exchange: Exchange,
 }
 
-/// How a layer has come to its exchange, and so who commits it.
+/// How a layer has got its exchange, and so which layer commits it.
 #[derive(Clone, Debug)]
 pub enum Entered {
     /// The layer has opened it, and commits it.
@@ -62,7 +63,7 @@ impl Entered {
     }
 }
 
-/// How a layer is called in a log: by its marker, and by the place in the program where it was made.
+/// The name of a layer in a log: its marker, and the place in the program where it was made.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerName {
     marker: TypeId,
@@ -71,8 +72,8 @@ pub struct LayerName {
 }
 
 impl Opened {
-    /// Lets a request into a layer: opens an exchange, or takes the one that a layer outside has opened for the cookie. That one
-    /// goes on under this layer's manager, and what was told of the request first stands.
+    /// Lets a request into a layer. Opens an exchange, or takes the one that a layer outside has opened for the cookie.
+    /// Such an exchange goes on under this layer's manager, but keeps what it was told of the request first.
     ///
     /// # Errors
     ///
