@@ -1,4 +1,5 @@
-//! The proof of the kit for adapters: for every sentence an adapter that breaks just that, and the case that notices.
+//! The proof of the kit for adapters. For every sentence there is an adapter that breaks just that sentence, and the
+//! case that notices.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,7 +23,7 @@ use session_conformance::{
     async_trait,
 };
 
-/// What the case says of the adapter, if it fails.
+/// The message of the case about this adapter, if it fails.
 fn verdict(case: &str, adapter: impl Adapter) -> Option<String> {
     let panic = catch_unwind(AssertUnwindSafe(|| check(case, adapter))).err()?;
     let text = panic.downcast_ref::<String>().cloned();

@@ -45,7 +45,7 @@ fn each_case_that_has_passed_is_reported_once() {
     assert_eq!(reported, all);
 }
 
-/// Set for a process of tests that are to fail.
+/// The variable that marks a process of tests which shall fail.
 const FAILS: &str = "SESSION_CONFORMANCE_FAILS";
 
 /// A store that cannot be opened.
@@ -73,7 +73,7 @@ fn what_has_failed_is_not_reported() {
     assert_eq!((passed, report.as_str()), (false, ""));
 }
 
-/// An adapter that has nothing.
+/// An adapter that lacks everything.
 struct Bare;
 
 #[async_trait]

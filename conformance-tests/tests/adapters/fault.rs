@@ -2,7 +2,7 @@
 
 macro_rules! faults {
     ($($fault:ident => $case:ident,)*) => {
-        /// What an adapter does wrong.
+        /// The fault of an adapter.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Fault {
             Nothing,

@@ -1,4 +1,4 @@
-//! The same adapter: how it finishes a response.
+//! The end of a request in the same adapter: how it finishes a response.
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -16,7 +16,7 @@ use super::{
 };
 
 impl Broken {
-    /// Commits, and adds what the exchange has to say.
+    /// Commits, and adds the headers of the exchange.
     pub(crate) async fn finish(
         self,
         manager: &SessionManager,
@@ -63,7 +63,7 @@ impl Broken {
         }
     }
 
-    /// What takes the place of a response whose session could not be saved.
+    /// The response that takes the place of one whose session could not be saved.
     fn failed(self, failure: &Failure, mut handled: Response<Page>) -> Response<Page> {
         match self.0 {
             KeepsTheHeadersOfAFailedSave => {
@@ -120,7 +120,7 @@ impl Broken {
     }
 }
 
-/// The response, whose body commits once it was sent.
+/// The response with a body that commits once it was sent.
 fn committed_at_the_end(exchange: Exchange, response: Response<Page>) -> Response<Page> {
     let commit = async move {
         drop(exchange.commit().await);

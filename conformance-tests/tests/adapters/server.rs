@@ -1,4 +1,5 @@
-//! A small correct adapter over bare hyper that can be broken in one sentence at a time: how it handles a request.
+//! A small correct adapter over bare hyper, which can be broken in one sentence at a time. This is how it handles a
+//! request.
 
 use std::{
     convert::Infallible,
@@ -103,7 +104,7 @@ impl Broken {
         manager.open(if self.is(ForgetsThePeer) { incoming } else { incoming.with_peer(peer) })
     }
 
-    /// Leaves out of the headers what the fault does not read.
+    /// Leaves out the headers that the fault does not read.
     fn forget(self, headers: &mut HeaderMap, name: &str) {
         match self.0 {
             ForgetsTheOrigin => drop(headers.remove(header::ORIGIN)),

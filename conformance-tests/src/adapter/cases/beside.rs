@@ -27,7 +27,7 @@ const UPGRADE: [(&str, &str); 4] = [
     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
 ];
 
-/// How many bad cookies were told of. Each exchange tells of those that it was opened with.
+/// How many bad cookies the events have told. Each exchange tells those that it was opened with.
 #[derive(Clone, Debug, Default)]
 struct BadCookies(Arc<AtomicUsize>);
 

@@ -1,4 +1,4 @@
-//! What a response tells caches.
+//! The headers by which a response tells caches how private it is.
 
 use crate::adapter::{
     client::{Browser, Received},
@@ -9,7 +9,7 @@ fn cache_control(answer: &Received) -> Option<String> {
     answer.headers.get("cache-control")
 }
 
-/// Asks for the path, and returns what the page says to caches; also with a 304.
+/// Asks for the path, and checks the `Cache-Control` of the page, also with a 304.
 #[track_caller]
 fn says(browser: &mut Browser, path: &str, expected: Option<&str>, what: &str) {
     for path in [path, &format!("{path}/status.304")] {
