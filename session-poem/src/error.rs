@@ -1,0 +1,119 @@
+//! What a handler answers when its session fails.
+
+use std::{error::Error as StdError, fmt};
+
+use http::{HeaderMap, StatusCode};
+use poem::{Body, Response, error::ResponseError};
+use session_core::{Error, InvalidOwner, InvalidSessionId, UnexpectedOwner, adapter::Failure};
+
+use crate::future::pairs;
+
+/// Why a handler has no session, or could not change it.
+///
+/// As a response it has the status of its cause and an empty body: what went wrong is nobody's business outside. The
+/// cause lies as [`session_core::Error`] in the response's extensions, and failures of the server are logged.
+///
+/// # Examples
+///
+/// ```
+/// use http::StatusCode;
+/// use poem::error::ResponseError;
+/// use session_poem::{Error, SessionError};
+///
+/// let error = SessionError::from(Error::Superseded);
+/// let response = error.as_response();
+/// assert_eq!(response.status(), StatusCode::CONFLICT);
+/// assert!(response.data::<Error>().is_some());
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionError(Failure);
+
+impl SessionError {
+    /// The handler runs outside of the layer.
+    pub(crate) fn no_layer<K>() -> Self {
+        Self(Failure::no_layer::<K>("only the endpoints that .with(...) is called on have it"))
+    }
+
+    /// The handler asked for an owner where there is none.
+    pub(crate) fn not_logged_in() -> Self {
+        Self(Failure::not_logged_in())
+    }
+
+    /// What the session said; nothing if it was not asked, for want of a layer or of a login, or because of two layers that
+    /// exclude each other.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Error> {
+        self.0.cause()
+    }
+
+    /// The response in the place of one with these headers.
+    pub(crate) fn answer(&self, handled: &HeaderMap) -> Response {
+        let (head, ()) = self.0.answer(pairs(handled)).into_parts();
+        let mut response = Response::builder().status(head.status).body(Body::empty());
+        *response.headers_mut() = head.headers;
+        *response.extensions_mut() = head.extensions;
+        response
+    }
+}
+
+/// The response: the status, an empty body, the cause in the extensions. Never to be stored by a cache. A 503 says in
+/// `Retry-After` when the client may try again.
+///
+/// What went wrong on the server is told to `tracing`, under the target `session`: an `ERROR` with the `event.name`
+/// `session.request_failed`, the `error.type`, and the error with its sources as `exception.message`, on one line of at
+/// most 1024 bytes. Of each `error.type` there are ten lines a second. What is more is counted, and the next request or
+/// failure after that second brings a line `session.suppressed` with the number in `session.count`.
+impl ResponseError for SessionError {
+    /// The status that the response has: see [`session_core::Error::status`]. 500 without the layer, or
+    /// with two that exclude each other; 401 without a login.
+    fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    fn as_response(&self) -> Response {
+        self.answer(&HeaderMap::new())
+    }
+}
+
+impl From<Failure> for SessionError {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl From<Error> for SessionError {
+    fn from(error: Error) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<InvalidOwner> for SessionError {
+    fn from(error: InvalidOwner) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<InvalidSessionId> for SessionError {
+    /// A 400: the id came from a form or a path.
+    fn from(error: InvalidSessionId) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<UnexpectedOwner> for SessionError {
+    fn from(error: UnexpectedOwner) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for SessionError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}

@@ -1,0 +1,307 @@
+//! The layer and its service: open, call.
+
+use std::{fmt, marker::PhantomData, panic::Location, sync::Arc};
+
+use http::uri::Scheme;
+use poem::{Addr, Endpoint, IntoResponse, Middleware, Request, Response};
+use session_core::{
+    Incoming, Peer, SessionManager,
+    adapter::{self, LayerName, Opened},
+};
+
+use crate::{
+    Exchange, SessionError,
+    future::{self, pairs},
+};
+
+type FindPeer = dyn Fn(&Request) -> Option<Peer> + Send + Sync;
+type Https = fn(&Request) -> Option<bool>;
+type Refuses = dyn Fn(&Request) -> bool + Send + Sync;
+
+/// Gives every request its session.
+///
+/// - It opens an exchange without asking the store: the session is loaded when a handler or a middleware asks for it.
+/// - It commits **before the response head leaves**, whatever the status: a redirect never outruns its session.
+/// - If the commit fails, the handler's answer is not sent: the status of the error with an empty body is, and the
+///   [`session_core::Error`] lies in its extensions. Cookies leave with it all the same: that of a login that
+///   succeeded, the removal of a logout, and whatever else set one inside.
+/// - The error of a handler is committed, too: its response is made here, committed, and given back as an error. Where the
+///   session has nothing to say in it, the error passes untouched. Else it is one [from a
+///   response](poem::Error::from_response), and its own type is not seen outside: put `catch_error` inside of the layer.
+/// - Where the session was ended, or taken over by a login, while the handler ran, the handler's response stays as it
+///   is, with [`Outcome::Gone`](session_core::Outcome::Gone) or
+///   [`Outcome::Superseded`](session_core::Outcome::Superseded) in its extensions. Who must know calls
+///   [`save`](session_core::Session::save).
+/// - A page that a form of another site posts to makes no new anonymous session, because its cookie would replace that of a
+///   login that the browser has kept back: see [`Outcome::Withheld`](session_core::Outcome::Withheld), which then lies in
+///   the response's extensions.
+/// - Where a session is stored and cannot be read, after a roll-back for one, handlers that log in or out still work. Others
+///   are answered 500, or go on without one, as the policy says: see [`WhenUnreadable`](session_core::WhenUnreadable).
+/// - It tells caches how private a response is: `Cache-Control: no-store` where a session with an owner was read,
+///   `private, no-cache` where an anonymous one was, unless the handler has set its own; with a cookie of ours always
+///   `no-store`. The rules are those of [`Exchange::apply`](session_core::Exchange::apply). What a middleware outside of the
+///   layer adds is not seen.
+/// - A panic commits nothing, and ends the connection: put poem's `CatchPanic` inside this layer; then its 500 is committed as any
+///   other response.
+/// - A layer inside another, with the same marker and a clone of its manager, opens nothing of its own: the session is that
+///   of the layer outside, under the policy of the layer inside. So a part of the site gets a policy of its own with
+///   `.with(SessionLayer::new(manager.clone().with_policy(stricter)))` on its `Route`. The policy holds for logins made inside.
+///   One made outside keeps the lifetime that it has. What is known of the request is what the layer outside was told.
+/// - Where two layers have a cookie of one name, but another marker, store, keys or scope, each request is a 500, and the
+///   log names both.
+/// - Events have the route that poem has matched, such as `/reset/:token`, as soon as a handler takes its session.
+/// - The [`Exchange`] is in the extensions of the request, and afterwards of the response.
+///
+/// When a client hangs up, of the changes that wait for the commit either all are saved or none. poem's own server lets the handler
+/// go on to its end then.
+///
+/// # Examples
+///
+/// ```no_run
+/// use poem::{EndpointExt, Route, Server, get, handler, listener::TcpListener, post};
+/// use session_poem::{CurrentOwner, Keyring, Session, SessionError, SessionLayer, SessionManager, Store};
+///
+/// async fn serve(store: impl Store, keys: Keyring) -> std::io::Result<()> {
+///     let manager = SessionManager::new(store, keys);
+///     let app = Route::new()
+///         .at("/account", get(account))
+///         .at("/login", post(login))
+///         .with(SessionLayer::new(manager));
+///     Server::new(TcpListener::bind("127.0.0.1:8080")).run(app).await
+/// }
+///
+/// #[handler]
+/// async fn account(CurrentOwner(owner): CurrentOwner) -> String {
+///     format!("the account of user {owner}")
+/// }
+///
+/// #[handler]
+/// async fn login(session: Session) -> Result<&'static str, SessionError> {
+///     // ... once the password has been checked:
+///     session.login(42).await?;
+///     Ok("welcome")
+/// }
+/// ```
+pub struct SessionLayer<K = ()> {
+    manager: SessionManager,
+    made_at: &'static Location<'static>,
+    peer: Option<Arc<FindPeer>>,
+    https: Https,
+    refuses: Option<Arc<Refuses>>,
+    name: PhantomData<fn() -> K>,
+}
+
+impl SessionLayer {
+    /// Gives every request a session of this manager.
+    #[must_use]
+    #[track_caller]
+    pub fn new(manager: SessionManager) -> Self {
+        Self { manager, made_at: Location::caller(), peer: None, https: is_tls, refuses: None, name: PhantomData }
+    }
+}
+
+/// What poem itself knows: the scheme is that of the listener. A plain connection says nothing: a proxy may have ended TLS.
+fn is_tls(request: &Request) -> Option<bool> {
+    (*request.scheme() == Scheme::HTTPS).then_some(true)
+}
+
+fn peer_of(request: &Request) -> Option<Peer> {
+    match &request.remote_addr().0 {
+        Addr::SocketAddr(address) => Some((*address).into()),
+        #[cfg(unix)]
+        Addr::Unix(_) => Some(Peer::Unix),
+        Addr::Custom(..) => None,
+    }
+}
+
+impl<K> SessionLayer<K> {
+    /// The same with another word on the peer, the other end of the connection: its address goes into events, and the
+    /// manager's trusted proxies are known by it. Without this it is what poem says,
+    /// [`remote_addr`](Request::remote_addr), of a Unix socket, too.
+    ///
+    /// # Examples
+    ///
+    /// Where a listener of your own tells the address in another way:
+    ///
+    /// ```
+    /// use std::net::IpAddr;
+    ///
+    /// use session_poem::SessionLayer;
+    ///
+    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// SessionLayer::new(manager).with_peer(|request| request.data::<IpAddr>().copied())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_peer<P: Into<Peer>>(self, peer: impl Fn(&Request) -> Option<P> + Send + Sync + 'static) -> Self {
+        Self { peer: Some(Arc::new(move |request| peer(request).map(Into::into))), ..self }
+    }
+
+    /// The same with another word on whether the connection is TLS. `None`: it is not known. Behind a trusted proxy the proxy's
+    /// word goes first. Without this it is `Some(true)` behind a listener of poem that speaks TLS, and `None` on others.
+    ///
+    /// It is what [`is_https`](session_core::Exchange::is_https) answers. Where it is `false`, and the cookie is `Secure`, the
+    /// log warns that logins do not stick: see
+    /// [`EventKind::InsecureTransport`](session_core::EventKind::InsecureTransport).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_poem::SessionLayer;
+    ///
+    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// SessionLayer::new(manager).with_https(|_| Some(true)) // every connection comes from a tunnel that ends TLS
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_https(self, https: fn(&Request) -> Option<bool>) -> Self {
+        Self { https, ..self }
+    }
+
+    /// The same without a new anonymous session for the requests that `refuses` picks: crawlers and health checks, whose
+    /// sessions would fill the store and never be asked for again.
+    ///
+    /// What such a request changes in its session is lost, with [`Outcome::Withheld`](session_core::Outcome::Withheld) in the
+    /// response's extensions. Its `save` and `begin_login` answer an error, which is a 403. A session that is there goes on,
+    /// and a login makes one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_poem::SessionLayer;
+    ///
+    /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
+    /// SessionLayer::new(manager).without_anonymous_sessions(|request| {
+    ///     let agent = request.headers().get("user-agent");
+    ///     request.uri().path() == "/health" || agent.is_some_and(|agent| agent.as_bytes().ends_with(b"bot"))
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn without_anonymous_sessions(self, refuses: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
+        Self { refuses: Some(Arc::new(refuses)), ..self }
+    }
+
+    /// The same under a marker type, so that two sessions with two cookies go side by side: the site's is a
+    /// [`Session`](crate::Session), the other a `Session<Admin>`. Their managers need cookies of two names, or each request
+    /// is a 500, and each a prefix or table of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use poem::{EndpointExt, Route, get, handler};
+    /// use session_poem::{Session, SessionLayer, SessionManager};
+    ///
+    /// struct Admin;
+    ///
+    /// #[handler]
+    /// async fn page(site: Session, admin: Session<Admin>) -> String {
+    ///     format!("{:?} {:?}", site.owner(), admin.owner())
+    /// }
+    ///
+    /// # fn mount(site: SessionManager, admin: SessionManager) {
+    /// let app = Route::new()
+    ///     .at("/", get(page))
+    ///     .with(SessionLayer::new(site))
+    ///     .with(SessionLayer::new(admin).named::<Admin>());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn named<N: 'static>(self) -> SessionLayer<N> {
+        let Self { manager, made_at, peer, https, refuses, .. } = self;
+        SessionLayer { manager, made_at, peer, https, refuses, name: PhantomData }
+    }
+}
+
+impl<K: 'static> SessionLayer<K> {
+    /// Lets a request in, and returns the exchange to commit: none where a layer outside has opened one for the cookie.
+    fn enter(&self, request: &mut Request) -> Result<Option<Exchange<K>>, SessionError> {
+        let layer = LayerName::new::<K>(self.made_at);
+        let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(request));
+        let mut opened = request.extensions_mut().remove::<Opened>().unwrap_or_default();
+        let entered = opened.enter(layer, &self.manager, || self.incoming(request))?;
+        if is_refused {
+            entered.exchange().refuse_anonymous();
+        }
+        request.set_data(opened);
+        // A joined one lies there already, and what must fail in it is known outside.
+        let Some(opened) = entered.to_commit() else { return Ok(None) };
+        let exchange = Exchange::<K>::new(opened);
+        request.set_data(exchange.clone());
+        Ok(Some(exchange))
+    }
+
+    fn incoming(&self, request: &Request) -> Incoming {
+        // The path before any `nest` has cut it.
+        let target = request.original_uri();
+        let mut incoming = adapter::incoming(
+            self.manager.token_header(),
+            request.method().as_str(),
+            target.path(),
+            pairs(request.headers()),
+        );
+        if let Some(authority) = target.authority() {
+            // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
+            incoming = incoming.with_host(authority.as_str());
+        }
+        let peer = match &self.peer {
+            Some(peer) => peer(request),
+            None => peer_of(request),
+        };
+        if let Some(peer) = peer {
+            incoming = incoming.with_peer(peer);
+        }
+        if let Some(https) = (self.https)(request) {
+            incoming = incoming.with_https(https);
+        }
+        incoming
+    }
+}
+
+impl<K> Clone for SessionLayer<K> {
+    fn clone(&self) -> Self {
+        let Self { manager, made_at, peer, https, refuses, .. } = self;
+        let (manager, peer, refuses) = (manager.clone(), peer.clone(), refuses.clone());
+        Self { manager, made_at, peer, https: *https, refuses, name: PhantomData }
+    }
+}
+
+impl<K> fmt::Debug for SessionLayer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer").field("manager", &self.manager).finish_non_exhaustive()
+    }
+}
+
+impl<E: Endpoint, K: 'static> Middleware<E> for SessionLayer<K> {
+    type Output = SessionEndpoint<E, K>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        SessionEndpoint { inner, layer: self.clone() }
+    }
+}
+
+/// The endpoint that [`SessionLayer`] makes.
+pub struct SessionEndpoint<E, K = ()> {
+    inner: E,
+    layer: SessionLayer<K>,
+}
+
+impl<E: fmt::Debug, K> fmt::Debug for SessionEndpoint<E, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionEndpoint").field("inner", &self.inner).field("layer", &self.layer).finish()
+    }
+}
+
+impl<E: Endpoint, K: 'static> Endpoint for SessionEndpoint<E, K> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let exchange = self.layer.enter(&mut request)?;
+        let handled = self.inner.call(request).await.map(IntoResponse::into_response);
+        let Some(exchange) = exchange else { return handled };
+        match handled {
+            Ok(response) => Ok(future::commit(exchange, response).await),
+            Err(error) => Err(future::commit_error(exchange, error).await),
+        }
+    }
+}

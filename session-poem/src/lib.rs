@@ -1,0 +1,99 @@
+//! Server-side sessions for poem: a middleware, and extractors.
+//!
+//! ```no_run
+//! use poem::{EndpointExt, Route, Server, get, handler, listener::TcpListener};
+//! use session_memory::MemoryStore;
+//! use session_poem::{Session, SessionError, SessionLayer, SessionManager};
+//!
+//! #[handler]
+//! async fn home(session: Session) -> Result<String, SessionError> {
+//!     let visits = session.update("visits", |n: &mut u64| *n += 1)?;
+//!     Ok(format!("visit {visits}"))
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let manager = SessionManager::development(MemoryStore::new()); // in production: SessionManager::new(store, keys)
+//!     let app = Route::new().at("/", get(home)).with(SessionLayer::new(manager));
+//!     Server::new(TcpListener::bind("127.0.0.1:3000")).run(app).await
+//! }
+//! ```
+//!
+//! - [`SessionLayer`] opens an exchange for each request and commits it before the response head leaves.
+//! - [`Session`] is what a handler asks for. It is loaded only then: a request that never asks costs no call to the
+//!   store. It derefs to [`session_core::Session`], where everything is that can be done with it.
+//! - [`CurrentOwner`] is who is logged in, and answers 401 where nobody is.
+//! - [`SessionError`] is what a handler returns with `?`: the right status, an empty body, the cause for your logs.
+//! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and all else of `session-core` has its name
+//!   here, too. So an application depends on this crate and a store. [`Session`] and [`Exchange`] are this crate's own:
+//!   they carry the marker of their layer.
+//! - [`Exchange`] lies in the extensions of the request and of the response, for middleware and access logs.
+//!
+//! # How to
+//!
+//! Log in, and remember who has ticked the box:
+//!
+//! ```
+//! # use session_poem::{Login, Owner, Session, SessionError};
+//! async fn log_in(session: &Session, user: &str, remember: bool) -> Result<(), SessionError> {
+//!     let owner = Owner::try_from(user)?; // a number goes in as it is: `Login::new(42)`
+//!     Ok(session.login(Login::new(owner).remembered(remember)).await?)
+//! }
+//! ```
+//!
+//! Say something on the next page, once:
+//!
+//! ```
+//! # use session_poem::{Session, SessionError};
+//! fn say(session: &Session, text: &str) -> Result<(), SessionError> {
+//!     Ok(session.insert("flash", text)?)
+//! }
+//!
+//! async fn said(session: &Session) -> Result<Option<String>, SessionError> {
+//!     Ok(session.take("flash").await?) // of two tabs one gets it
+//! }
+//! ```
+//!
+//! Ask in a middleware:
+//!
+//! ```
+//! use poem::{Endpoint, IntoResponse, Request, Response};
+//! use session_poem::{Session, SessionError};
+//!
+//! /// For `EndpointExt::around`.
+//! async fn count<E: Endpoint>(next: std::sync::Arc<E>, request: Request) -> poem::Result<Response> {
+//!     let session = Session::of(&request).await?;
+//!     session.update("pages", |n: &mut u64| *n += 1).map_err(SessionError::from)?;
+//!     Ok(next.call(request).await?.into_response())
+//! }
+//! ```
+//!
+//! Use the session in a websocket or a stream: move the [`Session`] into it. The response has left by then, so nothing is
+//! loaded or saved unless it asks: `session.update_now(…).await` saves at once, and `session.reload().await` looks again. A
+//! session that does not exist cannot begin there, because no cookie can leave.
+//!
+//! # The access log
+//!
+//! poem has one of its own, `poem::middleware::Tracing`. [`Exchange`] shows how a middleware outside of the layer finds the
+//! owner.
+//!
+//! # What it does not do
+//!
+//! It authenticates nobody and guards against no forged form: it keeps what your login has found out.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod error;
+mod extract;
+mod future;
+mod layer;
+mod session;
+
+pub use error::SessionError;
+pub use extract::CurrentOwner;
+pub use layer::{SessionEndpoint, SessionLayer};
+pub use session::{Exchange, Session};
+/// For the two types of it whose names this crate has taken: [`session_core::Session`] and [`session_core::Exchange`].
+pub use session_core;
+#[doc(inline)]
+pub use session_core::*;
