@@ -82,9 +82,10 @@ impl Key {
     fn mac(&self, carrier: Carrier<'_>, token: &str) -> Hmac<Sha256> {
         let Carrier { kind, site, name } = carrier;
         // Each behind its length, so that no two carriers have one text: `a` and `bc` are not `ab` and `c`.
-        [kind.label(), site, name, token]
-            .into_iter()
-            .fold(self.0.clone(), |mac, part| mac.chain_update((part.len() as u64).to_be_bytes()).chain_update(part))
+        [kind.label(), site, name, token].into_iter().fold(self.0.clone(), |mac, part| {
+            let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+            mac.chain_update(length.to_be_bytes()).chain_update(part)
+        })
     }
 }
 
