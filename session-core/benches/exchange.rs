@@ -14,7 +14,8 @@ use benchmarks::in_turn;
 use criterion::{Bencher, Criterion, Throughput};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderValue, Request, header};
-use session_core::{Key, Keyring, SessionManager};
+use serde::{Deserialize, Serialize};
+use session_core::{Format, Key, Keyring, SessionManager, Store};
 use session_memory::MemoryStore;
 use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
@@ -24,6 +25,30 @@ const TOKEN_LENGTH: usize = 70;
 
 /// How many requests run at once. A small server sees about as many.
 const TASKS: usize = 16;
+
+/// Every format that is built in.
+const FORMATS: &[Format] = &[
+    Format::Json,
+    #[cfg(feature = "messagepack")]
+    Format::MessagePack,
+    #[cfg(feature = "bincode")]
+    Format::Bincode,
+];
+
+/// What a shop keeps of a visitor.
+#[derive(Serialize, Deserialize)]
+struct Cart {
+    currency: String,
+    items: Vec<Item>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Item {
+    product: u64,
+    name: String,
+    count: u32,
+    price: f64,
+}
 
 /// A site on a store of its own.
 #[derive(Clone)]
@@ -146,6 +171,42 @@ fn requests(criterion: &mut Criterion) {
     }
 }
 
+/// Measures a request that reads a cart of twenty items, changes one and puts it back, in each format.
+fn formats(criterion: &mut Criterion) {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let mut group = criterion.benchmark_group("cart of 20 items");
+    let item = |product| Item { product, name: format!("product {product}"), count: 1, price: 9.99 };
+    for format in FORMATS {
+        let store = MemoryStore::new();
+        let keys = Keyring::new(Key::generate().unwrap());
+        let site = Site(SessionManager::new(store.clone(), keys).with_format(*format));
+        let request = runtime.block_on(site.visitor(0, 0));
+        let cart = Cart { currency: "EUR".to_owned(), items: (0..20).map(item).collect() };
+        let size = runtime.block_on(async {
+            let exchange = site.0.open(&request);
+            let session = exchange.session().await.unwrap();
+            session.insert("cart", &cart).unwrap();
+            exchange.commit().await.unwrap();
+            store.load(&session.id().unwrap()).await.unwrap().unwrap().payload.len()
+        });
+        println!("cart of 20 items: a session of {size} bytes as {format:?}");
+        group.bench_function(format!("{format:?}"), |bencher| {
+            each(bencher, &runtime, async || {
+                let exchange = site.0.open(&request);
+                let session = exchange.session().await.unwrap();
+                session
+                    .update("cart", |cart: &mut Option<Cart>| {
+                        if let Some(item) = cart.as_mut().and_then(|cart| cart.items.first_mut()) {
+                            item.count += 1;
+                        }
+                    })
+                    .unwrap();
+                exchange.commit().await.unwrap();
+            });
+        });
+    }
+}
+
 /// Measures many requests at once: each on a session of its own, and all on the same session.
 fn parallel(criterion: &mut Criterion) {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
@@ -204,6 +265,7 @@ fn stored(criterion: &mut Criterion) {
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     requests(&mut criterion);
+    formats(&mut criterion);
     parallel(&mut criterion);
     stored(&mut criterion);
     criterion.final_summary();

@@ -115,6 +115,9 @@
 //!   missing, the compiler cannot say so, because the trait is axum's. It says that a function with a [`Session`] is no
 //!   `Handler`.
 //!
+//! - `messagepack`, `bincode`: formats of values beside JSON, see [`Format`].
+//! - `uuid`: an [`Owner`] from a `Uuid`, and back.
+//!
 //! # What it does not do
 //!
 //! It authenticates nobody: it keeps what your login has found out. It does not guard against forged forms. It does not

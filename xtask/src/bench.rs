@@ -59,6 +59,12 @@ const REQUESTS: &[Ratio] = &[
     ratio("changed, of 1 KiB / of a few bytes", "request/changed 1 KiB", CHANGED),
     ratio("unchanged, of 64 KiB / of a few bytes", "request/unchanged 64 KiB", UNCHANGED),
     ratio("changed, of 64 KiB / of a few bytes", "request/changed 64 KiB", CHANGED),
+    ratio(
+        "a cart of 20 items read and changed, MessagePack / JSON",
+        "cart of 20 items/MessagePack",
+        "cart of 20 items/Json",
+    ),
+    ratio("a cart of 20 items read and changed, Bincode / JSON", "cart of 20 items/Bincode", "cart of 20 items/Json"),
     parallel("16 at once unchanged, a session each / one at a time", "parallel/unchanged many", UNCHANGED),
     parallel("16 at once unchanged, on one session / one at a time", "parallel/unchanged one", UNCHANGED),
     parallel("16 at once changed, a session each / one at a time", "parallel/changed many", CHANGED),
@@ -113,7 +119,10 @@ const SIZES: &[Ratio] = &[
 pub(crate) fn run(criterion: &[&str]) -> Result<(), String> {
     programs::provide(&[&programs::SERVERS[..], &programs::STAND_IN].concat())?;
     for (package, benchmark) in [("session-core", "exchange"), ("benchmarks", "stores")] {
-        step::run(step::cargo(&["bench", "--package", package, "--bench", benchmark, "--"]).args(criterion))?;
+        // With every format of values.
+        step::run(
+            step::cargo(&["bench", "--all-features", "--package", package, "--bench", benchmark, "--"]).args(criterion),
+        )?;
     }
     println!("\n{:<66} {:>7}  goal", "medians of one run, on two threads", "ratio");
     print("time of a request on the memory store", REQUESTS)?;

@@ -1,24 +1,53 @@
-//! A serializer around that of JSON. It refuses what JSON would write, and then not read back the same.
+//! A serializer around that of a format. It refuses what the format would write, and then not read back the same.
 
 use std::fmt::Display;
 
 use serde::ser::{self, Error as _, Serialize, Serializer};
 
-/// How deeply arrays and objects may be nested. The reader of JSON stops at 127.
+/// How deeply arrays and objects may be nested, in every format. The reader of JSON stops at 127.
 const DEEPEST: u8 = 100;
 
-const TOO_DEEP: &str = "JSON nested deeper than 100 levels cannot be read back";
+const TOO_DEEP: &str = "what is nested deeper than 100 levels cannot be read back";
 const NOT_FINITE: &str = "JSON has no NaN and no infinity";
-const NULL_INSIDE_SOME: &str = "JSON writes this Some as null, which is read back as None";
+const NULL_INSIDE_SOME: &str = "this Some is written as null, which is read back as None";
 
-/// Writes a value as JSON, or refuses it.
-pub(super) fn write<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> serde_json::Result<()> {
-    value.serialize(Faithful { inner: &mut serde_json::Serializer::new(out), levels: DEEPEST, inside_some: false })
+/// What a format does not keep.
+pub(super) struct Rules {
+    has_nan_and_infinity: bool,
+    /// Whether it writes more than a null for a `Some` around nothing.
+    keeps_null_inside_some: bool,
+    /// How many levels bytes take.
+    levels_of_bytes: u8,
+}
+
+pub(super) const JSON: Rules = Rules { has_nan_and_infinity: false, keeps_null_inside_some: false, levels_of_bytes: 1 };
+
+#[cfg(feature = "messagepack")]
+pub(super) const MESSAGE_PACK: Rules =
+    Rules { has_nan_and_infinity: true, keeps_null_inside_some: false, levels_of_bytes: 0 };
+
+#[cfg(feature = "bincode")]
+pub(super) const BINCODE: Rules =
+    Rules { has_nan_and_infinity: true, keeps_null_inside_some: true, levels_of_bytes: 0 };
+
+/// Writes a value, or refuses it.
+pub(super) fn write<T: Serialize + ?Sized, S: Serializer>(
+    value: &T,
+    rules: &'static Rules,
+    inner: S,
+) -> Result<S::Ok, S::Error> {
+    part(value, rules).serialize(inner)
+}
+
+/// The value, as one that refuses to be written where it would not be read back.
+pub(super) fn part<'a, T: ?Sized>(value: &'a T, rules: &'static Rules) -> Part<'a, T> {
+    Part { value, rules, levels: DEEPEST, inside_some: false }
 }
 
 /// Passes everything on to the inner serializer, but what it would not keep.
 struct Faithful<S> {
     inner: S,
+    rules: &'static Rules,
     /// How many more levels may be opened.
     levels: u8,
     /// Whether the value is that of a `Some`, which a null would turn into `None`.
@@ -28,12 +57,14 @@ struct Faithful<S> {
 /// Passes on the parts of an array or object.
 struct Parts<C> {
     inner: C,
+    rules: &'static Rules,
     levels: u8,
 }
 
 /// A value inside another.
-struct Part<'a, T: ?Sized> {
+pub(super) struct Part<'a, T: ?Sized> {
     value: &'a T,
+    rules: &'static Rules,
     levels: u8,
     inside_some: bool,
 }
@@ -41,7 +72,7 @@ struct Part<'a, T: ?Sized> {
 impl<S: Serializer> Faithful<S> {
     /// A value that is written in the place of this one.
     fn same<'a, T: ?Sized>(&self, value: &'a T) -> Part<'a, T> {
-        Part { value, levels: self.levels, inside_some: self.inside_some }
+        Part { value, rules: self.rules, levels: self.levels, inside_some: self.inside_some }
     }
 
     /// How many levels are left after opening that number.
@@ -50,19 +81,24 @@ impl<S: Serializer> Faithful<S> {
     }
 
     fn judge_null(&self) -> Result<(), S::Error> {
-        if self.inside_some { Err(S::Error::custom(NULL_INSIDE_SOME)) } else { Ok(()) }
+        if self.inside_some && !self.rules.keeps_null_inside_some {
+            Err(S::Error::custom(NULL_INSIDE_SOME))
+        } else {
+            Ok(())
+        }
     }
 }
 
 impl<C> Parts<C> {
     fn part<'a, T: ?Sized>(&self, value: &'a T) -> Part<'a, T> {
-        Part { value, levels: self.levels, inside_some: false }
+        Part { value, rules: self.rules, levels: self.levels, inside_some: false }
     }
 }
 
 impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Faithful { inner, levels: self.levels, inside_some: self.inside_some })
+        let Self { value, rules, levels, inside_some } = *self;
+        value.serialize(Faithful { inner, rules, levels, inside_some })
     }
 }
 
@@ -93,16 +129,24 @@ impl<S: Serializer> Serializer for Faithful<S> {
     }
 
     fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { self.inner.serialize_f32(value) } else { Err(S::Error::custom(NOT_FINITE)) }
+        if self.rules.has_nan_and_infinity || value.is_finite() {
+            self.inner.serialize_f32(value)
+        } else {
+            Err(S::Error::custom(NOT_FINITE))
+        }
     }
 
     fn serialize_f64(self, value: f64) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { self.inner.serialize_f64(value) } else { Err(S::Error::custom(NOT_FINITE)) }
+        if self.rules.has_nan_and_infinity || value.is_finite() {
+            self.inner.serialize_f64(value)
+        } else {
+            Err(S::Error::custom(NOT_FINITE))
+        }
     }
 
     /// JSON has an array for bytes.
     fn serialize_bytes(self, value: &[u8]) -> Result<S::Ok, S::Error> {
-        self.open(1)?;
+        self.open(self.rules.levels_of_bytes)?;
         self.inner.serialize_bytes(value)
     }
 
@@ -130,7 +174,7 @@ impl<S: Serializer> Serializer for Faithful<S> {
         self.inner.serialize_unit_variant(name, index, variant)
     }
 
-    /// JSON writes a newtype as what it holds.
+    /// A newtype is written as what it holds.
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
         let part = self.same(value);
         self.inner.serialize_newtype_struct(name, &part)
@@ -143,20 +187,20 @@ impl<S: Serializer> Serializer for Faithful<S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let part = Part { value, levels: self.open(1)?, inside_some: false };
+        let part = Part { value, rules: self.rules, levels: self.open(1)?, inside_some: false };
         self.inner.serialize_newtype_variant(name, index, variant, &part)
     }
 
     fn serialize_seq(self, length: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        Ok(Parts { levels: self.open(1)?, inner: self.inner.serialize_seq(length)? })
+        Ok(Parts { rules: self.rules, levels: self.open(1)?, inner: self.inner.serialize_seq(length)? })
     }
 
     fn serialize_tuple(self, length: usize) -> Result<Self::SerializeTuple, S::Error> {
-        Ok(Parts { levels: self.open(1)?, inner: self.inner.serialize_tuple(length)? })
+        Ok(Parts { rules: self.rules, levels: self.open(1)?, inner: self.inner.serialize_tuple(length)? })
     }
 
     fn serialize_tuple_struct(self, name: &'static str, length: usize) -> Result<Self::SerializeTupleStruct, S::Error> {
-        Ok(Parts { levels: self.open(1)?, inner: self.inner.serialize_tuple_struct(name, length)? })
+        Ok(Parts { rules: self.rules, levels: self.open(1)?, inner: self.inner.serialize_tuple_struct(name, length)? })
     }
 
     /// An array in an object.
@@ -168,15 +212,19 @@ impl<S: Serializer> Serializer for Faithful<S> {
         length: usize,
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
         let levels = self.open(2)?;
-        Ok(Parts { levels, inner: self.inner.serialize_tuple_variant(name, index, variant, length)? })
+        Ok(Parts {
+            rules: self.rules,
+            levels,
+            inner: self.inner.serialize_tuple_variant(name, index, variant, length)?,
+        })
     }
 
     fn serialize_map(self, length: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        Ok(Parts { levels: self.open(1)?, inner: self.inner.serialize_map(length)? })
+        Ok(Parts { rules: self.rules, levels: self.open(1)?, inner: self.inner.serialize_map(length)? })
     }
 
     fn serialize_struct(self, name: &'static str, length: usize) -> Result<Self::SerializeStruct, S::Error> {
-        Ok(Parts { levels: self.open(1)?, inner: self.inner.serialize_struct(name, length)? })
+        Ok(Parts { rules: self.rules, levels: self.open(1)?, inner: self.inner.serialize_struct(name, length)? })
     }
 
     /// An object in an object.
@@ -188,7 +236,11 @@ impl<S: Serializer> Serializer for Faithful<S> {
         length: usize,
     ) -> Result<Self::SerializeStructVariant, S::Error> {
         let levels = self.open(2)?;
-        Ok(Parts { levels, inner: self.inner.serialize_struct_variant(name, index, variant, length)? })
+        Ok(Parts {
+            rules: self.rules,
+            levels,
+            inner: self.inner.serialize_struct_variant(name, index, variant, length)?,
+        })
     }
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {

@@ -19,6 +19,10 @@ impl<'de> Visitor<'de> for Reader<'_> {
         write!(f, "{:?}", self.0)
     }
 
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Value, E> {
+        Ok(Value::Bytes(bytes.to_vec()))
+    }
+
     fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Value, E> {
         Ok(Value::Bytes(bytes))
     }
