@@ -1,4 +1,4 @@
-//! What a handler answers when its session fails.
+//! The error that a handler returns when its session fails.
 
 use std::{error::Error as StdError, fmt};
 
@@ -10,8 +10,8 @@ use crate::future::pairs;
 
 /// Why a handler has no session, or could not change it.
 ///
-/// As a response it has the status of its cause and an empty body: what went wrong is nobody's business outside. The
-/// cause lies as [`session_core::Error`] in the response's extensions, and failures of the server are logged.
+/// As a response it has the status of its cause and an empty body, because the cause is nobody's business outside. The
+/// cause is in the response's extensions as [`session_core::Error`], and failures of the server are logged.
 ///
 /// # Examples
 ///
@@ -39,14 +39,14 @@ impl SessionError {
         Self(Failure::not_logged_in())
     }
 
-    /// What the session said; nothing if it was not asked, for want of a layer or of a login, or because of two layers that
-    /// exclude each other.
+    /// The error of the session. `None` if no session was asked: because there is no layer, because nobody is logged
+    /// in, or because two layers exclude each other.
     #[must_use]
     pub fn cause(&self) -> Option<&Error> {
         self.0.cause()
     }
 
-    /// The response in the place of one with these headers.
+    /// The response that takes the place of one with these headers.
     pub(crate) fn answer(&self, handled: &HeaderMap) -> Response {
         let (head, ()) = self.0.answer(pairs(handled)).into_parts();
         let mut response = Response::builder().status(head.status).body(Body::empty());
@@ -56,16 +56,16 @@ impl SessionError {
     }
 }
 
-/// The response: the status, an empty body, the cause in the extensions. Never to be stored by a cache. A 503 says in
+/// The response: the status, an empty body, and the cause in the extensions. No cache stores it. A 503 says in
 /// `Retry-After` when the client may try again.
 ///
-/// What went wrong on the server is told to `tracing`, under the target `session`: an `ERROR` with the `event.name`
+/// A failure of the server goes to `tracing`, under the target `session`. It is an `ERROR` with the `event.name`
 /// `session.request_failed`, the `error.type`, and the error with its sources as `exception.message`, on one line of at
-/// most 1024 bytes. Of each `error.type` there are ten lines a second. What is more is counted, and the next request or
-/// failure after that second brings a line `session.suppressed` with the number in `session.count`.
+/// most 1024 bytes. Of each `error.type` there are at most ten lines a second. Further ones are counted, and the next
+/// request or failure after that second brings a line `session.suppressed` with the number in `session.count`.
 impl ResponseError for SessionError {
-    /// The status that the response has: see [`session_core::Error::status`]. 500 without the layer, or
-    /// with two that exclude each other; 401 without a login.
+    /// The status of the response: see [`session_core::Error::status`]. It is 500 without the layer, or with two layers
+    /// that exclude each other, and 401 without a login.
     fn status(&self) -> StatusCode {
         self.0.status()
     }

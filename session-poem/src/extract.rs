@@ -12,11 +12,12 @@ impl<'a, K: 'static> FromRequest<'a> for Session<K> {
     }
 }
 
-/// Who is logged in: an extractor that answers 401 where nobody is.
+/// The user who is logged in: an extractor that answers 401 where nobody is.
 ///
-/// `Option<CurrentOwner>` goes on without a login. Where the store is down, or the session cannot be read, it is `None`, too,
-/// because poem makes every error `None`; what the handler answers then is replaced by the error, unless it is an error itself. Of
-/// the session of a [named](crate::SessionLayer::named) layer, ask [`owner`](session_core::Session::owner).
+/// `Option<CurrentOwner>` goes on without a login. If the store is down or the session cannot be read, it is `None`,
+/// too, because poem makes every error `None`. In that case the error replaces the handler's response, unless that is
+/// an error itself. For a [named](crate::SessionLayer::named) layer, take its session and ask for the
+/// [`owner`](session_core::Session::owner).
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! The end of a request: commit, and what the response says.
+//! The end of a request: the commit, and the headers of the response.
 
 use http::{HeaderMap, StatusCode};
 use poem::{Error, PathPattern, Response, error::ResponseError};
@@ -22,12 +22,12 @@ pub(crate) async fn commit<K: 'static>(exchange: Exchange<K>, mut handled: Respo
     response
 }
 
-/// The error of a handler, which becomes a response outside of the layer. So its response is made here, to be what it becomes.
+/// The error of a handler, which would become a response only outside of the layer. So its response is made here.
 pub(crate) async fn commit_error<K: 'static>(exchange: Exchange<K>, mut error: Error) -> Error {
     let judged = judge(&exchange, error.status()).await;
     if let (Ok(None), true) = (&judged, exchange.changes([]).is_empty()) {
         error.set_data(exchange);
-        return error; // nothing to add: who is outside knows it by its type
+        return error; // nothing to add, and a layer outside may know the error by its type
     }
     if let Some(cause) = error.downcast_ref().and_then(SessionError::cause).cloned() {
         error.set_data(cause);
@@ -44,7 +44,7 @@ pub(crate) async fn commit_error<K: 'static>(exchange: Exchange<K>, mut error: E
     with_data::<K>(response)
 }
 
-/// The response as an error. Its data is that of the error, and what is not taken over is lost.
+/// The response as an error. It has the data of the error. Data that is not taken over is lost.
 fn with_data<K: 'static>(response: Response) -> Error {
     let exchange = response.data::<Exchange<K>>().cloned();
     let cause = response.data::<session_core::Error>().cloned();
@@ -59,11 +59,11 @@ fn with_data<K: 'static>(response: Response) -> Error {
     error
 }
 
-/// Commits, and says whether the response may leave.
+/// Commits. Returns whether the response may leave.
 async fn judge<K>(exchange: &Exchange<K>, status: StatusCode) -> Result<Option<Outcome>, SessionError> {
     let committed = adapter::commit(exchange).await?;
     match exchange.failed() {
-        // The handler took it for no session.
+        // The handler has taken the error for no session.
         Some(error) if error.status().is_server_error() && status.as_u16() < 400 => Err(error.clone()),
         _ => Ok(committed),
     }
@@ -75,7 +75,7 @@ fn note(response: &mut Response, lost: Option<Outcome>) {
     }
 }
 
-/// What leaves where the handler's response must not.
+/// The response that leaves if the handler's must not.
 fn replace(error: &SessionError, mut handled: Response) -> Response {
     let mut response = error.answer(handled.headers());
     let mut extensions = std::mem::take(handled.extensions_mut());
@@ -84,7 +84,7 @@ fn replace(error: &SessionError, mut handled: Response) -> Response {
     response
 }
 
-/// Adds what the exchange has to say.
+/// Adds the headers of the exchange.
 fn finish<K: 'static>(exchange: Exchange<K>, response: &mut Response) {
     let inside = response.extensions_mut().remove::<SaidToCaches>();
     let (changes, said) = adapter::changes(&exchange, pairs(response.headers()), inside);

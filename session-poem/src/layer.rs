@@ -1,4 +1,4 @@
-//! The layer and its service: open, call.
+//! The layer and its service: they open an exchange and call the service inside.
 
 use std::{fmt, marker::PhantomData, panic::Location, sync::Arc};
 
@@ -22,38 +22,40 @@ type Refuses = dyn Fn(&Request) -> bool + Send + Sync;
 ///
 /// - It opens an exchange without asking the store: the session is loaded when a handler or a middleware asks for it.
 /// - It commits **before the response head leaves**, whatever the status: a redirect never outruns its session.
-/// - If the commit fails, the handler's answer is not sent: the status of the error with an empty body is, and the
-///   [`session_core::Error`] lies in its extensions. Cookies leave with it all the same: that of a login that
-///   succeeded, the removal of a logout, and whatever else set one inside.
-/// - The error of a handler is committed, too: its response is made here, committed, and given back as an error. Where the
-///   session has nothing to say in it, the error passes untouched. Else it is one [from a
-///   response](poem::Error::from_response), and its own type is not seen outside: put `catch_error` inside of the layer.
-/// - Where the session was ended, or taken over by a login, while the handler ran, the handler's response stays as it
-///   is, with [`Outcome::Gone`](session_core::Outcome::Gone) or
-///   [`Outcome::Superseded`](session_core::Outcome::Superseded) in its extensions. Who must know calls
-///   [`save`](session_core::Session::save).
-/// - A page that a form of another site posts to makes no new anonymous session, because its cookie would replace that of a
-///   login that the browser has kept back: see [`Outcome::Withheld`](session_core::Outcome::Withheld), which then lies in
-///   the response's extensions.
-/// - Where a session is stored and cannot be read, after a roll-back for one, handlers that log in or out still work. Others
-///   are answered 500, or go on without one, as the policy says: see [`WhenUnreadable`](session_core::WhenUnreadable).
-/// - It tells caches how private a response is: `Cache-Control: no-store` where a session with an owner was read,
-///   `private, no-cache` where an anonymous one was, unless the handler has set its own; with a cookie of ours always
-///   `no-store`. The rules are those of [`Exchange::apply`](session_core::Exchange::apply). What a middleware outside of the
-///   layer adds is not seen.
-/// - A panic commits nothing, and ends the connection: put poem's `CatchPanic` inside this layer; then its 500 is committed as any
-///   other response.
-/// - A layer inside another, with the same marker and a clone of its manager, opens nothing of its own: the session is that
-///   of the layer outside, under the policy of the layer inside. So a part of the site gets a policy of its own with
-///   `.with(SessionLayer::new(manager.clone().with_policy(stricter)))` on its `Route`. The policy holds for logins made inside.
-///   One made outside keeps the lifetime that it has. What is known of the request is what the layer outside was told.
-/// - Where two layers have a cookie of one name, but another marker, store, keys or scope, each request is a 500, and the
-///   log names both.
+/// - If the commit fails, the handler's response is not sent. In its place leaves one with the status of the error, an
+///   empty body, and the [`session_core::Error`] in its extensions. Cookies leave all the same: that of a login that
+///   succeeded, the removal of a logout, and those that anything inside has set.
+/// - The error of a handler is committed, too. Its response is made here, committed, and given back as an error. If the
+///   session adds nothing to it, the error passes untouched. Otherwise it becomes an error [from a
+///   response](poem::Error::from_response), and its own type is not seen outside. So put `catch_error` inside of the
+///   layer.
+/// - If the session was ended or taken over by a login while the handler ran, the handler's response stays as it is,
+///   with [`Outcome::Gone`](session_core::Outcome::Gone) or [`Outcome::Superseded`](session_core::Outcome::Superseded)
+///   in its extensions. A handler that must know calls [`save`](session_core::Session::save).
+/// - A form of another site makes no new anonymous session. The browser keeps the cookie of a login out of such a
+///   request, and the new cookie would replace it. If something was withheld,
+///   [`Outcome::Withheld`](session_core::Outcome::Withheld) is in the response's extensions.
+/// - A stored session may be unreadable, for example after a roll-back. Handlers that log in or out still work then.
+///   For the others the policy says whether the answer is 500 or they go on without a session: see
+///   [`WhenUnreadable`](session_core::WhenUnreadable).
+/// - It tells caches how private a response is. `Cache-Control` is `no-store` if a session with an owner was read, and
+///   `private, no-cache` if an anonymous one was. A handler's own `Cache-Control` stands, but with a cookie of ours it
+///   is always `no-store`. The rules are those of [`Exchange::apply`](session_core::Exchange::apply). The layer does
+///   not see headers that a middleware outside of it adds.
+/// - A panic commits nothing, and ends the connection: put poem's `CatchPanic` inside this layer. Its 500 is then
+///   committed like any other response.
+/// - A layer inside another, with the same marker and a clone of its manager, opens nothing of its own. The session is
+///   that of the layer outside, under the policy of the layer inside. So a part of the site gets a policy of its own
+///   with `.with(SessionLayer::new(manager.clone().with_policy(stricter)))` on its `Route`. The policy holds for logins
+///   made inside. A login made outside keeps its lifetime. The peer and the connection are those that the layer outside
+///   was told of.
+/// - If two layers have cookies of one name, but their markers, stores, keys or scopes differ, each request is answered
+///   500, and the log names both layers.
 /// - Events have the route that poem has matched, such as `/reset/:token`, as soon as a handler takes its session.
 /// - The [`Exchange`] is in the extensions of the request, and afterwards of the response.
 ///
-/// When a client hangs up, of the changes that wait for the commit either all are saved or none. poem's own server lets the handler
-/// go on to its end then.
+/// When a client hangs up, either all changes that wait for the commit are saved, or none. poem's own server lets the
+/// handler go on to its end then.
 ///
 /// # Examples
 ///
@@ -100,7 +102,8 @@ impl SessionLayer {
     }
 }
 
-/// What poem itself knows: the scheme is that of the listener. A plain connection says nothing: a proxy may have ended TLS.
+/// Whether the connection is TLS, as far as poem knows from its listener. A plain connection says nothing, because a
+/// proxy may have ended TLS.
 fn is_tls(request: &Request) -> Option<bool> {
     (*request.scheme() == Scheme::HTTPS).then_some(true)
 }
@@ -115,13 +118,13 @@ fn peer_of(request: &Request) -> Option<Peer> {
 }
 
 impl<K> SessionLayer<K> {
-    /// The same with another word on the peer, the other end of the connection: its address goes into events, and the
-    /// manager's trusted proxies are known by it. Without this it is what poem says,
-    /// [`remote_addr`](Request::remote_addr), of a Unix socket, too.
+    /// The same with a function that finds the peer, which is the other end of the connection. The peer's address goes
+    /// into events, and by it the manager knows its trusted proxies. Without this function it is poem's
+    /// [`remote_addr`](Request::remote_addr), also that of a Unix socket.
     ///
     /// # Examples
     ///
-    /// Where a listener of your own tells the address in another way:
+    /// For a listener of your own that tells the address in another way:
     ///
     /// ```
     /// use std::net::IpAddr;
@@ -137,11 +140,12 @@ impl<K> SessionLayer<K> {
         Self { peer: Some(Arc::new(move |request| peer(request).map(Into::into))), ..self }
     }
 
-    /// The same with another word on whether the connection is TLS. `None`: it is not known. Behind a trusted proxy the proxy's
-    /// word goes first. Without this it is `Some(true)` behind a listener of poem that speaks TLS, and `None` on others.
+    /// The same with a function that says whether the connection is TLS. `None` means that it is not known. Behind a
+    /// trusted proxy, the proxy's word counts first. Without this function it is `Some(true)` behind a listener of poem
+    /// that speaks TLS, and `None` behind others.
     ///
-    /// It is what [`is_https`](session_core::Exchange::is_https) answers. Where it is `false`, and the cookie is `Secure`, the
-    /// log warns that logins do not stick: see
+    /// [`is_https`](session_core::Exchange::is_https) returns it. If it is `false` and the cookie is `Secure`, the log
+    /// warns that logins do not stick: see
     /// [`EventKind::InsecureTransport`](session_core::EventKind::InsecureTransport).
     ///
     /// # Examples
@@ -158,12 +162,12 @@ impl<K> SessionLayer<K> {
         Self { https, ..self }
     }
 
-    /// The same without a new anonymous session for the requests that `refuses` picks: crawlers and health checks, whose
-    /// sessions would fill the store and never be asked for again.
+    /// The same without a new anonymous session for the requests that `refuses` picks, such as crawlers and health
+    /// checks. Their sessions would fill the store, and nobody would ask for them again.
     ///
-    /// What such a request changes in its session is lost, with [`Outcome::Withheld`](session_core::Outcome::Withheld) in the
-    /// response's extensions. Its `save` and `begin_login` answer an error, which is a 403. A session that is there goes on,
-    /// and a login makes one.
+    /// A change that such a request makes is lost, with [`Outcome::Withheld`](session_core::Outcome::Withheld) in the
+    /// response's extensions. `save` and `begin_login` return an error, which is a 403. A session that is already there
+    /// goes on, and a login still makes one.
     ///
     /// # Examples
     ///
@@ -182,9 +186,9 @@ impl<K> SessionLayer<K> {
         Self { refuses: Some(Arc::new(refuses)), ..self }
     }
 
-    /// The same under a marker type, so that two sessions with two cookies go side by side: the site's is a
-    /// [`Session`](crate::Session), the other a `Session<Admin>`. Their managers need cookies of two names, or each request
-    /// is a 500, and each a prefix or table of its own.
+    /// The same under a marker type, for a second session with a second cookie. The site's is a
+    /// [`Session`](crate::Session), the other a `Session<Admin>`. Each manager needs a cookie with a name of its own,
+    /// or each request is answered 500. Each also needs a prefix or table of its own.
     ///
     /// # Examples
     ///
@@ -214,7 +218,8 @@ impl<K> SessionLayer<K> {
 }
 
 impl<K: 'static> SessionLayer<K> {
-    /// Lets a request in, and returns the exchange to commit: none where a layer outside has opened one for the cookie.
+    /// Lets a request in, and returns the exchange to commit. `None` if a layer outside has opened one for the cookie
+    /// and commits it.
     fn enter(&self, request: &mut Request) -> Result<Option<Exchange<K>>, SessionError> {
         let layer = LayerName::new::<K>(self.made_at);
         let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(request));
@@ -224,7 +229,7 @@ impl<K: 'static> SessionLayer<K> {
             entered.exchange().refuse_anonymous();
         }
         request.set_data(opened);
-        // A joined one lies there already, and what must fail in it is known outside.
+        // A joined exchange is already there, and the layer outside knows its failure.
         let Some(opened) = entered.to_commit() else { return Ok(None) };
         let exchange = Exchange::<K>::new(opened);
         request.set_data(exchange.clone());
@@ -232,7 +237,7 @@ impl<K: 'static> SessionLayer<K> {
     }
 
     fn incoming(&self, request: &Request) -> Incoming {
-        // The path before any `nest` has cut it.
+        // This is the whole path, from before any `nest` has cut it.
         let target = request.original_uri();
         let mut incoming = adapter::incoming(
             self.manager.token_header(),
@@ -241,7 +246,7 @@ impl<K: 'static> SessionLayer<K> {
             pairs(request.headers()),
         );
         if let Some(authority) = target.authority() {
-            // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
+            // If the target names a host, that one counts before `Host` (RFC 9112, section 3.2.2).
             incoming = incoming.with_host(authority.as_str());
         }
         let peer = match &self.peer {

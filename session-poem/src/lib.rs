@@ -21,17 +21,18 @@
 //!
 //! - [`SessionLayer`] opens an exchange for each request and commits it before the response head leaves.
 //! - [`Session`] is what a handler asks for. It is loaded only then: a request that never asks costs no call to the
-//!   store. It derefs to [`session_core::Session`], where everything is that can be done with it.
-//! - [`CurrentOwner`] is who is logged in, and answers 401 where nobody is.
-//! - [`SessionError`] is what a handler returns with `?`: the right status, an empty body, the cause for your logs.
-//! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and all else of `session-core` has its name
-//!   here, too. So an application depends on this crate and a store. [`Session`] and [`Exchange`] are this crate's own:
-//!   they carry the marker of their layer.
-//! - [`Exchange`] lies in the extensions of the request and of the response, for middleware and access logs.
+//!   store. It derefs to [`session_core::Session`], which has all its methods.
+//! - [`CurrentOwner`] is the user who is logged in. It answers 401 where nobody is.
+//! - [`SessionError`] is the error that a handler returns with `?`. Its response has the right status and an empty
+//!   body, and keeps the cause for your logs.
+//! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and everything else of
+//!   `session-core` is re-exported. So an application depends on this crate and a store. [`Session`] and [`Exchange`]
+//!   are this crate's own: they carry the marker of their layer.
+//! - [`Exchange`] is in the extensions of the request and of the response, for middleware and access logs.
 //!
 //! # How to
 //!
-//! Log in, and remember who has ticked the box:
+//! Log in, and remember the users who have ticked the box:
 //!
 //! ```
 //! # use session_poem::{Login, Owner, Session, SessionError};
@@ -68,9 +69,9 @@
 //! }
 //! ```
 //!
-//! Use the session in a websocket or a stream: move the [`Session`] into it. The response has left by then, so nothing is
-//! loaded or saved unless it asks: `session.update_now(…).await` saves at once, and `session.reload().await` looks again. A
-//! session that does not exist cannot begin there, because no cookie can leave.
+//! Use the session in a websocket or a stream: move the [`Session`] into it. The response has left by then, so nothing
+//! is loaded or saved unless the socket asks: `session.update_now(…).await` saves at once, and `session.reload().await`
+//! looks again. A session cannot begin there, because no cookie can leave any more.
 //!
 //! # The access log
 //!
@@ -79,7 +80,7 @@
 //!
 //! # What it does not do
 //!
-//! It authenticates nobody and guards against no forged form: it keeps what your login has found out.
+//! It authenticates nobody: it keeps what your login has found out. It does not guard against forged forms.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -93,7 +94,8 @@ pub use error::SessionError;
 pub use extract::CurrentOwner;
 pub use layer::{SessionEndpoint, SessionLayer};
 pub use session::{Exchange, Session};
-/// For the two types of it whose names this crate has taken: [`session_core::Session`] and [`session_core::Exchange`].
+/// The core, for the two types whose names this crate has taken: [`session_core::Session`] and
+/// [`session_core::Exchange`].
 pub use session_core;
 #[doc(inline)]
 pub use session_core::*;

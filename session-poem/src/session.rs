@@ -1,4 +1,4 @@
-//! What a handler and a middleware hold: the session and the exchange, each under its marker.
+//! The session and the exchange, each under its marker, as handlers and middleware hold them.
 
 use std::{
     fmt,
@@ -16,13 +16,13 @@ use crate::SessionError;
 /// `K` is the marker of the layer that it belongs to: see [`SessionLayer::named`](crate::SessionLayer::named). It is an
 /// extractor.
 ///
-/// poem makes `None` of every error of an extractor in an `Option`, and so an `Option<Session>` is there also where nothing
-/// is stored yet: ask [`id`](session_core::Session::id). Where the store is down the handler's answer is replaced by the 503
-/// all the same, unless it is an error itself: an outage is never a visitor without a session. A handler that goes on while
-/// the store is down takes the `&Request`, and calls [`Session::of`].
+/// In an `Option` poem makes `None` of every error of an extractor. So an `Option<Session>` is `Some` even if nothing
+/// is stored yet: ask for its [`id`](session_core::Session::id). If the store is down, the 503 replaces the handler's
+/// response, unless that is an error itself. So an outage never looks like a visitor without a session. A handler that
+/// goes on while the store is down takes the `&Request`, and calls [`Session::of`].
 ///
-/// A websocket or stream keeps it after the response has left. There [`update_now`](session_core::Session::update_now) changes
-/// a value and answers what is stored; before a `get`, [`reload`](session_core::Session::reload) looks again.
+/// A websocket or stream keeps it after the response has left. There, [`update_now`](session_core::Session::update_now)
+/// changes a value and returns the stored one. Before a `get`, call [`reload`](session_core::Session::reload).
 ///
 /// # Examples
 ///
@@ -42,8 +42,8 @@ pub struct Session<K = ()> {
 }
 
 impl Session {
-    /// The session of this request: loaded when this is first called, the same later. What middleware asks, and a handler
-    /// that goes on while the store is down.
+    /// The session of this request. The first call loads it; later calls return the same. It is for middleware, and for
+    /// a handler that goes on while the store is down.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl<K: 'static> Session<K> {
     ///
     /// # Errors
     ///
-    /// As [`of`](Session::of).
+    /// Those of [`of`](Session::of).
     pub async fn named(request: &Request) -> Result<Self, SessionError> {
         Self::asked(&Exchange::of(request)?).await
     }
@@ -106,8 +106,8 @@ impl<K> fmt::Debug for Session<K> {
 
 /// The exchange that the layer opened for a request. It derefs to [`session_core::Exchange`].
 ///
-/// The layer leaves it in the extensions of the request and of the response. The layer commits it; what is left to ask
-/// is who it was.
+/// The layer puts it into the extensions of the request and of the response, and commits it. So all that is left to do
+/// is to ask it, for example for the user.
 ///
 /// # Examples
 ///
@@ -123,7 +123,7 @@ impl<K> fmt::Debug for Session<K> {
 /// ```
 pub struct Exchange<K = ()> {
     exchange: session_core::Exchange,
-    /// What an extractor has answered, where poem may have thrown it away.
+    /// The error of an extractor, which poem may have thrown away.
     failed: Arc<OnceLock<SessionError>>,
     layer: PhantomData<fn() -> K>,
 }
@@ -133,13 +133,13 @@ impl<K> Exchange<K> {
         Self { exchange, failed: Arc::default(), layer: PhantomData }
     }
 
-    /// Lets the request fail with this error, also if the handler never hears of it.
+    /// Lets the request fail with this error, even if the handler never hears of it.
     pub(crate) fn must_fail(&self, error: &SessionError) {
-        // The first one: both are the same outage.
+        // The first error stands, because both are of the same outage.
         let _ = self.failed.set(error.clone());
     }
 
-    /// With what the request must fail.
+    /// The error with which the request must fail.
     pub(crate) fn failed(&self) -> Option<&SessionError> {
         self.failed.get()
     }

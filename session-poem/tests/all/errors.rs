@@ -1,4 +1,4 @@
-//! What becomes of errors that are no responses yet.
+//! Errors that are not responses yet, and what becomes of them.
 
 use ::poem::{Endpoint, EndpointExt, Error, Route, error::NotFoundError, get, handler, http::StatusCode};
 use session_conformance::FaultyStore;
@@ -6,7 +6,7 @@ use session_poem::{Exchange, Outcome, Session, SessionError, SessionLayer, Sessi
 
 use crate::site::*;
 
-/// Refuses each request, after it has counted it.
+/// A middleware that counts each request and then refuses it.
 #[handler]
 async fn counting(session: Session) -> ::poem::Result<()> {
     session.update("count", |n: &mut u64| *n += 1).map_err(SessionError::from)?;

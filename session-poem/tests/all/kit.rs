@@ -40,7 +40,7 @@ impl Adapter for Poem {
     }
 
     fn lacks(&self, capability: Capability) -> Option<&'static str> {
-        // Its connection is asked again after it has failed, and so the handler goes on.
+        // The server asks its connection again after that has failed, and so the handler goes on.
         let lacks = capability == Capability::DroppedRequests;
         lacks.then_some("poem's server lets the handler of a client that has hung up go on to its end")
     }
@@ -75,7 +75,7 @@ fn as_session_error(error: ::poem::Error) -> SessionError {
     error.downcast().unwrap()
 }
 
-/// Hands what comes over the connection to the socket, and its answers back.
+/// Passes messages of the connection to the socket, and its answers back.
 fn talk(mut socket: adapter::Socket, upgrade: OnUpgrade) {
     tokio::spawn(async move {
         let mut connection = upgrade.await.unwrap();

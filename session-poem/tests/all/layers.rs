@@ -1,4 +1,4 @@
-//! Two layers around one site: of one manager, and of two cookies.
+//! Two layers around one site: two of one manager, and two with two cookies.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The tests of the poem middleware, by theme. What all adapters have in common is the kit's.
+//! The tests of the poem middleware, by theme. The kit has the tests of what all adapters have in common.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

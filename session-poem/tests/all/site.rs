@@ -37,7 +37,7 @@ impl Browser {
     pub(crate) async fn send(&mut self, app: &impl Endpoint, mut request: Request) -> Answer {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().unwrap());
-        // As poem's server does.
+        // This is what the server of poem does.
         let response = app.get_response(request).await;
         for line in response.headers().get_all(header::SET_COOKIE) {
             let (name, rest) = line.to_str().unwrap().split_once('=').unwrap();

@@ -1,4 +1,5 @@
-//! What the layer tells the core of a request: peer, proxies, TLS, route, where it comes from, and who gets no session.
+//! What the layer tells the core of a request: its peer, proxies, TLS, route and origin, and whether it gets no
+//! session.
 
 use std::{
     net::{IpAddr, SocketAddr},
