@@ -49,6 +49,7 @@ faults! {
     DropsTheCookiesOfOthers => a_failed_save_leaves_the_cookies_and_vary_of_others,
     DropsTheVaryOfOthers => a_failed_save_leaves_the_cookies_and_vary_of_others,
     SaysNothingWithAFailedSave => a_login_leaves_its_cookie_though_a_later_save_fails,
+    SaysNothingWithAFailedSaveAfterALogout => a_logout_leaves_its_removal_though_a_later_save_fails,
     TakesAnOutageForAnEmptySession => a_store_that_cannot_be_read_is_an_error_and_no_empty_session,
 
     CommitsPanics => a_panic_commits_nothing,

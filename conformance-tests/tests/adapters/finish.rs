@@ -44,7 +44,13 @@ impl Broken {
             Err(_) if self.is(TellsAFailedSaveOfSuccessesOnly) && !response.status().is_success() => {}
             Err(failure) => response = self.failed(&failure, response),
         }
-        if self.is(SaysNothingWithAFailedSave) && response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        let has_owner = exchange.loaded().is_some_and(|session| session.owner().is_some());
+        let is_silent = match self.0 {
+            SaysNothingWithAFailedSave => true,
+            SaysNothingWithAFailedSaveAfterALogout => !has_owner,
+            _ => false,
+        };
+        if is_silent && response.status() == StatusCode::SERVICE_UNAVAILABLE {
             return response;
         }
         self.apply(&exchange, head, &mut response);

@@ -21,6 +21,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body::Frame;
+use session_conformance::FaultyStore;
 use session_core::{Owner, SessionManager, TrustedProxies};
 use session_tower::{AccessEnd, AccessLogLayer, AccessRecord, Session, SessionError, SessionLayer};
 use tokio::{
@@ -30,8 +31,6 @@ use tokio::{
     time::timeout,
 };
 use tower::{Layer, ServiceExt, service_fn};
-
-use crate::faulty::Faulty;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -69,7 +68,7 @@ impl Server {
 }
 
 pub(crate) async fn serve(routes: Router, log: AccessLogLayer) -> SocketAddr {
-    let manager = SessionManager::development(Faulty::default());
+    let manager = SessionManager::development(FaultyStore::default());
     let sessions = SessionLayer::new(manager.with_trusted_proxies(TrustedProxies::at(["127.0.0.1"]).unwrap()))
         .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0));
     let app = routes.layer(sessions).layer(log).into_make_service_with_connect_info::<SocketAddr>();
@@ -214,7 +213,7 @@ async fn a_path_may_hold_a_secret_so_the_route_stands_for_it() {
 async fn a_layer_around_the_router_knows_the_route_from_the_session_layer() {
     let (sender, mut records) = mpsc::unbounded_channel();
     let log = AccessLogLayer::new().with_writer(move |record| sender.send(record.clone()).unwrap());
-    let routes = routes().layer(SessionLayer::new(SessionManager::development(Faulty::default())));
+    let routes = routes().layer(SessionLayer::new(SessionManager::development(FaultyStore::default())));
     let response = log.layer(routes).oneshot(Request::get("/reset/secret").body(Body::empty()).unwrap()).await.unwrap();
     drop(response);
     let record = records.recv().await.unwrap();
@@ -337,7 +336,7 @@ async fn an_answer_without_a_body_is_complete() {
 async fn what_the_session_layer_does_not_see_is_in_the_log_without_an_owner() {
     let (sender, mut records) = mpsc::unbounded_channel();
     let log = AccessLogLayer::new().with_writer(move |record| sender.send(record.clone()).unwrap());
-    let sessions = SessionLayer::new(SessionManager::development(Faulty::default()));
+    let sessions = SessionLayer::new(SessionManager::development(FaultyStore::default()));
     let refusing = from_fn(async |_: Request, _: axum::middleware::Next| StatusCode::PAYLOAD_TOO_LARGE.into_response());
     let app = routes().layer(sessions).layer(refusing).layer(log);
     let response = app.oneshot(Request::get("/account").body(Body::empty()).unwrap()).await.unwrap();

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
+use session_conformance::FaultyStore;
 use session_core::SessionManager;
 use session_tower::{ResponseBody, Session, SessionError, SessionLayer};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -14,7 +15,6 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use crate::faulty::Faulty;
 use crate::site::{Browser, routes};
 
 const NO_HURRY: Duration = Duration::from_secs(60);
@@ -23,8 +23,8 @@ fn timeout(after: Duration) -> TimeoutLayer {
     TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, after)
 }
 
-fn sessions() -> (SessionLayer, Faulty) {
-    let store = Faulty::default();
+fn sessions() -> (SessionLayer, FaultyStore) {
+    let store = FaultyStore::default();
     (SessionLayer::new(SessionManager::development(store.clone())), store)
 }
 
@@ -68,7 +68,7 @@ where
 
 /// Checks that a session goes from request to request, that an outage is a 503 whose body is empty and not encoded, and
 /// that the head has the headers of the layer.
-async fn holds<S, B>(service: S, store: Faulty, says: impl Fn(&HeaderMap) -> bool)
+async fn holds<S, B>(service: S, store: FaultyStore, says: impl Fn(&HeaderMap) -> bool)
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone,
     S::Error: std::fmt::Debug,
@@ -178,7 +178,7 @@ async fn a_panic_inside_is_committed_and_one_outside_is_not() {
 
 #[tokio::test]
 async fn a_service_builder_of_them_goes_around_a_router() {
-    let store = Faulty::default();
+    let store = FaultyStore::default();
     let around = ServiceBuilder::new()
         .layer(TraceLayer::new_for_http())
         .layer(CorsLayer::permissive())

@@ -14,39 +14,14 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
-use bytes::Bytes;
-use http_body_util::BodyExt;
+use session_conformance::FaultyStore;
 use session_core::{Error, EventKind, Observer, Outcome, Owner, SessionEvent, SessionManager};
 use session_tower::{CurrentOwner, Exchange, Session, SessionError, SessionLayer};
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::faulty::Faulty;
 use crate::log::Log;
 use crate::site::*;
-
-#[tokio::test]
-async fn a_session_goes_from_request_to_request() {
-    let (app, ..) = site(routes());
-    let mut browser = Browser::default();
-    assert_eq!(browser.get(&app, "/count").await.text(), "1");
-    let second = browser.get(&app, "/count").await;
-    assert_eq!(second.text(), "2");
-    assert!(second.set_cookies().is_empty());
-    assert_eq!(Browser::default().get(&app, "/count").await.text(), "1");
-}
-
-#[tokio::test]
-async fn a_handler_that_does_not_ask_costs_no_call() {
-    let (app, store, _) = site(routes());
-    let mut browser = Browser::default();
-    browser.get(&app, "/count").await;
-    assert_eq!(store.calls(), 1);
-    browser.get(&app, "/silent").await;
-    assert_eq!(store.calls(), 0);
-    browser.get(&app, "/read").await;
-    assert_eq!(store.calls(), 1);
-}
 
 #[tokio::test]
 async fn the_store_down_is_a_503_with_an_empty_body() {
@@ -106,68 +81,8 @@ async fn a_failed_save_is_never_a_200() {
 }
 
 #[tokio::test]
-async fn the_cookie_of_a_login_leaves_with_a_failed_save() {
-    let store = Faulty::default();
-    let unplugged = store.clone();
-    let page = async move |session: Session| -> Result<(), SessionError> {
-        session.login(42).await?;
-        unplugged.fail_writes(true);
-        Ok(session.insert("count", &7)?)
-    };
-    let app = routes().route("/page", get(page)).layer(SessionLayer::new(SessionManager::development(store.clone())));
-    let mut browser = Browser::default();
-    let answer = browser.get(&app, "/page").await;
-    assert_eq!(answer.head.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(answer.set_cookies().len(), 1);
-    assert_eq!(answer.head.headers[header::CACHE_CONTROL], "no-store");
-    store.fail_writes(false);
-    assert_eq!(browser.get(&app, "/owner").await.text(), "42");
-}
-
-#[tokio::test]
-async fn the_removal_of_a_logout_leaves_with_a_failed_save() {
-    let store = Faulty::default();
-    let unplugged = store.clone();
-    let page = async move |session: Session| -> Result<(), SessionError> {
-        session.logout().await?;
-        unplugged.fail_writes(true);
-        Ok(session.insert("flash", "goodbye")?)
-    };
-    let app = routes().route("/page", get(page)).layer(SessionLayer::new(SessionManager::development(store.clone())));
-    let mut browser = Browser::default();
-    browser.get(&app, "/login").await;
-    let answer = browser.get(&app, "/page").await;
-    assert_eq!(answer.head.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(matches!(answer.set_cookies()[..], [removal] if removal.contains("=; Path=/; Max-Age=0; ")));
-}
-
-#[tokio::test]
-async fn a_redirect_carries_its_session() {
-    async fn put(session: Session) -> Result<Redirect, SessionError> {
-        session.insert("count", &7)?;
-        Ok(Redirect::to("/read"))
-    }
-    let (app, ..) = site(routes().route("/put", get(put)));
-    let mut browser = Browser::default();
-    assert_eq!(browser.get(&app, "/put").await.head.status, StatusCode::SEE_OTHER);
-    assert_eq!(browser.get(&app, "/read").await.text(), "7");
-}
-
-#[tokio::test]
-async fn a_response_is_committed_whatever_its_status() {
-    async fn refuse(session: Session) -> Result<StatusCode, SessionError> {
-        session.update("count", |n: &mut u64| *n += 1)?;
-        Ok(StatusCode::FORBIDDEN)
-    }
-    let (app, ..) = site(routes().route("/refuse", get(refuse)));
-    let mut browser = Browser::default();
-    assert_eq!(browser.get(&app, "/refuse").await.head.status, StatusCode::FORBIDDEN);
-    assert_eq!(browser.get(&app, "/read").await.text(), "1");
-}
-
-#[tokio::test]
 async fn a_session_that_ended_while_the_handler_ran_leaves_the_response_as_it_is() {
-    let store = Faulty::default();
+    let store = FaultyStore::default();
     let manager = SessionManager::development(store);
     let ending = manager.clone();
     let page = async move |session: Session| -> Result<String, SessionError> {
@@ -182,53 +97,6 @@ async fn a_session_that_ended_while_the_handler_ran_leaves_the_response_as_it_is
     assert_eq!((answer.head.status, answer.text()), (StatusCode::OK, "done"));
     assert_eq!(answer.head.extensions.get(), Some(&Outcome::Gone));
     assert!(answer.set_cookies().is_empty());
-}
-
-#[tokio::test]
-async fn a_stream_saves_after_the_head_has_left() {
-    async fn stream(session: Session) -> Result<Body, SessionError> {
-        let chunk = async move {
-            let saved = match session.insert("count", &7) {
-                Ok(()) => session.save().await,
-                refused => refused,
-            };
-            let text = saved.map_or_else(|error| format!("{error:?}"), |()| "saved".to_owned());
-            Ok::<_, std::convert::Infallible>(hyper::body::Frame::data(Bytes::from(text)))
-        };
-        Ok(Body::new(Streaming(Box::pin(chunk), false)))
-    }
-    let (app, store, _) = site(routes().route("/stream", get(stream)));
-    let mut browser = Browser::default();
-    browser.get(&app, "/count").await;
-    store.calls();
-    let response = browser.send(&app, "/stream").await;
-    assert_eq!((response.status(), store.calls()), (StatusCode::OK, 1), "only the load");
-    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "saved");
-    assert_eq!(browser.get(&app, "/read").await.text(), "7");
-    assert_eq!(Browser::default().get(&app, "/stream").await.text(), "ResponseSent");
-}
-
-/// A body of one chunk, which is made when it is asked for.
-struct Streaming<F>(std::pin::Pin<Box<F>>, bool);
-
-impl<F, E> hyper::body::Body for Streaming<F>
-where
-    F: Future<Output = Result<hyper::body::Frame<Bytes>, E>>,
-{
-    type Data = Bytes;
-    type Error = E;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, E>>> {
-        if self.1 {
-            return std::task::Poll::Ready(None);
-        }
-        let frame = std::task::ready!(self.0.as_mut().poll(context));
-        self.1 = true;
-        std::task::Poll::Ready(Some(frame))
-    }
 }
 
 #[tokio::test]
@@ -310,7 +178,7 @@ async fn an_optional_session_is_none_until_something_is_stored() {
 
 #[tokio::test]
 async fn a_handler_without_the_layer_is_a_500_and_the_log_says_what_to_do() {
-    let app = routes().layer(SessionLayer::new(SessionManager::development(Faulty::default())));
+    let app = routes().layer(SessionLayer::new(SessionManager::development(FaultyStore::default())));
     let app = app.route("/late", get(owner)).merge(Router::new().route("/merged", get(owner)));
     for path in ["/late", "/merged"] {
         let log = Log::start();
@@ -351,7 +219,7 @@ impl Observer for Peers {
 #[tokio::test]
 async fn the_peer_comes_from_where_the_server_keeps_it() {
     let peers = Peers::default();
-    let manager = SessionManager::development(Faulty::default()).with_observer(peers.clone());
+    let manager = SessionManager::development(FaultyStore::default()).with_observer(peers.clone());
     let layer = SessionLayer::new(manager)
         .with_peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
     let app = routes().layer(layer);

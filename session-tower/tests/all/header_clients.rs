@@ -2,17 +2,17 @@
 
 use axum::{Router, body::Body, extract::Request, http::StatusCode, response::Response, routing::get};
 use http_body_util::BodyExt;
+use session_conformance::FaultyStore;
 use session_core::{CookieConfig, SessionManager, TokenHeader};
 use session_tower::{Exchange, SessionLayer};
 use tower::ServiceExt;
 
-use crate::faulty::Faulty;
 use crate::site::*;
 
 const NAME: &str = "session-token";
 
-fn app() -> (Router, Faulty) {
-    let store = Faulty::default();
+fn app() -> (Router, FaultyStore) {
+    let store = FaultyStore::default();
     let manager = SessionManager::development(store.clone()).with_token_header(TokenHeader::default());
     (routes().layer(SessionLayer::new(manager)), store)
 }
@@ -52,7 +52,7 @@ async fn a_failed_save_keeps_the_token_of_a_login() {
         session.login(42).await?;
         Ok(session.insert("count", &7)?)
     }
-    let store = Faulty::default();
+    let store = FaultyStore::default();
     let manager = SessionManager::development(store.clone()).with_token_header(TokenHeader::default());
     let failing = store.clone();
     let routes = Router::new().route(
@@ -87,7 +87,7 @@ async fn a_bad_token_beside_a_good_cookie_is_nobody() {
 async fn two_cookies_with_one_token_header_are_refused() {
     struct Admin;
     let cookie = CookieConfig::builder("admin").secure(false).build().unwrap();
-    let site = || SessionManager::development(Faulty::default()).with_token_header(TokenHeader::default());
+    let site = || SessionManager::development(FaultyStore::default()).with_token_header(TokenHeader::default());
     let two = |admin: TokenHeader| {
         let admin = site().with_cookie(cookie.clone()).with_token_header(admin);
         routes().layer(SessionLayer::new(admin).named::<Admin>()).layer(SessionLayer::new(site()))

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use axum::{Router, http::StatusCode, routing::get};
+use session_conformance::FaultyStore;
 use session_tower::{CurrentOwner, Error, Login, Session, SessionError, SessionLayer, SessionManager};
 
-use crate::faulty::Faulty;
 use crate::site::Browser;
 
 /// The session that a websocket would keep after its response has left.
@@ -56,7 +56,7 @@ fn app(socket: &Socket) -> Router {
         .route("/end-others", get(end_others))
         .route("/message", get(async |session: Session| Ok::<_, SessionError>(count(&session).await?.to_string())))
         .route("/socket", get(open))
-        .layer(SessionLayer::new(SessionManager::development(Faulty::default())))
+        .layer(SessionLayer::new(SessionManager::development(FaultyStore::default())))
 }
 
 #[tokio::test]

@@ -6,11 +6,11 @@ use axum::{
     extract::Request,
     http::{StatusCode, header},
 };
+use session_conformance::FaultyStore;
 use session_core::{Key, Keyring, SessionManager};
 use session_tower::{Exchange, SessionLayer};
 use tower::ServiceExt;
 
-use crate::faulty::Faulty;
 use crate::log::Log;
 use crate::site::*;
 
@@ -19,7 +19,7 @@ use crate::site::*;
 struct IsTls(bool);
 
 fn layer() -> SessionLayer {
-    SessionLayer::new(SessionManager::new(Faulty::default(), Keyring::new(Key::generate().unwrap())))
+    SessionLayer::new(SessionManager::new(FaultyStore::default(), Keyring::new(Key::generate().unwrap())))
 }
 
 /// Logs in, and returns what the exchange knows of the connection.

@@ -8,10 +8,10 @@ use axum::{
     response::Response,
     routing::get,
 };
+use session_conformance::FaultyStore;
 use session_core::{CookieConfig, SessionManager};
 use session_tower::{Exchange, Session, SessionError, SessionLayer};
 
-use crate::faulty::Faulty;
 use crate::site::*;
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn a_layer_inside_another_of_its_manager_does_nothing() {
         Session::of(request.extensions()).await?;
         Ok(next.run(request).await)
     }
-    let store = Faulty::default();
+    let store = FaultyStore::default();
     let manager = SessionManager::development(store.clone());
     let inside = routes().layer(SessionLayer::new(manager.clone()));
     let app = inside.layer(from_fn(between)).layer(SessionLayer::new(manager));
@@ -36,31 +36,12 @@ async fn a_layer_inside_another_of_its_manager_does_nothing() {
 struct Admin;
 
 /// The site's cookie outside, the administrators' inside.
-fn two_sites(routes: Router) -> (Router, Faulty) {
-    let store = Faulty::default();
+fn two_sites(routes: Router) -> (Router, FaultyStore) {
+    let store = FaultyStore::default();
     let cookie = CookieConfig::builder("admin").secure(false).build().unwrap();
-    let admin = SessionManager::development(Faulty::default()).with_cookie(cookie);
+    let admin = SessionManager::development(FaultyStore::default()).with_cookie(cookie);
     let site = SessionManager::development(store.clone());
     (routes.layer(SessionLayer::new(admin).named::<Admin>()).layer(SessionLayer::new(site)), store)
-}
-
-#[tokio::test]
-async fn two_cookies_go_side_by_side() {
-    async fn admin_login(admin: Session<Admin>) -> Result<(), SessionError> {
-        Ok(admin.login(1).await?)
-    }
-    async fn both(site: Session, admin: Session<Admin>) -> Result<String, SessionError> {
-        site.update("count", |n: &mut u64| *n += 1)?;
-        Ok(format!("{:?} {:?}", site.owner(), admin.owner()))
-    }
-    let (app, _) = two_sites(routes().route("/admin", get(admin_login)).route("/both", get(both)));
-    let mut browser = Browser::default();
-    browser.get(&app, "/login").await;
-    browser.get(&app, "/admin").await;
-    assert_eq!(browser.get(&app, "/both").await.text(), "Some(Owner(42)) Some(Owner(1))");
-    browser.get(&app, "/logout").await;
-    assert_eq!(browser.get(&app, "/both").await.text(), "None Some(Owner(1))");
-    assert_eq!(browser.cookies.len(), 2);
 }
 
 #[tokio::test]

@@ -14,16 +14,15 @@ mod access_record;
 mod around;
 #[cfg(feature = "axum")]
 mod axum;
+mod bare;
 #[cfg(feature = "axum")]
 mod caches;
-mod faulty;
 #[cfg(feature = "axum")]
 mod header_clients;
 #[cfg(feature = "axum")]
 mod how_to;
 #[cfg(feature = "axum")]
 mod https;
-mod hyper;
 #[cfg(feature = "axum")]
 mod ids;
 #[cfg(feature = "axum")]
@@ -40,7 +39,5 @@ mod routes;
 mod site;
 #[cfg(feature = "axum")]
 mod unreadable;
-#[cfg(feature = "axum")]
-mod websocket;
 #[cfg(feature = "axum")]
 mod withheld;

@@ -10,10 +10,10 @@ use axum::{
     response::Response,
     routing::get,
 };
+use session_conformance::FaultyStore;
 use session_core::{CookieConfig, Key, Keyring, Lifetime, Outcome, Policy, SessionManager, WithheldReason};
 use session_tower::{Exchange, Session, SessionError, SessionLayer};
 
-use crate::faulty::Faulty;
 use crate::log::Log;
 use crate::site::*;
 
@@ -48,7 +48,7 @@ fn cookies_of(answer: &Answer, name: &str) -> usize {
 
 #[tokio::test]
 async fn a_layer_with_another_policy_inside_the_site_s_own_is_one_exchange_under_the_policy_inside() {
-    let store = Faulty::default();
+    let store = FaultyStore::default();
     let manager = SessionManager::development(store.clone());
     let strict = routes().route("/idle", get(idle)).layer(SessionLayer::new(manager.clone().with_policy(short())));
     let app = Router::new()
@@ -76,7 +76,7 @@ async fn a_visitor_s_values_inside_and_outside_are_one_session() {
     async fn all(session: Session) -> String {
         format!("{:?} {:?}", session.keys(), session.idle_timeout())
     }
-    let store = Faulty::default();
+    let store = FaultyStore::default();
     let manager = SessionManager::development(store.clone());
     let inside = routes().route("/all", get(all)).layer(SessionLayer::new(manager.clone().with_policy(short())));
     let app = inside.layer(from_fn(around)).layer(SessionLayer::new(manager));
@@ -94,7 +94,7 @@ async fn two_layers_of_one_cookie_under_one_marker_are_one_exchange() {
     async fn owner(admin: Session<Admin>) -> String {
         format!("{:?} {:?}", admin.owner(), admin.idle_timeout())
     }
-    let manager = SessionManager::development(Faulty::default());
+    let manager = SessionManager::development(FaultyStore::default());
     let layer = |manager: &SessionManager| SessionLayer::new(manager.clone()).named::<Admin>();
     let app = Router::new()
         .route("/login", get(login))
@@ -108,9 +108,9 @@ async fn two_layers_of_one_cookie_under_one_marker_are_one_exchange() {
 
 #[tokio::test]
 async fn an_exchange_is_found_again_behind_one_of_another_cookie() {
-    let manager = SessionManager::development(Faulty::default());
+    let manager = SessionManager::development(FaultyStore::default());
     let cookie = CookieConfig::builder("other").secure(false).build().unwrap();
-    let other = SessionManager::development(Faulty::default()).with_cookie(cookie);
+    let other = SessionManager::development(FaultyStore::default()).with_cookie(cookie);
     let app = routes()
         .layer(SessionLayer::new(manager.clone().with_policy(short())))
         .layer(from_fn(around))
@@ -124,7 +124,7 @@ async fn an_exchange_is_found_again_behind_one_of_another_cookie() {
 
 #[tokio::test]
 async fn a_layer_inside_may_refuse_visitors_what_the_one_outside_grants() {
-    let manager = SessionManager::development(Faulty::default());
+    let manager = SessionManager::development(FaultyStore::default());
     let inside = SessionLayer::new(manager.clone()).without_anonymous_sessions(|_| true);
     let app = routes().layer(inside).layer(SessionLayer::new(manager));
     let answer = Browser::default().get(&app, "/count").await;
@@ -135,14 +135,15 @@ async fn a_layer_inside_may_refuse_visitors_what_the_one_outside_grants() {
 #[tokio::test]
 async fn layers_of_one_cookie_name_that_cannot_be_one_cookie_are_a_500_whose_log_names_both() {
     let keys = |byte| Keyring::new(Key::from_bytes(&[byte; 32]).unwrap());
-    let over =
-        |store: &Faulty, byte| SessionManager::new(store.clone(), keys(byte)).with_cookie(CookieConfig::development());
-    let store = Faulty::default();
+    let over = |store: &FaultyStore, byte| {
+        SessionManager::new(store.clone(), keys(byte)).with_cookie(CookieConfig::development())
+    };
+    let store = FaultyStore::default();
     let manager = over(&store, 7);
     let scope = CookieConfig::builder(CookieConfig::development().name()).secure(false).path("/count").build().unwrap();
     let site = || SessionLayer::new(manager.clone());
     for (inside, outside, why) in [
-        (site(), SessionLayer::new(over(&Faulty::default(), 7)), "their stores are two"),
+        (site(), SessionLayer::new(over(&FaultyStore::default(), 7)), "their stores are two"),
         (site(), SessionLayer::new(over(&store, 8)), "their keys are not the same"),
         (site(), SessionLayer::new(manager.clone().with_cookie(scope)), "Domain, Path or Partitioned"),
     ] {
@@ -174,7 +175,7 @@ async fn refuses(app: Router, why: &str, [outer, inner]: [&str; 2]) {
 #[tokio::test]
 async fn where_layers_exclude_each_other_the_session_outside_is_saved_with_one_cookie() {
     let (outside, inside) =
-        (SessionManager::development(Faulty::default()), SessionManager::development(Faulty::default()));
+        (SessionManager::development(FaultyStore::default()), SessionManager::development(FaultyStore::default()));
     let app = routes().layer(SessionLayer::new(inside)).layer(from_fn(around)).layer(SessionLayer::new(outside));
     let answer = Browser::default().get(&app, "/login").await;
     assert_eq!(answer.head.status, StatusCode::INTERNAL_SERVER_ERROR);

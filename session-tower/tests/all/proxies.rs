@@ -1,14 +1,13 @@
 //! An axum server behind a proxy.
 
 use axum::{Router, routing::get};
+use session_conformance::FaultyStore;
 use session_core::{Peer, SessionManager, TrustedProxies};
 use session_tower::{Exchange, SessionLayer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
 };
-
-use crate::faulty::Faulty;
 
 async fn client(exchange: axum::Extension<Exchange>) -> String {
     format!("{:?} {:?}", exchange.peer(), exchange.is_https())
@@ -32,7 +31,7 @@ async fn believed(layer: SessionLayer) -> String {
 
 #[tokio::test]
 async fn a_proxy_is_believed_through_a_unix_socket() {
-    let manager = |proxies| SessionManager::development(Faulty::default()).with_trusted_proxies(proxies);
+    let manager = |proxies| SessionManager::development(FaultyStore::default()).with_trusted_proxies(proxies);
     let unix = || TrustedProxies::at(["unix:"]).unwrap();
     let told = believed(SessionLayer::new(manager(unix())).with_peer(|_| Some(Peer::Unix))).await;
     assert_eq!(told, "Some(203.0.113.5) Some(true)");

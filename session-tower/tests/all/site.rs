@@ -3,11 +3,10 @@
 use axum::{Router, body::Body, extract::Request, http::header, response::Response, routing::get};
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use session_conformance::FaultyStore;
 use session_core::{Error, SessionManager};
 use session_tower::{CurrentOwner, Session, SessionError, SessionLayer};
 use tower::ServiceExt;
-
-use crate::faulty::Faulty;
 
 /// A browser: it keeps the cookies it is given.
 #[derive(Default)]
@@ -86,8 +85,8 @@ pub(crate) fn routes() -> Router {
         .route("/silent", get(|| async { "nothing asked" }))
 }
 
-pub(crate) fn site(routes: Router) -> (Router, Faulty, SessionManager) {
-    let store = Faulty::default();
+pub(crate) fn site(routes: Router) -> (Router, FaultyStore, SessionManager) {
+    let store = FaultyStore::default();
     let manager = SessionManager::development(store.clone());
     (routes.layer(SessionLayer::new(manager.clone())), store, manager)
 }

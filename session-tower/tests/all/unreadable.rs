@@ -1,10 +1,10 @@
 //! A session that is stored but cannot be read.
 
 use axum::{Router, http::StatusCode, routing::get};
+use session_conformance::FaultyStore;
 use session_core::{Entry, Error, Expiry, Outcome, Policy, SessionManager, Store, StoreError, WhenUnreadable};
 use session_tower::{CurrentOwner, Exchange, Session, SessionLayer};
 
-use crate::faulty::Faulty;
 use crate::site::*;
 
 async fn guest(owner: Option<CurrentOwner>) {
@@ -15,8 +15,8 @@ async fn leave(session: Option<Session>) {
     session.unwrap().logout().await.unwrap();
 }
 
-fn app(when_unreadable: WhenUnreadable) -> (Router, Faulty) {
-    let store = Faulty::default();
+fn app(when_unreadable: WhenUnreadable) -> (Router, FaultyStore) {
+    let store = FaultyStore::default();
     let policy = Policy::builder().when_unreadable(when_unreadable).build().unwrap();
     let manager = SessionManager::development(store.clone()).with_policy(policy);
     let more = Router::new().route("/guest", get(guest)).route("/leave", get(leave));
@@ -24,7 +24,7 @@ fn app(when_unreadable: WhenUnreadable) -> (Router, Faulty) {
 }
 
 /// A browser with a login whose values a later version has written.
-async fn unreadable(app: &Router, store: &Faulty) -> Browser {
+async fn unreadable(app: &Router, store: &FaultyStore) -> Browser {
     let mut browser = Browser::default();
     let answer = browser.get(app, "/login").await;
     let id = answer.head.extensions.get::<Exchange>().unwrap().loaded().unwrap().id().unwrap();

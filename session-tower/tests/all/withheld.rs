@@ -8,11 +8,11 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+use session_conformance::FaultyStore;
 use session_core::{Error, Outcome, SessionManager, WithheldReason};
 use session_tower::{Session, SessionError, SessionLayer};
 use tower::ServiceExt;
 
-use crate::faulty::Faulty;
 use crate::site::*;
 
 const CROSS_SITE: WithheldReason = WithheldReason::CrossSite;
@@ -99,7 +99,7 @@ struct Internal;
 
 #[tokio::test]
 async fn a_function_of_the_request_refuses_visitors_a_session() {
-    let store = Faulty::default();
+    let store = FaultyStore::default();
     let layer = SessionLayer::new(SessionManager::development(store.clone()));
     let app = pages().route("/health", get(insert)).layer(layer.without_anonymous_sessions(is_no_visitor));
     let asks =
@@ -124,7 +124,7 @@ async fn a_function_of_the_request_refuses_visitors_a_session() {
 #[tokio::test]
 async fn a_function_that_refuses_visitors_may_hold_what_the_application_knows() {
     let paths = ["/insert".to_owned()];
-    let layer = SessionLayer::new(SessionManager::development(Faulty::default()))
+    let layer = SessionLayer::new(SessionManager::development(FaultyStore::default()))
         .without_anonymous_sessions(move |request| paths.iter().any(|path| path == request.uri.path()));
     let app = pages().layer(layer.clone());
     let asks = |path: &str| Request::get(path).body(Body::empty()).unwrap();

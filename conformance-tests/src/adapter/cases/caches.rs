@@ -27,6 +27,9 @@ pub(crate) fn a_page_is_as_private_as_the_session_that_it_has_read(trial: &Trial
     says(&mut browser, "/get.count", Some("private, no-cache"), "a page of a visitor");
     browser.get("/login.42");
     says(&mut browser, "/get.count", Some("no-store"), "a page of a user");
+    for what in ["the answer to a logout", "the answer to a logout of nobody"] {
+        assert_eq!(cache_control(&browser.get("/logout")).as_deref(), Some("no-store"), "the cache-control of {what}");
+    }
 }
 
 pub(crate) fn the_handler_s_word_to_caches_stands_but_beside_a_cookie(trial: &Trial) {

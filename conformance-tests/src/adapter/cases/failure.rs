@@ -44,6 +44,16 @@ pub(crate) fn a_login_leaves_its_cookie_though_a_later_save_fails(trial: &Trial)
     assert_eq!(browser.get("/owner").text(), "42", "the login had succeeded");
 }
 
+pub(crate) fn a_logout_leaves_its_removal_though_a_later_save_fails(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    browser.get("/login.42");
+    let answer = browser.get("/logout/fail_writes/put.count.7");
+    assert_eq!((answer.status, answer.text()), (503, ""));
+    let removals = answer.headers.cookies(&site.cookie()).len();
+    assert_eq!((removals, browser.cookies.len()), (1, 0), "the logout's removal: {:?}", answer.headers);
+}
+
 pub(crate) fn a_store_that_cannot_be_read_is_an_error_and_no_empty_session(trial: &Trial) {
     let site = trial.site();
     let mut browser = site.browser();

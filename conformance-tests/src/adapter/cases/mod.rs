@@ -41,6 +41,7 @@ macro_rules! each_adapter_case {
                 a_failed_save_is_an_empty_answer_with_the_status_of_the_error
                 a_failed_save_leaves_the_cookies_and_vary_of_others
                 a_login_leaves_its_cookie_though_a_later_save_fails
+                a_logout_leaves_its_removal_though_a_later_save_fails
                 a_store_that_cannot_be_read_is_an_error_and_no_empty_session;
             ending:
                 a_panic_commits_nothing
