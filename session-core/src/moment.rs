@@ -41,6 +41,12 @@ impl TimeLeft {
         let left = |then: Duration| then.saturating_sub(elapsed);
         Self { asked: now, expires_in: left(self.expires_in), ends_in: left(self.ends_in) }
     }
+
+    /// The same after a use of the session, now: its idle timeout begins again, and never goes past the end.
+    pub(crate) fn extended(self, idle: Duration) -> Self {
+        let now = self.now();
+        Self { expires_in: idle.min(now.ends_in), ..now }
+    }
 }
 
 #[cfg(test)]

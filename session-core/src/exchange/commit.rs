@@ -82,13 +82,13 @@ impl Inner {
         let view = self.view();
         match &view.standing {
             Standing::Live(live) => self.next_step_of(live, &view, occasion),
-            Standing::Lost(loss) => Ok(Step::Done((*loss).into())),
+            Standing::Lost(loss) => Outcome::of((*loss).into()).map(Step::Done),
             Standing::Unread(unread) => unread.outcome(occasion, !view.pending.is_empty()).map(Step::Done),
             Standing::Unasked | Standing::Failed(_) | Standing::Absent | Standing::Barred(_) => {
                 let data = view.merged()?;
                 match &view.standing {
                     _ if data.is_empty() => Ok(Step::Done(Outcome::Unchanged)),
-                    Standing::Barred(bar) => Ok(Step::Done((*bar).into())),
+                    Standing::Barred(bar) => Outcome::of((*bar).into()).map(Step::Done),
                     _ if self.state().sent => Err(Error::ResponseSent),
                     _ => Ok(Step::Create { data, version: view.version }),
                 }
@@ -171,10 +171,9 @@ impl Turn<'_, '_> {
                 Step::Create { data, version } => {
                     contended?;
                     match self.create_anonymous(data, Purpose::Visit, version).await {
-                        Ok(Attempted::Done(())) => return Ok(Outcome::Saved),
+                        Ok(Attempted::Done(_)) => return Ok(Outcome::Saved),
                         Ok(_) => {}
-                        Err(Error::Withheld(reason)) => return Ok(Outcome::Withheld(reason)),
-                        Err(error) => return Err(error),
+                        Err(error) => return Outcome::of(error),
                     }
                 }
                 Step::Replace(edit, successor) => {
@@ -222,9 +221,7 @@ impl Turn<'_, '_> {
             self.follow_even_if_lost(now)?;
             return Ok(Attempted::Beaten);
         }
-        let ends_in = found.left.now().ends_in;
-        let left = TimeLeft { asked: Instant::now(), expires_in: idle.min(ends_in), ends_in };
-        self.state().standing.touched(Found { left, ..found.clone() });
+        self.state().standing.touched(Found { left: found.left.extended(idle), ..found.clone() });
         Ok(Attempted::Done(()))
     }
 
@@ -242,7 +239,7 @@ impl Turn<'_, '_> {
         data: Data,
         purpose: Purpose,
         version: u64,
-    ) -> Result<Attempted<()>, Error> {
+    ) -> Result<Attempted, Error> {
         if let Some(reason) = self.withhold() {
             return Err(Error::Withheld(reason));
         }
@@ -254,7 +251,7 @@ impl Turn<'_, '_> {
         self.begin(found.clone(), secret);
         self.tell(EventKind::Created, Some(&found));
         self.rebase()?;
-        Ok(Attempted::Done(()))
+        Ok(Attempted::Done(found))
     }
 
     /// Stores a new session. Its outcome unknown, it is tried again once, under a fresh id.

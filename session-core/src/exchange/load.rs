@@ -42,12 +42,6 @@ impl From<Standing> for Taken {
     }
 }
 
-impl From<Bar> for Taken {
-    fn from(bar: Bar) -> Self {
-        Standing::Barred(bar).into()
-    }
-}
-
 impl Inner {
     /// Loads the session and notes what came of it.
     pub(crate) async fn load(&self) {
@@ -70,8 +64,8 @@ impl Inner {
         }
         Ok(match self.open_session(first.id).await {
             Ok(Opened::Live(found, token)) => self.take_up(found, token).into(),
-            Ok(Opened::Late) => Bar::Late.into(),
-            Ok(Opened::Stolen) => Taken { answer: Answer::Removal, ..Bar::Stolen.into() },
+            Ok(Opened::Late) => Standing::Barred(Bar::Late).into(),
+            Ok(Opened::Stolen) => Taken { answer: Answer::Removal, ..Standing::Barred(Bar::Stolen).into() },
             Ok(Opened::Nothing) => Standing::Absent.into(),
             Err(Error::Store(error @ StoreError::Corrupt { .. })) => self.load_unread(first.id, error, None).into(),
             Err(error) => return Err(error),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Error, EventKind, Expiry, Login, Purpose,
-    exchange::{Attempted, Began, Inner, Live, Loss, Standing, Turn, View, Written},
+    exchange::{Attempted, Began, Inner, Live, Loss, Standing, Turn, Unread, View, Written},
     owner::Kept,
     record::{Data, Found, Header},
     session::JudgedLogin,
@@ -53,11 +53,9 @@ impl Turn<'_, '_> {
                 Standing::Live(live) => live,
                 Standing::Lost(loss) => return Err((*loss).into()),
                 Standing::Failed(error) => return Err(error.clone()),
-                Standing::Unread(unread) => {
-                    return self.login_beside(login, unread.found.as_ref(), unread.seen()).await;
-                }
+                Standing::Unread(unread) => return self.login_beside(login, Some(unread)).await,
                 Standing::Unasked | Standing::Absent | Standing::Barred(_) => {
-                    return self.login_beside(login, None, None).await;
+                    return self.login_beside(login, None).await;
                 }
             };
             match self.login_in_place(login, live, &view, &patience).await? {
@@ -103,12 +101,9 @@ impl Turn<'_, '_> {
     }
 
     /// A login where there is no session to log in in. It takes the place of one that cannot be read.
-    async fn login_beside(
-        &mut self,
-        login: &JudgedLogin,
-        unread: Option<&Arc<Found>>,
-        seen: Option<Arc<Found>>,
-    ) -> Result<(), Error> {
+    async fn login_beside(&mut self, login: &JudgedLogin, unread: Option<&Unread>) -> Result<(), Error> {
+        let seen = unread.and_then(Unread::seen);
+        let unread = unread.and_then(|unread| unread.found.as_ref());
         let began = self.began(unread.map(|found| &**found));
         let owner = unread.and_then(|found| found.header().owner.as_ref());
         if owner != Some(&login.owner) && !began.is_within_window() {
@@ -118,7 +113,7 @@ impl Turn<'_, '_> {
             return Err(Error::LoginExpired);
         }
         let replaced = unread.map(|found| (found.id, found.header().generation));
-        self.login_in_new_session(login, Before { began, seen: seen.as_deref(), replaced }).await?;
+        self.login_in_new_session(login, Before { began, seen, replaced }).await?;
         if let Some(found) = unread {
             self.end_replaced(found).await;
         }

@@ -97,18 +97,15 @@ impl Place<'_> {
         };
         // Until it has succeeded: also if this future is dropped.
         self.state().answer = Answer::Silence;
+        let mut ended = Ok(());
         if let Some(found) = found {
             // What was begun in it is not given a later date by a login after this.
             self.state().noted = self.began(Some(&found)).noted;
-            let others = self.state().others.clone();
-            let ended = self.end_login(&found, EndReason::Logout, Extent::Login).await;
-            // Also where this one could not be ended.
-            self.state().others = others;
-            let others_ended = self.end_others(EndReason::Logout).await;
-            ended.and(others_ended)?;
-        } else {
-            self.end_others(EndReason::Logout).await?;
+            ended = self.end_login(&found, EndReason::Logout, Extent::Login).await;
         }
+        // Also where this one could not be ended.
+        let others_ended = self.end_others(EndReason::Logout).await;
+        ended.and(others_ended)?;
         self.end();
         self.state().has_ended = true;
         Ok(())

@@ -118,6 +118,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What a commit answers where this error has kept it from saving: a lost session is an outcome, and no failure.
+    pub(crate) fn of(error: Error) -> Result<Self, Error> {
+        match error {
+            Error::Gone => Ok(Self::Gone),
+            Error::Superseded => Ok(Self::Superseded),
+            Error::Withheld(reason) => Ok(Self::Withheld(reason)),
+            error => Err(error),
+        }
+    }
+
     /// An error where the session was lost, for a caller who has to know.
     pub(crate) fn kept(self) -> Result<(), Error> {
         match self {

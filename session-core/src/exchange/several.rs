@@ -47,8 +47,8 @@ impl Inner {
                     self.tell_unreadable(id, error);
                 }
                 self.take_one(live).unwrap_or_else(|| match (is_late, is_stolen) {
-                    (true, _) => Bar::Late.into(),
-                    (false, true) => Bar::Stolen.into(),
+                    (true, _) => Standing::Barred(Bar::Late).into(),
+                    (false, true) => Standing::Barred(Bar::Stolen).into(),
                     (false, false) => Standing::Absent.into(),
                 })
             }
@@ -59,7 +59,7 @@ impl Inner {
     /// The cookies are too many to look at them all, or to load what they name: none is taken.
     pub(crate) fn too_many(&self) -> Taken {
         self.tell(EventKind::TooManyCookies { ids: self.presented_ids().len() }, None);
-        Bar::Withheld(WithheldReason::TooManyCookies).into()
+        Standing::Barred(Bar::Withheld(WithheldReason::TooManyCookies)).into()
     }
 
     /// Takes a login before an anonymous session, and the younger of two. Logins of two users are nobody's.
@@ -76,7 +76,8 @@ impl Inner {
         if others.iter().any(is_other_user) {
             self.tell(EventKind::ConflictingLogins { count }, None);
             let others = others.into_iter().chain([taken]).collect();
-            return Some(Taken { others, ..Bar::Withheld(WithheldReason::SeveralUsers).into() });
+            let barred = Standing::Barred(Bar::Withheld(WithheldReason::SeveralUsers));
+            return Some(Taken { others, ..barred.into() });
         }
         if count > 1 {
             self.tell(EventKind::DuplicateSessions { count }, Some(&taken));

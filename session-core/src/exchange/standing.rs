@@ -29,7 +29,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
-    Error, Outcome, WithheldReason,
+    Error, WithheldReason,
     exchange::Unread,
     record::Found,
     request::{SessionSecret, SessionToken},
@@ -215,26 +215,7 @@ impl From<Bar> for Error {
     }
 }
 
-impl From<Bar> for Outcome {
-    fn from(bar: Bar) -> Self {
-        match bar {
-            Bar::Late => Self::Superseded,
-            Bar::Stolen => Self::Gone,
-            Bar::Withheld(reason) => Self::Withheld(reason),
-        }
-    }
-}
-
 impl From<Loss> for Error {
-    fn from(loss: Loss) -> Self {
-        match loss {
-            Loss::Gone => Self::Gone,
-            Loss::Superseded => Self::Superseded,
-        }
-    }
-}
-
-impl From<Loss> for Outcome {
     fn from(loss: Loss) -> Self {
         match loss {
             Loss::Gone => Self::Gone,

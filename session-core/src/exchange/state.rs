@@ -92,19 +92,18 @@ impl State {
         Ok(self.with_stored(|stored| self.seen.get(key, stored).cloned()))
     }
 
-    /// How large the session is with this value, and how large it was.
-    pub(crate) fn size_with(&mut self, key: &Bytes, value: &Bytes) -> (usize, usize) {
+    /// How large the session is with this value under the key, or with none, and how large it was.
+    pub(crate) fn size_with(&mut self, key: &Bytes, value: Option<&Bytes>) -> (usize, usize) {
         let before = self.size();
-        let replaced = self.with_stored(|stored| self.seen.get(key, stored).map(|value| value_length(key, value)));
-        (before - replaced.unwrap_or_default() + value_length(key, value), before)
+        let length = |value: &Bytes| value_length(key, value);
+        let replaced = self.with_stored(|stored| self.seen.get(key, stored).map_or(0, length));
+        (before - replaced + value.map_or(0, length), before)
     }
 
     /// Lets this request see the value; `None`: that there is none.
     pub(crate) fn see(&mut self, key: &Bytes, value: Option<Bytes>) {
-        let before = self.size();
-        let replaced = self.with_stored(|stored| self.seen.get(key, stored).map(|value| value_length(key, value)));
-        let added = value.as_ref().map(|value| value_length(key, value));
-        self.seen.length = Some(before - replaced.unwrap_or_default() + added.unwrap_or_default());
+        let (size, _) = self.size_with(key, value.as_ref());
+        self.seen.length = Some(size);
         self.seen.values.insert(key.clone(), value);
         self.version += 1;
     }

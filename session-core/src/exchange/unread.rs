@@ -36,8 +36,8 @@ impl Unread {
     }
 
     /// The session, if this request has seen its values.
-    pub(crate) fn seen(&self) -> Option<Arc<Found>> {
-        self.found.clone().filter(|_| self.was_read)
+    pub(crate) fn seen(&self) -> Option<&Found> {
+        self.found.as_deref().filter(|_| self.was_read)
     }
 
     /// What saving comes to.

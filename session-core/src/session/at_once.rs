@@ -53,17 +53,14 @@ impl Session {
             let (value, encoded) = changed(inner.site().format, &key, values.get(&key), &change)?;
             values.insert(key.clone(), encoded);
             let data = Data::Values(values);
-            let is_saved = match live {
+            let attempted = match live {
                 Some(Live { found, .. }) => {
                     let edit = view.edit(found, found.header().clone(), data, inner.use_of(found));
-                    matches!(turn.attempt(edit, &patience).await?, Attempted::Done(_))
+                    turn.attempt(edit, &patience).await?
                 }
-                None => {
-                    let created = turn.create_anonymous(data, Purpose::Visit, view.version).await?;
-                    matches!(created, Attempted::Done(()))
-                }
+                None => turn.create_anonymous(data, Purpose::Visit, view.version).await?,
             };
-            if is_saved {
+            if let Attempted::Done(_) = attempted {
                 return Ok(value);
             }
         }

@@ -321,7 +321,7 @@ impl Session {
 
     /// Lets this request see the value, unless the session would become too large.
     fn see(&self, state: &mut State, key: &Bytes, value: Bytes) -> Result<(), Error> {
-        let (size, before) = state.size_with(key, &value);
+        let (size, before) = state.size_with(key, Some(&value));
         let limit = self.inner().site().policy.size_limit;
         // One that was larger before the limit was lowered may go on, but not grow.
         if size > limit && size > before {

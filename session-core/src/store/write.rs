@@ -113,14 +113,12 @@ impl Write {
     }
 
     fn applied(&self) -> Arc<Found> {
-        let asked = Instant::now();
         let left = match self.expiry {
             Expiry::Keep => self.left,
-            Expiry::Extend(idle) => {
-                let ends_in = self.left.now().ends_in;
-                TimeLeft { asked, expires_in: idle.min(ends_in), ends_in }
+            Expiry::Extend(idle) => self.left.extended(idle),
+            Expiry::Restart { expires_in, ends_in } => {
+                TimeLeft { asked: Instant::now(), expires_in: expires_in.min(ends_in), ends_in }
             }
-            Expiry::Restart { expires_in, ends_in } => TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in },
         };
         Arc::new(Found { id: self.id, record: self.record.clone(), revision: self.own, left })
     }
