@@ -307,14 +307,6 @@ impl SessionManager {
     }
 }
 
-impl Exchange {
-    /// Whether this exchange was opened by this manager or a clone of it.
-    #[must_use]
-    pub fn is_of(&self, manager: &SessionManager) -> bool {
-        Arc::ptr_eq(&self.inner().site, &manager.0)
-    }
-}
-
 fn warn_of_development() {
     const WARNING: &str = "SESSIONS ARE IN DEVELOPMENT MODE: cookies travel over plain http and end with the program";
     tracing::warn!(target: "session", "{WARNING}");

@@ -30,6 +30,12 @@ pub enum JoinError {
 }
 
 impl Exchange {
+    /// Whether this exchange was opened by this manager or a clone of it.
+    #[must_use]
+    pub fn is_of(&self, manager: &SessionManager) -> bool {
+        Arc::ptr_eq(&self.inner().site, manager.site())
+    }
+
     /// Lets the exchange go on under another manager of the same session: what a layer inside another one does, for a part
     /// of the site that has a policy of its own. From now on the policy, the format, the observer and the cookie's
     /// attributes of that manager hold, also when the exchange is committed. What is known of the request stays.
