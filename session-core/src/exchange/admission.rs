@@ -77,7 +77,7 @@ impl Turn<'_, '_> {
                 if self.is_cross_site() {
                     self.tell(EventKind::CrossSiteLogin, Some(&found));
                 }
-                self.begin(found, secret);
+                self.enter(found, secret);
                 return self.rebase();
             }
             Ok(Admission::Revoked) => (EventKind::LoginRevoked { cause: None }, Error::LoginRevoked),
@@ -95,8 +95,7 @@ impl Turn<'_, '_> {
     /// Whether a login that has been written stands against revocations and the limit of sessions.
     async fn stands(&self, written: &Written, login: &JudgedLogin) -> Result<Admission, Error> {
         let Written { found, replaced, began, .. } = written;
-        let (site, owner) = (self.site(), &login.owner);
-        let kept = (found.id, found.header().generation);
+        let (site, owner, kept) = (self.site(), &login.owner, Kept::of(found));
         let mut epoch = epoch::read(&self.store, owner).await?;
         loop {
             let is_revoked =

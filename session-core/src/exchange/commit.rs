@@ -248,7 +248,7 @@ impl Turn<'_, '_> {
         let Attempted::Done((found, secret)) = self.create(data, purpose, version, header).await? else {
             return Ok(Attempted::Beaten);
         };
-        self.begin(found.clone(), secret);
+        self.enter(found.clone(), secret);
         self.tell(EventKind::Created, Some(&found));
         self.rebase()?;
         Ok(Attempted::Done(found))

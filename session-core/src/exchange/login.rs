@@ -1,7 +1,5 @@
 //! What moves the generation: login and renewal.
 
-use std::sync::Arc;
-
 use crate::{
     Error, EventKind, Expiry, Login, Purpose,
     exchange::{Attempted, Began, Inner, Live, Loss, Standing, Turn, Unread, View, Written},
@@ -90,7 +88,7 @@ impl Turn<'_, '_> {
         let expiry = Expiry::Restart { expires_in: lifetime.idle, ends_in: lifetime.absolute };
         match self.attempt(view.edit(found, header, data, expiry), patience).await? {
             Attempted::Done(written) => {
-                let replaced = Some((found.id, was.generation));
+                let replaced = Some(Kept::of(found));
                 self.admit(Written { found: written, secret, replaced, began }, login).await?;
                 Ok(InPlace::Done)
             }
@@ -112,7 +110,7 @@ impl Turn<'_, '_> {
             }
             return Err(Error::LoginExpired);
         }
-        let replaced = unread.map(|found| (found.id, found.header().generation));
+        let replaced = unread.map(|found| Kept::of(found));
         self.login_in_new_session(login, Before { began, seen, replaced }).await?;
         if let Some(found) = unread {
             self.end_replaced(found).await;
@@ -154,7 +152,7 @@ impl Turn<'_, '_> {
             match self.attempt(edit, &patience).await? {
                 Attempted::Done(found) => {
                     self.tell(EventKind::Renewed, Some(&found));
-                    self.begin(found, secret);
+                    self.enter(found, secret);
                     return self.rebase();
                 }
                 Attempted::Beaten => {}

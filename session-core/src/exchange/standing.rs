@@ -154,7 +154,7 @@ impl Standing {
     }
 
     /// To `Live`: this request has created the session, logged in or renewed.
-    pub(crate) fn begin(&mut self, live: Live) {
+    pub(crate) fn enter(&mut self, live: Live) {
         *self = Self::Live(live);
     }
 

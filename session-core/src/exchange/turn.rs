@@ -211,7 +211,7 @@ impl<'a> Place<'a> {
     }
 
     /// Takes over a session that this exchange has just created, logged in or renewed, and sends its token.
-    pub(crate) fn begin(&mut self, found: Arc<Found>, secret: SessionSecret) {
+    pub(crate) fn enter(&mut self, found: Arc<Found>, secret: SessionSecret) {
         let token = SessionToken {
             id: found.id,
             generation: found.header().generation,
@@ -221,7 +221,7 @@ impl<'a> Place<'a> {
         let answer = Answer::token(token, &found);
         self.drop_in_flight();
         let mut state = self.state();
-        state.standing.begin(Live::of_ours(found, secret));
+        state.standing.enter(Live::of_ours(found, secret));
         state.answer = answer;
         state.version += 1;
     }

@@ -73,7 +73,7 @@ impl Session {
 impl Inner {
     /// The session that a request loaded cannot be read, or not even its head.
     pub(crate) fn load_unread(&self, id: SessionId, error: StoreError, found: Option<Arc<Found>>) -> Standing {
-        let unread = self.unread(error, found, false);
+        let unread = Unread::new(error, found, self.site().policy.when_unreadable);
         self.tell_unread(id, &unread);
         Standing::Unread(unread)
     }
@@ -81,7 +81,8 @@ impl Inner {
     /// A session that could be read when it was loaded. It cannot be read any more if a later version has written to it.
     pub(crate) fn turned_unread(&self, found: &Arc<Found>) -> Option<Unread> {
         let error = found.record.data.values().err()?;
-        Some(self.unread(error, Some(found.clone()), true))
+        let unread = Unread::new(error, Some(found.clone()), self.site().policy.when_unreadable);
+        Some(Unread { was_read: true, ..unread })
     }
 
     pub(crate) fn tell_unread(&self, id: SessionId, unread: &Unread) {
@@ -96,10 +97,6 @@ impl Inner {
             Ok(()) | Err(Error::Superseded) => {}
             Err(error) => self.tell(EventKind::Unreadable(error), Some(found)),
         }
-    }
-
-    fn unread(&self, error: StoreError, found: Option<Arc<Found>>, was_read: bool) -> Unread {
-        Unread { was_read, ..Unread::new(error, found, self.site().policy.when_unreadable) }
     }
 }
 

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Entry, Error, EventKind, Expiry, Owner, Purpose, Revision, SessionId, StoreError,
-    record::Unreadable,
+    record::{Found, Unreadable},
     site::Caller,
     store::{Patience, PatientStore},
 };
@@ -19,8 +19,18 @@ const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The first byte of its payload. A session's is another.
 const VERSION: u8 = 0xe1;
 
-/// A session with the generation that it has.
-pub(crate) type Kept = (SessionId, u32);
+/// A session that is not revoked, in the generation that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    id: SessionId,
+    generation: u32,
+}
+
+impl Kept {
+    pub(crate) fn of(found: &Found) -> Self {
+        Self { id: found.id, generation: found.header().generation }
+    }
+}
 
 /// When the owner's sessions were last revoked.
 #[derive(Debug)]
@@ -97,14 +107,14 @@ pub(crate) async fn revoke(caller: Caller<'_>, owner: &Owner, kept: Option<Kept>
     };
     let moved = moved.await;
     // Also where the epoch cannot be moved: what can be ended is ended, and the caller gets the error.
-    let count = store.revoke(owner, kept.as_ref().map(|(id, _)| id)).await?;
+    let count = store.revoke(owner, kept.as_ref().map(|kept| &kept.id)).await?;
     caller.tell(EventKind::Revoked { count }, None, Some(owner));
     moved.map(|()| count)
 }
 
 fn encode(kept: Option<Kept>) -> Vec<u8> {
     let mut payload = vec![VERSION];
-    if let Some((id, generation)) = kept {
+    if let Some(Kept { id, generation }) = kept {
         payload.extend(id.as_bytes());
         payload.extend(generation.to_be_bytes());
     }
@@ -118,7 +128,7 @@ fn decode(payload: &[u8]) -> Option<Option<Kept>> {
         Some((&VERSION, kept)) => {
             let (id, rest) = kept.split_first_chunk::<16>()?;
             let (generation, _) = rest.split_first_chunk::<4>()?;
-            Some(Some((SessionId::from_bytes(*id), u32::from_be_bytes(*generation))))
+            Some(Some(Kept { id: SessionId::from_bytes(*id), generation: u32::from_be_bytes(*generation) }))
         }
         _ => None,
     }
@@ -130,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_epoch_of_a_later_version_is_read() {
-        let kept = (SessionId::from_bytes([7; 16]), 3);
+        let kept = Kept { id: SessionId::from_bytes([7; 16]), generation: 3 };
         for kept in [None, Some(kept)] {
             assert_eq!(decode(&encode(kept)), Some(kept));
         }

@@ -1,6 +1,6 @@
 //! What a session can do to the owner's other sessions.
 
-use crate::{Device, Error, Session, SessionId};
+use crate::{Device, Error, Session, SessionId, owner::Kept};
 
 impl Session {
     /// The owner's sessions; none if nobody is logged in. The current one is marked.
@@ -38,11 +38,8 @@ impl Session {
     /// [`Error::Gone`] or [`Error::Superseded`] if this session has ended.
     pub async fn revoke_others(&self) -> Result<u64, Error> {
         self.reload_after_response().await?;
-        let kept = self.live(|live| {
-            let header = live.found.header();
-            header.owner.clone().map(|owner| (owner, (live.found.id, header.generation)))
-        });
-        let Some((owner, kept)) = kept.flatten() else { return Ok(0) };
+        let login = self.live(|live| live.found.header().owner.clone().map(|owner| (owner, Kept::of(&live.found))));
+        let Some((owner, kept)) = login.flatten() else { return Ok(0) };
         crate::owner::epoch::revoke(self.inner().caller(), &owner, Some(kept)).await
     }
 
