@@ -79,6 +79,31 @@ fn a_server_of_ones_own_is_killed_started_again_and_paused() {
     assert!(refuses(&address));
 }
 
+/// PostgreSQL has a process for each connection.
+#[test]
+fn a_paused_server_is_silent_on_the_connections_that_are_there() {
+    const START: &[u8] = b"\x00\x00\x00\x29\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00";
+    const QUERY: &[u8] = b"Q\x00\x00\x00\x0eSELECT 42\x00";
+    let server = servers::own_postgres(&[]);
+    let mut connection = connect(&server);
+    let mut wait_until_ready = |wait, message: &[u8]| {
+        connection.set_read_timeout(Some(wait)).unwrap();
+        connection.write_all(message).unwrap();
+        let mut answer = vec![0];
+        while !answer.ends_with(b"Z\x00\x00\x00\x05I") {
+            answer.push(0);
+            connection.read_exact(std::slice::from_mut(answer.last_mut().unwrap()))?;
+        }
+        std::io::Result::Ok(())
+    };
+    wait_until_ready(Duration::from_secs(20), START).unwrap();
+    wait_until_ready(Duration::from_secs(20), QUERY).unwrap();
+    server.pause();
+    wait_until_ready(Duration::from_millis(100), QUERY).unwrap_err();
+    server.resume();
+    wait_until_ready(Duration::from_secs(20), b"").unwrap();
+}
+
 #[test]
 fn the_other_servers_survive_being_killed_too() {
     for server in [servers::own_postgres(&[]), servers::own_mysql(&[]), servers::own_mongodb(&[])] {

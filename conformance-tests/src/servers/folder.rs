@@ -32,13 +32,30 @@ shift 2
 # It is there while the program runs.
 : >"$folder/pid"
 signal() { [ ! -s "$folder/pid" ] || kill -s "$1" "$(cat "$folder/pid")"; }
+# PostgreSQL has a process for each connection. Each is told, too, and may have ended in between.
+signal_children() {
+    for child in $(cat "/proc/$(cat "$folder/pid")/task/"*/children); do
+        kill -s "$1" "$child"
+        [ "$1" != STOP ] || has_stopped "$child"
+    done
+}
 # The signal alone does not wait until each thread has stopped. Where there is no /proc it has to do.
+has_stopped() {
+    for thread in "/proc/$1/task/"*; do
+        until [ ! -e "$thread" ] || grep -q '^State:.[TZ]' "$thread/status"; do :; done
+    done
+}
 pause() {
     [ -s "$folder/pid" ] || return
     signal STOP
-    for thread in "/proc/$(cat "$folder/pid")/task/"*; do
-        until [ ! -e "$thread" ] || grep -q '^State:.T' "$thread/status"; do :; done
-    done
+    has_stopped "$(cat "$folder/pid")"
+    # Now it makes no others.
+    signal_children STOP
+}
+resume() {
+    [ -s "$folder/pid" ] || return
+    signal_children CONT
+    signal CONT
 }
 obey() {
     trap '' PIPE
@@ -47,12 +64,12 @@ obey() {
     while read -r order; do
         case $order in
             pause) pause ;;
-            resume) signal CONT ;;
+            resume) resume ;;
         esac
         echo "$order"
     done
     signal "$end"
-    signal CONT
+    resume
 }
 exec 3<&0
 # Not the other way round: a program that runs in the background of a shell is deaf to some signals.
