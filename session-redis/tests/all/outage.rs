@@ -3,27 +3,60 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     task::Poll,
     time::{Duration, Instant},
 };
 
-use session_conformance::servers;
+use outage_tests::{After, REVISION, Subject, async_trait};
+use session_conformance::servers::{self, Proxy, Server};
 use session_core::{Expiry, Owner, SessionId, Store, StoreError};
 use session_redis::{RedisStore, redis};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
 
-use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, entry, failures, wait_for_blocked};
+use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, calls, entry, failures, wait_for_blocked};
 
 /// How long the stores of these tests wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
+
+struct Redis;
+
+#[async_trait]
+impl Subject for Redis {
+    type Store = RedisStore;
+
+    const BACKEND: &'static str = "redis";
+    const TIMEOUT: Duration = TIMEOUT;
+
+    fn server() -> Server {
+        servers::own_redis(&[])
+    }
+
+    async fn connect(&self, url: &str) -> Result<RedisStore, StoreError> {
+        RedisStore::builder().with_timeout(TIMEOUT).connect(url).await
+    }
+
+    async fn recover(&self, store: &RedisStore, after: After) {
+        match after {
+            // A write is sent only once, so it succeeds only if the connection works.
+            After::Failures => assert!(store.touch(&ID, REVISION, HOUR).await.unwrap()),
+            // The server has done what it was asked: a write that has timed out may still be applied.
+            After::Silence => assert!(store.load(&outage_tests::MADE).await.unwrap().is_some()),
+            // A read is sent again, so it does not fail.
+            After::Cut => {}
+        }
+    }
+}
+
+outage_tests::outage_tests!(Redis);
+
+#[tokio::test]
+async fn connections_that_the_server_cuts_are_made_again() {
+    let server = Redis::server();
+    let admin = admin(server.url()).await;
+    let cut = async |_: &Server| {
+        ask::<()>(&mut admin.clone(), &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    };
+    outage_tests::cut(&server, &[Redis], cut).await;
+}
 
 fn is_unavailable(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable { backend: "redis", .. } | StoreError::TimedOut { backend: "redis", .. })
@@ -46,32 +79,7 @@ async fn works(store: &RedisStore) {
 }
 
 #[tokio::test]
-async fn a_server_that_was_killed_and_started_again_needs_no_restart_of_ours() {
-    let server = servers::own_redis(&[]);
-    let store = support::store(&server, TIMEOUT).await;
-    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
-    for _ in 0..2 {
-        server.kill();
-        all_fail(&store).await;
-        server.start();
-        // A write is sent only once, so it succeeds only if the connection works.
-        assert!(store.touch(&ID, OLD, HOUR).await.unwrap());
-        works(&store).await;
-    }
-}
-
-#[tokio::test]
-async fn a_restart_that_nobody_notices_costs_no_error() {
-    let server = servers::own_redis(&[]);
-    let store = support::store(&server, TIMEOUT).await;
-    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
-    server.kill();
-    server.start();
-    works(&store).await;
-}
-
-#[tokio::test]
-async fn a_server_that_stalls_is_a_timeout() {
+async fn each_call_by_itself_fails_on_a_server_that_is_silent_and_on_one_that_was_killed() {
     let server = servers::own_redis(&[]);
     let store = support::store(&server, TIMEOUT / 4).await;
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
@@ -82,9 +90,8 @@ async fn a_server_that_stalls_is_a_timeout() {
     server.resume();
     // The server has done what it was asked: a write that has timed out may still be applied.
     assert_eq!(store.load(&SessionId::from_bytes([7; 16])).await.unwrap().unwrap().revision, NEW);
-    // The delete that timed out was applied, too, so the session is made again.
-    let _made = store.create(&ID, entry(OLD), HOUR, HOUR).await;
-    works(&store).await;
+    server.kill();
+    all_fail(&store).await;
 }
 
 /// The application's connection may have no timeout of its own, or a longer one.
@@ -122,80 +129,26 @@ async fn a_connection_that_is_cut_before_the_write_leaves_the_session_as_it_was(
     works(&store).await;
 }
 
-/// Passes on what the store sends. Once `silent` is set, it drops the next answer and its connection. It ends with its
-/// listener.
-async fn proxy(server: String, silent: Arc<AtomicBool>) -> (String, tokio::task::JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("redis://{}", listener.local_addr().unwrap());
-    let proxy = tokio::spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((mut client, _)) = listener.accept().await {
-            let (address, silent) = (server.clone(), Arc::clone(&silent));
-            connections.spawn(async move {
-                let mut server = TcpStream::connect(address).await.unwrap();
-                let (mut asks, mut is_told) = client.split();
-                let (mut answers, mut is_asked) = server.split();
-                let answering = async {
-                    let mut answer = vec![0; 4096];
-                    loop {
-                        let length = answers.read(&mut answer).await.unwrap_or(0);
-                        // The answer to a write is lost, and the connection with it.
-                        if length == 0 || silent.swap(false, Ordering::SeqCst) {
-                            break;
-                        }
-                        is_told.write_all(&answer[..length]).await.unwrap();
-                    }
-                };
-                tokio::select! {
-                    _ = tokio::io::copy(&mut asks, &mut is_asked) => {}
-                    () = answering => {}
-                }
-            });
-        }
-    });
-    (url, proxy)
-}
-
 #[tokio::test]
 async fn a_connection_that_is_cut_after_the_write_has_written_once() {
     let server = servers::own_redis(&[]);
-    let silent = Arc::new(AtomicBool::new(false));
-    let address = server.url().rsplit('/').next().unwrap().to_owned();
-    let (url, proxy) = proxy(address, Arc::clone(&silent)).await;
-    let store = RedisStore::connect(&url).await.unwrap();
+    let proxy = Proxy::before(server.url());
+    let store = support::patient().connect(proxy.url()).await.unwrap();
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
     assert!(!store.replace(&ID, NEW, entry(NEW), Expiry::Keep).await.unwrap());
     let mut admin = admin(server.url()).await;
-    let before = evaluated(&mut admin).await;
+    let before = calls(&mut admin, "evalsha").await;
 
-    silent.store(true, Ordering::SeqCst);
+    proxy.lose_the_answer(ID.to_string().as_bytes());
     let error = store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
     assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, NEW);
-    assert_eq!(evaluated(&mut admin).await, before + 1, "the write was sent again");
+    assert_eq!(calls(&mut admin, "evalsha").await, before + 1, "the write was sent again");
 
     // A read whose answer is lost is asked again.
-    silent.store(true, Ordering::SeqCst);
+    proxy.lose_the_answer(ID.to_string().as_bytes());
     assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, NEW);
-    proxy.abort();
-}
-
-async fn evaluated(admin: &mut redis::aio::MultiplexedConnection) -> u64 {
-    let stats: redis::InfoDict = ask(admin, &["INFO", "commandstats"]).await;
-    let line: String = stats.get("cmdstat_evalsha").unwrap();
-    line.split(['=', ',']).nth(1).unwrap().parse().unwrap()
-}
-
-#[tokio::test]
-async fn an_idle_connection_that_was_cut_is_made_again_by_itself() {
-    let server = servers::own_redis(&[]);
-    let (store, mut admin) = (support::store(&server, TIMEOUT).await, admin(server.url()).await);
-    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
-    for _ in 0..5 {
-        ask::<()>(&mut admin, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
-        // A read is sent again, so it does not fail.
-        works(&store).await;
-    }
+    assert_eq!(proxy.lost(), 2);
 }
 
 #[tokio::test]

@@ -1,0 +1,92 @@
+//! Outages of a store's server, written once for the stores that have one: the server is killed, or silent, or cuts its
+//! connections.
+//!
+//! The contract says that an operation fails in its own time, with [`StoreError::Unavailable`] or [`StoreError::TimedOut`].
+//! After the outage the store works again, and nobody has to restart it. The kit cannot show that: it kills no servers.
+//!
+//! A store's tests say by a [`Subject`] how its server is started and how it is connected to. [`outage_tests!`] makes the
+//! tests that each store passes. The functions beside it are for tests that not every server can take part in.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
+
+mod calls;
+mod trial;
+
+use std::time::Duration;
+
+use session_conformance::servers::Server;
+pub use session_core::async_trait;
+use session_core::{Store, StoreError};
+
+pub use crate::{
+    calls::{HOUR, ID, MADE, REVISION, entry},
+    trial::{connecting, cut, cut_between_loads, cut_under_a_write, killed, silent},
+};
+
+/// How many connections a pool has.
+pub const CONNECTIONS: u32 = 4;
+
+/// What a store's connections have been through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// The server was killed, every call failed, and it is back.
+    Failures,
+    /// The server was silent, every call timed out, and it answers again.
+    Silence,
+    /// Every connection was cut, and there was no call since.
+    Cut,
+}
+
+/// A store in one of its modes, whose server a test can kill, pause and cut.
+#[async_trait]
+pub trait Subject: Sync {
+    /// The store.
+    type Store: Store + Clone;
+
+    /// What the store's errors call its backend.
+    const BACKEND: &'static str;
+
+    /// How long the store waits for an answer.
+    const TIMEOUT: Duration = Duration::from_millis(500);
+
+    /// Starts a server that no other test uses.
+    fn server() -> Server;
+
+    /// Connects to the server at this URL. A pool has [`CONNECTIONS`], and calls time out after
+    /// [`TIMEOUT`](Self::TIMEOUT).
+    async fn connect(&self, url: &str) -> Result<Self::Store, StoreError>;
+
+    /// Makes the table, where the store has one.
+    async fn prepare(&self, _store: &Self::Store) {}
+
+    /// Calls that ask the server, besides the eight methods without `purge`. Each gives its name and its answer.
+    async fn other_calls(&self, _store: &Self::Store) -> Vec<(&'static str, Result<(), StoreError>)> {
+        Vec::new()
+    }
+
+    /// What the store may need before every call works again, and what else holds then. A driver notices a cut
+    /// connection when it uses it.
+    async fn recover(&self, _store: &Self::Store, _after: After) {}
+}
+
+/// Makes a `#[test]` of each trial that every store passes. Each takes all the subjects, which are the modes of one store,
+/// on one server.
+#[macro_export]
+macro_rules! outage_tests {
+    ($($subject:expr),+ $(,)?) => {
+        #[tokio::test]
+        async fn a_server_that_is_killed_is_an_outage_and_works_again_when_it_is_back() {
+            $crate::killed(&[$($subject),+]).await;
+        }
+
+        #[tokio::test]
+        async fn a_server_that_is_silent_is_an_outage_and_works_again_when_it_speaks() {
+            $crate::silent(&[$($subject),+]).await;
+        }
+
+        #[tokio::test]
+        async fn where_nobody_listens_connecting_fails_in_time() {
+            $crate::connecting(&[$($subject),+]).await;
+        }
+    };
+}
