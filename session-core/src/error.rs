@@ -44,8 +44,8 @@ pub enum Error {
     /// The response head has left, so no cookie can be sent any more.
     #[error("the response has been sent: no session can be created or given a new token")]
     ResponseSent,
-    /// The response head has left, so that what [`Session::update`](crate::Session::update) answers would be of then: take
-    /// [`update_now`](crate::Session::update_now).
+    /// The response head has left. [`Session::update`](crate::Session::update) could only answer from what was loaded
+    /// before that: take [`update_now`](crate::Session::update_now).
     #[error("the response has been sent: use Session::update_now, which saves at once and answers what is stored")]
     UpdateAfterResponse,
     /// The user has as many sessions as the policy allows, and it refuses a further login: see

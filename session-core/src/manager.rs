@@ -263,7 +263,7 @@ impl SessionManager {
         self.call(async |caller| devices::end(caller, owner, id).await).await
     }
 
-    /// Ends every session of the owner's, and every login of his that has begun and not ended. Returns how many live
+    /// Ends every session of the owner's, and every login of theirs that has begun and not ended. Returns how many live
     /// sessions there were.
     ///
     /// Within a login, as after a password was reset, use [`Login::ending_others`](crate::Login::ending_others): a login
@@ -289,7 +289,7 @@ impl SessionManager {
         Ok(count)
     }
 
-    /// Starts a task that purges now, and then each time so much time has passed: for a store that does not expire
+    /// Starts a task that purges now, and then again each time `interval` has passed: for a store that does not expire
     /// sessions by itself. [`EventKind::Purged`] tells how many were expired, [`EventKind::PurgeFailed`] an error.
     ///
     /// # Panics

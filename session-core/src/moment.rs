@@ -1,4 +1,4 @@
-//! How much time has passed on this machine since the store spoke. No decision needs its clock to be right.
+//! How much time has passed on this machine since the store answered. No decision needs this machine's clock to be right.
 
 use std::time::{Duration, SystemTime};
 

@@ -299,7 +299,7 @@ pub enum EventKind {
 pub enum EndReason {
     /// The user logged out.
     Logout,
-    /// The user, or somebody for him, ended it from a list of devices.
+    /// The user, or somebody for them, ended it from a list of devices.
     EndedByOwner,
     /// The owner had more sessions than the policy allows, and this was the oldest.
     TooManySessions,

@@ -15,7 +15,7 @@ use crate::{
 /// How long a login over several requests may take.
 const LOGIN_WINDOW: Age = 60 * 60 * 1000;
 
-/// What a login is taken to have begun earlier, for what clocks and rounding hide.
+/// A login counts as older than it is by this much, because clocks and rounding hide a little.
 const LOGIN_MARGIN: Duration = Duration::from_millis(100);
 
 /// Since when a login has been under way.
@@ -117,8 +117,8 @@ impl Turn<'_, '_> {
             site.tell(&self.resource, EventKind::Revoked { count }, None, Some(owner));
         }
         match site.policy.sessions_per_owner {
-            // It has just ended all others. One that it would count now is a login that the moved epoch refuses, or a
-            // later one, which counts by itself.
+            // It has just ended all others. A login that it could still count is refused by the moved epoch, or comes
+            // later and counts for itself.
             Some(_) if login.ends_others => Ok(Admission::Granted),
             Some(limit) if site.policy.at_limit == AtLimit::RefuseLogin => {
                 let is_within_limit = self.is_within_limit(found, login, limit).await?;

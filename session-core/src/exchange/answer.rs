@@ -45,7 +45,7 @@ impl Inner {
             && live.judged.elapsed() < rotation::interval(&self.site().policy, live.under_old_key)
     }
 
-    /// Sends the successor to whom the session's token is still the old one.
+    /// Sends a stored successor, if the client still has the old token.
     pub(crate) fn send_successor(&self) {
         let live = match &self.state().standing {
             Standing::Live(live) if live.found.header().pending.is_some() => live.clone(),
@@ -62,8 +62,8 @@ impl Inner {
     }
 
     /// Whether the cookie of this former scope is removed beside what the response sends: beside a login's token and by a
-    /// logout, not after a theft. An anonymous token takes the place of cookies that the request showed, of no login that
-    /// the browser keeps for another path.
+    /// logout, not after a theft. Beside the token of an anonymous session only if the request could show the cookie: the
+    /// browser may keep a login for another path.
     pub(crate) fn removes_from(&self, former: &CookieScope) -> bool {
         let shows = || self.cookie_present && former.covers(self.resource.path.as_deref().unwrap_or("/"));
         let state = self.state();

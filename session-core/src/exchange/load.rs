@@ -139,7 +139,7 @@ impl Inner {
     }
 }
 
-/// One session that a load opens, until others leave it alone for long enough.
+/// The opening of one session. It looks again each time another request has changed the session.
 struct Opening<'a> {
     exchange: &'a Inner,
     id: SessionId,
@@ -162,8 +162,8 @@ impl Opening<'_> {
         if self.alarm.stolen.is_some() { Opened::Stolen } else { self.exchange.gone(self.id) }
     }
 
-    /// Writes that the successor is proven. A promotion that loses its race is judged again, and so never applied to another
-    /// generation.
+    /// Writes that the successor is proven. If the promotion loses its race, the token is judged again: so it is never
+    /// applied to another generation.
     async fn promote(&mut self, found: &Found, token: &SessionToken) -> Result<Option<Opened>, Error> {
         let mut record = found.record.clone();
         rotation::promote(&mut record.header, found.age());
@@ -194,8 +194,8 @@ impl Opening<'_> {
         Ok(None)
     }
 
-    /// The last means against one who writes with a stolen token without a pause. It asks for no revision, and ends the
-    /// owner's other sessions, too.
+    /// The last resort against a thief who writes without a pause. It asks for no revision, and ends the owner's other
+    /// sessions, too.
     async fn revoke(&mut self, found: Arc<Found>) -> Result<Option<Opened>, Error> {
         let Some(owner) = found.header().owner.clone() else { return self.end_stolen(found).await };
         self.alarm.stolen = Some(found);
@@ -204,8 +204,8 @@ impl Opening<'_> {
     }
 }
 
-/// Tells of a theft when it is dropped, also with the future of a thief who hangs up: from the moment on when the session
-/// may have been ended.
+/// Tells of a theft when it is dropped. It is armed from the moment when the session may have been ended. So a thief who
+/// hangs up, and whose future is dropped, silences nothing.
 struct Alarm<'a> {
     exchange: &'a Inner,
     stolen: Option<Arc<Found>>,

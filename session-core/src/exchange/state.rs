@@ -39,7 +39,7 @@ pub(crate) struct Inner {
     pub(crate) is_told_of_shared_caches: AtomicBool,
     /// Who asks for the session first loads it, and the others wait. What came of it is the [`Standing`].
     pub(crate) asked: OnceCell<()>,
-    /// The session that the load has found, and took.
+    /// The session that the load has taken.
     pub(crate) taken: OnceLock<Arc<Found>>,
     /// What is on its way to the store. Who has the lock has a [`Place`](crate::exchange::turn::Place) in the order of this exchange's writes.
     pub(crate) in_flight: AsyncMutex<Option<InFlight>>,
@@ -108,7 +108,7 @@ impl State {
         self.version += 1;
     }
 
-    /// Worked out once for each state of what is stored: to add keys one by one costs no square.
+    /// Worked out once for each state of what is stored. If each insertion looked at all values, many would take n² steps.
     fn size(&mut self) -> usize {
         let known = self.seen.length;
         let size = known.unwrap_or_else(|| self.with_stored(|stored| length(self.seen.entries(stored))));

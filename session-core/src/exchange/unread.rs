@@ -49,7 +49,8 @@ impl Unread {
         }
     }
 
-    /// Whether a page that has changed nothing may leave: also one that has seen the values as long as they could be read.
+    /// Whether the page of a request that has changed nothing may leave: pages go on without the session, or this one has
+    /// read its values before they became unreadable.
     pub(crate) fn is_no_trouble(&self) -> bool {
         self.goes_on || self.was_read
     }

@@ -98,7 +98,7 @@ pub(crate) async fn advance(
     }
 }
 
-/// Ends the owner's sessions but the kept one, and his logins in flight; how many live sessions there were.
+/// Ends the owner's sessions but the kept one, and their logins in flight. Returns how many sessions were live.
 pub(crate) async fn revoke(caller: Caller<'_>, owner: &Owner, kept: Option<Kept>) -> Result<u64, Error> {
     let store = caller.store;
     let moved = async {

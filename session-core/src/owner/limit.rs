@@ -72,7 +72,7 @@ async fn end_all(caller: Caller<'_>, owner: &Owner, sessions: &[(SessionId, Revi
                 Err(error) => ended = Err(error),
             }
         }
-        // What one of them has failed of, the next will.
+        // Where one deletion has failed, the next would fail, too.
         if ended.is_err() {
             break;
         }

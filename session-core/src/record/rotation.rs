@@ -33,8 +33,8 @@ pub(crate) enum Verdict {
     Stranger,
 }
 
-/// Judges the tokens of one session in one request. They are one client's, so the best one counts: a browser keeps an old
-/// token for ever beside the present one if the cookie has moved to another scope.
+/// Judges the tokens of one session in one request. They are one client's, so the best one counts. Example: the cookie has
+/// moved to another scope, and the browser keeps the old token beside the present one for ever.
 pub(crate) fn judge_best<'a>(
     header: &Header,
     tokens: impl Iterator<Item = &'a SessionToken>,

@@ -92,7 +92,7 @@ impl Incoming {
         self
     }
 
-    /// Gives this visitor no session, if he has none yet: for crawlers and health checks, whose sessions would fill the store
+    /// Gives this visitor no session, if they have none yet: for crawlers and health checks, whose sessions would fill the store
     /// and never be asked for again.
     ///
     /// What the request changes is then lost, and the commit answers [`Outcome::Withheld`](crate::Outcome::Withheld). A

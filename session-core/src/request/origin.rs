@@ -201,7 +201,7 @@ impl Withholding {
 }
 
 impl Exchange {
-    /// Gives this visitor no session, if he has none yet: what
+    /// Gives this visitor no session, if they have none yet: what
     /// [`Incoming::without_anonymous_session`](crate::Incoming::without_anonymous_session) says from the start, for a
     /// middleware that finds it out later.
     pub fn refuse_anonymous(&self) {

@@ -30,7 +30,7 @@ impl Session {
         crate::owner::devices::end(self.inner().caller(), &owner, id).await
     }
 
-    /// Ends the owner's other sessions, and his logins that have begun elsewhere; how many live sessions there were.
+    /// Ends the owner's other sessions, and their logins that have begun elsewhere. Returns how many sessions were live.
     ///
     /// # Errors
     ///

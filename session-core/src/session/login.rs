@@ -56,7 +56,7 @@ impl Login {
         Self { remembered, ..self }
     }
 
-    /// Ends the owner's other sessions, and his logins in flight: after a password was changed or reset.
+    /// Ends the owner's other sessions, and their logins in flight: after a password was changed or reset.
     #[must_use]
     pub fn ending_others(self) -> Self {
         Self { ends_others: true, ..self }
@@ -65,8 +65,8 @@ impl Login {
     /// Gives this login a lifetime of its own, shorter or longer than the policy's: by role or by device.
     ///
     /// It holds until the session ends or the user logs in again. Rotation, saves and [`renew`](crate::Session::renew) keep it.
-    /// The browser keeps the cookie to the end of the session if the lifetime is
-    /// [`persistent`](Lifetime::persistent), or the policy's is that the login would have had.
+    /// The cookie survives the end of the browser if this lifetime is [`persistent`](Lifetime::persistent), or if that of
+    /// the policy is, in whose place it comes.
     ///
     /// Where it is idle for longer than the policy allows, an old key of the [`Keyring`](crate::Keyring) is needed for longer
     /// than [`Policy::describe`] says: for this idle time and the grace.
@@ -128,7 +128,7 @@ where
     }
 }
 
-/// A login whose user and lifetime can be.
+/// A login whose user id and lifetime have been judged.
 #[derive(Debug)]
 pub(crate) struct JudgedLogin {
     pub(crate) owner: Owner,

@@ -163,7 +163,7 @@ impl Session {
     /// [`Error::Decode`] if a value of another type is stored, [`Error::Encode`] and [`Error::TooLarge`] as
     /// [`insert`](Self::insert), [`Error::Contended`] if other tasks of this request changed it each time the closure ran:
     /// then nothing has changed. [`Error::UpdateAfterResponse`] in a stream or websocket, whose response has left: the answer
-    /// would be of then. Take [`update_now`](Self::update_now).
+    /// could be long outdated. Take [`update_now`](Self::update_now).
     pub fn update<T, F>(&self, key: &str, change: F) -> Result<T, Error>
     where
         T: Default + Serialize + DeserializeOwned,

@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{Entry, Error, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, request::random};
 
-/// How often something is worked out again because another was quicker: on a store in memory, others that write without
-/// a pause win sixty times in a row.
+/// How often something is worked out again because another was quicker. On a store in memory, writers without a pause
+/// win sixty times in a row.
 pub(crate) const MERGES: u32 = 512;
 
 /// How often one write is sent while its outcome stays unknown.
@@ -57,7 +57,7 @@ impl Patience {
         self.attempts > RIDES
     }
 
-    /// The same as an answer.
+    /// [`Error::Contended`], if it is.
     pub(crate) fn judge_ride(&self) -> Result<(), Error> {
         if self.is_over_for_rides() { Err(Error::Contended) } else { Ok(()) }
     }
@@ -95,10 +95,11 @@ async fn wait(attempt: u32) {
     tokio::time::sleep(Duration::from_micros(most * part / 255)).await;
 }
 
-/// How long a request goes on after the first error of its store. An answer ends that.
+/// How long a request goes on after the first error of its store. From the next answer on there is no such limit.
 const AFTER_AN_ERROR: Duration = Duration::from_secs(3);
 
-/// When the three seconds are over, what follows at once is refused at once: the commit after a login that failed.
+/// When the three seconds are over, each further call within this time is refused at once. Example: a login has failed,
+/// and its commit follows.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
 
 /// The store as one request asks it: from the first error on, all its calls together have three seconds.

@@ -39,7 +39,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct PurgeTask(JoinHandle<()>);
 
 impl PurgeTask {
-    /// Purges the store now, and then each time so much time has passed. The task tells `tracing` how many were expired, and
+    /// Purges the store now, and then again each time `every` has passed. The task tells `tracing` how many were expired, and
     /// of an error ([`EventKind`]), and goes on; it ends if the store panics. Observers are told by
     /// [`SessionManager::purge_every`](crate::SessionManager::purge_every).
     ///
@@ -53,7 +53,7 @@ impl PurgeTask {
 
     pub(crate) fn run(store: impl Store, every: Duration, observers: Observers) -> Self {
         Self(tokio::spawn(async move {
-            // An interval of nothing at all would panic, and so would one that ends after all time.
+            // `interval` panics at zero, and at what ends beyond the clock.
             let mut ticks = interval(every.clamp(Duration::from_millis(1), LONGEST));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {

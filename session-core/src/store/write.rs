@@ -56,11 +56,11 @@ impl Write {
 
     /// Sends the write until its outcome is known.
     ///
-    /// A `false` to the only sending is a plain conflict. After an unknown outcome a `false` may be our own first sending's
-    /// doing: so the record is asked for our revision before the write is sent again, under the same revision. No write is
-    /// applied twice, not even by a packet that arrives late.
+    /// If the write is sent once, `false` is a plain conflict. After an unknown outcome, `false` may mean that the first
+    /// sending was applied. So core first looks for its own revision in the record, and only then sends the write again,
+    /// under the same revision. No write is applied twice, not even by a packet that arrives late.
     ///
-    /// After a conflict it waits as the writer's patience says, and looks only then: what it answers is fresh.
+    /// After a conflict it first waits as the writer's patience says, and then looks. So what it answers is fresh.
     pub(crate) async fn settle(
         &self,
         store: &PatientStore,
