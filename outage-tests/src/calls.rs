@@ -1,4 +1,4 @@
-//! The calls, and what becomes of them.
+//! The calls during an outage and after it, and their outcomes.
 
 use std::time::{Duration, Instant};
 
@@ -18,18 +18,18 @@ pub const REVISION: Revision = Revision::from_bytes([1; 8]);
 /// rest is for a slow machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(6);
 
-/// A session that calls make during the outage. The server may do so after it.
+/// A session that calls try to make during the outage. The server may still make it afterwards.
 pub const MADE: SessionId = SessionId::from_bytes([7; 16]);
 /// A session that is not there.
 const MISSING: SessionId = SessionId::from_bytes([8; 16]);
 
-/// What is in the session.
+/// The content of the session.
 #[must_use]
 pub fn entry(revision: Revision) -> Entry<'static> {
     Entry::new(revision, b"payload")
 }
 
-/// Stores whose connections are all there and idle, and a session in them.
+/// Stores with a session in them, whose connections are all open and idle.
 pub(crate) async fn open<S: Subject>(subjects: &[S], url: &str) -> Vec<S::Store> {
     let mut stores = Vec::new();
     for subject in subjects {
@@ -46,7 +46,7 @@ pub(crate) async fn open<S: Subject>(subjects: &[S], url: &str) -> Vec<S::Store>
     stores
 }
 
-/// Each of the calls fails, in time and with such an error.
+/// Checks that each call fails in time, and with such an error.
 pub(crate) async fn everything_fails<S: Subject>(subject: &S, store: &S::Store, is_right: fn(&StoreError) -> bool) {
     let start = Instant::now();
     let (failures, others) = tokio::join!(answers(store), subject.other_calls(store));
@@ -57,8 +57,8 @@ pub(crate) async fn everything_fails<S: Subject>(subject: &S, store: &S::Store, 
     assert!(start.elapsed() < DEADLINE, "they took {:?}", start.elapsed());
 }
 
-/// The methods of the contract, all at once. What the server does of it after the outage changes nothing that a test
-/// looks at. A store may purge without a question to its server, so that is left out.
+/// The methods of the contract, all at once. The server may still carry out some of them after the outage, but no test
+/// looks at that. A store may purge without asking its server, so `purge` is left out.
 async fn answers(store: &impl Store) -> Vec<(&'static str, Result<(), StoreError>)> {
     let owner = Owner::from(42);
     let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
@@ -85,7 +85,7 @@ async fn answers(store: &impl Store) -> Vec<(&'static str, Result<(), StoreError
     ]
 }
 
-/// Each of the calls works, and the session is still there.
+/// Checks that each call works, and that the session is still there.
 pub(crate) async fn everything_works<S: Subject>(subject: &S, store: &S::Store, after: After) {
     subject.recover(store, after).await;
     assert!(store.load(&ID).await.unwrap().is_some(), "the session was lost");

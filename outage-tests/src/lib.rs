@@ -1,11 +1,12 @@
-//! Outages of a store's server, written once for the stores that have one: the server is killed, or silent, or cuts its
+//! Tests of outages, written once for all stores that have a server. The server is killed, is silent, or cuts its
 //! connections.
 //!
 //! The contract says that an operation fails in its own time, with [`StoreError::Unavailable`] or [`StoreError::TimedOut`].
 //! After the outage the store works again, and nobody has to restart it. The kit cannot show that: it kills no servers.
 //!
-//! A store's tests say by a [`Subject`] how its server is started and how it is connected to. [`outage_tests!`] makes the
-//! tests that each store passes. The functions beside it are for tests that not every server can take part in.
+//! The tests of a store implement [`Subject`], which says how to start its server and how to connect to it.
+//! [`outage_tests!`] makes the tests that every store passes. The functions are for further tests, in which not every
+//! server can take part.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
@@ -26,14 +27,14 @@ pub use crate::{
 /// How many connections a pool has.
 pub const CONNECTIONS: u32 = 4;
 
-/// What a store's connections have been through.
+/// The outage that a store's connections have been through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
     /// The server was killed, every call failed, and it is back.
     Failures,
     /// The server was silent, every call timed out, and it answers again.
     Silence,
-    /// Every connection was cut, and there was no call since.
+    /// Every connection was cut, and there has been no call since.
     Cut,
 }
 
@@ -43,7 +44,7 @@ pub trait Subject: Sync {
     /// The store.
     type Store: Store + Clone;
 
-    /// What the store's errors call its backend.
+    /// The name of the backend in the store's errors.
     const BACKEND: &'static str;
 
     /// How long the store waits for an answer.
@@ -56,16 +57,16 @@ pub trait Subject: Sync {
     /// [`TIMEOUT`](Self::TIMEOUT).
     async fn connect(&self, url: &str) -> Result<Self::Store, StoreError>;
 
-    /// Makes the table, where the store has one.
+    /// Makes the table, if the store has one.
     async fn prepare(&self, _store: &Self::Store) {}
 
-    /// Calls that ask the server, besides the eight methods without `purge`. Each gives its name and its answer.
+    /// Further calls that ask the server, beside the methods of the contract. Each gives its name and its answer.
     async fn other_calls(&self, _store: &Self::Store) -> Vec<(&'static str, Result<(), StoreError>)> {
         Vec::new()
     }
 
-    /// What the store may need before every call works again, and what else holds then. A driver notices a cut
-    /// connection when it uses it.
+    /// Does what the store needs before every call works again, and checks what else holds then. A driver notices a cut
+    /// connection only when it uses it.
     async fn recover(&self, _store: &Self::Store, _after: After) {}
 }
 

@@ -11,7 +11,8 @@ use crate::{
     calls::{DEADLINE, HOUR, ID, REVISION, everything_fails, everything_works, is_an_outage, open},
 };
 
-/// The server is killed, twice. All calls fail until it is back. Where there was none in between, none fails.
+/// The server is killed, twice. All calls fail until it is back. If no call came during the outage, none fails after
+/// it.
 pub async fn killed<S: Subject>(subjects: &[S]) {
     let server = S::server();
     let stores = open(subjects, server.url()).await;
@@ -40,7 +41,7 @@ pub async fn silent<S: Subject>(subjects: &[S]) {
     }
 }
 
-/// Connecting fails in time where nobody listens, and says what is wrong where the URL is none.
+/// Connecting fails in time if nobody listens, and with another error if the URL is none.
 pub async fn connecting<S: Subject>(subjects: &[S]) {
     let server = S::server();
     server.kill();

@@ -65,7 +65,7 @@ async fn cut(server: &Server) {
             return;
         }
         for id in ids {
-            // It may have gone by itself.
+            // The connection may have gone by itself.
             let _ = sqlx::raw_sql(AssertSqlSafe(format!("KILL CONNECTION {id}"))).execute(&mut other).await;
         }
     }
