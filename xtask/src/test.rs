@@ -182,8 +182,16 @@ impl<'a> Plan<'a> {
 }
 
 /// The packages whose tests need no program.
-const NEED_NO_PROGRAM: [&str; 7] =
-    ["session-core", "session-memory", "session-sqlite", "session-tower", "session-actix", "session-poem", "xtask"];
+const NEED_NO_PROGRAM: [&str; 8] = [
+    "session-core",
+    "session-memory",
+    "session-sqlite",
+    "session-tower",
+    "session-actix",
+    "session-poem",
+    "examples",
+    "xtask",
+];
 
 /// The program that cargo has made of this file, according to its messages.
 fn find_program(messages: &str, source: &Path) -> Option<PathBuf> {
