@@ -114,7 +114,8 @@ pub enum Capability {
     SecondSession,
     /// An answer 101, after which the connection belongs to the handler.
     Upgrade,
-    /// The handler is dropped when its client hangs up.
+    /// The handler is dropped when its client hangs up. The case about it is run without this, too: then the handler has to
+    /// save all of its changes in the end.
     DroppedRequests,
 }
 

@@ -52,6 +52,10 @@ faults! {
     SaysNothingWithAFailedSaveAfterALogout => a_logout_leaves_its_removal_though_a_later_save_fails,
     TakesAnOutageForAnEmptySession => a_store_that_cannot_be_read_is_an_error_and_no_empty_session,
 
+    ForgetsTheTokenHeader => a_header_client_logs_in_and_out_beside_a_browser,
+    PrefersTheCookie => a_wrong_token_beside_a_good_cookie_opens_nothing,
+    SaysNothingToAHeaderClientWithAFailedSave => a_login_leaves_its_token_though_a_later_save_fails,
+
     CommitsPanics => a_panic_commits_nothing,
     CommitsWhatIsDropped => a_request_that_is_dropped_saves_all_or_nothing,
 

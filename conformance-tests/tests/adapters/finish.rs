@@ -48,6 +48,7 @@ impl Broken {
         let is_silent = match self.0 {
             SaysNothingWithAFailedSave => true,
             SaysNothingWithAFailedSaveAfterALogout => !has_owner,
+            SaysNothingToAHeaderClientWithAFailedSave => exchange.is_header_client(),
             _ => false,
         };
         if is_silent && response.status() == StatusCode::SERVICE_UNAVAILABLE {

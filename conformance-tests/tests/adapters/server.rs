@@ -100,7 +100,17 @@ impl Broken {
     fn open(self, manager: &SessionManager, head: &Parts, peer: SocketAddr) -> Exchange {
         let mut head = head.clone();
         self.forget(&mut head.headers, manager.cookie().name());
-        let incoming = if self.is(ForgetsTheMethod) { Incoming::from(&head.headers) } else { Incoming::from(&head) };
+        let mut incoming =
+            if self.is(ForgetsTheMethod) { Incoming::from(&head.headers) } else { Incoming::from(&head) };
+        let is_read = match self.0 {
+            ForgetsTheTokenHeader => false,
+            PrefersTheCookie => !head.headers.contains_key(header::COOKIE),
+            _ => true,
+        };
+        if let Some(token_header) = manager.token_header().filter(|_| is_read) {
+            let values = head.headers.get_all(token_header.request_name());
+            incoming = incoming.with_token_header(token_header, values.iter().map(HeaderValue::as_bytes));
+        }
         manager.open(if self.is(ForgetsThePeer) { incoming } else { incoming.with_peer(peer) })
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod caches;
 pub(crate) mod commit;
 pub(crate) mod ending;
 pub(crate) mod failure;
+pub(crate) mod header_clients;
 pub(crate) mod login;
 
 /// Hands the list of all cases to another macro. It is the only list: a case that is not in it is dead code, which the
@@ -46,6 +47,10 @@ macro_rules! each_adapter_case {
             ending:
                 a_panic_commits_nothing
                 a_request_that_is_dropped_saves_all_or_nothing;
+            header_clients:
+                a_header_client_logs_in_and_out_beside_a_browser
+                a_wrong_token_beside_a_good_cookie_opens_nothing
+                a_login_leaves_its_token_though_a_later_save_fails;
             caches:
                 a_page_is_as_private_as_the_session_that_it_has_read
                 the_handler_s_word_to_caches_stands_but_beside_a_cookie
