@@ -75,21 +75,21 @@ fn judge_tree(package: &str, feature: &str, ceiling: usize) -> Result<(), String
     Ok(())
 }
 
+/// Where the package is.
+pub(crate) fn folder(package: &str) -> PathBuf {
+    step::root().join(if package == "session-conformance" { "conformance-tests" } else { package })
+}
+
 /// Checks the links of the package's README. On a registry it is read without the repository beside it, so a link to a
 /// file there would lead nowhere.
 fn judge_front(package: &str) -> Result<(), String> {
-    let folder = if package == "session-conformance" { "conformance-tests" } else { package };
-    let read = |file: &str| {
-        let path = step::root().join(folder).join(file);
-        fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
-    };
-    if read("README.md")?.contains("](.") {
-        return Err(format!("{folder}/README.md has a link that leads nowhere once {package} is published"));
+    if step::read(&folder(package).join("README.md"))?.contains("](.") {
+        return Err(format!("the README.md of {package} has a link that leads nowhere once it is published"));
     }
-    let manifest = read("Cargo.toml")?;
+    let manifest = step::read(&folder(package).join("Cargo.toml"))?;
     for line in [&format!("documentation = \"https://docs.rs/{package}\""), "rustdoc-args = [\"--cfg\", \"docsrs\"]"] {
         if !manifest.contains(line) {
-            return Err(format!("{folder}/Cargo.toml lacks `{line}`"));
+            return Err(format!("the Cargo.toml of {package} lacks `{line}`"));
         }
     }
     Ok(())

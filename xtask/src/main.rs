@@ -1,5 +1,6 @@
 //! The tasks of this repository: `cargo xtask --help`.
 
+mod api;
 mod bench;
 mod check;
 mod engine;
@@ -36,6 +37,8 @@ Tasks:
   published
            Make the packages that a registry would get. Unpack, build and test them by themselves, and build them once
            more with the oldest versions that their manifests allow. This needs the servers that `test` installs
+  api      Check what the published crates promise to those who compile against them: which types of other crates they
+           show, the oldest compiler that they build with, and what has changed since their last release
 ";
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         ["servers"] => servers::run(),
         ["check"] => check::run(),
         ["published"] => published::run(),
+        ["api"] => api::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())
