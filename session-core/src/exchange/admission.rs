@@ -7,13 +7,13 @@ use crate::{
     exchange::{Inner, Loss, Turn},
     moment::Moment,
     owner::{Advance, Epoch, Eviction, Kept, epoch, limit},
-    record::{Age, Found, millis},
+    record::{Age, Found},
     request::SessionSecret,
     session::JudgedLogin,
 };
 
 /// How long a login over several requests may take.
-const LOGIN_WINDOW: Age = 60 * 60 * 1000;
+const LOGIN_WINDOW: Duration = Duration::from_secs(60 * 60);
 
 /// A login counts as older than it is by this much, because clocks and rounding hide a little.
 const LOGIN_MARGIN: Duration = Duration::from_millis(100);
@@ -38,14 +38,14 @@ enum Admission {
 impl Began {
     /// How long the login has been under way, at most.
     fn age(&self) -> Duration {
-        let noted = Duration::from_millis(self.noted.unwrap_or_default().max(0).unsigned_abs());
+        let noted = self.noted.unwrap_or_default().duration();
         self.opened.elapsed_at_most().saturating_add(noted).saturating_add(LOGIN_MARGIN)
     }
 
     /// Whether what was noted is recent enough to be part of this login. Without a note the request is the login.
     pub(crate) fn is_within_window(&self) -> bool {
-        let elapsed = millis(self.opened.elapsed_at_most());
-        self.noted.is_none_or(|noted| noted.saturating_add(elapsed) <= LOGIN_WINDOW)
+        let elapsed = self.opened.elapsed_at_most();
+        self.noted.is_none_or(|noted| noted.after(elapsed) <= Age::of(LOGIN_WINDOW))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     EndReason, Error, Expiry, Purpose,
     exchange::{Attempted, Bar, Began, Extent, Inner, Live, Occasion, Place, Standing, Turn, View},
-    record::{Age, Found, Header, Record, millis},
+    record::{Age, Found, Header, Record},
     store::{Patience, Write, read},
 };
 
@@ -18,9 +18,9 @@ impl Inner {
     /// enough: what it had proven may be in the changes of this request.
     fn note(&self, found: &Found) -> Age {
         let broken_off = self.began(None);
-        let earlier = if broken_off.is_within_window() { broken_off.noted.unwrap_or_default() } else { 0 };
+        let earlier = if broken_off.is_within_window() { broken_off.noted.unwrap_or_default() } else { Age::START };
         // No later than it was: the session's age when the store was asked, less all that has passed since.
-        found.age_when_asked().saturating_sub(millis(self.opened.elapsed_at_most())).saturating_sub(earlier.max(0))
+        found.age_when_asked().since(Age::of(self.opened.elapsed_at_most())).since(earlier.max(Age::START))
     }
 
     /// Whether the session itself has a note, and it is too old for a login.

@@ -4,7 +4,7 @@ use crate::{
     Error, EventKind, Expiry, Login, Purpose,
     exchange::{Attempted, Began, Inner, Live, Loss, Standing, Turn, Unread, View, Written},
     owner::Kept,
-    record::{Data, Found, Header},
+    record::{Age, Data, Found, Header},
     session::JudgedLogin,
     store::{MERGES, Patience},
 };
@@ -83,7 +83,7 @@ impl Turn<'_, '_> {
         }
         let data = if login.keeps_data_of(found) { view.merged()? } else { Data::new() };
         let (secret, lifetime) = (self.mint()?, login.lifetime);
-        let next = was.next_generation(secret.hash(), 0);
+        let next = was.next_generation(secret.hash(), Age::START);
         let header = Header { owner: Some(login.owner.clone()), lifetime, login_note: None, ..next };
         let expiry = Expiry::Restart { expires_in: lifetime.idle, ends_in: lifetime.absolute };
         match self.attempt(view.edit(found, header, data, expiry), patience).await? {
@@ -124,7 +124,7 @@ impl Turn<'_, '_> {
         let Before { began, seen, replaced } = before;
         let header = |secret| {
             let first = Header::new(secret, login.lifetime);
-            Header { owner: Some(login.owner.clone()), ..first.next_generation(secret, 0) }
+            Header { owner: Some(login.owner.clone()), ..first.next_generation(secret, Age::START) }
         };
         for _ in 0..MERGES {
             let View { pending, version, .. } = self.view();

@@ -39,7 +39,7 @@ impl Device {
     }
 
     fn new(found: Found, current: Option<SessionId>) -> Self {
-        let age = Duration::from_millis(found.age_when_asked().max(0).unsigned_abs());
+        let age = found.age_when_asked().duration();
         let unused = found.header().lifetime.idle.saturating_sub(found.left.expires_in);
         Self {
             id: found.id,

@@ -45,7 +45,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::{Data, Header, LaterFields, Pending, REVISIONS, Record, Values, millis};
+use super::{Age, Data, Header, LaterFields, Pending, REVISIONS, Record, Values};
 use crate::{Lifetime, Owner, Revision, request::SecretHash};
 
 /// The envelope whose head has no length of its own.
@@ -120,8 +120,8 @@ fn put_head(out: &mut Vec<u8>, header: &Header) {
             | later.flags,
     );
     out.put_u32(header.generation);
-    out.put_i64(header.generation_began);
-    out.put_i64(header.rotated);
+    out.put_i64(header.generation_began.0);
+    out.put_i64(header.rotated.0);
     out.put_slice(&header.secret.0);
     if let Some(pending) = pending {
         out.put_slice(&pending.salt);
@@ -135,10 +135,10 @@ fn put_head(out: &mut Vec<u8>, header: &Header) {
         out.put_u8(u8::try_from(owner.as_bytes().len()).unwrap_or(u8::MAX));
         out.put_slice(owner.as_bytes());
     }
-    out.put_i64(millis(lifetime.idle));
-    out.put_i64(millis(lifetime.absolute));
+    out.put_i64(Age::of(lifetime.idle).0);
+    out.put_i64(Age::of(lifetime.absolute).0);
     if let Some(note) = login_note {
-        out.put_i64(*note);
+        out.put_i64(note.0);
     }
     out.put_u8(u8::try_from(revisions.len()).unwrap_or(u8::MAX));
     for revision in revisions {
@@ -153,8 +153,8 @@ fn take_head(input: &mut Bytes) -> Option<Header> {
     let has = |flag: u8| flags & flag != 0;
     Some(Header {
         generation: input.try_get_u32().ok()?,
-        generation_began: input.try_get_i64().ok()?,
-        rotated: input.try_get_i64().ok()?,
+        generation_began: Age(input.try_get_i64().ok()?),
+        rotated: Age(input.try_get_i64().ok()?),
         secret: SecretHash(array(input)?),
         pending: if has(PENDING) {
             Some(Pending { salt: array(input)?, secret: SecretHash(array(input)?) })
@@ -169,7 +169,7 @@ fn take_head(input: &mut Bytes) -> Option<Header> {
             None
         },
         lifetime: Lifetime { idle: duration(input)?, absolute: duration(input)?, persistent: has(PERSISTENT) },
-        login_note: if has(LOGIN_NOTE) { Some(input.try_get_i64().ok()?) } else { None },
+        login_note: if has(LOGIN_NOTE) { Some(Age(input.try_get_i64().ok()?)) } else { None },
         revisions: {
             let count = input.try_get_u8().ok()?;
             if usize::from(count) > REVISIONS {

@@ -24,10 +24,29 @@ pub(crate) use envelope::{length, value_length};
 const REVISIONS: usize = 8;
 
 /// An age in milliseconds. Negative: before the current lifetime began.
-pub(crate) type Age = i64;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Age(i64);
 
-pub(crate) fn millis(duration: Duration) -> Age {
-    duration.as_millis().try_into().unwrap_or(Age::MAX)
+impl Age {
+    pub(crate) const START: Self = Self(0);
+
+    pub(crate) fn of(duration: Duration) -> Self {
+        Self(duration.as_millis().try_into().unwrap_or(i64::MAX))
+    }
+
+    /// How much older this is.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self(self.0.saturating_sub(earlier.0))
+    }
+
+    pub(crate) fn after(self, elapsed: Duration) -> Self {
+        Self(self.0.saturating_add(Self::of(elapsed).0))
+    }
+
+    /// Zero for what was before the beginning.
+    pub(crate) fn duration(self) -> Duration {
+        Duration::from_millis(self.0.max(0).unsigned_abs())
+    }
 }
 
 /// The session's values, each encoded: key → format byte and value.
@@ -124,8 +143,8 @@ impl Header {
     pub(crate) fn new(secret: SecretHash, lifetime: Lifetime) -> Self {
         Self {
             generation: 0,
-            generation_began: 0,
-            rotated: 0,
+            generation_began: Age::START,
+            rotated: Age::START,
             secret,
             pending: None,
             retired: None,
@@ -186,12 +205,12 @@ impl Found {
 
     /// How old the current lifetime was when the store answered, on the store's clock.
     pub(crate) fn age_when_asked(&self) -> Age {
-        millis(self.header().lifetime.absolute).saturating_sub(millis(self.left.ends_in))
+        Age::of(self.header().lifetime.absolute).since(Age::of(self.left.ends_in))
     }
 
     /// How old the note of `begin_login` was then, if there is one.
     pub(crate) fn note_age_when_asked(&self) -> Option<Age> {
-        Some(self.age_when_asked().saturating_sub(self.header().login_note?))
+        Some(self.age_when_asked().since(self.header().login_note?))
     }
 
     /// The age to the nanosecond: so that two readers agree which of two sessions is older, whenever each of them asked.
@@ -207,7 +226,7 @@ impl Found {
 
     /// How old the current lifetime is.
     pub(crate) fn age(&self) -> Age {
-        self.age_when_asked().saturating_add(millis(self.left.asked.elapsed()))
+        self.age_when_asked().after(self.left.asked.elapsed())
     }
 }
 

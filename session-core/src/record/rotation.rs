@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Policy, RandomnessError,
-    record::{Age, Header, Pending, millis},
+    record::{Age, Header, Pending},
     request::{SessionSecret, SessionToken, random},
 };
 
@@ -48,7 +48,7 @@ pub(crate) fn judge_best<'a>(
 
 /// Judges a genuine token by the session's header and age.
 fn judge(header: &Header, token: &SessionToken, age: Age, grace: Duration) -> Verdict {
-    let within_grace = |since: Age| age.saturating_sub(since) <= millis(grace);
+    let within_grace = |since: Age| age.since(since) <= Age::of(grace);
     if token.generation < header.generation {
         return if within_grace(header.generation_began) { Verdict::Late } else { Verdict::Stranger };
     }
@@ -80,7 +80,7 @@ pub(crate) fn interval(policy: &Policy, under_old_key: bool) -> Duration {
 
 /// Whether the token should get a successor: only a login's does, and a pending one is never replaced.
 pub(crate) fn is_due(header: &Header, age: impl FnOnce() -> Age, interval: Duration) -> bool {
-    header.owner.is_some() && header.pending.is_none() && age().saturating_sub(header.rotated) >= millis(interval)
+    header.owner.is_some() && header.pending.is_none() && age().since(header.rotated) >= Age::of(interval)
 }
 
 /// Notes a successor of the current secret in the header.
@@ -120,8 +120,10 @@ mod tests {
         let header = Header { owner: Some(Owner::from(42)), retired: Some(before.hash()), ..header };
         let late =
             SessionToken { id: SessionId::from_bytes([7; 16]), generation: 0, secret: before, under_old_key: false };
-        let at_last = millis(policy.grace);
-        for (age, verdict, due) in [(at_last, Verdict::Retired, false), (at_last + 1, Verdict::Theft, true)] {
+        let at_last = Age::of(policy.grace);
+        for (age, verdict, due) in
+            [(at_last, Verdict::Retired, false), (at_last.after(Duration::from_millis(1)), Verdict::Theft, true)]
+        {
             assert_eq!(judge(&header, &late, age, policy.grace), verdict);
             assert_eq!(is_due(&header, || age, interval(&policy, true)), due);
             assert!(!is_due(&header, || age, interval(&policy, false)));
@@ -138,7 +140,7 @@ mod tests {
         let login = Header { owner: Some(Owner::from(42)), ..anonymous.clone() };
         let token =
             SessionToken { id: SessionId::from_bytes([7; 16]), generation: 0, secret: other, under_old_key: false };
-        assert_eq!(judge(&login, &token, 0, hour), Verdict::Theft);
-        assert_eq!(judge(&anonymous, &token, 0, hour), Verdict::Stranger);
+        assert_eq!(judge(&login, &token, Age::START, hour), Verdict::Theft);
+        assert_eq!(judge(&anonymous, &token, Age::START, hour), Verdict::Stranger);
     }
 }

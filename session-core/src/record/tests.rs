@@ -16,8 +16,8 @@ fn header() -> impl Strategy<Value = Header> {
             let (generation, generation_began, rotated, login_note) = ages;
             Header {
                 generation,
-                generation_began,
-                rotated,
+                generation_began: Age(generation_began),
+                rotated: Age(rotated),
                 secret: SecretHash(secret),
                 pending: pending.map(|(salt, secret)| Pending { salt, secret: SecretHash(secret) }),
                 retired: retired.map(SecretHash),
@@ -27,7 +27,7 @@ fn header() -> impl Strategy<Value = Header> {
                     absolute: Duration::from_millis(life.1.unsigned_abs()),
                     persistent: life.2,
                 },
-                login_note,
+                login_note: login_note.map(Age),
                 revisions: revisions.into_iter().map(Revision::from_bytes).collect(),
                 later: LaterFields { flags: flags << 5, fields: fields.into() },
             }
@@ -109,8 +109,8 @@ proptest! {
     fn later_fields_survive_a_save_a_promotion_and_a_login(record in record(), age in any::<i64>()) {
         let later = record.header.later.clone();
         let mut header = record.header.under(Revision::from_bytes([7; 8]));
-        crate::record::rotation::promote(&mut header, age);
-        let header = header.next_generation(SecretHash([9; 32]), 0);
+        crate::record::rotation::promote(&mut header, Age(age));
+        let header = header.next_generation(SecretHash([9; 32]), Age::START);
         let payload = Record { header, data: record.data }.encode();
         prop_assert_eq!(Record::decode(payload).unwrap().header.later, later);
     }
@@ -123,7 +123,7 @@ fn the_longest_head_is_no_longer_than_the_rules_allow() {
         pending: Some(Pending { salt: [0; 16], secret: SecretHash([0; 32]) }),
         retired: Some(SecretHash([0; 32])),
         owner: Some(Owner::try_from([7; Owner::MAX_LENGTH].as_slice()).unwrap()),
-        login_note: Some(0),
+        login_note: Some(Age::START),
         revisions: vec![Revision::from_bytes([0; 8]); REVISIONS],
         later: LaterFields { flags: 0, fields: vec![0; 162].into() },
         ..Header::new(SecretHash([0; 32]), lifetime)
@@ -146,7 +146,7 @@ fn a_record_remembers_its_last_eight_revisions() {
     }
     assert!((1..9).all(|n| header.remembers(revision(n))));
     assert!(!header.remembers(revision(0)));
-    assert!(header.next_generation(SecretHash([1; 32]), 0).remembers(revision(8)), "through logins too");
+    assert!(header.next_generation(SecretHash([1; 32]), Age::START).remembers(revision(8)), "through logins too");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn the_next_generation_has_nothing_pending_and_nothing_retired() {
         retired: Some(SecretHash([3; 32])),
         ..Header::new(SecretHash([4; 32]), Lifetime::new(hour, hour))
     };
-    let next = rotating.next_generation(SecretHash([5; 32]), 7);
-    assert_eq!((next.generation, next.generation_began, next.rotated), (1, 7, 7));
+    let next = rotating.next_generation(SecretHash([5; 32]), Age(7));
+    assert_eq!((next.generation, next.generation_began, next.rotated), (1, Age(7), Age(7)));
     assert_eq!((next.secret, next.pending, next.retired), (SecretHash([5; 32]), None, None));
 }

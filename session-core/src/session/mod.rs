@@ -225,7 +225,7 @@ impl Session {
     /// How long ago the session, or its last login, began.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
-        self.live(|live| Duration::from_millis(live.found.age().max(0).unsigned_abs()))
+        self.live(|live| live.found.age().duration())
     }
 
     /// How long until the session expires unless it is used.

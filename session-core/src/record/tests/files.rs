@@ -23,14 +23,14 @@ fn login() -> Record {
     let salt = [2; 16];
     let header = Header {
         generation: 3,
-        generation_began: 0,
-        rotated: 600_000,
+        generation_began: Age::START,
+        rotated: Age(600_000),
         secret: secret(1).hash(),
         pending: Some(Pending { salt, secret: rotation::derive(&secret(1), &salt).unwrap().hash() }),
         retired: Some(secret(3).hash()),
         owner: Some(Owner::from(42)),
         lifetime: Lifetime::new(14 * DAY, 30 * DAY).persistent(),
-        login_note: Some(-5000),
+        login_note: Some(Age(-5000)),
         revisions: [9, 8, 7].map(|byte| Revision::from_bytes([byte; 8])).into(),
         later: LaterFields::default(),
     };
