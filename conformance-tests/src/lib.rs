@@ -39,6 +39,7 @@
 //! the server comes from (`url`, `container`, `local` or `none`), and what it calls itself.
 //!
 //! An [`adapter`] for a framework has cases of its own, and [`adapter_tests!`] makes the tests of them.
+//! A case that an adapter cannot run has a line, too: `not run` in place of the server, and then the reason.
 //!
 //! The kit proves what can be seen through the eight methods. That includes a lost answer, if
 //! [`Subject::lose_the_answer`] can lose one. The kit does **not** prove what a database does when it is killed, nor
