@@ -11,7 +11,7 @@ use crate::{SchemaError, StoreError, WithheldReason};
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store did not answer.
+    /// The store did not answer. If it was asked to write, the write may have been applied all the same.
     #[error("the session store failed")]
     Store(#[source] StoreError),
     /// The store's table is missing, or is not one of the store's.

@@ -1,4 +1,5 @@
-//! Checks that each test exists which a document names as the proof of a promise or a rule.
+//! Checks that each test exists which a document names as the proof of a promise or a rule, and each function that PROTOCOL.md
+//! says is the place to look at.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,6 +29,27 @@ pub(crate) fn check(sources: &BTreeMap<PathBuf, String>) -> Result<(), String> {
             return Err(format!("{document} names {} tests, and there should be {fewest} or more", named.len()));
         }
         println!("{document} names {} tests, which are all there", named.len());
+    }
+    check_code(&read(&step::root().join("session-core/PROTOCOL.md"))?, |path| {
+        sources.get(&Path::new("session-core/src").join(path)).map(String::as_str)
+    })
+}
+
+/// Checks the paragraphs that begin with `Code:`. They name files of the core, each with functions of it.
+fn check_code<'a>(document: &str, source: impl Fn(&str) -> Option<&'a str>) -> Result<(), String> {
+    let paragraphs: Vec<_> = document.split("\n\n").filter(|paragraph| paragraph.starts_with("Code:")).collect();
+    if paragraphs.is_empty() {
+        return Err("PROTOCOL.md has no paragraph that begins with `Code:`".to_owned());
+    }
+    for paragraph in paragraphs {
+        let mut file = "";
+        for name in paragraph.split('`').skip(1).step_by(2) {
+            if name.ends_with(".rs") {
+                file = source(name).ok_or_else(|| format!("PROTOCOL.md names {name}, which is not there"))?;
+            } else if !["(", "<"].iter().any(|next| file.contains(&format!("fn {name}{next}"))) {
+                return Err(format!("PROTOCOL.md names the function `{name}` of a file that has none of the name"));
+            }
+        }
     }
     Ok(())
 }
@@ -73,6 +95,15 @@ mod tests {
         let names =
             names_in("`a_read_costs_one_load`, `login_note`, a_read_costs_none, `all_of_it_*`, `Not_a_test_name`");
         assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a_read_costs_one_load", "all_of_it_*"]);
+    }
+
+    #[test]
+    fn a_function_that_the_protocol_names_is_in_its_file() {
+        let check = |text| check_code(text, |path| (path == "login.rs").then_some("pub async fn login<T>() {}"));
+        assert_eq!(check("## Login\n\nCode: `login.rs` (`login`).\n\nText `x.rs`."), Ok(()));
+        for wrong in ["Code: `login.rs` (`logout`).", "Code: `other.rs`.", "Code: `login.rs` (`log`).", "No code."] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

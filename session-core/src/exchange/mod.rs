@@ -105,7 +105,8 @@ pub enum Outcome {
     Unchanged,
     /// The changes are saved.
     Saved,
-    /// Another request has ended the session. What was changed since the last save is lost, and no cookie is sent.
+    /// Another request has ended the session, or a theft was found. What was changed since the last save is lost. No cookie is
+    /// sent; after a theft its removal may be.
     Gone,
     /// A login or renewal has overtaken this request: what was changed since the last save is lost, and no cookie is sent.
     Superseded,
