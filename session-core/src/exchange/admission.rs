@@ -22,7 +22,8 @@ const LOGIN_MARGIN: Duration = Duration::from_millis(100);
 pub(crate) struct Began {
     /// When its request came.
     pub(crate) opened: Moment,
-    /// How old the note of `begin_login` was when the store was asked, which was later.
+    /// How old the note of `begin_login` was when the session was loaded. That is after the request came, so the sum of the two
+    /// is never too small.
     pub(crate) noted: Option<Age>,
 }
 
@@ -30,7 +31,7 @@ pub(crate) struct Began {
 enum Admission {
     Granted,
     /// The owner's sessions were revoked since it began, or it was the oldest of too many.
-    Revoked,
+    RevokedOrEvicted,
     /// There are as many sessions as are allowed.
     Full(u32),
 }
@@ -80,7 +81,7 @@ impl Turn<'_, '_> {
                 self.enter(found, secret);
                 return self.rebase();
             }
-            Ok(Admission::Revoked) => (EventKind::LoginRevoked { cause: None }, Error::LoginRevoked),
+            Ok(Admission::RevokedOrEvicted) => (EventKind::LoginRevoked { cause: None }, Error::LoginRevoked),
             Ok(Admission::Full(limit)) => (EventKind::LoginRefused { limit }, Error::TooManySessions { limit }),
             Err(error) => (EventKind::LoginRevoked { cause: Some(error) }, Error::LoginRevoked),
         };
@@ -101,7 +102,7 @@ impl Turn<'_, '_> {
             let is_revoked =
                 |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != *replaced);
             if epoch.as_ref().is_some_and(is_revoked) {
-                return Ok(Admission::Revoked);
+                return Ok(Admission::RevokedOrEvicted);
             }
             if !login.ends_others {
                 break;
@@ -117,8 +118,8 @@ impl Turn<'_, '_> {
             site.tell(&self.resource, EventKind::Revoked { count }, None, Some(owner));
         }
         match site.policy.sessions_per_owner {
-            // It has just ended all others. A login that it could still count is refused by the moved epoch, or comes
-            // later and counts for itself.
+            // It has just ended all others. Any session that is listed now is a login that the moved epoch will refuse, or a
+            // later login, which checks the limit itself.
             Some(_) if login.ends_others => Ok(Admission::Granted),
             Some(limit) if site.policy.at_limit == AtLimit::RefuseLogin => {
                 let is_within_limit = self.is_within_limit(found, login, limit).await?;
@@ -126,7 +127,7 @@ impl Turn<'_, '_> {
             }
             Some(limit) => Ok(match limit::evict(self.caller(), owner, limit, found.id).await? {
                 Eviction::OfOthers => Admission::Granted,
-                Eviction::OfOwn => Admission::Revoked,
+                Eviction::OfOwn => Admission::RevokedOrEvicted,
             }),
             None => Ok(Admission::Granted),
         }

@@ -19,7 +19,7 @@ pub(crate) enum Answer {
         max_age: Option<Duration>,
     },
     Removal,
-    /// A logout has failed: not even what succeeded before is sent.
+    /// A logout has begun and not succeeded. No cookie is sent, as with `Nothing`, and the commit may not send a successor.
     Silence,
 }
 
@@ -40,7 +40,7 @@ impl Inner {
     pub(crate) fn may_send_successor(&self, live: &Live) -> bool {
         let state = self.state();
         !state.sent
-            && !state.is_hushed
+            && !state.only_login_may_answer
             && state.answer.is_nothing()
             && live.judged.elapsed() < rotation::interval(&self.site().policy, live.under_old_key)
     }
@@ -62,8 +62,8 @@ impl Inner {
     }
 
     /// Whether the cookie of this former scope is removed beside what the response sends: beside a login's token and by a
-    /// logout, not after a theft. Beside the token of an anonymous session only if the request could show the cookie: the
-    /// browser may keep a login for another path.
+    /// logout, not after a theft. A new anonymous session removes it only if this request had a cookie of the name and lies
+    /// within that scope. So a login that the browser keeps for another path stays.
     pub(crate) fn removes_from(&self, former: &CookieScope) -> bool {
         let shows = || self.cookie_present && former.covers(self.resource.path.as_deref().unwrap_or("/"));
         let state = self.state();

@@ -14,8 +14,9 @@ impl Inner {
         self.place().await.resolve().await?.begin_login().await
     }
 
-    /// The age of the session at which the login began. A login that this exchange has broken off counts if it is recent
-    /// enough: what it had proven may be in the changes of this request.
+    /// The age of the session at which the login began. If this exchange has ended a session with a note, the new
+    /// note has the date of the older one, unless that is over an hour ago. Proofs of that login may be in this request's
+    /// changes.
     fn note(&self, found: &Found) -> Age {
         let broken_off = self.began(None);
         let earlier = if broken_off.is_within_window() { broken_off.noted.unwrap_or_default() } else { Age::START };
@@ -37,7 +38,7 @@ impl Place<'_> {
     /// Ends what a login that took too long has left. An anonymous session ends: what was proven in it is too old. An
     /// owner's session only loses the note.
     pub(crate) async fn refuse_expired(&mut self, found: &Arc<Found>, began: &Began) -> Result<(), Error> {
-        // A login later in this request is still the one that took too long.
+        // A second try in this request must fail, too.
         self.state().noted = began.noted;
         if !self.has_expired_note(found) {
             return Ok(());
@@ -104,7 +105,7 @@ impl Turn<'_, '_> {
     async fn make_session_to_begin_in(&mut self, view: &View) -> Result<(), Error> {
         match &view.standing {
             // Nothing may be made here, so nothing ends for it.
-            _ if self.state().is_hushed => Err(Error::Superseded),
+            _ if self.state().only_login_may_answer => Err(Error::Superseded),
             Standing::Barred(Bar::Withheld(_)) => {
                 self.judge_open()?;
                 if let Some(reason) = self.withhold() {

@@ -1,7 +1,7 @@
 //! The limit of sessions where a further login is refused.
 //!
-//! A login looks before it writes, so that a refused one changes nothing. It looks again after it has written: the limit is
-//! never exceeded, because of several logins at once the one that has written last sees them all.
+//! A login looks before it writes, so that a refused one changes nothing. It looks again after it has written. So
+//! the limit is never exceeded: if several logins run at once, the last one to write sees all the others.
 
 use tokio::time::Instant;
 
@@ -37,8 +37,8 @@ impl Inner {
         Err(Error::TooManySessions { limit })
     }
 
-    /// Whether a login that has been written has a place. Of several at once for the last place the oldest gets it: it waits
-    /// until the others have gone.
+    /// Whether a login that has been written has a place. If several logins want the last place, the oldest gets it. It
+    /// waits until the younger ones have deleted themselves.
     pub(crate) async fn is_within_limit(&self, found: &Found, login: &JudgedLogin, limit: u32) -> Result<bool, Error> {
         if self.is_relogin(found, login) {
             return Ok(true);

@@ -33,7 +33,7 @@ pub(crate) struct Taken {
     /// The other live sessions that the request's tokens opened.
     pub(crate) others: Vec<Arc<Found>>,
     /// One of several sessions was late or stolen.
-    pub(crate) is_hushed: bool,
+    pub(crate) only_login_may_answer: bool,
 }
 
 impl From<Standing> for Taken {
@@ -50,7 +50,7 @@ impl Inner {
         state.standing.load(taken.standing);
         state.answer = taken.answer;
         state.others = taken.others;
-        state.is_hushed = taken.is_hushed;
+        state.only_login_may_answer = taken.only_login_may_answer;
     }
 
     /// Loads the session that the request's tokens name, and judges them.
@@ -119,7 +119,7 @@ impl Inner {
         Opened::Nothing
     }
 
-    /// The store has no such session. Of a login a generation later than the first is left in the token.
+    /// The store has no such session. Only the token can tell whether it was a login: then its generation is above 0.
     fn gone(&self, id: SessionId) -> Opened {
         let was_login = self.presented.iter().any(|token| token.id == id && token.generation > 0);
         if !was_login {
@@ -204,8 +204,8 @@ impl Opening<'_> {
     }
 }
 
-/// Tells of a theft when it is dropped. It is armed from the moment when the session may have been ended. So a thief who
-/// hangs up, and whose future is dropped, silences nothing.
+/// Tells of a theft when it is dropped. It is made before the deletion is sent, so a thief who hangs up cannot prevent the
+/// alarm.
 struct Alarm<'a> {
     exchange: &'a Inner,
     stolen: Option<Arc<Found>>,

@@ -138,7 +138,7 @@ impl Turn<'_, '_> {
     }
 
     async fn renew(&mut self) -> Result<(), Error> {
-        if self.state().is_hushed {
+        if self.state().only_login_may_answer {
             return Err(Error::Superseded);
         }
         let mut patience = Patience::new();

@@ -18,9 +18,10 @@ pub(crate) enum Deleted {
 /// How far the end of a session goes, if others have changed it since it was loaded.
 #[derive(Clone, Copy)]
 pub(crate) enum Extent {
-    /// To all that is still of the same user, a renewal included. An anonymous session ends as it was loaded.
+    /// As long as the session has the same owner, also after a renewal. Without an owner: only in the generation that was
+    /// loaded.
     Login,
-    /// To the generation that was loaded. A login or renewal since then is another client's.
+    /// Only in the generation that was loaded. A login or renewal since then is another client's.
     Generation,
 }
 
@@ -99,7 +100,7 @@ impl Place<'_> {
         self.state().answer = Answer::Silence;
         let mut ended = Ok(());
         if let Some(found) = found {
-            // What was begun in it is not given a later date by a login after this.
+            // A login later in this request counts from the date of this note.
             self.state().noted = self.began(Some(&found)).noted;
             ended = self.end_login(&found, EndReason::Logout, Extent::Login).await;
         }

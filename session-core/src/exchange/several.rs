@@ -39,7 +39,7 @@ impl Inner {
         // What cannot be read may be a login that a later version has written. An anonymous session does not replace it.
         let hides_login = unreadable.is_some() && !live.is_empty();
         let hides_login = hides_login && live.iter().all(|(found, _)| found.header().owner.is_none());
-        let is_hushed = is_late || is_stolen || hides_login;
+        let only_login_may_answer = is_late || is_stolen || hides_login;
         let taken = match unreadable {
             Some((id, error)) if live.is_empty() => self.load_unread(id, error, None).into(),
             unreadable => {
@@ -53,7 +53,7 @@ impl Inner {
                 })
             }
         };
-        Ok(Taken { is_hushed, ..taken })
+        Ok(Taken { only_login_may_answer, ..taken })
     }
 
     /// The cookies are too many to look at them all, or to load what they name: none is taken.

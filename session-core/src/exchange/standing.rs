@@ -200,8 +200,8 @@ impl Standing {
 
     /// What a logout leaves. `Barred` where one of several sessions was late or stolen: another login's cookie may be on its
     /// way to the browser.
-    pub(crate) fn after_end(is_hushed: bool) -> Self {
-        if is_hushed { Self::Barred(Bar::Late) } else { Self::Absent }
+    pub(crate) fn after_end(only_login_may_answer: bool) -> Self {
+        if only_login_may_answer { Self::Barred(Bar::Late) } else { Self::Absent }
     }
 }
 

@@ -59,8 +59,9 @@ pub(crate) struct State {
     pub(crate) answer: Answer,
     /// The other live sessions that the request's tokens opened.
     pub(crate) others: Vec<Arc<Found>>,
-    /// One of several sessions was late or stolen: no cookie leaves but a login's, and nothing else is created.
-    pub(crate) is_hushed: bool,
+    /// One of several sessions was late or stolen. Only a login may create a session or send a cookie: no anonymous session, no
+    /// successor, no removal.
+    pub(crate) only_login_may_answer: bool,
     /// How old the note of `begin_login` was in a session that this exchange has ended.
     pub(crate) noted: Option<Age>,
     /// This exchange has ended a session by the client's own will.

@@ -136,7 +136,7 @@ impl<'a> Place<'a> {
                 let settled = write.settle(&self.store, Sending::Again, &Patience::new()).await;
                 let _ = self.finish(settled)?;
             }
-            // A login that was overtaken goes on in a new session: then this one is lost here.
+            // If the login was overtaken, the session that was loaded is another login's now. So this exchange has lost it.
             Some(InFlight::Creation { .. } | InFlight::Generation { .. }) => {
                 let id = self.state().standing.live().map(|live| live.found.id);
                 if let Some(id) = id {
@@ -241,15 +241,15 @@ impl<'a> Place<'a> {
         self.drop_in_flight();
         let mut state = self.state();
         let pending = keep(&mut state);
-        let State { noted, has_ended, skip_touch, sent, version, is_hushed, .. } = *state;
-        let answer = match is_hushed {
+        let State { noted, has_ended, skip_touch, sent, version, only_login_may_answer, .. } = *state;
+        let answer = match only_login_may_answer {
             // Another login's cookie may be on its way to the browser, which a removal would remove.
             true => Answer::Nothing,
             false if self.cookie_present || !self.presented.is_empty() => Answer::Removal,
             false => Answer::Nothing,
         };
-        let (standing, version) = (Standing::after_end(is_hushed), version + 1);
-        let kept = State { noted, has_ended, skip_touch, sent, version, is_hushed, ..State::default() };
+        let (standing, version) = (Standing::after_end(only_login_may_answer), version + 1);
+        let kept = State { noted, has_ended, skip_touch, sent, version, only_login_may_answer, ..State::default() };
         let old = mem::replace(&mut *state, State { standing, pending, answer, ..kept });
         drop(state);
         // Unlocked: what the closures of the application hold is dropped here.
@@ -304,7 +304,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// What became of a login or renewal. It stays in flight until its token is sent.
+    /// What became of a login or renewal. It stays in flight until `enter` has taken it over or `lose` has dropped it.
     fn finish_generation(&mut self, own: u32, settled: Settled) -> Result<Attempted, Error> {
         match settled {
             Settled::Applied(found) if found.header().generation == own => Ok(Attempted::Done(found)),

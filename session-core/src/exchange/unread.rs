@@ -105,7 +105,7 @@ impl Place<'_> {
     /// Leaves a session that cannot be read for a new one. The changes of this request wait for that.
     pub(crate) async fn leave_unread(&mut self, unread: &Unread) -> Result<(), Error> {
         if let Some(found) = &unread.found {
-            // What was begun in it is not given a later date by a login after this.
+            // A login later in this request counts from the date of this note.
             let noted = self.began(Some(found)).noted;
             self.state().noted = noted;
             match self.end_unread(found).await {

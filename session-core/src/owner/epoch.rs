@@ -1,4 +1,4 @@
-//! The owner's epoch: what makes a revocation beat a login in flight.
+//! The owner's epoch: what makes a revocation beat a login in flight. The login is refused in `exchange/admission.rs`.
 //!
 //! An epoch is an entry of the same store, under an id that is made of the owner. It lives for a day, longer than any
 //! login takes; its age tells when the owner's sessions were last revoked, on the store's clock.

@@ -66,7 +66,7 @@ impl Inner {
     pub(crate) fn clears_site_data(&self) -> bool {
         let has_token = self.cookie_present || !self.presented.is_empty();
         let state = self.state();
-        has_token && state.has_ended && !state.is_hushed
+        has_token && state.has_ended && !state.only_login_may_answer
     }
 
     /// Tells, once, that shared caches may keep a response that has read a session.
