@@ -1,5 +1,7 @@
 //! Servers in containers: which one is taken, and that none is left behind. These tests need an engine that has the
 //! images. `cargo xtask test` provides one.
+//!
+//! They are a program of their own: some of them run this program again, with one test in it.
 
 #![cfg(all(unix, feature = "containers"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -1,5 +1,7 @@
 //! The proof of the kit itself. For every clause of the contract there is a store that breaks just that clause, and the
 //! case that notices.
+//!
+//! They are a program of their own, so that the proof is run by itself: `--test mutants`.
 
 mod mutants {
     pub(crate) mod clock;

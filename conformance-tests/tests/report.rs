@@ -1,4 +1,6 @@
 //! The tests of a store report the cases that have passed, and no others.
+//!
+//! They are a program of their own, which they run again with a report to write.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,6 @@
 //! Servers that are started for tests, and end with them.
+//!
+//! They are a program of their own: some of them run this program again, with one test in it, and kill it.
 
 #![cfg(all(unix, feature = "servers"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
