@@ -12,10 +12,10 @@ use session_core::{Login, Owner, is_local_target};
 use session_tower::{CurrentOwner, Exchange, Session, SessionError};
 
 use crate::{
-    devices::{self, ADDRESS, LABEL},
-    home::DRAFT,
-    page::{self, error, notice},
-    site::Failure,
+    devices,
+    failure::Failure,
+    fields::{ADDRESS, DRAFT, LABEL},
+    page::{self, error, leading_to, login_with, notice},
     users::{Users, UsersError},
 };
 
@@ -50,19 +50,6 @@ const PAGES: [&str; 4] = ["/", "/devices", "/devices/end", "/devices/end-others"
 fn is_page(target: &str) -> bool {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     is_local_target(target) && PAGES.contains(&path)
-}
-
-/// The address of a page with a form. The form then leads to the target.
-fn leading_to(form: &str, target: &str) -> String {
-    if target == "/" {
-        return form.to_owned();
-    }
-    format!("{form}?next={}", form_urlencoded::byte_serialize(target.as_bytes()).collect::<String>())
-}
-
-/// The address of the login page, which then leads to the target.
-pub(crate) fn login_with(target: &str) -> String {
-    leading_to("/login", target)
 }
 
 pub(crate) async fn login_page(owner: Option<CurrentOwner>, Query(asked): Query<Asked>) -> Response {

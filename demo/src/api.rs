@@ -14,11 +14,7 @@ use serde_json::Value;
 use session_core::{Error, SessionId};
 use session_tower::{CurrentOwner, Session, SessionError};
 
-use crate::{
-    devices,
-    home::COUNTER,
-    site::{Failure, Site},
-};
+use crate::{devices, failure::Failure, fields::COUNTER, lab::Counting};
 
 /// Never asks for the session.
 pub(crate) async fn ping() -> &'static str {
@@ -99,12 +95,12 @@ pub(crate) struct Delay {
 }
 
 pub(crate) async fn count(
-    State(site): State<Site>,
+    State(counting): State<Option<Counting>>,
     Query(Delay { delay_ms }): Query<Delay>,
     session: Session,
 ) -> Result<Json<u64>, Failure> {
     let count = COUNTER.update(&session, |count| *count = count.saturating_add(1))?;
-    if let (Some(_), Some(delay)) = (&site.counting, delay_ms) {
+    if let (Some(_), Some(delay)) = (counting, delay_ms) {
         tokio::time::sleep(Duration::from_millis(delay.min(5000))).await;
     }
     Ok(Json(count))

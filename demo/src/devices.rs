@@ -8,20 +8,13 @@ use axum::{
 };
 use maud::{Markup, html};
 use serde::Deserialize;
-use session_core::{Device, Field, Owner, SessionId};
+use session_core::{Device, Owner, SessionId};
 use session_tower::{Session, SessionError};
 
 use crate::{
-    account::login_with,
-    home::{FLASH, flash},
-    page::{self, in_words, notice},
+    fields::{ADDRESS, FLASH, LABEL, flash},
+    page::{self, in_words, login_with, notice},
 };
-
-/// The name of the device in the list, noted at its login.
-pub(crate) const LABEL: Field<String> = Field::new("_label");
-
-/// The address from which the login came.
-pub(crate) const ADDRESS: Field<String> = Field::new("_address");
 
 /// A name for the browser. It is good enough for users to tell their own devices apart.
 pub(crate) fn label(headers: &HeaderMap) -> String {

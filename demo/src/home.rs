@@ -11,25 +11,18 @@ use axum::{
 use maud::{Markup, html};
 use serde::Deserialize;
 use session_core::{Field, Owner};
-use session_tower::{CurrentOwner, Session, SessionError};
+use session_tower::{CurrentOwner, Session};
 
 use crate::{
     account,
+    failure::Failure,
+    fields::{COUNTER, DRAFT, FLASH, flash},
     page::{self, in_words, notice},
-    site::Failure,
     users::Users,
 };
 
-pub(crate) const COUNTER: Field<u64> = Field::new("counter");
-
 /// How many there are of each article.
 const CART: Field<BTreeMap<String, u32>> = Field::new("cart");
-
-/// A message that the next page shows, once. Only the pages use keys that begin with `_`: `/api/data` leaves them out.
-pub(crate) const FLASH: Field<String> = Field::new("_flash");
-
-/// A note that could not be saved before the login. It is shown once, for the user to save.
-pub(crate) const DRAFT: Field<String> = Field::new("_draft");
 
 /// Article, name, price in cents.
 const ARTICLES: [(&str, &str, u32); 4] = [
@@ -38,11 +31,6 @@ const ARTICLES: [(&str, &str, u32); 4] = [
     ("filter", "Paper filters, 100", 340),
     ("kettle", "Kettle, steel", 4900),
 ];
-
-/// Takes the message for this page, unless only the head of the page was asked for.
-pub(crate) async fn flash(method: &Method, session: &Session) -> Result<Option<String>, SessionError> {
-    if *method == Method::HEAD { Ok(None) } else { Ok(FLASH.take(session).await?) }
-}
 
 pub(crate) async fn page(
     method: Method,

@@ -15,7 +15,7 @@ use axum::{
 use session_core::{Entry, Error, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
 use session_tower::{Session, SessionError};
 
-use crate::home::COUNTER;
+use crate::fields::COUNTER;
 
 type Calls = BTreeMap<&'static str, u64>;
 

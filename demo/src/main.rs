@@ -7,6 +7,8 @@ mod account;
 mod api;
 mod data;
 mod devices;
+mod failure;
+mod fields;
 mod flags;
 mod guard;
 mod home;

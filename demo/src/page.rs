@@ -90,6 +90,19 @@ pub(crate) fn in_words(duration: Duration) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
+/// The address of a page with a form. The form then leads to the target.
+pub(crate) fn leading_to(form: &str, target: &str) -> String {
+    if target == "/" {
+        return form.to_owned();
+    }
+    format!("{form}?next={}", form_urlencoded::byte_serialize(target.as_bytes()).collect::<String>())
+}
+
+/// The address of the login page, which then leads to the target.
+pub(crate) fn login_with(target: &str) -> String {
+    leading_to("/login", target)
+}
+
 pub(crate) async fn asset(Path(name): Path<String>) -> Response {
     let (kind, text) = match name.as_str() {
         "site.css" => ("text/css; charset=utf-8", include_str!("assets/site.css")),

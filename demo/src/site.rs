@@ -5,20 +5,20 @@ use std::net::SocketAddr;
 use axum::{
     Router,
     extract::{ConnectInfo, FromRef},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, header},
     middleware::from_fn,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{delete, get, post, put},
 };
-use session_core::{Error, SessionManager};
-use session_tower::{AccessLogLayer, Exchange, SessionError, SessionLayer};
+use session_core::SessionManager;
+use session_tower::{AccessLogLayer, Exchange, SessionLayer};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
     account, api, devices, guard, home,
     lab::{self, Counting},
     page, sorry,
-    users::{Users, UsersError},
+    users::Users,
 };
 
 /// The state that the handlers share.
@@ -32,6 +32,12 @@ pub(crate) struct Site {
 impl FromRef<Site> for Users {
     fn from_ref(site: &Site) -> Self {
         site.users.clone()
+    }
+}
+
+impl FromRef<Site> for Option<Counting> {
+    fn from_ref(site: &Site) -> Self {
+        site.counting.clone()
     }
 }
 
@@ -99,48 +105,3 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 ];
-
-/// Why a handler cannot answer.
-pub(crate) enum Failure {
-    Session(SessionError),
-    /// The note was written by another user than the one who is logged in now.
-    AnothersNote,
-    /// The JSON side has stored a value that the handler cannot use.
-    WrongType,
-    Users(UsersError),
-}
-
-impl From<SessionError> for Failure {
-    fn from(error: SessionError) -> Self {
-        Self::Session(error)
-    }
-}
-
-impl From<session_core::Error> for Failure {
-    fn from(error: session_core::Error) -> Self {
-        if matches!(error, Error::Decode { .. }) { Self::WrongType } else { Self::Session(error.into()) }
-    }
-}
-
-impl From<UsersError> for Failure {
-    fn from(error: UsersError) -> Self {
-        Self::Users(error)
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Session(error) => error.into_response(),
-            Self::AnothersNote => (StatusCode::CONFLICT, "this is another user's note\n").into_response(),
-            Self::WrongType => (StatusCode::CONFLICT, "the stored value is of another type\n").into_response(),
-            Self::Users(UsersError::Unfit(why)) => (StatusCode::UNPROCESSABLE_ENTITY, why).into_response(),
-            Self::Users(UsersError::Taken) => StatusCode::CONFLICT.into_response(),
-            Self::Users(UsersError::Failed(error)) => {
-                let error: &dyn std::error::Error = &*error;
-                tracing::error!(error, "the users cannot be read");
-                StatusCode::INTERNAL_SERVER_ERROR.into_response()
-            }
-        }
-    }
-}

@@ -10,7 +10,10 @@ use maud::{Markup, html};
 use session_core::is_local_target;
 use session_tower::Exchange;
 
-use crate::{account::login_with, guard::Typed, page};
+use crate::{
+    guard::Typed,
+    page::{self, login_with},
+};
 
 /// Turns an error into a page, if a person asked. The page has the text that the person had typed. The status, the
 /// cookies and the other headers stay as they are. Programs get the error as it is: a status, and a line of text or
