@@ -1,9 +1,5 @@
 //! The image of a server, and how it is run.
 
-use std::time::Duration;
-
-use super::Server;
-
 /// The image of a server, and how it is run. It takes the arguments and variables of the official one.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "containers"), expect(dead_code, reason = "only containers are made of it"))]
@@ -31,18 +27,4 @@ pub(super) enum Ready {
     Says(&'static str),
     /// It lets a client in at this address.
     LetsIn(fn(&str) -> bool),
-}
-
-impl Image {
-    /// Starts a container. The error is a sentence that says why there can be none.
-    #[cfg(feature = "containers")]
-    pub(super) fn start(&'static self, pulls_within: Duration) -> Result<Server, String> {
-        super::container::start(self, pulls_within)
-    }
-
-    #[cfg(not(feature = "containers"))]
-    #[expect(clippy::unused_self, reason = "as with the feature")]
-    pub(super) fn start(&'static self, _: Duration) -> Result<Server, String> {
-        Err("the feature `containers` of session-conformance is off".into())
-    }
 }

@@ -364,14 +364,24 @@ fn provide(variable: &str, image: Option<&'static Image>, local: impl FnOnce() -
     match (forced.as_str(), url, image) {
         ("" | "url", Some(url), _) => Server::at(url),
         ("url", None, _) => panic!("SESSION_TEST_SERVERS is `url`: set {variable}"),
-        ("", None, Some(image)) => image.start(PULLS_WITHIN).unwrap_or_else(|why| {
+        ("", None, Some(image)) => contain(image, PULLS_WITHIN).unwrap_or_else(|why| {
             eprintln!("A program of this machine is taken: {why}.");
             local()
         }),
-        ("container", _, Some(image)) => image
-            .start(PULLS_WITHIN_IF_FORCED)
+        ("container", _, Some(image)) => contain(image, PULLS_WITHIN_IF_FORCED)
             .unwrap_or_else(|why| panic!("SESSION_TEST_SERVERS is `container`, but {why}")),
         ("" | "container" | "local", ..) => local(),
         (other, ..) => panic!("SESSION_TEST_SERVERS is `url`, `container` or `local`, not `{other}`"),
     }
+}
+
+/// Starts a container of the image. The error is a sentence that says why there can be none.
+#[cfg(feature = "containers")]
+fn contain(image: &'static Image, pulls_within: Duration) -> Result<Server, String> {
+    container::start(image, pulls_within)
+}
+
+#[cfg(not(feature = "containers"))]
+fn contain(_: &'static Image, _: Duration) -> Result<Server, String> {
+    Err("the feature `containers` of session-conformance is off".into())
 }
