@@ -11,6 +11,8 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 mod calls;
+pub mod operations;
+pub mod resend;
 mod trial;
 
 use std::time::Duration;

@@ -3,27 +3,19 @@
 
 use std::time::{Duration, Instant};
 
+use outage_tests::{
+    HOUR, REVISION,
+    operations::{self, OPERATIONS, all_at_once, one_by_one, session},
+};
 use session_conformance::servers::{self, Proxy, Server};
-use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
+use session_core::{Store, StoreError};
 use session_mysql::{
     Builder, MysqlStore,
     sqlx::{self, AssertSqlSafe, Connection, Executor, MySqlConnection, MySqlPool, Row, mysql::MySqlPoolOptions},
 };
 use tokio::task::JoinSet;
 
-const HOUR: Duration = Duration::from_secs(3600);
 const CONNECTIONS: u32 = 14;
-/// How often each operation is run.
-const TIMES: u8 = 10;
-
-fn entry(number: u8) -> Entry<'static> {
-    Entry::new(Revision::from_bytes([number; 8]), b"payload")
-}
-
-fn id(operation: u8, number: u8) -> SessionId {
-    SessionId::from_bytes([operation, number, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42])
-}
-
 fn builder() -> Builder {
     MysqlStore::builder().with_connections(CONNECTIONS).with_idle_check(Duration::from_millis(100))
 }
@@ -76,7 +68,7 @@ async fn warm_up(store: &MysqlStore, url: &str) {
     let mut loads = JoinSet::new();
     for _ in 0..CONNECTIONS {
         let store = store.clone();
-        loads.spawn(async move { store.load(&id(0, 0)).await.unwrap() });
+        loads.spawn(async move { store.load(&session("load")).await.unwrap() });
     }
     wait_for(CONNECTIONS, &mut other, "% Waiting for table metadata lock").await;
     holding.execute("UNLOCK TABLES").await.unwrap();
@@ -94,51 +86,18 @@ async fn cut_the_others(other: &mut MySqlConnection) {
     wait_for(0, other, "%").await;
 }
 
-/// The operations, each on sessions of its own.
-const OPERATIONS: [&str; 8] = ["load", "create", "replace", "touch", "delete", "list", "revoke", "purge"];
-
 async fn prepare(store: &MysqlStore) {
     store.migrate().await.unwrap();
-    for operation in [0, 2, 3, 4] {
-        for number in 0..TIMES {
-            let _ = store.create(&id(operation, number), entry(1), HOUR, HOUR).await;
-        }
-    }
-}
-
-async fn run(store: &MysqlStore, operation: u8, number: u8) -> Result<bool, StoreError> {
-    let (id, revision, user) = (id(operation, number), entry(1).revision, Owner::from(42));
-    match OPERATIONS[usize::from(operation)] {
-        "load" => store.load(&id).await.map(|loaded| loaded.is_some()),
-        "create" => store.create(&id, entry(1), HOUR, HOUR).await.map(|()| true),
-        "replace" => store.replace(&id, revision, entry(2), Expiry::Keep).await,
-        "touch" => store.touch(&id, revision, HOUR).await,
-        "delete" => store.delete(&id, revision).await,
-        "list" => store.list(&user).await.map(|listed| listed.is_empty()),
-        "revoke" => store.revoke(&user, None).await.map(|count| count == 0),
-        _ => store.purge(10).await.map(|count| count == 0),
-    }
-}
-
-/// Runs this operation ten times at once. None fails.
-async fn ten_of(store: &MysqlStore, operation: u8) {
-    let mut all = JoinSet::new();
-    for number in 0..TIMES {
-        let store = store.clone();
-        all.spawn(async move { run(&store, operation, number).await });
-    }
-    let answers = all.join_all().await;
-    let failures: Vec<_> = answers.iter().filter(|answer| !matches!(answer, Ok(true))).collect();
-    assert!(failures.is_empty(), "{}: {failures:#?}", OPERATIONS[usize::from(operation)]);
+    operations::prepare(store).await;
 }
 
 /// For each operation: the server closes connections that are idle for a second, and then the operation works.
 async fn work_after_the_server_has_closed_idle_connections(server: &Server, store: &MysqlStore) {
     prepare(store).await;
-    for operation in 0..8 {
+    for operation in OPERATIONS {
         warm_up(store, server.url()).await;
         wait_for(0, &mut look_at(server.url()).await, "%").await;
-        ten_of(store, operation).await;
+        all_at_once(store, operation).await;
     }
 }
 
@@ -162,12 +121,12 @@ async fn the_first_requests_work_after_a_restart_of_the_server() {
     // The server may be back before a connection counts as idle, so each is asked at once.
     let (pool, store) = with_a_pool(builder().with_idle_check(Duration::ZERO), CONNECTIONS, server.url()).await;
     prepare(&store).await;
-    for operation in 0..8 {
+    for operation in OPERATIONS {
         warm_up(&store, server.url()).await;
         all_are_back(&pool).await;
         server.kill();
         server.start();
-        ten_of(&store, operation).await;
+        all_at_once(&store, operation).await;
     }
 }
 
@@ -184,11 +143,7 @@ async fn a_network_that_drops_idle_connections_without_a_word_costs_one_limit() 
     all_are_back(&pool).await;
     proxy.silence();
     let start = Instant::now();
-    for operation in 0..8 {
-        for number in 0..TIMES {
-            assert!(run(&store, operation, number).await.unwrap(), "{}", OPERATIONS[usize::from(operation)]);
-        }
-    }
+    one_by_one(&store).await;
     let elapsed = start.elapsed();
     assert!(elapsed >= LIMIT && elapsed < 2 * LIMIT, "it took {elapsed:?}");
 }
@@ -200,12 +155,12 @@ async fn one_broken_connection_condemns_those_of_its_age() {
     let store = builder().with_idle_check(HOUR).connect(server.url()).await.unwrap();
     prepare(&store).await;
     let mut other = look_at(server.url()).await;
-    for operation in 0..8 {
+    for operation in OPERATIONS {
         warm_up(&store, server.url()).await;
         cut_the_others(&mut other).await;
-        let error = store.touch(&id(0, 0), entry(1).revision, HOUR).await.unwrap_err();
+        let error = store.touch(&session("load"), REVISION, HOUR).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-        ten_of(&store, operation).await;
+        all_at_once(&store, operation).await;
     }
 }
 
@@ -219,13 +174,9 @@ async fn one_silent_connection_condemns_those_of_its_age() {
     warm_up(&store, server.url()).await;
     all_are_back(&pool).await;
     proxy.silence();
-    let error = store.touch(&id(0, 0), entry(1).revision, HOUR).await.unwrap_err();
+    let error = store.touch(&session("load"), REVISION, HOUR).await.unwrap_err();
     assert!(matches!(error, StoreError::TimedOut { .. }), "{error:?}");
-    for operation in 0..8 {
-        for number in 0..TIMES {
-            assert!(run(&store, operation, number).await.unwrap(), "{}", OPERATIONS[usize::from(operation)]);
-        }
-    }
+    one_by_one(&store).await;
 }
 
 /// Two messages are sent for one load: its own, and one by which the driver takes the connection back.
@@ -241,7 +192,7 @@ async fn a_connection_is_asked_only_after_a_pause() {
         // The first load prepares its statement.
         for _ in 0..2 {
             before = proxy.sent();
-            assert!(store.load(&id(0, 0)).await.unwrap().is_none());
+            assert!(store.load(&session("load")).await.unwrap().is_none());
             all_are_back(&pool).await;
         }
         assert_eq!(proxy.sent() - before, expected, "with {idle_check:?}");
