@@ -255,12 +255,12 @@ async fn a_future_that_is_dropped_in_flight_leaves_a_connection_that_works() {
 async fn connecting_says_at_once_what_is_wrong() {
     let server = servers::own_redis(&["--requirepass", "a-password"]);
     let port = server.url().rsplit(':').next().unwrap();
-    let error = RedisStore::connect(server.url()).await.unwrap_err();
+    let error = support::patient().connect(server.url()).await.unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "no password: {error:?}");
-    let error = RedisStore::connect(&format!("redis://:wrong@127.0.0.1:{port}")).await.unwrap_err();
+    let error = support::patient().connect(&format!("redis://:wrong@127.0.0.1:{port}")).await.unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "a wrong password: {error:?}");
-    RedisStore::connect(&format!("redis://:a-password@127.0.0.1:{port}")).await.unwrap();
-    let error = RedisStore::connect("no address").await.unwrap_err();
+    support::patient().connect(&format!("redis://:a-password@127.0.0.1:{port}")).await.unwrap();
+    let error = support::patient().connect("no address").await.unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "no URL: {error:?}");
     server.kill();
     let error = RedisStore::connect(server.url()).await.unwrap_err();

@@ -309,7 +309,7 @@ async fn the_applications_client_finds_the_master_too() {
     let store = support::patient().with_sentinel(resp3).await.unwrap();
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
     let resp2 = client().set_client_to_redis_protocol(ProtocolVersion::RESP2).build().unwrap();
-    let error = RedisStore::builder().with_sentinel(resp2).await.unwrap_err();
+    let error = support::patient().with_sentinel(resp2).await.unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
 }
 
@@ -317,12 +317,12 @@ async fn the_applications_client_finds_the_master_too() {
 async fn connecting_says_at_once_what_is_wrong() {
     let server = servers::own_redis_sentinel();
     let (hosts, _) = watch(&server);
-    let error = RedisStore::connect(&format!("redis+sentinel://{}", hosts.join(","))).await.unwrap_err();
+    let error = support::patient().connect(&format!("redis+sentinel://{}", hosts.join(","))).await.unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "no name: {error:?}");
     let error = RedisStore::connect(&format!("redis+sentinel://{}/other", hosts.join(","))).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "another name: {error:?}");
     let master = master(&server).await;
-    let error = RedisStore::connect(&format!("redis+sentinel://127.0.0.1:{master}/sessions")).await.unwrap_err();
+    let error = support::patient().connect(&format!("redis+sentinel://127.0.0.1:{master}/sessions")).await.unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "no sentinel: {error:?}");
     let url = server.url().to_owned();
     drop(server);
