@@ -54,7 +54,7 @@ async fn the_production_cookie_is_stored_where_the_browser_trusts_the_connection
     assert_eq!((cookie.path.as_deref(), cookie.domain.as_deref()), (Some("/"), Some("localhost")));
     assert!(matches!(cookie.same_site, Some(SameSite::Lax)));
 
-    assert!(!demo.has_logged(&["LOGINS DO NOT STICK"]));
+    assert!(!demo.has_logged(&["WARN session", "session.insecure_transport"]));
 
     let profile = chromium.profile(&demo).await.calling_it("shop.test");
     profile.open("/login").await;
@@ -62,7 +62,7 @@ async fn the_production_cookie_is_stored_where_the_browser_trusts_the_connection
     profile.sees("Hello, stranger").await;
     assert!(profile.cookie("__Host-session").await.is_none());
     // No proxy says that it is http. The `Origin` of the form does.
-    demo.logs(&["WARN session", "LOGINS DO NOT STICK", "a page of this host", "redirect http to https"]);
+    demo.logs(&["WARN session", "session.insecure_transport", "a page of this host", "redirect http to https"]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use axum::{
     http::{StatusCode, header},
 };
 use session_conformance::FaultyStore;
-use session_core::{Key, Keyring, SessionManager};
+use session_core::{EventKind, Key, Keyring, PlainHttp, SessionManager};
 use session_tower::{Exchange, SessionLayer};
 use tower::ServiceExt;
 
@@ -36,7 +36,8 @@ async fn login(app: &Router, connection: Option<IsTls>, origin: &str) -> Option<
 }
 
 fn warnings(log: &Log) -> usize {
-    log.lines().iter().filter(|line| line.contains("WARN session") && line.contains("LOGINS DO NOT STICK")).count()
+    let name = EventKind::InsecureTransport(PlainHttp::Page).name();
+    log.lines().iter().filter(|line| line.contains("WARN session") && line.contains(name)).count()
 }
 
 #[tokio::test]
