@@ -16,7 +16,8 @@ use crate::{Exchange, HeaderChange, Outcome};
 ///
 /// The handler's response must not leave. The failure's [`answer`](Failure::answer) takes its place.
 pub async fn commit(exchange: &Exchange) -> Result<Option<Outcome>, Failure> {
-    let outcome = exchange.commit().await.map_err(Failure::from)?;
+    let failure = |error| Failure::from(error).with_token_headers(exchange.token_headers_inside());
+    let outcome = exchange.commit().await.map_err(failure)?;
     let is_lost = matches!(outcome, Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) | Outcome::Unreadable);
     Ok(is_lost.then_some(outcome))
 }

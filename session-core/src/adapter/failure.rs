@@ -2,7 +2,7 @@
 
 use std::{any::type_name, error::Error as StdError, fmt};
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{
     log::{self, Kind},
@@ -25,7 +25,11 @@ use crate::Error;
 /// assert!(!answer.headers().contains_key("content-length"));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Failure(Reason);
+pub struct Failure {
+    reason: Reason,
+    /// In which headers of the response layers inside send the tokens of clients without cookies.
+    token_headers: Vec<HeaderName>,
+}
 
 #[derive(Clone, Debug)]
 enum Reason {
@@ -36,7 +40,7 @@ enum Reason {
         /// The advice where routes have to be added.
         advice: &'static str,
     },
-    Layers(LayersError),
+    Layers(Box<LayersError>),
     NotLoggedIn,
 }
 
@@ -45,24 +49,28 @@ impl Failure {
     /// the sentence in the log, such as `routes that are added after .layer(...) are outside of the layer`.
     #[must_use]
     pub fn no_layer<K>(advice: &'static str) -> Self {
-        Self(Reason::NoLayer { marker: type_name::<K>(), advice })
+        Reason::NoLayer { marker: type_name::<K>(), advice }.into()
     }
 
     /// A handler asked for an owner, but nobody is logged in.
     #[must_use]
     pub fn not_logged_in() -> Self {
-        Self(Reason::NotLoggedIn)
+        Reason::NotLoggedIn.into()
     }
 
     pub(super) fn layers(error: LayersError) -> Self {
-        Self(Reason::Layers(error))
+        Reason::Layers(Box::new(error)).into()
+    }
+
+    pub(super) fn with_token_headers(self, token_headers: Vec<HeaderName>) -> Self {
+        Self { token_headers, ..self }
     }
 
     /// The error of the session. `None` if no session was asked: because there is no layer, because nobody is logged
     /// in, or because two layers exclude each other.
     #[must_use]
     pub fn cause(&self) -> Option<&Error> {
-        match &self.0 {
+        match &self.reason {
             Reason::Session(error) => Some(error),
             _ => None,
         }
@@ -72,7 +80,7 @@ impl Failure {
     /// each other, and 401 without a login.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        match &self.0 {
+        match &self.reason {
             Reason::Session(error) => error.status(),
             Reason::NoLayer { .. } | Reason::Layers(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Reason::NotLoggedIn => StatusCode::UNAUTHORIZED,
@@ -83,7 +91,8 @@ impl Failure {
     /// `Retry-After` when the client may try again.
     ///
     /// `handled` are the headers of the response whose place it takes, in any case of letters; `[]` if there is none.
-    /// Their `Set-Cookie` and `Vary` go along, because the cookie of a login that succeeded must not be lost.
+    /// Their `Set-Cookie` and `Vary` go along, because the cookie of a login that succeeded must not be lost. So does a token
+    /// that a layer inside sends in its [`TokenHeader`](crate::TokenHeader).
     ///
     /// A failure of the server goes to `tracing`, under the target `session`. It is an `ERROR` with the `event.name`
     /// `session.request_failed`, the `error.type`, and the error with its sources as `exception.message`, on one line
@@ -100,7 +109,7 @@ impl Failure {
             headers.insert(header::RETRY_AFTER, after.as_secs().into());
         }
         for (name, value) in handled {
-            for kept in [header::SET_COOKIE, header::VARY] {
+            for kept in [header::SET_COOKIE, header::VARY].iter().chain(&self.token_headers) {
                 if let (true, Ok(value)) = (name.eq_ignore_ascii_case(kept.as_str()), HeaderValue::from_bytes(value)) {
                     headers.append(kept, value);
                 }
@@ -109,7 +118,7 @@ impl Failure {
         if self.status().is_server_error() {
             log::tell(self.kind(), self);
         }
-        if let Reason::Session(error) = &self.0 {
+        if let Reason::Session(error) = &self.reason {
             response.extensions_mut().insert(error.clone());
         }
         response
@@ -117,7 +126,7 @@ impl Failure {
 
     /// The `error.type` in the log.
     fn name(&self) -> &'static str {
-        match &self.0 {
+        match &self.reason {
             Reason::Session(error) => error.name(),
             Reason::NoLayer { .. } => "no_layer",
             Reason::Layers(_) => "layers",
@@ -128,20 +137,26 @@ impl Failure {
     /// The kind under which the log counts this failure. A mistake in the program comes back with each request, so each
     /// place of a mistake has a count of its own.
     fn kind(&self) -> Kind {
-        let is_mistake = matches!(self.0, Reason::NoLayer { .. } | Reason::Layers(_));
+        let is_mistake = matches!(self.reason, Reason::NoLayer { .. } | Reason::Layers(_));
         Kind { error_type: self.name(), mistake: is_mistake.then(|| self.to_string()) }
+    }
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self { reason, token_headers: Vec::new() }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self(Reason::Session(error))
+        Reason::Session(error).into()
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.reason {
             Reason::Session(error) => error.fmt(f),
             Reason::NoLayer { marker, advice } => {
                 let (session, layer) = match *marker {

@@ -90,6 +90,9 @@ impl Opened {
             return Ok(Entered::Joined(outer));
         }
         let exchange = manager.open(incoming());
+        if let Some(header) = manager.token_header() {
+            self.0.iter().for_each(|outer| outer.exchange.note_token_header_inside(header.response_name()));
+        }
         self.0.push(OpenedExchange { layer, manager: manager.clone(), exchange: exchange.clone() });
         Ok(Entered::Opened(exchange))
     }

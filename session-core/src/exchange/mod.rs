@@ -3,9 +3,10 @@
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicBool},
 };
 
+use http::HeaderName;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
@@ -185,6 +186,7 @@ impl Exchange {
             state: Mutex::default(),
             store: PatientStore::new(site.store.clone()),
             joined: Joined::default(),
+            token_headers_inside: Mutex::default(),
             site,
         }))
     }
@@ -290,6 +292,14 @@ impl Exchange {
     pub(crate) fn sign(&self, kind: CarrierKind, token: &SessionToken) -> Option<SignedToken> {
         let site = self.0.site();
         self.0.signing.get_or_init(|| site.keys.now()).sign(site.carrier(kind), token).ok()
+    }
+
+    pub(crate) fn note_token_header_inside(&self, name: &HeaderName) {
+        self.0.token_headers_inside.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+    }
+
+    pub(crate) fn token_headers_inside(&self) -> Vec<HeaderName> {
+        self.0.token_headers_inside.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn inner(&self) -> &Inner {

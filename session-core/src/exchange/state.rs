@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicBool};
 
 use bytes::Bytes;
+use http::HeaderName;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
@@ -22,6 +23,8 @@ pub(crate) struct Inner {
     pub(crate) store: PatientStore,
     /// Those that have taken it over since.
     pub(crate) joined: Joined,
+    /// In which headers exchanges of other cookies, opened inside of this one, send their tokens.
+    pub(crate) token_headers_inside: Mutex<Vec<HeaderName>>,
     pub(crate) resource: Resource,
     pub(crate) opened: Moment,
     /// The genuine tokens that the request presented, in its order.

@@ -98,3 +98,31 @@ async fn two_cookies_with_one_token_header_are_refused() {
     }
     assert_eq!(send(&two(header("admin-token")), "/silent", "").await.status(), StatusCode::OK);
 }
+
+#[tokio::test]
+async fn the_token_of_a_login_outlives_the_failed_save_of_the_session_of_a_layer_outside() {
+    struct Admin;
+    async fn page(
+        site: session_tower::Session,
+        admin: session_tower::Session<Admin>,
+    ) -> Result<(), session_tower::SessionError> {
+        site.insert("count", &7)?;
+        Ok(admin.login(1).await?)
+    }
+    let cookie = CookieConfig::builder("admin").secure(false).build().unwrap();
+    let admin = SessionManager::development(FaultyStore::default())
+        .with_cookie(cookie)
+        .with_token_header(TokenHeader::named("admin-token").unwrap());
+    let store = FaultyStore::default();
+    store.fail_writes(true);
+    let site = SessionManager::development(store).with_token_header(TokenHeader::default());
+    let app = Router::new()
+        .route("/page", get(page))
+        .layer(SessionLayer::new(admin).named::<Admin>())
+        .layer(SessionLayer::new(site));
+    let request = Request::get("/page").header(NAME, "").header("admin-token", "").body(Body::empty()).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["admin-token"].len(), session_core::SignedToken::LENGTH);
+    assert_eq!(token(&response), None, "the site's session was not saved");
+}
