@@ -61,6 +61,16 @@
 //! }
 //! ```
 //!
+//! Log out everywhere, this browser included. Logins that are under way elsewhere are refused:
+//!
+//! ```
+//! # use session_actix::{Session, SessionError};
+//! async fn log_out_everywhere(session: &Session) -> Result<(), SessionError> {
+//!     session.revoke_others().await?;
+//!     Ok(session.logout().await?) // the cookie of this browser goes, too
+//! }
+//! ```
+//!
 //! Ask in a middleware:
 //!
 //! ```

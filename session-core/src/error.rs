@@ -32,7 +32,7 @@ pub enum Error {
     /// There is no session yet, and none is made in this request. A login makes one all the same.
     #[error("no session is made in this request: {0}")]
     Withheld(WithheldReason),
-    /// The owner's sessions were revoked after this login began.
+    /// The owner's sessions were revoked after this login began, or less than 100 milliseconds before.
     ///
     /// To end the owner's other sessions by the login itself, use [`Login::ending_others`](crate::Login::ending_others)
     /// in place of `revoke_all` before it.

@@ -266,6 +266,13 @@ impl SessionManager {
     /// Ends every session of the owner's, and every login of theirs that has begun and not ended. Returns how many live
     /// sessions there were.
     ///
+    /// It is for the outside of a request: for support, or a job. It sends no cookie, and the requests that are under way keep
+    /// their handles. In a handler, call [`Session::revoke_others`](crate::Session::revoke_others) and then
+    /// [`logout`](crate::Session::logout).
+    ///
+    /// Clocks are not exact, so a login of the owner's that begins within the next 100 milliseconds is refused, too
+    /// ([`Error::LoginRevoked`]). A test that logs in again at once has to wait for that long.
+    ///
     /// Within a login, as after a password was reset, use [`Login::ending_others`](crate::Login::ending_others): a login
     /// in the request that called `revoke_all` is refused.
     ///

@@ -55,6 +55,16 @@
 //! }
 //! ```
 //!
+//! Log out everywhere, this browser included. Logins that are under way elsewhere are refused:
+//!
+//! ```
+//! # use session_tower::{Session, SessionError};
+//! async fn log_out_everywhere(session: &Session) -> Result<(), SessionError> {
+//!     session.revoke_others().await?;
+//!     Ok(session.logout().await?) // the cookie of this browser goes, too
+//! }
+//! ```
+//!
 //! List the user's devices, and end one or all others. A label is a value of the session. The handler of the login
 //! inserts it after [`login`](session_core::Session::login):
 //!

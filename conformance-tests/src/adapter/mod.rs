@@ -57,7 +57,7 @@
 //! [`cases`] gives the same cases to a harness of your own. If several fail, mend the first in the order of [`cases`].
 //!
 //! If a framework cannot have a capability, the adapter says so by [`lacks`](Adapter::lacks), with a reason. The cases
-//! about it are then not run. They say `not run` and the reason, on stderr and in the file that `SESSION_TEST_REPORT`
+//! about it are then not run. They say `not run` and the reason, on stderr (`cargo test -- --nocapture` shows it) and in the file that `SESSION_TEST_REPORT`
 //! names. No other case is ever left out.
 //!
 //! The cases are about the parts that all adapters have in common. An adapter needs tests of its own for the parts that

@@ -103,7 +103,8 @@ impl Site {
     /// Handles a request. The framework's handler calls this for every method and path.
     ///
     /// `session` gives the framework's own session, which derefs to [`session_core::Session`]. Only pages that ask for
-    /// their session await it. So a case can see that other pages cost nothing.
+    /// their session await it. So a case can see that other pages cost nothing. An adapter that hands out that type itself
+    /// puts it into a `Box`.
     ///
     /// # Errors
     ///

@@ -80,7 +80,7 @@ lines! {
         "cookies were signed by none of the keys: they are forged, or from before a key was dropped, \
          or another node signs with a key that this one does not know";
     EventKind::StaleCookie => DEBUG "session.stale_cookie" "a cookie's session is gone, or is a later login's";
-    EventKind::SessionGone => INFO "session.gone" "a login's cookie was genuine, and its session has expired or was ended";
+    EventKind::SessionGone => INFO "session.gone" "a login's token was genuine, and its session has expired or was ended";
     EventKind::DuplicateSessions { .. } => INFO "session.duplicates" "a request's cookies opened several sessions";
     EventKind::ConflictingLogins { .. } => WARN "session.conflicting_logins"
         "a request's cookies opened logins of different users, and none was taken";

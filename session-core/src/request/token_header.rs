@@ -40,7 +40,10 @@ const TAKEN_PREFIXES: [&str; 5] = ["access-control-", "content-", "proxy-", "sec
 /// 1. The client asks for a token: it sends the header with an empty value, for example with the login.
 /// 2. The response has the token in a header. The client stores it, and sends it with each request from then on.
 /// 3. A later response may have a new token, for tokens rotate: the client stores it in place of the old one.
-/// 4. An empty value in a response says: the session is over, forget the token.
+/// 4. An empty value in a response says: the session is over, forget the token. The response of a logout says that.
+/// 5. After a 401 the client forgets its token, too. The session may have expired, or was ended on another device.
+///
+/// A wrong or dead token is as good as an empty one: if a value is stored, the response has a token of a new session.
 ///
 /// ```text
 /// client                                         server
@@ -63,6 +66,9 @@ const TAKEN_PREFIXES: [&str; 5] = ["access-control-", "content-", "proxy-", "sec
 /// Those that have the header, whatever its value. Their cookies are ignored: a wrong token is no session, never the
 /// session of a cookie. So a page of another site cannot add a bad header to get a cookie past a guard against forged
 /// requests. Such a guard asks [`Exchange::is_header_client`](crate::Exchange::is_header_client), and never the header.
+///
+/// If the header is there several times, the one token in it counts. Of two tokens none counts, also if they are the same. The
+/// log then tells of a bad token.
 ///
 /// A token is signed for its carrier. One from a cookie does not open a session in a header, nor the other way round.
 ///
@@ -112,8 +118,12 @@ impl TokenHeader {
 
     /// `Authorization: Bearer` (RFC 6750, section 2.1) in requests, `Session-Token` in responses.
     ///
-    /// It is not the default because access tokens live there: a request with an access token would be one of a header
-    /// client with a wrong token. Another scheme, such as the `Basic` of a proxy, counts as a request for a token.
+    /// It is not the default because others use `Authorization`, too, and then no cookie counts:
+    ///
+    /// - A request with an access token is one of a header client with a wrong token.
+    /// - A browser behind a proxy that asks for `Basic` credentials sends them with each request. So its user cannot log in
+    ///   with a cookie. Browsers send such credentials with requests from other sites, too. So a guard that lets header
+    ///   clients pass does not protect what trusts `Basic`.
     #[must_use]
     pub fn bearer() -> Self {
         Self { request: header::AUTHORIZATION, response: SESSION_TOKEN.clone() }

@@ -32,6 +32,9 @@ impl Session {
 
     /// Ends the owner's other sessions, and their logins that have begun elsewhere. Returns how many sessions were live.
     ///
+    /// To log out everywhere, call [`logout`](Self::logout) after it. A new login of the owner's within the next 100
+    /// milliseconds is refused: see [`SessionManager::revoke_all`](crate::SessionManager::revoke_all).
+    ///
     /// # Errors
     ///
     /// [`Error::Store`], [`Error::Contended`]: some may be ended, others not; call again. After the response has left,
