@@ -48,18 +48,19 @@
 //!
 //! A stolen token is found out when it is used after its owner's browser has proven the successor. That leaves:
 //!
-//! - a thief who uses the token only before its successor is proven, or within the grace; who keeps up with each
-//!   rotation, one request each; whose victim never comes back; who logs in or out with it, or passes a step-up himself;
-//!   whom a login or renewal of the victim locks out without an alarm. Device-bound sessions are the answer to these.
-//! - a thief who writes with it without a pause: as long as no promotion gets between, the old token stays good;
-//! - anonymous sessions, which never rotate;
-//! - false alarms: a browser that was restored from a jar older than the grace; a rotation that a database failover lost;
-//! - the user signs in again after the lost answer of a login or renewal, or a crash or failover then; after an older
-//!   response, carrying any cookie of the name, that arrives after a login's or renewal's answer; after a login in place
-//!   that was refused.
+//! - **Thieves who are not seen.** A thief uses the token only before its successor is proven, or within the grace. Or the
+//!   thief makes one request in each rotation, and so keeps up with it. Or the victim never comes back. Or the thief logs in
+//!   or out with the token, or passes a step-up. Or the victim's own login or renewal locks the thief out, without an alarm.
+//!   Device-bound sessions are the answer to these.
+//! - **A thief who writes without a pause.** The old token stays good until a promotion gets between two of the writes.
+//! - **Anonymous sessions.** They never rotate.
+//! - **False alarms.** A browser was restored from a backup that is older than the grace. Or the database lost a rotation in a
+//!   failover.
+//! - **Users who must log in again.** The answer to their login or renewal was lost, or the server or database failed just
+//!   then. Or an older response with a cookie arrived after that answer. Or a login in the same session was refused.
 //!
-//! Honest requests are safe while each takes less than the rotation interval and less than half the grace, until the
-//! browser has stored the answer: see [`Policy`].
+//! An honest request is safe while it takes less than the rotation interval and less than half the grace, until the browser
+//! has stored its answer: see [`Policy`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

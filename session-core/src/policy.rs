@@ -56,25 +56,25 @@ fn judge_duration(duration: Duration, name: &'static str) -> Result<(), ConfigEr
     if range.contains(&duration) { Ok(()) } else { Err(ConfigError::Duration { name }) }
 }
 
-/// What a page gets whose session is stored and cannot be read: a later version has written its values and the site was
-/// rolled back, or the key that sealed it is gone.
+/// What a page gets if its session is stored and cannot be read. For example, the site was rolled back, and a later version
+/// has written the values. Or the key that sealed the session is gone.
 ///
 /// In either case [`Session::login`](crate::Session::login) makes a new session,
 /// [`Session::logout`](crate::Session::logout) ends the one that cannot be read, and what is stored is never overwritten.
-/// Both go by the head of what is stored, which every version can read. If not even that can be read, a login makes a new
-/// session all the same, a logout is an error, and what is stored stays until it expires. An event tells of each request.
+/// Both read the head of what is stored, which every version can read. If not even that can be read, a login still makes a new
+/// session, a logout is an error, and what is stored stays until it expires. Each such request is an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenUnreadable {
-    /// The error: what reads a value answers [`StoreError::Corrupt`](crate::StoreError::Corrupt), and so does the commit,
-    /// unless the handler has logged in or out. What can answer no error, like [`Session::owner`](crate::Session::owner),
-    /// answers as of an empty session: a handler that must know before the commit asks
-    /// [`Session::readable`](crate::Session::readable).
+    /// An error. Methods that read a value answer [`StoreError::Corrupt`](crate::StoreError::Corrupt). So does the commit,
+    /// unless the handler has logged in or out. Methods that have no error to answer, such as
+    /// [`Session::owner`](crate::Session::owner), answer as for an empty session. A handler that must know before the commit
+    /// asks [`Session::readable`](crate::Session::readable).
     #[default]
     Fail,
     /// No session: nobody is logged in, there are no values, and none are saved
-    /// ([`Outcome::Unreadable`](crate::Outcome::Unreadable)). No session is created and no cookie leaves. It would replace
-    /// a login that another version of the application can read.
+    /// ([`Outcome::Unreadable`](crate::Outcome::Unreadable)). No session is created and no cookie leaves, because the cookie
+    /// would replace a login that another version of the application can read.
     GoOnWithout,
 }
 
@@ -97,9 +97,9 @@ pub enum AtLimit {
     /// The login is refused: [`Error::TooManySessions`](crate::Error::TooManySessions). Nothing has changed, and the user can
     /// end a session (from a list that the login's page makes by [`devices`](crate::SessionManager::devices)) and log in again.
     ///
-    /// The limit is never exceeded. Of several logins at once for the last place one gets it; rarely, none does. One that is
-    /// refused so late ends the anonymous session in which it was. A login in the user's own session needs no further place, nor
-    /// does one that [ends the others](crate::Login::ending_others). It costs two lists of the user's sessions in each login.
+    /// The limit is never exceeded. If several logins want the last place at once, one of them gets it; rarely, none does. A
+    /// login that is refused so late has ended its anonymous session. A login in the user's own session needs no further
+    /// place, nor does one that [ends the others](crate::Login::ending_others). Each login lists the user's sessions twice.
     RefuseLogin,
 }
 
@@ -107,10 +107,10 @@ pub enum AtLimit {
 ///
 /// The default follows NIST SP 800-63B-4 at AAL2 for a login without "remember me".
 ///
-/// # Honest requests are never taken for a thief's
+/// # How long a request may take
 ///
-/// while a request, until the browser has stored its answer, takes less than the rotation interval **and** less than
-/// half the grace. Choose both accordingly; the defaults allow 30 seconds.
+/// A request takes until the browser has stored its answer. While that is less than the rotation interval **and** less than
+/// half the grace, an honest request is never taken for a thief's. The defaults allow 30 seconds.
 ///
 /// # Examples
 ///
@@ -162,23 +162,23 @@ impl Policy {
         PolicyBuilder(Self::default())
     }
 
-    /// NIST SP 800-63B-4, section 2.1.3: a login lasts 30 days at most; being idle for 14 ends it here, too.
+    /// NIST SP 800-63B-4, section 2.1.3: a login lasts 30 days at most. Here it also ends after 14 days without use.
     #[must_use]
     pub fn aal1() -> Self {
         let month = Self::default().remembered;
         Self { logged_in: Lifetime { persistent: false, ..month }, remembered: month, ..Self::default() }
     }
 
-    /// NIST SP 800-63B-4, section 2.2.3: a login lasts 24 hours at most, one hour without use. Remembering gives no more
-    /// time, it only keeps the cookie over the end of the browser.
+    /// NIST SP 800-63B-4, section 2.2.3: a login lasts 24 hours at most, and one hour without use. "Remember me" gives no more
+    /// time. It only keeps the cookie when the browser is closed.
     #[must_use]
     pub fn aal2() -> Self {
         let day = Lifetime::new(HOUR, DAY);
         Self { logged_in: day, remembered: day.persistent(), ..Self::default() }
     }
 
-    /// NIST SP 800-63B-4, section 2.3.3: a login lasts 12 hours at most, 15 minutes without use, and not over the end of
-    /// the browser.
+    /// NIST SP 800-63B-4, section 2.3.3: a login lasts 12 hours at most, and 15 minutes without use. It ends when the
+    /// browser is closed.
     #[must_use]
     pub fn aal3() -> Self {
         let half_day = Lifetime::new(MINUTE.saturating_mul(15), HOUR.saturating_mul(12));
@@ -227,17 +227,16 @@ impl Policy {
         sheet
     }
 
-    /// No session grows beyond the limit; one that was larger before the limit was lowered goes on.
+    /// No session grows beyond the limit. One that is larger, because the limit was lowered, may stay so.
     pub(crate) fn judge_size(&self, data: &Data, before: &Data) -> Result<(), Error> {
         let (size, limit) = (length(data.iter()), self.size_limit);
         if size > limit && size > length(before.iter()) { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 
-    /// How long after a key has signed its last token one may still come under it, of a session that is used.
+    /// How long a key is still needed after it has signed its last token.
     ///
-    /// A login's token is replaced at the first use after the grace, and each use may come an idle time after the one
-    /// before. An anonymous token is never signed again. What a login has of [`Login::lasting`](crate::Login::lasting) is not
-    /// known here.
+    /// A login's token is replaced at the first use after the grace. Each use may come an idle timeout after the one before.
+    /// An anonymous token is never signed again. The lifetimes of [`Login::lasting`](crate::Login::lasting) are not known here.
     fn longest_under_one_key(&self) -> Duration {
         let idle = self.logged_in.idle.max(self.remembered.idle);
         idle.saturating_add(self.grace).max(self.before_login.absolute)
@@ -300,7 +299,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// How many sessions an owner may have. What a further login does, [`at_limit`](Self::at_limit) says. Default: no limit.
+    /// How many sessions an owner may have. [`at_limit`](Self::at_limit) says what a further login does. Default: no limit.
     #[must_use]
     pub fn sessions_per_owner(mut self, limit: u32) -> Self {
         self.0.sessions_per_owner = Some(limit);
@@ -321,7 +320,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// What a page gets whose session is stored and cannot be read. Default: an error.
+    /// What a page gets if its session is stored and cannot be read. Default: an error.
     #[must_use]
     pub fn when_unreadable(mut self, pages: WhenUnreadable) -> Self {
         self.0.when_unreadable = pages;

@@ -21,8 +21,8 @@ use crate::{Error, Owner, PlainHttp, SessionId, WithheldReason};
 ///
 /// # In the log
 ///
-/// `tracing` is told each event under the target `session`. [`EventKind`] has the table of names and levels. The fields are
-/// named as by OpenTelemetry's semantic conventions where these have a name. What is not known is left out.
+/// Each event goes to `tracing` under the target `session`. [`EventKind`] has the table of names and levels. The fields have
+/// the names of OpenTelemetry's semantic conventions, where there is one. A field that is not known is left out.
 ///
 /// | field | what |
 /// | --- | --- |
@@ -40,11 +40,10 @@ use crate::{Error, Owner, PlainHttp, SessionId, WithheldReason};
 ///
 /// # How many lines a stranger can cause
 ///
-/// Of the events without an owner, and of `session.shared_cache_allowed`, `tracing` is told ten a second of each name, by a
-/// manager and its clones. What is more is counted. The next request or event after that second brings a line
-/// `session.suppressed`, with the name in `session.suppressed.event` and the number in `session.count`. Of
-/// `session.unknown_key` there is one line a minute. An [`Observer`] of your own gets every event, so that it can count: if it
-/// writes, it needs a limit, too.
+/// A stranger can cause events without an owner, and `session.shared_cache_allowed`. A manager and its clones write ten lines a
+/// second of each name, and count the rest. The next request or event after that second brings a line `session.suppressed`,
+/// with the name in `session.suppressed.event` and the number in `session.count`. `session.unknown_key` has one line a minute.
+/// An [`Observer`] of your own gets every event, so that it can count them. If it writes, it needs a limit, too.
 ///
 /// # Examples
 ///
@@ -83,7 +82,7 @@ pub struct SessionEvent {
 }
 
 impl SessionEvent {
-    /// An event of this kind, now, of which nothing else is known.
+    /// An event of this kind that happened now. Nothing else is known of it.
     #[must_use]
     pub fn new(kind: EventKind) -> Self {
         let at = SystemTime::now();
@@ -161,53 +160,54 @@ impl SessionEvent {
 /// | [`Purged`](Self::Purged) | `session.purged` | `INFO` |
 /// | [`PurgeFailed`](Self::PurgeFailed) | `session.purge_failed` | `WARN` |
 ///
-/// [`InsecureTransport`](Self::InsecureTransport) has a `WARN`, too, the first time for each cause, which says what to set.
+/// [`InsecureTransport`](Self::InsecureTransport) has a `WARN`, too, once for each cause. It says what to set.
 /// A manager [for development](crate::SessionManager::development) says so in `session.development_mode`, a `WARN`, once.
-/// What was left out is told in `session.suppressed`, at the level of what was left out.
+/// `session.suppressed` has the level of the lines that were left out.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
     /// An anonymous session was stored for the first time.
     Created,
-    /// Cookies of our name were not of a token's shape. They were taken as absent, and the store was not asked.
+    /// Cookies of our name, or the header of a client without cookies, were no tokens. They counted as absent, and the store was
+    /// not asked.
     BadCookie {
         /// How many.
         count: usize,
     },
-    /// Cookies of our name had a token's shape, and none of the keys has signed them. They were taken as absent, and the
-    /// store was not asked.
+    /// Cookies of our name had a token's shape, but none of the keys has signed them. They counted as absent, and the store was
+    /// not asked. The same holds for the header of a client without cookies.
     ///
-    /// Where a key has just been changed, a node may sign with one that this node does not know yet, or a key may have gone
-    /// too early: [`Keyring`](crate::Keyring) tells the order. Else it is a cookie from before a key was dropped, or
-    /// somebody has forged one: nobody can tell these apart. A manager
-    /// [for development](crate::SessionManager::development) makes a new key at each start, so it tells observers only.
+    /// If a key has just been changed, another node may sign with one that this node does not know yet. Or a key was dropped
+    /// too early: [`Keyring`](crate::Keyring) tells the order. Otherwise the cookie is older than the keys, or it is forged.
+    /// Nobody can tell these two apart. A manager [for development](crate::SessionManager::development) makes a new key at each
+    /// start, so it tells observers only.
     UnknownKey {
         /// How many.
         count: usize,
     },
-    /// A genuine token named no anonymous session, or a session that it is a stranger to, because it is of an earlier login.
+    /// A genuine token opened nothing: its anonymous session is gone, or a later login has taken its session over.
     StaleCookie,
     /// The token of a login was genuine, and the store has no such session: it has expired, or was ended, or the store has
-    /// lost it. It is told with each request that comes with such a token and asks for its session. Whose it was, nobody
-    /// knows any more.
+    /// lost it. Each request that comes with such a token and asks for its session is an event. The owner is not known
+    /// any more.
     SessionGone,
     /// The cookies of a request opened several sessions of one user, or anonymous ones beside it. One was taken: a login
-    /// before an anonymous session, and the younger of two. A login and a logout end the others. It happens where the
-    /// cookie has moved to another Domain or Path: see [`CookieConfig`](crate::CookieConfig). Another site of the domain can
-    /// plant one, too, unless the name starts with `__Host-`.
+    /// goes before an anonymous session, and the younger of two before the older. A login and a logout end the others. It
+    /// happens after the cookie has moved to another Domain or Path: see [`CookieConfig`](crate::CookieConfig). Another site of
+    /// the domain can plant one, too, unless the name starts with `__Host-`.
     DuplicateSessions {
         /// How many were live.
         count: usize,
     },
-    /// The cookies of a request opened logins of different users, so nobody is logged in: only a login, `begin_login` and a logout
-    /// act, and end them all. The site has moved its cookie to another Domain or Path, or another site of the domain has set
+    /// The cookies of a request opened logins of different users, so nobody is logged in. Only a login, `begin_login` and a logout
+    /// do anything, and they end them all. The site has moved its cookie to another Domain or Path, or another site of the domain has set
     /// one. A name with `__Host-` is the cure.
     ConflictingLogins {
         /// How many sessions were live.
         count: usize,
     },
-    /// A request had genuine cookies of more than four sessions, or more than 16 KiB of cookies of the name. None was loaded: only a login, `begin_login` and a
-    /// logout act, and end them all.
+    /// A request had genuine cookies of more than four sessions, or more than 16 KiB of cookies of the name. None was loaded.
+    /// Only a login, `begin_login` and a logout do anything, and they end them all.
     TooManyCookies {
         /// How many sessions they name.
         ids: usize,
@@ -215,23 +215,23 @@ pub enum EventKind {
     /// A login has succeeded, but another session that its request had opened could not be ended.
     EndFailed(Error),
     /// A cookie with `Secure` leaves to a client that speaks plain http. Its browser drops the cookie, so that a login does
-    /// not stick. Nothing is withheld, because the witness may be mistaken: behind two proxies, the way to the last one is
-    /// often plain.
+    /// not stick. The cookie is sent all the same, because the application may be told wrong: behind two proxies, the way to
+    /// the last one is often plain.
     ///
-    /// It is told with each such response. The log is told the cause and what to set as a warning, whatever the observer is:
-    /// once for each cause, by a manager and its clones.
+    /// Each such response is an event. The log also has a warning with the cause and what to set, once for each cause, by a
+    /// manager and its clones.
     ///
-    /// It is not told where the browser keeps such a cookie all the same: on the user's own machine (`localhost`, and what
-    /// ends in `.localhost`, `127.0.0.0/8`, `[::1]`), as Chromium and Firefox do, though not Safari; nor where the request
+    /// There is no event if the browser keeps such a cookie all the same. Chromium and Firefox do on the user's own machine
+    /// (`localhost`, names that end in `.localhost`, `127.0.0.0/8`, `[::1]`), Safari does not. Nor is there one if the request
     /// has `Sec-Fetch-Site`, which browsers send over https only.
     InsecureTransport(PlainHttp),
     /// A response that has read a session leaves with a header by which shared caches may keep it and give it to others: a
     /// proxy in front of the site, or a content delivery network. The handler, or a middleware inside, has set it: `public`,
-    /// `s-maxage`, a `max-age` without `private`, anything that does not forbid it. It leaves as it is. `Vary: Cookie` keeps
-    /// others from it where the shared cache obeys that, which not all do.
+    /// `s-maxage`, a `max-age` without `private`, anything that does not forbid it. The response leaves as it is. `Vary: Cookie`
+    /// keeps it from others if the shared cache obeys that. Not all do.
     ///
-    /// The cure: `private` for what is made for one user, or a handler that does not ask for the session for what is
-    /// everybody's. It is told with each such response.
+    /// The cure: set `private` on a page that is made for one user. For a page that is the same for everybody, do not ask for the
+    /// session. Each such response is an event.
     SharedCacheAllowed {
         /// Which header: `Cache-Control`, or one that some caches obey in its place.
         header: HeaderName,
@@ -245,18 +245,20 @@ pub enum EventKind {
     /// A user logged in by a request that came from another site, to which the browser had sent no cookie of ours. It follows
     /// [`LoggedIn`](Self::LoggedIn).
     ///
-    /// The answer of an identity provider looks so, and so does a *forged login*: a stranger's page logs its visitor in to
-    /// the stranger's account, and then reads there what the visitor does. So a page that logs in must know that this very
-    /// browser has begun the login. A form of yours: refuse it where `Sec-Fetch-Site` or `Origin` is another site's. An
-    /// identity provider: send a random `state` (or `RelayState`) along, keep it in the session with
-    /// [`begin_login`](crate::Session::begin_login), let the page that gets the answer redirect to a `GET` of your own, and
-    /// compare and log in there. That way a revocation since `begin_login` is seen, too.
+    /// The answer of an identity provider looks like this, and so does a *forged login*: a stranger's page logs its visitor in
+    /// to the stranger's account, and later reads there what the visitor has done. So a page that logs in must know that this
+    /// very browser has begun the login.
+    ///
+    /// - With a form of yours: refuse it if `Sec-Fetch-Site` or `Origin` is another site's.
+    /// - With an identity provider: send a random `state` (or `RelayState`) along, and keep it in the session with
+    ///   [`begin_login`](crate::Session::begin_login). The page that gets the answer redirects to a `GET` of your own. Compare
+    ///   and log in there. That way a revocation since `begin_login` is seen, too.
     CrossSiteLogin,
-    /// There was something to save, and no session yet: none was made. It is told once for each request.
+    /// There was something to save and no session yet, and none was made. There is one such event for each request.
     Withheld(WithheldReason),
     /// A login was refused: the owner's sessions were revoked after it began, or it was the oldest of too many.
     LoginRevoked {
-        /// Why that could not be told, which refuses it as well.
+        /// The error, if this could not be found out. That refuses the login, too.
         cause: Option<Error>,
     },
     /// A login was refused, because the user has as many sessions as the policy allows: see
@@ -274,8 +276,9 @@ pub enum EventKind {
         /// How many live ones there were.
         count: u64,
     },
-    /// A token was used that its owner had replaced: it is in two hands. The session was ended, or was to be; where somebody
-    /// writes to it without a pause, with all of its owner's, which [`Revoked`](Self::Revoked) then tells, too.
+    /// A token was used although its successor was proven, so two parties have it. The session was ended, or the attempt was
+    /// made. If somebody writes to it without a pause, all sessions of the owner are ended, and [`Revoked`](Self::Revoked) tells
+    /// so, too.
     TheftDetected,
     /// The idle timeout could not be extended. Nothing was lost.
     TouchFailed(Error),
@@ -284,7 +287,7 @@ pub enum EventKind {
     /// A stored session cannot be read. A request came with its token, or it was left out of a list, or could not be ended.
     Unreadable(Error),
     /// Expired sessions were deleted, by [`PurgeTask`](crate::PurgeTask) or
-    /// [`SessionManager::purge`](crate::SessionManager::purge). Where there were none it is not told.
+    /// [`SessionManager::purge`](crate::SessionManager::purge). There is no event if there were none.
     Purged {
         /// How many.
         count: u64,
@@ -325,7 +328,7 @@ impl EndReason {
     }
 }
 
-/// Gets every [`SessionEvent`]. It is called within the request: it must not block.
+/// Gets every [`SessionEvent`]. It is called within the request, so it must not block.
 ///
 /// # Examples
 ///

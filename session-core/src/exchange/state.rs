@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     pub(crate) withholding: Withholding,
     /// Whether it has been told that the response lets shared caches keep it.
     pub(crate) is_told_of_shared_caches: AtomicBool,
-    /// Who asks for the session first loads it, and the others wait. What came of it is the [`Standing`].
+    /// The first that asks for the session loads it, and the others wait. The result is the [`Standing`].
     pub(crate) asked: OnceCell<()>,
     /// The session that the load has taken.
     pub(crate) taken: OnceLock<Arc<Found>>,

@@ -32,32 +32,35 @@ const LONGEST_NAME: usize = 4096 - SignedToken::LENGTH;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SameSite {
-    /// None: also not when a link is followed.
+    /// No request, not even when a link is followed.
     Strict,
-    /// When a link is followed, not when a form is posted or a picture loaded.
+    /// A request for a link that is followed. Not a form that is posted, nor a picture that is loaded.
     Lax,
-    /// All. Needs `Secure`.
+    /// Every request. It needs `Secure`.
     None,
 }
 
 /// The name and the attributes of the session cookie.
 ///
-/// There is no `Max-Age` to set: a persistent session's cookie lives to the session's end, any other to the end of the
-/// browser's session.
+/// There is no `Max-Age` to set. The cookie of a persistent session lives until the session ends, any other until the browser
+/// is closed.
 ///
 /// # Moving the cookie
 ///
-/// A cookie is a name *and* a scope: `Domain`, `Path` and `Partitioned`. Where one of these changes under the same name,
-/// browsers keep the old cookie beside the new one and send both. [`former_scope`](CookieConfigBuilder::former_scope)
-/// names the scope of before. Its cookie is then removed by each response that gives a token in the present scope, and by
-/// that of a logout. It is never removed by itself: a `Cookie` header does not tell scopes, so the one cookie met may be
-/// the live login, while two versions of a site run side by side. The token of a new anonymous session removes the cookie
-/// of a former scope only where the request showed a cookie of the name and was within the scope's path: elsewhere the
-/// browser may keep a login there that it did not show.
+/// A cookie is a name *and* a scope: `Domain`, `Path` and `Partitioned`. If one of these changes under the same name,
+/// browsers keep the old cookie beside the new one, and send both. So name the old scope by
+/// [`former_scope`](CookieConfigBuilder::former_scope). Its cookie is then removed
 ///
-/// In the present scope a cookie whose session has ended is not removed either: an answer that arrives late would remove
-/// the login that has overtaken it. It costs one load in each request that asks for its session, until a login or a new
-/// session takes its place, or the browser ends.
+/// - by each response that gives a login's token in the present scope, and by a logout;
+/// - by the token of a new anonymous session, if the request had a cookie of the name and was within the old scope's path.
+///   Otherwise the browser may keep a login there that it did not send.
+///
+/// It is never removed alone. While two versions of a site run side by side, the one cookie of a request may be the live login:
+/// a `Cookie` header does not tell scopes.
+///
+/// A cookie of the present scope whose session has ended is not removed either. The response that removes it could arrive late,
+/// and remove the cookie of a login that has overtaken it. Such a cookie costs one load in each request that asks for its
+/// session. That ends with the next login, the next new session, or when the browser is closed.
 ///
 /// # Examples
 ///

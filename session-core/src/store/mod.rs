@@ -38,18 +38,18 @@ pub(crate) use self::{
 /// - Only [`create`](Store::create) makes a session appear.
 /// - Each method on one id is **one atomic step** in the database, and one round trip.
 /// - Times are passed and returned as durations from now. The database's clock turns them into instants and decides
-///   what has expired; the application's clock decides nothing. Instants are kept no finer than durations are answered,
-///   so that two readers agree which of two sessions is older.
-/// - A session is *live* until its expiry, exactly: a load never returns an expired one, swept or not, and a write that
-///   waited on a lock until after the expiry does nothing. The expiry is always the earlier of the given `expires_in`
-///   and the end.
+///   what has expired; the application's clock decides nothing. The database keeps instants no more exactly than the
+///   durations that it answers, so that two readers agree which of two sessions is older.
+/// - A session is *live* until its expiry, exactly. A load never returns an expired one, also if it is not deleted yet. A
+///   write that waited on a lock until after the expiry does nothing. The expiry is always the earlier of the given
+///   `expires_in` and the end.
 /// - The store keeps the end itself. Only [`Expiry::Restart`] moves it.
 /// - The owner changes only with [`Expiry::Restart`].
 /// - A method ends in its own time, with [`StoreError::TimedOut`]. The core waits for it until it has failed once.
 /// - A method sends its write once. Neither the store nor its driver repeats it, unless the server itself recognises
 ///   the repetition or says that nothing was applied (a deadlock's victim, a serialization failure).
-/// - Durations run from nothing to [`Duration::MAX`]. Nothing leaves no time: the write succeeds, and the session is over.
-///   What is longer than 400 days may be cut to that, and must not overflow.
+/// - Durations run from zero to [`Duration::MAX`]. A zero duration expires the session at once: the write succeeds, and the
+///   session is over. A duration of more than 400 days may be cut to 400, and must not overflow.
 /// - Payloads are binary safe, from 0 bytes to 1 MiB. Two ids or owners that differ in one bit differ.
 ///
 /// # How the contract may grow
@@ -57,13 +57,13 @@ pub(crate) use self::{
 /// A store that is written today compiles and passes the kit with every later 0.1 version.
 ///
 /// - No method is added without a default body, and a default body never breaks a clause of this contract. It answers by
-///   the eight methods, or says that the store cannot do it. So a ninth method leaves your store as it is, and slower at
-///   most. What has no such body is a breaking version.
+///   the eight methods, or says that the store cannot do it. So a ninth method leaves your store as it is, at most
+///   slower. A method that can have no such body needs a breaking version.
 /// - [`Entry`], [`Loaded`], [`Purpose`] and [`StoreError`] may get fields and variants. Read the fields that you know, and
 ///   make a [`Loaded`] with [`Loaded::new`].
 /// - [`Expiry`] gets none: a store that does not know what to do to an expiry must not compile.
-/// - A wrapper hands each [`Entry`] on as it got it, or by [`Entry::with_payload`], so that what it does not know arrives.
-///   It implements a new method, too: the default body would go past the method of the store that it wraps.
+/// - A wrapper hands each [`Entry`] on as it got it, or by [`Entry::with_payload`]. So fields that it does not know arrive.
+///   It has to implement a new method, too: the default body would not call the method of the store that it wraps.
 ///
 /// # Cancellation
 ///
@@ -104,8 +104,8 @@ pub(crate) use self::{
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Makes the session, unless a live one has this id.
     ///
-    /// A row that has expired is overwritten as if it were not there. A store that has little room left may refuse what is
-    /// only for a visitor, as the entry's [`purpose`](Entry::purpose) says.
+    /// A row that has expired is overwritten as if it were not there. A store that has little room left may refuse a session
+    /// of a visitor: the entry's [`purpose`](Entry::purpose) tells which those are.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ pub struct Entry<'a> {
     pub payload: &'a [u8],
     /// The user that the session belongs to, if somebody is logged in.
     pub owner: Option<&'a Owner>,
-    /// Whom a new session is for.
+    /// Whether a new session is for a visitor or for a login.
     pub purpose: Purpose,
 }
 
@@ -236,11 +236,11 @@ impl fmt::Debug for Entry<'_> {
 
 /// What a [`Store::replace`] does to the expiry and the end.
 ///
-/// The variants are all there will be in this version: see [how the contract may grow](Store#how-the-contract-may-grow).
+/// No 0.1 version adds a variant: see [how the contract may grow](Store#how-the-contract-may-grow).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// Leaves both as they are in the store, also where another request has just moved one: a write that is no use of the
-    /// session.
+    /// Leaves both as they are in the store, also if another request has just moved one. For writes that do not count as use
+    /// of the session, such as a rotation.
     Keep,
     /// Moves the expiry to this time from now, never past the end.
     Extend(Duration),
