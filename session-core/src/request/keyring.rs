@@ -81,11 +81,13 @@ impl Key {
 
     fn mac(&self, carrier: Carrier<'_>, token: &str) -> Hmac<Sha256> {
         let Carrier { kind, site, name } = carrier;
-        // Each behind its length, so that no two carriers have one text: `a` and `bc` are not `ab` and `c`.
-        [kind.label(), site, name, token].into_iter().fold(self.0.clone(), |mac, part| {
-            let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-            mac.chain_update(length.to_be_bytes()).chain_update(part)
-        })
+        let parts = [kind.label(), site, name, token];
+        let mut mac = self.0.clone();
+        // The lengths first, so that no two carriers have one text: `a` and `bc` are not `ab` and `c`.
+        let lengths = parts.map(|part| u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        mac.update(lengths.as_flattened());
+        parts.iter().for_each(|part| mac.update(part.as_bytes()));
+        mac
     }
 }
 
