@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     CookieScope,
     exchange::{Inner, Live, Standing},
-    record::{Found, Header, rotation},
-    request::SessionToken,
+    record::{Found, rotation},
+    request::{SessionSecret, SessionToken},
 };
 
 /// What the response tells the client.
@@ -24,8 +24,9 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// Sends the token, for as long as the session can last if it is persistent.
-    pub(crate) fn token(token: SessionToken, found: &Found) -> Self {
+    /// Sends the token of this secret, for as long as the session can last if it is persistent.
+    pub(crate) fn token(secret: SessionSecret, found: &Found) -> Self {
+        let token = SessionToken { id: found.id, generation: found.header().generation, secret, under_old_key: false };
         Self::Token { token, max_age: found.header().lifetime.persistent.then(|| found.left.now().ends_in) }
     }
 
@@ -51,14 +52,13 @@ impl Inner {
             Standing::Live(live) if live.found.header().pending.is_some() => live.clone(),
             _ => return,
         };
-        let Header { pending: Some(pending), generation, .. } = live.found.header() else { return };
+        let Some(pending) = &live.found.header().pending else { return };
         if !self.may_send_successor(&live) {
             return;
         }
         let successor = live.current_secret().and_then(|secret| rotation::derive(secret, &pending.salt));
         let Some(secret) = successor else { return };
-        let token = SessionToken { id: live.found.id, generation: *generation, secret, under_old_key: false };
-        self.state().answer = Answer::token(token, &live.found);
+        self.state().answer = Answer::token(secret, &live.found);
     }
 
     /// Whether the cookie of this former scope is removed beside what the response sends: beside a login's token and by a

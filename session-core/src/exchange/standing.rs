@@ -31,7 +31,7 @@ use tokio::time::Instant;
 use crate::{
     Error, WithheldReason,
     exchange::Unread,
-    record::Found,
+    record::{Data, Found},
     request::{SessionSecret, SessionToken},
 };
 
@@ -90,15 +90,13 @@ pub(crate) struct Live {
 impl Live {
     /// A session that the load has found, with the client's token of it.
     pub(crate) fn of_client(found: Arc<Found>, token: SessionToken) -> Self {
-        let judged = found.left.asked;
         let SessionToken { secret, under_old_key, .. } = token;
-        Self { found, secret, judged, under_old_key }
+        Self { judged: found.left.asked, found, secret, under_old_key }
     }
 
     /// A session or a generation that this request has made.
     pub(crate) fn of_ours(found: Arc<Found>, secret: SessionSecret) -> Self {
-        let judged = found.left.asked;
-        Self { found, secret, judged, under_old_key: false }
+        Self { judged: found.left.asked, found, secret, under_old_key: false }
     }
 
     /// The client's secret, if it is the one that the session has now: not for one that is retired.
@@ -116,6 +114,12 @@ impl Standing {
     /// The session, if there is one.
     pub(crate) fn live(&self) -> Option<&Live> {
         if let Self::Live(live) = self { Some(live) } else { None }
+    }
+
+    /// Looks at the values that are stored.
+    pub(crate) fn with_stored<T>(&self, look: impl FnOnce(&Data) -> T) -> T {
+        let none = Data::new();
+        look(self.live().map_or(&none, |live| &live.found.record.data))
     }
 
     /// The session, if there is one; an error where none may be made in its place.
@@ -232,7 +236,7 @@ mod tests {
     use crate::{
         Lifetime, Revision, SessionId, StoreError, WhenUnreadable,
         moment::TimeLeft,
-        record::{Data, Header, Record},
+        record::{Header, Record},
         request::SecretHash,
     };
 

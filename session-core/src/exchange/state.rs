@@ -10,7 +10,7 @@ use crate::{
     Error, EventKind, Keyring,
     exchange::{Answer, InFlight, Joined, Standing, View},
     moment::Moment,
-    record::{Age, Data, Delta, Found, Overlay, length, value_length},
+    record::{Age, Delta, Found, Overlay, length, value_length},
     request::{Resource, SessionToken, Withholding},
     site::{Caller, Site},
     store::{MERGES, PatientStore},
@@ -75,14 +75,6 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Looks at the values that are stored, as this exchange knows them.
-    pub(crate) fn with_stored<T>(&self, look: impl FnOnce(&Data) -> T) -> T {
-        match &self.standing {
-            Standing::Live(live) => look(&live.found.record.data),
-            _ => look(&Data::new()),
-        }
-    }
-
     /// Refuses to answer for the stored session where it cannot be read.
     pub(crate) fn judge_read(&self) -> Result<(), Error> {
         if let Standing::Unread(unread) = &self.standing { unread.judge_read() } else { Ok(()) }
@@ -93,14 +85,14 @@ impl State {
         if !self.seen.cleared && !self.seen.values.contains_key(key) {
             self.judge_read()?;
         }
-        Ok(self.with_stored(|stored| self.seen.get(key, stored).cloned()))
+        Ok(self.standing.with_stored(|stored| self.seen.get(key, stored).cloned()))
     }
 
     /// How large the session is with this value under the key, or with none, and how large it was.
     pub(crate) fn size_with(&mut self, key: &Bytes, value: Option<&Bytes>) -> (usize, usize) {
         let before = self.size();
         let length = |value: &Bytes| value_length(key, value);
-        let replaced = self.with_stored(|stored| self.seen.get(key, stored).map_or(0, length));
+        let replaced = self.standing.with_stored(|stored| self.seen.get(key, stored).map_or(0, length));
         (before - replaced + value.map_or(0, length), before)
     }
 
@@ -115,7 +107,7 @@ impl State {
     /// Worked out once for each state of what is stored. If each insertion looked at all values, many would take n² steps.
     fn size(&mut self) -> usize {
         let known = self.seen.length;
-        let size = known.unwrap_or_else(|| self.with_stored(|stored| length(self.seen.entries(stored))));
+        let size = known.unwrap_or_else(|| self.standing.with_stored(|stored| length(self.seen.entries(stored))));
         self.seen.length = Some(size);
         size
     }
@@ -155,10 +147,9 @@ impl Inner {
     pub(crate) fn rebase(&self) -> Result<(), Error> {
         for _ in 0..MERGES {
             let View { standing, pending, version } = self.view();
-            let seen = match &standing {
-                _ if pending.is_empty() => Overlay::default(),
-                Standing::Live(live) => pending.over(&live.found.record.data)?,
-                _ => pending.over(&Data::new())?,
+            let seen = match pending.is_empty() {
+                true => Overlay::default(),
+                false => standing.with_stored(|stored| pending.over(stored))?,
             };
             let mut state = self.state();
             if state.version == version {

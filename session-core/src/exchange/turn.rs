@@ -17,7 +17,7 @@ use crate::{
     Error, Expiry,
     exchange::{Answer, Inner, Live, Loss, Standing, State},
     record::{Data, Delta, Found, Header, Record},
-    request::{SessionSecret, SessionToken},
+    request::SessionSecret,
     store::{Patience, Sending, Settled, Write, read},
 };
 
@@ -82,10 +82,7 @@ impl View {
 
     /// The changes over what is stored.
     pub(crate) fn merged(&self) -> Result<Data, Error> {
-        match &self.standing {
-            Standing::Live(live) => self.pending.apply(&live.found.record.data),
-            _ => self.pending.apply(&Data::new()),
-        }
+        self.standing.with_stored(|stored| self.pending.apply(stored))
     }
 }
 
@@ -212,13 +209,7 @@ impl<'a> Place<'a> {
 
     /// Takes over a session that this exchange has just created, logged in or renewed, and sends its token.
     pub(crate) fn enter(&mut self, found: Arc<Found>, secret: SessionSecret) {
-        let token = SessionToken {
-            id: found.id,
-            generation: found.header().generation,
-            secret: secret.clone(),
-            under_old_key: false,
-        };
-        let answer = Answer::token(token, &found);
+        let answer = Answer::token(secret.clone(), &found);
         self.drop_in_flight();
         let mut state = self.state();
         state.standing.enter(Live::of_ours(found, secret));
@@ -242,12 +233,9 @@ impl<'a> Place<'a> {
         let mut state = self.state();
         let pending = keep(&mut state);
         let State { noted, has_ended, skip_touch, sent, version, only_login_may_answer, .. } = *state;
-        let answer = match only_login_may_answer {
-            // Another login's cookie may be on its way to the browser, which a removal would remove.
-            true => Answer::Nothing,
-            false if self.cookie_present || !self.presented.is_empty() => Answer::Removal,
-            false => Answer::Nothing,
-        };
+        let has_token = self.cookie_present || !self.presented.is_empty();
+        // If only a login may answer, another login's cookie may be on its way to the browser: a removal would remove it.
+        let answer = if has_token && !only_login_may_answer { Answer::Removal } else { Answer::Nothing };
         let (standing, version) = (Standing::after_end(only_login_may_answer), version + 1);
         let kept = State { noted, has_ended, skip_touch, sent, version, only_login_may_answer, ..State::default() };
         let old = mem::replace(&mut *state, State { standing, pending, answer, ..kept });

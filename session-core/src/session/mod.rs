@@ -63,14 +63,14 @@ impl Session {
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
         let state = self.inner().state();
-        state.with_stored(|stored| state.seen.get(key.as_bytes(), stored).is_some())
+        state.standing.with_stored(|stored| state.seen.get(key.as_bytes(), stored).is_some())
     }
 
     /// The keys that have a value.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         let state = self.inner().state();
-        let mut keys: Vec<_> = state.with_stored(|stored| {
+        let mut keys: Vec<_> = state.standing.with_stored(|stored| {
             state.seen.entries(stored).map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect()
         });
         keys.sort_unstable();
@@ -90,7 +90,7 @@ impl Session {
         let encoded = self.inner().site().format.encode(key.as_bytes(), value)?;
         let key = Bytes::copy_from_slice(key.as_bytes());
         let mut state = self.inner().state();
-        let is_stored = state.with_stored(|stored| state.seen.get(&key, stored) == Some(&encoded));
+        let is_stored = state.standing.with_stored(|stored| state.seen.get(&key, stored) == Some(&encoded));
         if is_stored && !state.seen.values.contains_key(&key) {
             return Ok(());
         }
@@ -106,7 +106,7 @@ impl Session {
     pub fn remove(&self, key: &str) -> bool {
         let key = Bytes::copy_from_slice(key.as_bytes());
         let mut state = self.inner().state();
-        if !state.with_stored(|stored| state.seen.get(&key, stored).is_some()) {
+        if !state.standing.with_stored(|stored| state.seen.get(&key, stored).is_some()) {
             return false;
         }
         state.see(&key, None);
