@@ -5,7 +5,7 @@ use session_memory::MemoryStore;
 use session_tower::{Session, SessionError, SessionLayer, SessionManager};
 
 async fn home(session: Session) -> Result<String, SessionError> {
-    let visits = session.update("visits", |n: &mut u64| *n += 1)?; // exact, however many requests do it at once
+    let visits = session.update("visits", |n: &mut u64| *n += 1)?; // none is lost, however many requests do it at once
     Ok(format!("visit {visits}"))
 }
 
