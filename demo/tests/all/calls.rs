@@ -1,12 +1,8 @@
 //! The calls that a request costs, counted at the store.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod site;
-
 use std::time::Duration;
 
-use site::{Demo, pass};
+use crate::site::{Demo, pass};
 
 over_both_stores! {
     what_is_not_asked_for_costs_nothing

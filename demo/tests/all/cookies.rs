@@ -1,13 +1,9 @@
 //! The cookie as it travels, and the headers of proxies.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod site;
-
 use std::process::Command;
 
+use crate::site::Demo;
 use serde_json::Value;
-use site::Demo;
 
 #[test]
 fn a_new_session_sends_one_cookie_in_development_form() {

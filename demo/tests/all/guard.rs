@@ -1,11 +1,7 @@
 //! Requests that other sites may not make, pages that caches may not keep, and the edges of the JSON side.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod site;
-
+use crate::site::Demo;
 use serde_json::json;
-use site::Demo;
 
 #[test]
 fn a_form_from_another_site_changes_nothing() {

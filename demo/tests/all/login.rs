@@ -1,17 +1,13 @@
 //! Logging in and out, from one browser and from several.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod site;
-
 use std::{
     io::{Read, Write},
     net::TcpStream,
     thread,
 };
 
+use crate::site::{Demo, SQLITE, until};
 use serde_json::{Value, json};
-use site::{Demo, SQLITE, until};
 
 over_both_stores! {
     a_login_shows_who_it_is_and_a_logout_forgets

@@ -1,11 +1,7 @@
 //! The table of the sessions is missing for a while.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod site;
-
+use crate::site::{Demo, SQLITE};
 use serde_json::json;
-use site::{Demo, SQLITE};
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 /// Runs a statement in the database, without the demo.

@@ -1,10 +1,6 @@
 //! Pages that say that something failed, and the pages that a login leads to.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod site;
-
-use site::{Answer, Browser, Demo};
+use crate::site::{Answer, Browser, Demo};
 
 /// A browser that asks for pages as a person's does.
 fn person(demo: &Demo) -> Browser {

@@ -1,13 +1,9 @@
 //! Many requests of one session at the same time.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod site;
-
 use std::thread;
 
+use crate::site::{Answer, Browser, Demo, until};
 use serde_json::{Value, json};
-use site::{Answer, Browser, Demo, until};
 
 over_both_stores! {
     fifty_parallel_increments_add_fifty

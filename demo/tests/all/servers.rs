@@ -1,14 +1,10 @@
 //! The site over a database server: several nodes, and a server that goes away.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod site;
-
 use std::thread;
 
+use crate::site::{Demo, until};
 use serde_json::{Value, json};
 use session_conformance::servers;
-use site::{Demo, until};
 
 #[test]
 fn two_demos_over_one_redis_are_one_site() {

@@ -1,7 +1,5 @@
 //! The real program, in a folder of its own, and browsers that talk to it.
 
-#![allow(dead_code, reason = "each test file uses another part")]
-
 use std::{
     io::{BufRead, BufReader},
     path::Path,
@@ -19,7 +17,6 @@ use ureq::{
 };
 
 /// Makes a test of each function over each store. The function gets the flag of the store.
-#[macro_export]
 macro_rules! over_both_stores {
     ($($case:ident)*) => {
         mod memory { $( #[test] fn $case() { super::$case("memory") } )* }

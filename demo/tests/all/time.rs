@@ -1,13 +1,9 @@
 //! Timeouts, rotation and theft.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod site;
-
 use std::time::Duration;
 
+use crate::site::{Demo, pass};
 use serde_json::Value;
-use site::{Demo, pass};
 
 over_both_stores! {
     without_use_it_ends_after_the_idle_timeout

@@ -1,7 +1,5 @@
 //! The user as whom the demo logs in to a database whose URL names none.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     io::Read,
     net::TcpListener,

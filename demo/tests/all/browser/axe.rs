@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Command, sync::OnceLock};
 
 use serde_json::Value;
 
-use crate::chromium::Profile;
+use crate::browser::chromium::Profile;
 
 /// Deque's package of it for Java. Maven fetches it, because the tests have Maven for the stand-in of MongoDB.
 const PACKAGE: &str = "com.deque.html.axe-core:selenium";

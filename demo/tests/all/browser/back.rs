@@ -1,6 +1,6 @@
 //! The back button after a logout.
 
-use crate::{
+use crate::browser::{
     chromium::Chromium,
     elsewhere::Elsewhere,
     site::{Demo, SQLITE},

@@ -15,7 +15,7 @@ use session_tower::{Session, SessionError, SessionLayer};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::chromium::{Chromium, Profile, until};
+use crate::browser::chromium::{Chromium, Profile, until};
 
 /// The browser's switches: with its memory for the way back (bfcache), and without it.
 const MEMORIES: [&[&str]; 2] = [&[], &["--disable-back-forward-cache"]];

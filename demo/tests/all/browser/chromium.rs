@@ -17,7 +17,7 @@ use thirtyfour::{
     extensions::query::{ElementPollerWithTimeout, ElementQueryable},
 };
 
-use crate::{site::Demo, stall};
+use crate::browser::{site::Demo, stall};
 
 const MISSING: &str = "the browser tests need Chromium and its driver: `cargo xtask test` installs them on Debian as \
                        root; else `sudo apt-get install chromium chromium-driver`, or put `chromium` and \

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thirtyfour::SameSite;
 
-use crate::{
+use crate::browser::{
     chromium::{Chromium, until},
     site::{Demo, SQLITE},
 };

@@ -2,7 +2,7 @@
 
 use thirtyfour::By;
 
-use crate::{
+use crate::browser::{
     chromium::{Chromium, Profile},
     site::{Demo, SQLITE},
 };

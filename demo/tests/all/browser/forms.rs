@@ -1,6 +1,6 @@
 //! Forms and scripts of other sites.
 
-use crate::{
+use crate::browser::{
     chromium::{Chromium, address},
     elsewhere::Elsewhere,
     site::{Demo, SQLITE},

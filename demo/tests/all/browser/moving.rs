@@ -9,7 +9,7 @@ use session_memory::MemoryStore;
 use session_tower::{Session, SessionError, SessionLayer};
 use tokio::net::TcpListener;
 
-use crate::chromium::{Chromium, Profile};
+use crate::browser::chromium::{Chromium, Profile};
 
 /// A site before and after its cookie has moved: two ports of one host, for which a browser has one jar.
 struct Moved {

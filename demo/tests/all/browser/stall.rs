@@ -18,7 +18,7 @@ const SILENCE: &str = "Timed out receiving message from renderer";
 /// Makes a test of each function. If the browser stands still, the test begins again with a new one.
 macro_rules! in_a_browser {
     ($($case:ident)*) => {
-        mod in_a_browser { $( #[tokio::test] async fn $case() { crate::stall::begin_again(super::$case).await } )* }
+        mod in_a_browser { $( #[tokio::test] async fn $case() { crate::browser::stall::begin_again(super::$case).await } )* }
     };
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{
+use crate::browser::{
     chromium::{Chromium, until},
     site::{Demo, SQLITE},
 };

@@ -8,7 +8,7 @@ use session_core::is_local_target;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::chromium::Chromium;
+use crate::browser::chromium::Chromium;
 
 /// The parts of which attacks are made.
 const PARTS: [&str; 16] =

@@ -1,6 +1,6 @@
 //! The warning before the idle timeout.
 
-use crate::{
+use crate::browser::{
     chromium::{Chromium, Profile},
     site::{Demo, SQLITE},
 };
