@@ -32,7 +32,8 @@ pub enum Error {
     /// There is no session yet, and none is made in this request. A login makes one all the same.
     #[error("no session is made in this request: {0}")]
     Withheld(WithheldReason),
-    /// The owner's sessions were revoked after this login began, or less than 100 milliseconds before.
+    /// The owner's sessions were revoked after this login began, or less than 100 milliseconds before. Also if
+    /// the store does not tell whether they were, and if the login was the oldest of too many sessions.
     ///
     /// To end the owner's other sessions by the login itself, use [`Login::ending_others`](crate::Login::ending_others)
     /// in place of `revoke_all` before it.
