@@ -185,7 +185,7 @@ fn formats(criterion: &mut Criterion) {
         let size = runtime.block_on(async {
             let exchange = site.0.open(&request);
             let session = exchange.session().await.unwrap();
-            session.insert("cart", &cart).unwrap();
+            session.insert("cart", &Some(&cart)).unwrap();
             exchange.commit().await.unwrap();
             store.load(&session.id().unwrap()).await.unwrap().unwrap().payload.len()
         });

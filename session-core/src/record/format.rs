@@ -50,7 +50,8 @@ pub enum Format {
     /// It refuses what is nested deeper than 100 levels, and sequences of unknown length. It does not describe what it holds,
     /// so it is stricter than the others about your types:
     ///
-    /// - a value that is read as another type may be an error, or another value without an error;
+    /// - a value that is read as another type may be an error, or another value without an error. A `Cart` is not even an
+    ///   `Option<Cart>`;
     /// - so may a struct that has got a field, lost one, or whose fields have changed places;
     /// - it cannot read what has to be looked at before its type is known: `untagged` or internally tagged enums, `flatten`,
     ///   `serde_json::Value`.
