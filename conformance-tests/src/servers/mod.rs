@@ -272,8 +272,8 @@ pub fn own_redis_sentinel() -> Server {
     sentinel::start(2000)
 }
 
-/// How long a shared server may be silent, in milliseconds. It is so long that no test makes the others take the server
-/// for dead.
+/// How long a shared server may be silent, in milliseconds, before Sentinel takes it for dead. No test pauses it for a
+/// minute.
 const NO_FAILOVER: u32 = 60_000;
 
 /// PostgreSQL 14 or later: `SESSION_TEST_POSTGRES_URL`.

@@ -33,7 +33,7 @@ fn at(browser: &Browser, manager: &SessionManager) -> Browser {
     Browser { manager: manager.clone(), ..browser.clone() }
 }
 
-/// A policy whose grace is so long that no test depends on how fast the machine is.
+/// A policy with a long grace. On a slow machine, too, a test ends within it.
 fn with_long_grace() -> Policy {
     Policy::builder().rotation(15 * MINUTE).grace(10 * MINUTE).build().unwrap()
 }
