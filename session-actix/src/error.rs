@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt};
 
 use actix_web::{HttpResponse, ResponseError, http::header::HeaderMap};
 use http::StatusCode;
-use session_core::{Error, InvalidOwner, InvalidSessionId, UnexpectedOwner, adapter::Failure};
+use session_core::{Error, adapter::Failure};
 
 use crate::headers;
 
@@ -87,34 +87,12 @@ impl ResponseError for SessionError {
     }
 }
 
-impl From<Failure> for SessionError {
-    fn from(failure: Failure) -> Self {
-        Self(failure)
-    }
-}
-
-impl From<Error> for SessionError {
-    fn from(error: Error) -> Self {
+/// From an [`Error`], and from an [`InvalidOwner`](session_core::InvalidOwner), an
+/// [`InvalidSessionId`](session_core::InvalidSessionId) or an [`UnexpectedOwner`](session_core::UnexpectedOwner). The first
+/// two of these three are a 400, because the text came from a form or a path.
+impl<E: Into<Failure>> From<E> for SessionError {
+    fn from(error: E) -> Self {
         Self(error.into())
-    }
-}
-
-impl From<InvalidOwner> for SessionError {
-    fn from(error: InvalidOwner) -> Self {
-        Error::from(error).into()
-    }
-}
-
-impl From<InvalidSessionId> for SessionError {
-    /// A 400: the id came from a form or a path.
-    fn from(error: InvalidSessionId) -> Self {
-        Error::from(error).into()
-    }
-}
-
-impl From<UnexpectedOwner> for SessionError {
-    fn from(error: UnexpectedOwner) -> Self {
-        Error::from(error).into()
     }
 }
 

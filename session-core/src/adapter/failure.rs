@@ -8,7 +8,7 @@ use super::{
     log::{self, Kind},
     opened::LayersError,
 };
-use crate::Error;
+use crate::{Error, InvalidOwner, InvalidSessionId, UnexpectedOwner};
 
 /// Why a handler has no session, could not change it, or was not called. An adapter makes its own error type of this.
 ///
@@ -151,6 +151,25 @@ impl From<Reason> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Reason::Session(error).into()
+    }
+}
+
+impl From<InvalidOwner> for Failure {
+    fn from(error: InvalidOwner) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<InvalidSessionId> for Failure {
+    /// A 400: the id came from a form or a path.
+    fn from(error: InvalidSessionId) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<UnexpectedOwner> for Failure {
+    fn from(error: UnexpectedOwner) -> Self {
+        Error::from(error).into()
     }
 }
 
