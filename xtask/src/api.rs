@@ -150,7 +150,8 @@ fn provide(tool: &str) -> Result<(), String> {
     if programs::is_installed(tool) {
         return Ok(());
     }
-    let installed = step::run(&mut cargo(&["install", "--locked", tool]));
+    // Without optimisation: building it takes far longer than running it.
+    let installed = step::run(&mut cargo(&["install", "--locked", "--debug", tool]));
     installed.map_err(|error| format!("{error}: `cargo xtask api` needs {tool}"))
 }
 
