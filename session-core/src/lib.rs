@@ -97,7 +97,7 @@ pub use request::{
     SameSite, SessionId, SignedToken, TokenHeader, TrustedProxies, WithheldReason, is_local_target,
 };
 pub use response::{HeaderChange, PlainHttp, SiteData};
-pub use session::{Field, Login, Session, StoredSession};
+pub use session::{CurrentLogin, Field, Login, Session, StoredSession};
 pub use store::{
     Entry, Expiry, InvalidNamespace, Loaded, Namespace, PurgeTask, Purpose, Revision, SchemaError, Store, StoreError,
     StoreErrorSource,

@@ -14,13 +14,14 @@ use crate::{
 };
 
 mod at_once;
+mod current;
 mod devices;
 mod field;
 mod login;
 mod stored;
 
 pub(crate) use self::login::JudgedLogin;
-pub use self::{field::Field, login::Login, stored::StoredSession};
+pub use self::{current::CurrentLogin, field::Field, login::Login, stored::StoredSession};
 
 /// The session of a request: its values, and what can be done with it. Cloning it gives another handle on the same.
 ///

@@ -3,6 +3,7 @@
 mod at_once;
 mod clients;
 mod closures;
+mod current;
 mod first_lines;
 mod handles;
 mod values;
