@@ -1,15 +1,11 @@
-//! The checks that a request has to pass before it reaches a handler.
+//! The body of a request, which is read before anything is decided.
 
 use std::time::Duration;
 
 use axum::{
     body::{Body, to_bytes},
     extract::Request,
-    http::{
-        HeaderMap, HeaderValue, Method, StatusCode, Uri, header,
-        request::Parts,
-        uri::{Authority, PathAndQuery},
-    },
+    http::{HeaderValue, StatusCode, header, request::Parts, uri::PathAndQuery},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -53,42 +49,4 @@ impl Typed {
         let action = head.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
         Self { action, fields: form_urlencoded::parse(body).into_owned().collect() }
     }
-}
-
-/// Refuses requests that a page of another site sends. `SameSite=Lax` keeps the cookie from most of them; this refuses
-/// the rest.
-pub(crate) async fn refuse_other_sites(request: Request, next: Next) -> Response {
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if changes && is_from_elsewhere(request.headers()) {
-        return (StatusCode::FORBIDDEN, "this request comes from another site\n").into_response();
-    }
-    next.run(request).await
-}
-
-/// Browsers send at least one of two headers with every such request. A client that sends neither is no browser, and
-/// carries nobody's cookie. `Sec-Fetch-Site` (W3C Fetch Metadata) is the browser's own judgement. `Origin` (RFC 6454)
-/// has to be compared with `Host`, which a proxy may have changed. So `Origin` counts only if the other is missing.
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
-    if sites.peek().is_some() {
-        return sites.any(|site| site != "same-origin" && site != "none");
-    }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    headers.get_all(header::ORIGIN).iter().any(|origin| {
-        let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
-        match (origin, &host) {
-            (Some(origin), Some(host)) => !is_at(&origin, host),
-            _ => true,
-        }
-    })
-}
-
-/// Whether the origin is of this host. Browsers leave out the port that the scheme has by default, proxies add it.
-fn is_at(origin: &Uri, host: &Authority) -> bool {
-    let default = match origin.scheme_str() {
-        Some("https") => 443,
-        _ => 80,
-    };
-    let is_same_port = origin.port_u16().unwrap_or(default) == host.port_u16().unwrap_or(default);
-    is_same_port && origin.host().is_some_and(|of_origin| of_origin.eq_ignore_ascii_case(host.host()))
 }

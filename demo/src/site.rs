@@ -5,14 +5,18 @@ use std::net::SocketAddr;
 use axum::{
     Router,
     extract::{ConnectInfo, FromRef},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::from_fn,
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
 use session_core::SessionManager;
 use session_tower::{AccessLogLayer, Exchange, SessionLayer};
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    csrf::{CsrfLayer, ProtectionError},
+    set_header::SetResponseHeaderLayer,
+};
 
 use crate::{
     account, api, devices, guard, home,
@@ -73,8 +77,8 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
     let mut app = routes
         .with_state(site.clone())
         .layer(CatchPanicLayer::new()) // inside the sessions: its 500 is committed as any other answer
-        .layer(from_fn(guard::refuse_other_sites))
-        .merge(open_routes) // outside the guard: other sites may post here
+        .layer(CsrfLayer::new().with_rejection_response(refuse_other_sites))
+        .merge(open_routes) // outside that layer: other sites may post here
         .layer(from_fn(guard::hear_out)) // inside the sessions, so that the access log knows who was refused
         .layer(sessions)
         .layer(from_fn(sorry::apologise));
@@ -84,6 +88,11 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
     }
     app.layer(SetResponseHeaderLayer::if_not_present(header::STRICT_TRANSPORT_SECURITY, demand_https))
         .layer(AccessLogLayer::new().with_paths()) // no path of this site holds a secret
+}
+
+/// `SameSite=Lax` keeps the cookie out of most requests that a page of another site sends. The layer refuses the rest.
+fn refuse_other_sites(_: ProtectionError) -> Response {
+    (StatusCode::FORBIDDEN, "this request comes from another site\n").into_response()
 }
 
 /// Only over https: RFC 6797, section 7.2.
