@@ -19,9 +19,9 @@ use tower_http::{
 };
 
 use crate::{
-    account, api, devices, guard, home,
+    account, api, devices, home,
     lab::{self, Counting},
-    page, sorry,
+    page, sent, sorry,
     users::Users,
 };
 
@@ -79,7 +79,7 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
         .layer(CatchPanicLayer::new()) // inside the sessions: its 500 is committed as any other answer
         .layer(CsrfLayer::new().with_rejection_response(refuse_other_sites))
         .merge(open_routes) // outside that layer: other sites may post here
-        .layer(from_fn(guard::hear_out)) // inside the sessions, so that the access log knows who was refused
+        .layer(from_fn(sent::hear_out)) // inside the sessions, so that the access log knows who was refused
         .layer(sessions)
         .layer(from_fn(sorry::apologise));
     for (name, value) in SECURITY_HEADERS {

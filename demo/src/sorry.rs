@@ -11,8 +11,8 @@ use session_core::is_local_target;
 use session_tower::Exchange;
 
 use crate::{
-    guard::Typed,
     page::{self, login_with},
+    sent::Typed,
 };
 
 /// Turns an error into a page, if a person asked. The page has the text that the person had typed. The status, the
