@@ -39,6 +39,16 @@ pub enum Error {
     /// in place of `revoke_all` before it.
     #[error("the login was revoked: use Login::ending_others to end the owner's other sessions by the login itself")]
     LoginRevoked,
+    /// Nobody is logged in.
+    #[error("nobody is logged in")]
+    NotLoggedIn,
+    /// It is too long ago that the user has proven who they are: see
+    /// [`Session::require_fresh`](crate::Session::require_fresh).
+    #[error("the user's last proof of who they are is older than {} seconds", max_age.as_secs())]
+    StaleProof {
+        /// How old it may be.
+        max_age: Duration,
+    },
     /// More than an hour has passed since `begin_login`: start again.
     #[error("the login took longer than an hour")]
     LoginExpired,
@@ -109,6 +119,8 @@ impl Error {
             Self::Superseded => "superseded",
             Self::Withheld(_) => "withheld",
             Self::LoginRevoked => "login_revoked",
+            Self::NotLoggedIn => "not_logged_in",
+            Self::StaleProof { .. } => "stale_proof",
             Self::LoginExpired => "login_expired",
             Self::ResponseSent => "response_sent",
             Self::UpdateAfterResponse => "update_after_response",
@@ -125,8 +137,8 @@ impl Error {
     }
 
     /// The HTTP status that an adapter answers, with an opaque body: 503 for what may work later, 409 for a request
-    /// that lost against another, 403 for one that is given no session, 400 for a user id or session id that cannot be one, 500 for
-    /// the rest.
+    /// that lost against another, 403 for one that is given no session, 401 where the user has to prove who they are, 400 for a
+    /// user id or session id that cannot be one, 500 for the rest.
     #[must_use]
     pub fn status(&self) -> http::StatusCode {
         use http::StatusCode as Status;
@@ -136,6 +148,7 @@ impl Error {
             Self::Gone | Self::Superseded | Self::LoginRevoked | Self::LoginExpired | Self::TooManySessions { .. } => {
                 Status::CONFLICT
             }
+            Self::NotLoggedIn | Self::StaleProof { .. } => Status::UNAUTHORIZED,
             // To send it again would not help, and nothing is wrong with the server.
             Self::Withheld(_) => Status::FORBIDDEN,
             Self::Owner(_) | Self::SessionId(_) => Status::BAD_REQUEST,

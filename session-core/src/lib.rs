@@ -40,7 +40,8 @@
 //! | proven | the browser has sent the successor, so it has it; this is the *promotion*, and the old token is *retired* |
 //! | grace | how long a retired token is still accepted, for the requests that were on their way |
 //! | generation | a number that a login and a renewal raise: the tokens of an earlier one open nothing any more |
-//! | renewal | [`Session::renew`], after a step-up: a logged-in user proves again who they are, by a password or a code |
+//! | renewal | [`Session::renew`]: the session goes on under a fresh token |
+//! | proof | the user has proven who they are: by their login, or again in a step-up, after which the site calls [`Session::proved`] |
 //! | note | what [`Session::begin_login`] stores, so that "log out everywhere" also stops a login that has begun |
 //! | epoch | when an owner last logged out everywhere, kept for a day: a login that began before is refused |
 //!

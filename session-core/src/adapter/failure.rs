@@ -1,6 +1,6 @@
 //! The answer to a request whose session fails.
 
-use std::{any::type_name, error::Error as StdError, fmt};
+use std::{any::type_name, error::Error as StdError, fmt, time::Duration};
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -77,7 +77,7 @@ impl Failure {
     }
 
     /// The status of the answer: see [`Error::status`]. It is 500 without the layer, or with two layers that exclude
-    /// each other, and 401 without a login.
+    /// each other, and 401 without a login, or with a proof that is too old.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match &self.reason {
@@ -88,7 +88,7 @@ impl Failure {
     }
 
     /// The answer: the status, no body, and the [`Error`] in the extensions. No cache stores it. A 503 says in
-    /// `Retry-After` when the client may try again.
+    /// `Retry-After` when the client may try again. If the user's proof is too old, `WWW-Authenticate` says how old it may be.
     ///
     /// `handled` are the headers of the response whose place it takes, in any case of letters; `[]` if there is none.
     /// Their `Set-Cookie` and `Vary` go along, because the cookie of a login that succeeded must not be lost. So does a token
@@ -105,6 +105,11 @@ impl Failure {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Reason::Session(Error::StaleProof { max_age }) = self.reason
+            && let Ok(challenge) = HeaderValue::try_from(challenge(max_age))
+        {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(after) = self.cause().and_then(Error::retry_after) {
             headers.insert(header::RETRY_AFTER, after.as_secs().into());
         }
@@ -142,6 +147,12 @@ impl Failure {
     }
 }
 
+/// The challenge of RFC 9470, section 3: the client is known, and must authenticate again. Programs read it; a browser shows
+/// nothing for this scheme.
+fn challenge(max_age: Duration) -> String {
+    format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{}\"", max_age.as_secs())
+}
+
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
         Self { reason, token_headers: Vec::new() }
@@ -150,7 +161,11 @@ impl From<Reason> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Reason::Session(error).into()
+        match error {
+            Error::NotLoggedIn => Reason::NotLoggedIn,
+            error => Reason::Session(error),
+        }
+        .into()
     }
 }
 

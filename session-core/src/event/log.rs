@@ -103,6 +103,7 @@ lines! {
         "a login was refused: it could not be told whether it was revoked";
     EventKind::LoginRefused { .. } => INFO "session.login_refused" "a login was refused: the user has too many sessions";
     EventKind::Renewed => INFO "session.renewed" "the session got a new token";
+    EventKind::Proved => INFO "session.proved" "a user has proven again who they are, and the session got a new token";
     EventKind::Ended(_) => INFO "session.ended" "the session was ended";
     EventKind::Revoked { .. } => INFO "session.revoked" "the owner's sessions were revoked";
     EventKind::TheftDetected => WARN "session.theft" "a token that its owner had replaced was used: it is in two hands";

@@ -151,6 +151,7 @@ impl SessionEvent {
 /// | [`LoginRevoked`](Self::LoginRevoked) | `session.login_revoked` | `INFO`; `WARN` with a cause |
 /// | [`LoginRefused`](Self::LoginRefused) | `session.login_refused` | `INFO` |
 /// | [`Renewed`](Self::Renewed) | `session.renewed` | `INFO` |
+/// | [`Proved`](Self::Proved) | `session.proved` | `INFO` |
 /// | [`Ended`](Self::Ended) | `session.ended` | `INFO` |
 /// | [`Revoked`](Self::Revoked) | `session.revoked` | `INFO` |
 /// | [`TheftDetected`](Self::TheftDetected) | `session.theft` | `WARN` |
@@ -269,6 +270,8 @@ pub enum EventKind {
     },
     /// The session got a new token, for a change of privilege.
     Renewed,
+    /// A user has proven again who they are, and the session got a new token. [`Renewed`](Self::Renewed) does not follow.
+    Proved,
     /// The session was ended.
     Ended(EndReason),
     /// The owner's sessions were revoked.

@@ -1,4 +1,4 @@
-//! What moves the generation: login and renewal.
+//! What moves the generation: login, renewal and proof.
 
 use crate::{
     Error, EventKind, Expiry, Login, Purpose,
@@ -15,6 +15,15 @@ struct Before<'a> {
     /// What this request has seen of the session that it loaded.
     seen: Option<&'a Found>,
     replaced: Option<Kept>,
+}
+
+/// What a session gets beside its fresh token.
+#[derive(Clone, Copy)]
+enum Renewal {
+    /// Nothing.
+    Token,
+    /// The user's last proof is now.
+    Proof,
 }
 
 /// What a login in place has come to.
@@ -37,7 +46,11 @@ impl Inner {
     }
 
     pub(crate) async fn renew(&self) -> Result<(), Error> {
-        self.place().await.resolve_for_token().await?.renew().await
+        self.place().await.resolve_for_token().await?.renew(Renewal::Token).await
+    }
+
+    pub(crate) async fn proved(&self) -> Result<(), Error> {
+        self.place().await.resolve_for_token().await?.renew(Renewal::Proof).await
     }
 }
 
@@ -84,7 +97,7 @@ impl Turn<'_, '_> {
         let data = if login.keeps_data_of(found) { view.merged()? } else { Data::new() };
         let (secret, lifetime) = (self.mint()?, login.lifetime);
         let next = was.next_generation(secret.hash(), Age::START);
-        let header = Header { owner: Some(login.owner.clone()), lifetime, login_note: None, ..next };
+        let header = Header { owner: Some(login.owner.clone()), lifetime, login_note: None, proof: None, ..next };
         let expiry = Expiry::Restart { expires_in: lifetime.idle, ends_in: lifetime.absolute };
         match self.attempt(view.edit(found, header, data, expiry), patience).await? {
             Attempted::Done(written) => {
@@ -137,7 +150,7 @@ impl Turn<'_, '_> {
         Err(Error::Contended)
     }
 
-    async fn renew(&mut self) -> Result<(), Error> {
+    async fn renew(&mut self, renewal: Renewal) -> Result<(), Error> {
         if self.state().only_login_may_answer {
             return Err(Error::Superseded);
         }
@@ -145,13 +158,21 @@ impl Turn<'_, '_> {
         loop {
             patience.attempt()?;
             let view = self.view();
-            let Some(live) = view.standing.to_write()? else { return Ok(()) };
-            let secret = self.mint()?;
-            let header = live.found.header().next_generation(secret.hash(), live.found.age());
+            let live = view.standing.to_write()?;
+            if matches!(renewal, Renewal::Proof) && live.is_none_or(|live| live.found.header().owner.is_none()) {
+                return Err(Error::NotLoggedIn);
+            }
+            let Some(live) = live else { return Ok(()) };
+            let (secret, age) = (self.mint()?, live.found.age());
+            let next = live.found.header().next_generation(secret.hash(), age);
+            let (header, event) = match renewal {
+                Renewal::Token => (next, EventKind::Renewed),
+                Renewal::Proof => (next.proved(age), EventKind::Proved),
+            };
             let edit = view.edit(&live.found, header, view.merged()?, self.use_of(&live.found));
             match self.attempt(edit, &patience).await? {
                 Attempted::Done(found) => {
-                    self.tell(EventKind::Renewed, Some(&found));
+                    self.tell(event, Some(&found));
                     self.enter(found, secret);
                     return self.rebase();
                 }

@@ -5,7 +5,7 @@
 //! ```text
 //! envelope         1      2
 //! head             2+n    length, and then
-//!   flags            1      pending 1, retired 2, owner 4, persistent 8, login note 16
+//!   flags            1      pending 1, retired 2, owner 4, persistent 8, login note 16, proof 64
 //!   generation       4
 //!   generation began 8      an age
 //!   rotated          8      an age: the last promotion or change of generation
@@ -16,6 +16,7 @@
 //!   idle, absolute   16     milliseconds
 //!   login note       8      if flagged: an age
 //!   revisions        1+8n   n at most 8, the newest first
+//!   proof            12     if flagged: the generation that it is of, and an age: the user's last proof since the login
 //!   later fields     n      what a later version has added
 //! data             1      1, its version, and then
 //!   values           4, then for each: 4+n key (UTF-8, ascending), 4+n value (first byte: its format)
@@ -23,6 +24,10 @@
 //!
 //! Envelope 1 had no length of its head: after the envelope's byte came the flags, and after the revisions the values.
 //! It is read, and no longer written.
+//!
+//! The proof has come after the other fields. A version from before it keeps it as one of the later fields. If such a version
+//! renews the session, or logs in over it, the generation that the proof names is over, and the login counts as the last
+//! proof.
 //!
 //! # The rules for a change
 //!
@@ -45,7 +50,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::{Age, Data, Header, LaterFields, Pending, REVISIONS, Record, Values};
+use super::{Age, Data, Header, LaterFields, Pending, Proof, REVISIONS, Record, Values};
 use crate::{Lifetime, Owner, Revision, request::SecretHash};
 
 /// The envelope whose head has no length of its own.
@@ -59,12 +64,13 @@ const RETIRED: u8 = 2;
 const OWNER: u8 = 4;
 const PERSISTENT: u8 = 8;
 const LOGIN_NOTE: u8 = 16;
-const KNOWN_FLAGS: u8 = PENDING | RETIRED | OWNER | PERSISTENT | LOGIN_NOTE;
+const PROOF: u8 = 64;
+const KNOWN_FLAGS: u8 = PENDING | RETIRED | OWNER | PERSISTENT | LOGIN_NOTE | PROOF;
 
 /// No version writes a longer head.
 const LONGEST_HEAD: usize = 640;
-/// This many of them are for the fields that this version knows: 70, pending, retired, owner, note, revisions.
-const LONGEST_KNOWN: usize = 70 + 48 + 32 + 256 + 8 + 8 * REVISIONS;
+/// This many of them are for the fields that this version knows: 70, pending, retired, owner, note, revisions, proof.
+const LONGEST_KNOWN: usize = 70 + 48 + 32 + 256 + 8 + 8 * REVISIONS + 12;
 
 impl Record {
     pub(crate) fn encode(&self) -> Bytes {
@@ -109,7 +115,7 @@ impl Record {
 }
 
 fn put_head(out: &mut Vec<u8>, header: &Header) {
-    let Header { pending, retired, owner, lifetime, login_note, revisions, later, .. } = header;
+    let Header { pending, retired, owner, lifetime, login_note, revisions, proof, later, .. } = header;
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     out.put_u8(
         flag(pending.is_some(), PENDING)
@@ -117,6 +123,7 @@ fn put_head(out: &mut Vec<u8>, header: &Header) {
             | flag(owner.is_some(), OWNER)
             | flag(lifetime.persistent, PERSISTENT)
             | flag(login_note.is_some(), LOGIN_NOTE)
+            | flag(proof.is_some(), PROOF)
             | later.flags,
     );
     out.put_u32(header.generation);
@@ -143,6 +150,10 @@ fn put_head(out: &mut Vec<u8>, header: &Header) {
     out.put_u8(u8::try_from(revisions.len()).unwrap_or(u8::MAX));
     for revision in revisions {
         out.put_slice(revision.as_bytes());
+    }
+    if let Some(proof) = proof {
+        out.put_u32(proof.generation);
+        out.put_i64(proof.age.0);
     }
     out.put_slice(&later.fields);
 }
@@ -176,6 +187,11 @@ fn take_head(input: &mut Bytes) -> Option<Header> {
                 return None;
             }
             (0..count).map(|_| array(input).map(Revision::from_bytes)).collect::<Option<_>>()?
+        },
+        proof: if has(PROOF) {
+            Some(Proof { generation: input.try_get_u32().ok()?, age: Age(input.try_get_i64().ok()?) })
+        } else {
+            None
         },
         later: LaterFields { flags: flags & !KNOWN_FLAGS, fields: Bytes::new() },
     })

@@ -121,6 +121,8 @@ pub(crate) struct Header {
     pub(crate) login_note: Option<Age>,
     /// The last revisions of the record, its own first.
     pub(crate) revisions: Vec<Revision>,
+    /// `None`: since the login the user has not proven again who they are.
+    pub(crate) proof: Option<Proof>,
     pub(crate) later: LaterFields,
 }
 
@@ -129,6 +131,14 @@ pub(crate) struct Header {
 pub(crate) struct LaterFields {
     pub(crate) flags: u8,
     pub(crate) fields: Bytes,
+}
+
+/// When the user has proven who they are, after their login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Proof {
+    /// The generation that it is of. In another one it counts for nothing.
+    pub(crate) generation: u32,
+    pub(crate) age: Age,
 }
 
 /// A derived successor: the salt that makes it, and what proves it.
@@ -152,14 +162,17 @@ impl Header {
             lifetime,
             login_note: None,
             revisions: Vec::new(),
+            proof: None,
             later: LaterFields::default(),
         }
     }
 
-    /// The next generation: a fresh secret, no predecessor, nothing pending.
+    /// The next generation: a fresh secret, no predecessor, nothing pending. The user's last proof goes on.
     pub(crate) fn next_generation(&self, secret: SecretHash, age: Age) -> Self {
+        let generation = self.generation.saturating_add(1);
         Self {
-            generation: self.generation.saturating_add(1),
+            generation,
+            proof: self.valid_proof().map(|age| Proof { generation, age }),
             generation_began: age,
             rotated: age,
             secret,
@@ -167,6 +180,21 @@ impl Header {
             retired: None,
             ..self.clone()
         }
+    }
+
+    /// The same with this as the user's last proof.
+    pub(crate) fn proved(self, age: Age) -> Self {
+        Self { proof: Some(Proof { generation: self.generation, age }), ..self }
+    }
+
+    /// When the user has proven who they are since their login, if this generation knows of it.
+    fn valid_proof(&self) -> Option<Age> {
+        self.proof.filter(|proof| proof.generation == self.generation).map(|proof| proof.age)
+    }
+
+    /// When the user has last proven who they are. The lifetime of a login begins with one.
+    pub(crate) fn last_proof(&self) -> Age {
+        self.valid_proof().unwrap_or(Age::START)
     }
 
     /// The same, written under this revision.

@@ -9,11 +9,12 @@ fn header() -> impl Strategy<Value = Header> {
     let owner = option::of(collection::vec(any::<u8>(), 1..=Owner::MAX_LENGTH));
     let lifetime = (0..=i64::MAX, 0..=i64::MAX, any::<bool>());
     let revisions = collection::vec(any::<[u8; 8]>(), 0..=REVISIONS);
-    let ages = any::<(u32, i64, i64, Option<i64>)>();
-    let later = (0..8_u8, prop_oneof![Just(Vec::new()), collection::vec(any::<u8>(), 0..=162)]);
+    let ages = any::<(u32, i64, i64, Option<i64>, Option<(u32, i64)>)>();
+    let free_flags = prop::sample::select(vec![0, 32, 128, 160_u8]);
+    let later = (free_flags, prop_oneof![Just(Vec::new()), collection::vec(any::<u8>(), 0..=150)]);
     (ages, secrets, owner, lifetime, revisions, later).prop_map(
         |(ages, (secret, pending, retired), owner, life, revisions, (flags, fields))| {
-            let (generation, generation_began, rotated, login_note) = ages;
+            let (generation, generation_began, rotated, login_note, proof) = ages;
             Header {
                 generation,
                 generation_began: Age(generation_began),
@@ -29,7 +30,8 @@ fn header() -> impl Strategy<Value = Header> {
                 },
                 login_note: login_note.map(Age),
                 revisions: revisions.into_iter().map(Revision::from_bytes).collect(),
-                later: LaterFields { flags: flags << 5, fields: fields.into() },
+                proof: proof.map(|(generation, age)| Proof { generation, age: Age(age) }),
+                later: LaterFields { flags, fields: fields.into() },
             }
         },
     )
@@ -125,13 +127,14 @@ fn the_longest_head_is_no_longer_than_the_rules_allow() {
         owner: Some(Owner::try_from([7; Owner::MAX_LENGTH].as_slice()).unwrap()),
         login_note: Some(Age::START),
         revisions: vec![Revision::from_bytes([0; 8]); REVISIONS],
-        later: LaterFields { flags: 0, fields: vec![0; 162].into() },
+        proof: Some(Proof { generation: 0, age: Age::START }),
+        later: LaterFields { flags: 0, fields: vec![0; 150].into() },
         ..Header::new(SecretHash([0; 32]), lifetime)
     };
     let payload = Record { header: header.clone(), data: Data::new() }.encode();
     assert_eq!(before_data(&payload), 3 + 640);
     assert_eq!(payload.len(), length(Data::new().iter()));
-    let later = LaterFields { flags: 0, fields: vec![0; 163].into() };
+    let later = LaterFields { flags: 0, fields: vec![0; 151].into() };
     let payload = Record { header: Header { later, ..header }, data: Data::new() }.encode();
     assert_eq!(Record::decode(payload), None);
 }
@@ -177,4 +180,17 @@ fn the_next_generation_has_nothing_pending_and_nothing_retired() {
     let next = rotating.next_generation(SecretHash([5; 32]), Age(7));
     assert_eq!((next.generation, next.generation_began, next.rotated), (1, Age(7), Age(7)));
     assert_eq!((next.secret, next.pending, next.retired), (SecretHash([5; 32]), None, None));
+}
+
+#[test]
+fn a_proof_of_an_earlier_generation_counts_for_nothing_and_the_login_does() {
+    let hour = Duration::from_secs(3600);
+    let login = Header::new(SecretHash([4; 32]), Lifetime::new(hour, hour)).proved(Age(5));
+    assert_eq!(login.last_proof(), Age(5));
+    let renewed = login.next_generation(SecretHash([5; 32]), Age(7));
+    assert_eq!(renewed.last_proof(), Age(5), "a renewal is no proof, and loses none");
+    // A version that does not know the field keeps it as it is.
+    let renewed_by_an_earlier_version = Header { proof: login.proof, ..renewed };
+    assert_eq!(renewed_by_an_earlier_version.last_proof(), Age::START);
+    assert_eq!(renewed_by_an_earlier_version.next_generation(SecretHash([6; 32]), Age(9)).last_proof(), Age::START);
 }

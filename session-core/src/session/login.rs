@@ -204,6 +204,70 @@ impl Session {
         self.inner().renew().await
     }
 
+    /// Notes that the user has just proven again who they are, by a password or a code, and gives the session a fresh token
+    /// as [`renew`](Self::renew) does. All in one write. Call it once you have checked the proof; a login counts as one by
+    /// itself.
+    ///
+    /// The fresh token keeps out who has copied the one from before. So nobody else gets what the proof opens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Error, Session};
+    ///
+    /// async fn confirm(session: &Session, is_password_right: bool) -> Result<(), Error> {
+    ///     if is_password_right { session.proved().await } else { Ok(()) }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotLoggedIn`]. Else as [`renew`](Self::renew).
+    pub async fn proved(&self) -> Result<(), Error> {
+        self.inner().proved().await
+    }
+
+    /// How long ago the user has last proven who they are, by their login or since; `None` if nobody is logged in. A
+    /// renewal is no proof.
+    #[must_use]
+    pub fn proved_age(&self) -> Option<Duration> {
+        self.live(|live| {
+            let header = live.found.header();
+            header.owner.as_ref().map(|_| live.found.age().since(header.last_proof()).duration())
+        })
+        .flatten()
+    }
+
+    /// Asks for a proof that is no older than this, before a step that matters: a new password, a payment.
+    ///
+    /// Where it is older, let the user type their password again, and call [`proved`](Self::proved). Of each proof and login
+    /// there is an event, `session.proved` and `session.logged_in`; a refusal here is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use session_core::{Error, Session};
+    ///
+    /// fn may_change_password(session: &Session) -> Result<(), Error> {
+    ///     session.require_fresh(Duration::from_secs(5 * 60))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StaleProof`], a 401 with the challenge of RFC 9470. [`Error::NotLoggedIn`]. [`Error::Store`] if the session
+    /// cannot be read: see [`readable`](Self::readable).
+    pub fn require_fresh(&self, max_age: Duration) -> Result<(), Error> {
+        self.readable()?;
+        match self.proved_age() {
+            None => Err(Error::NotLoggedIn),
+            Some(age) if age > max_age => Err(Error::StaleProof { max_age }),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Ends the session, and every other one that the request's cookies open. The handle is then an empty new one, unless
     /// this request had found the session gone before: then it stays lost, and nothing is sent.
     ///

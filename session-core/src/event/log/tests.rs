@@ -29,6 +29,7 @@ fn the_table_of_names_and_levels_is_the_truth() {
         EventKind::LoginRevoked { cause: Some(failed()) },
         EventKind::LoginRefused { limit: 2 },
         EventKind::Renewed,
+        EventKind::Proved,
         EventKind::Ended(EndReason::Logout),
         EventKind::Revoked { count: 1 },
         EventKind::TheftDetected,

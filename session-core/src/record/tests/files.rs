@@ -32,9 +32,16 @@ fn login() -> Record {
         lifetime: Lifetime::new(14 * DAY, 30 * DAY).persistent(),
         login_note: Some(Age(-5000)),
         revisions: [9, 8, 7].map(|byte| Revision::from_bytes([byte; 8])).into(),
+        proof: None,
         later: LaterFields::default(),
     };
     Record { header, data: values(&[("cart", "\u{1}[1,2,3]"), ("name", "\u{1}\"Grüße\"")]) }
+}
+
+/// The same after a step-up.
+fn proved_login() -> Record {
+    let login = login();
+    Record { header: login.header.proved(Age(900_000)), ..login }
 }
 
 /// A session that has nothing but one value.
@@ -61,7 +68,12 @@ fn a_record_of_envelope_1_keeps_its_head_where_its_values_are_damaged() {
 
 #[test]
 fn records_of_envelope_2_are_read_and_written_byte_for_byte() {
-    for (file, record) in [(file!("version-2-login"), login()), (file!("version-2-visitor"), visitor())] {
+    let files = [
+        (file!("version-2-login"), login()),
+        (file!("version-2-proved"), proved_login()),
+        (file!("version-2-visitor"), visitor()),
+    ];
+    for (file, record) in files {
         assert_eq!(Record::decode(file.clone()).as_ref(), Some(&record));
         assert_eq!(record.encode(), file);
     }

@@ -3,6 +3,7 @@
 mod lasting;
 mod logins;
 mod notes;
+mod proofs;
 mod revocation;
 mod room;
 mod unreadable;
