@@ -1,27 +1,21 @@
 //! A layer that writes the access log: who did what, when, and how it ended.
 
-mod line;
-mod record;
-
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
 
 use bytes::Buf;
-use http::{Extensions, Request, Response};
+use http::{HeaderMap, Request, Response, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use session_core::adapter::{AccessEnd, AccessLine, AccessLog, AccessNote, AccessRecord};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use self::line::Line;
-pub use self::record::{AccessEnd, AccessRecord};
-
-type Writer = dyn Fn(&AccessRecord) + Send + Sync;
+use crate::layer::route;
 
 /// Writes one line for each request, when the body of its response has ended.
 ///
@@ -29,24 +23,8 @@ type Writer = dyn Fn(&AccessRecord) + Send + Sync;
 /// and the session's id. If a layer between the two refuses a request, its line lacks them. Of several session layers,
 /// the outermost one counts.
 ///
-/// `tracing` gets the line at the level `INFO`, under the target `session::access`. The fields have the names of
-/// OpenTelemetry's semantic conventions, where these have one. Fields that are not known are left out.
-///
-/// | field | what |
-/// | --- | --- |
-/// | `client.address` | [`client`](AccessRecord::client) |
-/// | `http.request.method` | [`method`](AccessRecord::method); `_OTHER` for one that HTTP does not define, which is then `http.request.method_original` |
-/// | `http.route` | [`route`](AccessRecord::route) |
-/// | `url.path` | [`path`](AccessRecord::path), if [paths](Self::with_paths) are wanted |
-/// | `network.protocol.version` | [`version`](AccessRecord::version) |
-/// | `http.response.status_code` | [`status`](AccessRecord::status) |
-/// | `http.response.body.size` | [`size`](AccessRecord::size), in bytes |
-/// | `http.server.request.duration` | [`latency`](AccessRecord::latency), in seconds |
-/// | `http.request.header.referer` | [`referrer`](AccessRecord::referrer) |
-/// | `user_agent.original` | [`agent`](AccessRecord::agent) |
-/// | `user.id` | [`owner`](AccessRecord::owner) |
-/// | `session.id` | [`session`](AccessRecord::session), which is no secret |
-/// | `session.access.end` | [`end`](AccessRecord::end): `complete`, `cut_off`, `failed` or `unanswered` |
+/// `tracing` gets the line at the level `INFO`, under the target `session::access`. [`AccessLog`] has the table of its
+/// fields. The route is known if the router is axum's, and this layer or the session layer is one of the router's.
 ///
 /// For a log in a file or a format of its own, take [`with_writer`](Self::with_writer).
 ///
@@ -77,35 +55,14 @@ type Writer = dyn Fn(&AccessRecord) + Send + Sync;
 /// }
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct AccessLogLayer {
-    settings: Arc<Settings>,
-}
-
-#[derive(Clone)]
-struct Settings {
-    writer: Arc<Writer>,
-    has_paths: bool,
-    has_client: bool,
-    has_agent: bool,
-    has_owner: bool,
-    has_session: bool,
-}
+#[derive(Clone, Default)]
+pub struct AccessLogLayer(AccessLog);
 
 impl AccessLogLayer {
     /// A layer that tells `tracing` of each request, without paths.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            settings: Arc::new(Settings {
-                writer: Arc::new(AccessRecord::trace),
-                has_paths: false,
-                has_client: true,
-                has_agent: true,
-                has_owner: true,
-                has_session: true,
-            }),
-        }
+        Self::default()
     }
 
     /// The same, writing to this function in place of `tracing`. It must not block: hand the line to a thread that writes.
@@ -124,49 +81,48 @@ impl AccessLogLayer {
     /// ```
     #[must_use]
     pub fn with_writer(self, writer: impl Fn(&AccessRecord) + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.writer = Arc::new(writer))
+        Self(self.0.with_writer(writer))
     }
 
     /// The same with the path of each request and that of its referrer, both without their query. Take it only where no
     /// path holds a secret.
     #[must_use]
     pub fn with_paths(self) -> Self {
-        self.with(|settings| settings.has_paths = true)
+        Self(self.0.with_paths())
     }
 
     /// The same without the client's address.
     #[must_use]
     pub fn without_client(self) -> Self {
-        self.with(|settings| settings.has_client = false)
+        Self(self.0.without_client())
     }
 
     /// The same without the `User-Agent`.
     #[must_use]
     pub fn without_agent(self) -> Self {
-        self.with(|settings| settings.has_agent = false)
+        Self(self.0.without_agent())
     }
 
     /// The same without the owner of the session.
     #[must_use]
     pub fn without_owner(self) -> Self {
-        self.with(|settings| settings.has_owner = false)
+        Self(self.0.without_owner())
     }
 
     /// The same without the id of the session.
     #[must_use]
     pub fn without_session(self) -> Self {
-        self.with(|settings| settings.has_session = false)
+        Self(self.0.without_session())
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(Arc::make_mut(&mut self.settings));
-        self
-    }
-}
-
-impl Default for AccessLogLayer {
-    fn default() -> Self {
-        Self::new()
+    /// Begins the line of a request, and gives the session layer inside a place to tell what it knows.
+    fn begin(&self, head: &mut Parts) -> AccessLine {
+        let note = head.extensions.get_or_insert_default::<AccessNote>().clone();
+        let mut line = self.0.begin(note, head.method.as_str(), head.uri.path(), head.version, pairs(&head.headers));
+        if let Some(route) = route(&head.extensions) {
+            line.set_route(route);
+        }
+        line
     }
 }
 
@@ -206,7 +162,7 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        let line = Line::begin(self.layer.settings.clone(), &mut head);
+        let line = self.layer.begin(&mut head);
         AccessLogFuture { handler: self.inner.call(Request::from_parts(head, body)), line: Some(line) }
     }
 }
@@ -217,7 +173,7 @@ pin_project! {
     pub struct AccessLogFuture<F> {
         #[pin]
         handler: F,
-        line: Option<Line>,
+        line: Option<AccessLine>,
     }
 }
 
@@ -235,7 +191,7 @@ where
         Poll::Ready(match answered {
             Ok(response) => {
                 if let Some(line) = &mut line {
-                    line.answer(&response);
+                    answer(line, &response);
                 }
                 Ok(response.map(|body| AccessLogBody { body, line }))
             }
@@ -256,7 +212,7 @@ pin_project! {
         #[pin]
         body: B,
         // The line is written when it is dropped, at the latest.
-        line: Option<Line>,
+        line: Option<AccessLine>,
     }
 }
 
@@ -300,23 +256,12 @@ impl<B: Body> Body for AccessLogBody<B> {
     }
 }
 
-/// The exchange and the route, told by the session layer inside. The access log puts this into the extensions of the
-/// request, empty at first.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen(Arc<OnceLock<SeenExchange>>);
-
-#[derive(Debug)]
-struct SeenExchange {
-    exchange: session_core::Exchange,
-    route: Option<String>,
+/// Takes note of the response.
+fn answer<B: Body>(line: &mut AccessLine, response: &Response<B>) {
+    let size = if response.body().is_end_stream() { Some(0) } else { response.body().size_hint().exact() };
+    line.answer(response.status(), pairs(response.headers()), size);
 }
 
-impl Seen {
-    /// Tells the layer outside, if there is one.
-    pub(crate) fn note(extensions: &Extensions, exchange: &session_core::Exchange, route: Option<&str>) {
-        if let Some(Self(seen)) = extensions.get() {
-            // The outermost session layer comes first, and its exchange stays.
-            let _ = seen.set(SeenExchange { exchange: exchange.clone(), route: route.map(str::to_owned) });
-        }
-    }
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }

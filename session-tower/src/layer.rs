@@ -11,12 +11,12 @@ use std::{
 use http::{Extensions, HeaderValue, Request, Response, request::Parts};
 use session_core::{
     Incoming, Peer, SessionManager,
-    adapter::{LayerName, Opened},
+    adapter::{AccessNote, LayerName, Opened},
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Exchange, ResponseBody, ResponseFuture, SessionError, access::Seen};
+use crate::{Exchange, ResponseBody, ResponseFuture, SessionError};
 
 type FindPeer = dyn Fn(&Extensions) -> Option<Peer> + Send + Sync;
 type Https = fn(&Extensions) -> Option<bool>;
@@ -281,7 +281,9 @@ impl<K: 'static> SessionLayer<K> {
         if is_refused {
             exchange.refuse_anonymous();
         }
-        Seen::note(&head.extensions, exchange, route(&head.extensions));
+        if let Some(note) = head.extensions.get::<AccessNote>() {
+            note.fill(exchange, route(&head.extensions));
+        }
         head.extensions.insert(Exchange::<K>::new(exchange.clone()));
         head.extensions.insert(opened);
         Ok(entered.to_commit().map(Exchange::new))

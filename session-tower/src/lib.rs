@@ -144,7 +144,7 @@ mod future;
 mod layer;
 mod session;
 
-pub use access::{AccessEnd, AccessLogBody, AccessLogFuture, AccessLogLayer, AccessLogService, AccessRecord};
+pub use access::{AccessLogBody, AccessLogFuture, AccessLogLayer, AccessLogService};
 pub use body::ResponseBody;
 pub use error::SessionError;
 #[cfg(feature = "axum")]
@@ -156,4 +156,7 @@ pub use session::{Exchange, Session};
 /// [`session_core::Exchange`].
 pub use session_core;
 #[doc(inline)]
-pub use session_core::*;
+pub use session_core::{
+    adapter::{AccessEnd, AccessRecord},
+    *,
+};

@@ -6,12 +6,14 @@
 //!    handler, and before the response head leaves, the exchange is [committed](commit()), and the response gets the [`changes`].
 //! 2. an extractor, which asks that exchange for its [`session`](crate::Exchange::session).
 //! 3. an error type around [`Failure`], which becomes a response as [`answer`](Failure::answer) says.
+//! 4. if you like, a layer for the access log outside of it, around [`AccessLog`].
 //!
 //! What it must do:
 //!
 //! - **Commit whatever the status.** If a handler's error becomes a response, that response is committed, too, because
 //!   a login before the error has a cookie to send. Some frameworks make the response of an error only after the layer
-//!   has run. Under these the layer makes it.
+//!   has run. Under these the layer makes the response of the error, commits it, and only then turns it back into an
+//!   error.
 //! - **Commit nothing if no response follows**, for example after a panic.
 //! - **Let the future be dropped at any point.** If a client hangs up, the framework drops the future. Then either all
 //!   changes that wait for the commit are saved, or none.
@@ -109,6 +111,7 @@
 //! For a framework with other types, [`incoming`] takes the headers of a request as pairs. [`answer`](Failure::answer)
 //! and [`changes`] take those of a response.
 
+mod access;
 mod answer;
 mod failure;
 mod incoming;
@@ -116,6 +119,7 @@ mod log;
 mod opened;
 
 pub use self::{
+    access::{AccessEnd, AccessLine, AccessLog, AccessNote, AccessRecord},
     answer::{SaidToCaches, changes, commit},
     failure::Failure,
     incoming::incoming,

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use session_core::{SessionId, fit_for_log};
+use super::time::Utc;
+use crate::{SessionId, fit_for_log};
 
 /// How many bytes a text has at most.
 const LONGEST: usize = 512;
@@ -16,13 +17,13 @@ const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 
 /// The record of a request in the access log.
 ///
-/// Its texts are bounded and escaped, as [`AccessLogLayer`](crate::AccessLogLayer) says. `Display` writes one line, with the
+/// Its texts are bounded and escaped, as [`AccessLog`](super::AccessLog) says. `Display` writes one line, with the
 /// fields that are named there, and `time` in front.
 ///
 /// # Examples
 ///
 /// ```
-/// use session_tower::{AccessEnd, AccessRecord};
+/// use session_core::adapter::{AccessEnd, AccessRecord};
 ///
 /// /// The requests that someone should look at.
 /// fn is_odd(record: &AccessRecord) -> bool {
@@ -34,14 +35,14 @@ const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 pub struct AccessRecord {
     /// When the request came, on this machine's clock.
     pub time: SystemTime,
-    /// The client's address, as the session layer [knows it](session_core::Exchange::peer).
+    /// The client's address, as the session layer [knows it](crate::Exchange::peer).
     pub client: Option<IpAddr>,
     /// The method.
     pub method: String,
-    /// The route that the request has matched, such as `/reset/{token}`. It is known if the router is axum's, and this
-    /// layer or the session layer is one of the router's. A request that matches no route has none.
+    /// The route that the request has matched, such as `/reset/{token}`, if the framework tells it. A request that
+    /// matches no route has none.
     pub route: Option<String>,
-    /// The path without its query, if [paths](crate::AccessLogLayer::with_paths) are wanted.
+    /// The path without its query, if [paths](super::AccessLog::with_paths) are wanted.
     pub path: Option<String>,
     /// The version of HTTP: `1.1`, `2`.
     pub version: &'static str,
@@ -51,7 +52,7 @@ pub struct AccessRecord {
     pub size: u64,
     /// From the request to the end of the body.
     pub latency: Duration,
-    /// The page that the request comes from: its origin, and its path if [paths](crate::AccessLogLayer::with_paths) are
+    /// The page that the request comes from: its origin, and its path if [paths](super::AccessLog::with_paths) are
     /// wanted. Never its query.
     pub referrer: Option<String>,
     /// The `User-Agent`: what the browser says of itself.
@@ -125,7 +126,7 @@ impl AccessRecord {
 impl fmt::Display for AccessRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (method, method_original) = self.methods();
-        write!(f, "time={}", humantime::format_rfc3339_millis(self.time))?;
+        write!(f, "time={}", Utc(self.time))?;
         plain(f, "client.address", self.client)?;
         quoted(f, "http.request.method", Some(method))?;
         quoted(f, "http.request.method_original", method_original)?;
