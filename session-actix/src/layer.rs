@@ -16,7 +16,7 @@ use actix_web::{
 };
 use session_core::{
     Incoming, Peer, SessionManager,
-    adapter::{self, LayerName, Opened},
+    adapter::{self, AccessNote, LayerName, Opened},
 };
 
 use crate::{Exchange, SessionError, future, headers};
@@ -226,6 +226,9 @@ impl<K: 'static> SessionLayer<K> {
             entered.exchange().refuse_anonymous();
         }
         let mut extensions = request.extensions_mut();
+        if let Some(note) = extensions.get::<AccessNote>() {
+            note.fill(entered.exchange(), None);
+        }
         extensions.insert(opened);
         match entered.to_commit() {
             Some(opened) => {

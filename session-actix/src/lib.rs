@@ -34,6 +34,7 @@
 //! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and everything else of
 //!   `session-core` is re-exported. So an application depends on this crate and a store. [`Session`] and [`Exchange`]
 //!   are this crate's own: they carry the marker of their layer.
+//! - [`AccessLogLayer`] writes the access log, a line for each request.
 //! - [`Exchange`] is in the extensions of the request and of the response, for middleware and access logs.
 //!
 //! # How to
@@ -95,7 +96,9 @@
 //!
 //! # The access log
 //!
-//! actix has one of its own, `actix_web::middleware::Logger`. [`Exchange`] shows how its lines get the owner.
+//! `.wrap(AccessLogLayer::new())` after the session layer writes a line for each request, with the user, the route and
+//! how the answer ended. actix has one of its own, `actix_web::middleware::Logger`. [`Exchange`] shows how its lines get
+//! the owner.
 //!
 //! # What it does not do
 //!
@@ -103,6 +106,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod access;
 mod error;
 mod extract;
 mod future;
@@ -110,6 +114,7 @@ mod headers;
 mod layer;
 mod session;
 
+pub use access::{AccessLogBody, AccessLogLayer, AccessLogService};
 pub use error::SessionError;
 pub use extract::CurrentOwner;
 pub use layer::{SessionLayer, SessionService};
@@ -118,4 +123,7 @@ pub use session::{Exchange, Session};
 /// [`session_core::Exchange`].
 pub use session_core;
 #[doc(inline)]
-pub use session_core::*;
+pub use session_core::{
+    adapter::{AccessEnd, AccessRecord},
+    *,
+};

@@ -6,7 +6,7 @@ use http::uri::Scheme;
 use poem::{Addr, Endpoint, IntoResponse, Middleware, Request, Response};
 use session_core::{
     Incoming, Peer, SessionManager,
-    adapter::{self, LayerName, Opened},
+    adapter::{self, AccessNote, LayerName, Opened},
 };
 
 use crate::{
@@ -227,6 +227,9 @@ impl<K: 'static> SessionLayer<K> {
         let entered = opened.enter(layer, &self.manager, || self.incoming(request))?;
         if is_refused {
             entered.exchange().refuse_anonymous();
+        }
+        if let Some(note) = request.data::<AccessNote>() {
+            note.fill(entered.exchange(), None);
         }
         request.set_data(opened);
         // A joined exchange is already there, and the layer outside knows its failure.

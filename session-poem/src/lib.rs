@@ -28,6 +28,7 @@
 //! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and everything else of
 //!   `session-core` is re-exported. So an application depends on this crate and a store. [`Session`] and [`Exchange`]
 //!   are this crate's own: they carry the marker of their layer.
+//! - [`AccessLogLayer`] writes the access log, a line for each request.
 //! - [`Exchange`] is in the extensions of the request and of the response, for middleware and access logs.
 //!
 //! # How to
@@ -85,8 +86,8 @@
 //!
 //! # The access log
 //!
-//! poem has one of its own, `poem::middleware::Tracing`. [`Exchange`] shows how a middleware outside of the layer finds the
-//! owner.
+//! `.with(AccessLogLayer::new())` after the session layer writes a line for each request, with the user, the route and
+//! how the answer ended.
 //!
 //! # What it does not do
 //!
@@ -94,12 +95,14 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod access;
 mod error;
 mod extract;
 mod future;
 mod layer;
 mod session;
 
+pub use access::{AccessLogEndpoint, AccessLogLayer};
 pub use error::SessionError;
 pub use extract::CurrentOwner;
 pub use layer::{SessionEndpoint, SessionLayer};
@@ -108,4 +111,7 @@ pub use session::{Exchange, Session};
 /// [`session_core::Exchange`].
 pub use session_core;
 #[doc(inline)]
-pub use session_core::*;
+pub use session_core::{
+    adapter::{AccessEnd, AccessRecord},
+    *,
+};
