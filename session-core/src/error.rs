@@ -271,6 +271,9 @@ pub enum ConfigError {
     /// An honest request could look like a thief.
     #[error("the rotation interval must be longer than the grace")]
     RotationWithinGrace,
+    /// A login page is no path of the site: see [`LoginPage::new`](crate::LoginPage::new).
+    #[error("a login page is a path of the site, without a fragment")]
+    LoginPage,
     /// Nobody could log in.
     #[error("at least one session per owner must be allowed")]
     NoSessions,

@@ -22,7 +22,8 @@
 //! - [`Session`] is what a handler touches.
 //! - [`Store`] is what a database crate implements: eight methods. `session-conformance` proves that it keeps the
 //!   contract.
-//! - [`is_local_target`] decides where a browser may be sent after a login.
+//! - [`LoginPage`] is where users log in, with the way back in its query. [`is_local_target`] decides where a browser may be sent
+//!   after a login.
 //! - [`SessionEvent`] tells what happens: to `tracing`, under the target `session`, and to each [`Observer`] of yours.
 //!   [`EventKind`] has a table of their names and levels.
 //!
@@ -94,8 +95,8 @@ pub use owner::{Device, InvalidOwner, Owner, UnexpectedOwner};
 pub use policy::{AtLimit, Lifetime, Policy, PolicyBuilder, WhenUnreadable};
 pub use record::Format;
 pub use request::{
-    CookieConfig, CookieConfigBuilder, CookieScope, Incoming, InvalidSessionId, Key, Keyring, Peer, ProxyHeader,
-    SameSite, SessionId, SignedToken, TokenHeader, TrustedProxies, WithheldReason, is_local_target,
+    CookieConfig, CookieConfigBuilder, CookieScope, Incoming, InvalidSessionId, Key, Keyring, LoginPage, Peer,
+    ProxyHeader, SameSite, SessionId, SignedToken, TokenHeader, TrustedProxies, WithheldReason, is_local_target,
 };
 pub use response::{HeaderChange, PlainHttp, SiteData};
 pub use session::{CurrentLogin, Field, Login, Session, StoredSession};

@@ -1,14 +1,15 @@
 //! The answer to a request whose session fails.
 
-use std::{any::type_name, error::Error as StdError, fmt, time::Duration};
+use std::{any::type_name, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{
+    Navigation,
     log::{self, Kind},
     opened::LayersError,
 };
-use crate::{Error, InvalidOwner, InvalidSessionId, UnexpectedOwner};
+use crate::{Error, InvalidOwner, InvalidSessionId, LoginPage, UnexpectedOwner};
 
 /// Why a handler has no session, could not change it, or was not called. An adapter makes its own error type of this.
 ///
@@ -29,6 +30,8 @@ pub struct Failure {
     reason: Reason,
     /// In which headers of the response layers inside send the tokens of clients without cookies.
     token_headers: Vec<HeaderName>,
+    /// Where a browser is sent in place of a 401.
+    location: Option<Box<HeaderValue>>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +45,14 @@ enum Reason {
     },
     Layers(Box<LayersError>),
     NotLoggedIn,
+    /// The user may not go on.
+    NotAdmitted,
+    /// The application's users could not be asked.
+    Users(Arc<dyn StdError + Send + Sync>),
+    NoUsers {
+        /// The name of the type that was asked for.
+        user: &'static str,
+    },
 }
 
 impl Failure {
@@ -56,6 +67,28 @@ impl Failure {
     #[must_use]
     pub fn not_logged_in() -> Self {
         Reason::NotLoggedIn.into()
+    }
+
+    /// A guard does not let the user pass.
+    pub(super) fn not_admitted() -> Self {
+        Reason::NotAdmitted.into()
+    }
+
+    pub(super) fn users(error: Box<dyn StdError + Send + Sync>) -> Self {
+        Reason::Users(error.into()).into()
+    }
+
+    pub(super) fn no_users(user: &'static str) -> Self {
+        Reason::NoUsers { user }.into()
+    }
+
+    /// The same with this page in place of a 401, if a browser opens a page.
+    pub(super) fn or_redirect_to(self, page: &LoginPage, navigation: impl FnOnce() -> Navigation) -> Self {
+        if self.status() != StatusCode::UNAUTHORIZED {
+            return self;
+        }
+        let location = page.location(&navigation()).and_then(|location| HeaderValue::try_from(location).ok());
+        Self { location: location.map(Box::new), ..self }
     }
 
     pub(super) fn layers(error: LayersError) -> Self {
@@ -77,13 +110,18 @@ impl Failure {
     }
 
     /// The status of the answer: see [`Error::status`]. It is 500 without the layer, or with two layers that exclude
-    /// each other, and 401 without a login, or with a proof that is too old.
+    /// each other or without its users, and 500 if the users cannot be asked. It is 401 without a login, or with a proof
+    /// that is too old, and 303 where a [`LoginPage`] takes the place of that. It is 403 for a user whom a guard refuses.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match &self.reason {
+            _ if self.location.is_some() => StatusCode::SEE_OTHER,
             Reason::Session(error) => error.status(),
-            Reason::NoLayer { .. } | Reason::Layers(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::NoLayer { .. } | Reason::Layers(_) | Reason::Users(_) | Reason::NoUsers { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Reason::NotLoggedIn => StatusCode::UNAUTHORIZED,
+            Reason::NotAdmitted => StatusCode::FORBIDDEN,
         }
     }
 
@@ -105,7 +143,9 @@ impl Failure {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Reason::Session(Error::StaleProof { max_age }) = self.reason
+        if let Some(location) = &self.location {
+            headers.insert(header::LOCATION, HeaderValue::clone(location));
+        } else if let Reason::Session(Error::StaleProof { max_age }) = self.reason
             && let Ok(challenge) = HeaderValue::try_from(challenge(max_age))
         {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
@@ -136,13 +176,16 @@ impl Failure {
             Reason::NoLayer { .. } => "no_layer",
             Reason::Layers(_) => "layers",
             Reason::NotLoggedIn => "not_logged_in",
+            Reason::NotAdmitted => "not_admitted",
+            Reason::Users(_) => "users",
+            Reason::NoUsers { .. } => "no_users",
         }
     }
 
     /// The kind under which the log counts this failure. A mistake in the program comes back with each request, so each
     /// place of a mistake has a count of its own.
     fn kind(&self) -> Kind {
-        let is_mistake = matches!(self.reason, Reason::NoLayer { .. } | Reason::Layers(_));
+        let is_mistake = matches!(self.reason, Reason::NoLayer { .. } | Reason::Layers(_) | Reason::NoUsers { .. });
         Kind { error_type: self.name(), mistake: is_mistake.then(|| self.to_string()) }
     }
 }
@@ -155,7 +198,7 @@ fn challenge(max_age: Duration) -> String {
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Self { reason, token_headers: Vec::new() }
+        Self { reason, token_headers: Vec::new(), location: None }
     }
 }
 
@@ -201,12 +244,24 @@ impl fmt::Display for Failure {
             }
             Reason::Layers(error) => error.fmt(f),
             Reason::NotLoggedIn => f.write_str("nobody is logged in"),
+            Reason::NotAdmitted => f.write_str("the user may not go on"),
+            Reason::Users(_) => f.write_str("the user could not be found out"),
+            Reason::NoUsers { user } => {
+                write!(
+                    f,
+                    "a handler asked for its CurrentUser<{user}>, but no SessionLayer around it .with_users(...) finds one"
+                )
+            }
         }
     }
 }
 
 impl StdError for Failure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.cause().and_then(StdError::source)
+        match &self.reason {
+            Reason::Session(error) => error.source(),
+            Reason::Users(error) => Some(&**error),
+            _ => None,
+        }
     }
 }

@@ -108,22 +108,31 @@
 //! # assert_eq!(runtime.block_on(handler(Request::new(()))).status(), 500);
 //! ```
 //!
+//! A site's [`Users`] go into the layer, which attaches them to each exchange that it enters. An extractor asks for the
+//! [`user`], and a middleware lets a [`Guard`] judge.
+//!
 //! For a framework with other types, [`incoming`] takes the headers of a request as pairs. [`answer`](Failure::answer)
 //! and [`changes`] take those of a response.
 
 mod access;
 mod answer;
 mod failure;
+mod guard;
 mod incoming;
 mod log;
 mod opened;
+mod users;
 
 pub use self::{
     access::{AccessEnd, AccessLine, AccessLog, AccessNote, AccessRecord},
     answer::{SaidToCaches, changes, commit},
     failure::Failure,
+    guard::Guard,
     incoming::incoming,
     opened::{Entered, LayerName, Opened},
+    users::{LoadedUser, Users, user},
 };
 #[cfg(doc)]
 use crate::Incoming;
+pub use crate::request::Navigation;
+pub(crate) use users::AttachedUsers;

@@ -183,6 +183,7 @@ impl Exchange {
             is_told_of_shared_caches: AtomicBool::new(false),
             taken: OnceLock::new(),
             in_flight: AsyncMutex::default(),
+            users: Mutex::default(),
             state: Mutex::default(),
             store: PatientStore::new(site.store.clone()),
             joined: Joined::default(),

@@ -8,6 +8,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::{
     Error, EventKind, Keyring,
+    adapter::AttachedUsers,
     exchange::{Answer, InFlight, Joined, Standing, View},
     moment::Moment,
     record::{Age, Delta, Found, Overlay, length, value_length},
@@ -46,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) taken: OnceLock<Arc<Found>>,
     /// What is on its way to the store. Who has the lock has a [`Place`](crate::exchange::turn::Place) in the order of this exchange's writes.
     pub(crate) in_flight: AsyncMutex<Option<InFlight>>,
+    /// How the application finds its users.
+    pub(crate) users: Mutex<AttachedUsers>,
     pub(crate) state: Mutex<State>,
 }
 

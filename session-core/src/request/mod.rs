@@ -4,6 +4,7 @@ mod cookie;
 mod forwarded;
 mod incoming;
 mod keyring;
+mod login_page;
 mod origin;
 mod proxies;
 mod scope;
@@ -15,6 +16,7 @@ pub use self::{
     cookie::{CookieConfig, CookieConfigBuilder, SameSite},
     incoming::Incoming,
     keyring::{Key, Keyring, SignedToken},
+    login_page::{LoginPage, Navigation},
     origin::WithheldReason,
     proxies::{Peer, ProxyHeader, TrustedProxies},
     scope::CookieScope,

@@ -1,5 +1,6 @@
 //! Logins and logouts, and what revokes them.
 
+mod guards;
 mod lasting;
 mod logins;
 mod notes;
@@ -7,3 +8,4 @@ mod proofs;
 mod revocation;
 mod room;
 mod unreadable;
+mod users;
