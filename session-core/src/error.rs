@@ -256,6 +256,14 @@ pub enum ConfigError {
         /// What is wrong with it, to follow the proxy in a sentence.
         fault: &'static str,
     },
+    /// A trusted origin is not one that a browser writes. See [`TrustedOrigins::at`](crate::TrustedOrigins::at).
+    #[error("the trusted origin at index {index} {fault}")]
+    TrustedOrigin {
+        /// Which one, counted from 0.
+        index: usize,
+        /// What is wrong with it, to follow the origin in a sentence.
+        fault: &'static str,
+    },
     /// A duration is zero, or longer than 400 days.
     #[error("{name} must be more than zero and at most 400 days")]
     Duration {

@@ -96,7 +96,8 @@ pub use policy::{AtLimit, Lifetime, Policy, PolicyBuilder, WhenUnreadable};
 pub use record::Format;
 pub use request::{
     CookieConfig, CookieConfigBuilder, CookieScope, Incoming, InvalidSessionId, Key, Keyring, LoginPage, Peer,
-    ProxyHeader, SameSite, SessionId, SignedToken, TokenHeader, TrustedProxies, WithheldReason, is_local_target,
+    ProxyHeader, SameSite, SessionId, SignedToken, TokenHeader, TrustedOrigins, TrustedProxies, WithheldReason,
+    is_local_target,
 };
 pub use response::{HeaderChange, PlainHttp, SiteData};
 pub use session::{CurrentLogin, Field, Login, Session, StoredSession};

@@ -53,6 +53,7 @@ enum Reason {
         /// The name of the type that was asked for.
         user: &'static str,
     },
+    CrossOrigin,
 }
 
 impl Failure {
@@ -91,6 +92,10 @@ impl Failure {
         Self { location: location.map(Box::new), ..self }
     }
 
+    pub(super) fn cross_origin() -> Self {
+        Reason::CrossOrigin.into()
+    }
+
     pub(super) fn layers(error: LayersError) -> Self {
         Reason::Layers(Box::new(error)).into()
     }
@@ -100,7 +105,7 @@ impl Failure {
     }
 
     /// The error of the session. `None` if no session was asked: because there is no layer, because nobody is logged
-    /// in, or because two layers exclude each other.
+    /// in, because two layers exclude each other, or because a page of another origin has sent the request.
     #[must_use]
     pub fn cause(&self) -> Option<&Error> {
         match &self.reason {
@@ -111,7 +116,8 @@ impl Failure {
 
     /// The status of the answer: see [`Error::status`]. It is 500 without the layer, or with two layers that exclude
     /// each other or without its users, and 500 if the users cannot be asked. It is 401 without a login, or with a proof
-    /// that is too old, and 303 where a [`LoginPage`] takes the place of that. It is 403 for a user whom a guard refuses.
+    /// that is too old, and 303 where a [`LoginPage`] takes the place of that. It is 403 for a user whom a guard refuses, and for a
+    /// page of another origin.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match &self.reason {
@@ -122,6 +128,7 @@ impl Failure {
             }
             Reason::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Reason::NotAdmitted => StatusCode::FORBIDDEN,
+            Reason::CrossOrigin => StatusCode::FORBIDDEN,
         }
     }
 
@@ -179,6 +186,7 @@ impl Failure {
             Reason::NotAdmitted => "not_admitted",
             Reason::Users(_) => "users",
             Reason::NoUsers { .. } => "no_users",
+            Reason::CrossOrigin => "cross_origin",
         }
     }
 
@@ -252,6 +260,7 @@ impl fmt::Display for Failure {
                     "a handler asked for its CurrentUser<{user}>, but no SessionLayer around it .with_users(...) finds one"
                 )
             }
+            Reason::CrossOrigin => f.write_str("a page of another origin has sent the request"),
         }
     }
 }

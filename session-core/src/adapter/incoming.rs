@@ -5,7 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::{Incoming, TokenHeader};
 
 /// The headers that an [`Incoming`] is made of.
-const READ: [HeaderName; 5] = [header::COOKIE, header::FORWARDED, header::HOST, header::ORIGIN, header::REFERER];
+const READ: [HeaderName; 6] =
+    [header::COOKIE, header::FORWARDED, header::HOST, header::ORIGIN, header::REFERER, header::UPGRADE];
 const READ_BY_NAME: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "sec-fetch-site", "sec-fetch-mode"];
 
 /// An [`Incoming`] for a framework whose types are not those of the `http` crate. Give the path without its query. The
@@ -64,6 +65,7 @@ mod tests {
             ("Host", "example.org"),
             ("Origin", "https://example.com"),
             ("Referer", "http://example.org/login"),
+            ("Upgrade", "websocket"),
             ("X-Forwarded-For", "192.0.2.7"),
             ("x-forwarded-for", "192.0.2.8"),
             ("X-Forwarded-Proto", "https"),

@@ -20,7 +20,11 @@
 //! - **Answer with the failure if the commit fails**, together with the cookies that others have set. This holds for an
 //!   extractor, too.
 //! - **Read the header of clients without cookies**, if the site has one: [`Incoming::with_token_header`].
+//! - **Tell the host**, if the request's target names one, as in HTTP/2: [`Incoming::with_host`].
 //! - **Tell the peer**, if the framework knows it: [`Incoming::with_peer`], and for TLS [`Incoming::with_https`].
+//!
+//! An adapter whose framework has no guard against forged requests offers one: a middleware inside of the layer that
+//! calls [`Opened::guard`].
 //!
 //! # Examples
 //!

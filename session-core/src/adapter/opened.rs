@@ -4,7 +4,7 @@
 use std::{any::TypeId, error::Error, fmt, panic::Location, sync::Arc};
 
 use super::{Failure, log};
-use crate::{Exchange, Incoming, JoinError, SessionManager};
+use crate::{Exchange, Incoming, JoinError, SessionManager, TrustedOrigins};
 
 /// The exchanges that the layers around one request have opened.
 ///
@@ -26,7 +26,11 @@ use crate::{Exchange, Incoming, JoinError, SessionManager};
 /// assert!(matches!(inside, Ok(Entered::Joined(_))));
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Opened(Vec<OpenedExchange>);
+pub struct Opened {
+    exchanges: Vec<OpenedExchange>,
+    /// What the guards around the request trust.
+    guards: Vec<TrustedOrigins>,
+}
 
 /// An exchange, and the layer that has opened it.
 #[derive(Clone, Debug)]
@@ -78,7 +82,8 @@ impl Opened {
     /// # Errors
     ///
     /// A 500 where a layer outside has a cookie of the name, but another marker, store, keys or scope. Also where it has
-    /// another cookie, but a [`TokenHeader`](crate::TokenHeader) of the name.
+    /// another cookie, but a [`TokenHeader`](crate::TokenHeader) of the name. A 403 where a [guard](Self::guard) outside has let the
+    /// request pass as one of a header client, but is none for this layer.
     pub fn enter(
         &mut self,
         layer: LayerName,
@@ -90,17 +95,51 @@ impl Opened {
             return Ok(Entered::Joined(outer));
         }
         let exchange = manager.open(incoming());
-        if let Some(header) = manager.token_header() {
-            self.0.iter().for_each(|outer| outer.exchange.note_token_header_inside(header.response_name()));
+        if self.guards.iter().any(|trusted| exchange.is_cross_origin(trusted)) {
+            return Err(Failure::cross_origin());
         }
-        self.0.push(OpenedExchange { layer, manager: manager.clone(), exchange: exchange.clone() });
+        if let Some(header) = manager.token_header() {
+            self.exchanges.iter().for_each(|outer| outer.exchange.note_token_header_inside(header.response_name()));
+        }
+        self.exchanges.push(OpenedExchange { layer, manager: manager.clone(), exchange: exchange.clone() });
         Ok(Entered::Opened(exchange))
+    }
+
+    /// Guards the request against forgery: see [`Exchange::is_cross_origin`]. This is what a middleware calls that stands
+    /// inside of the layers. It reads no header, because each exchange knows whether its cookies count. A request that is a
+    /// header client's for one layer may bring the cookies of another.
+    ///
+    /// # Errors
+    ///
+    /// A 403 where a page of another origin has sent the request, and a layer counts its cookies. A layer further inside
+    /// refuses to [`enter`](Self::enter) by the same rule.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::panic::Location;
+    ///
+    /// use session_core::{Incoming, SessionManager, TrustedOrigins, adapter::{LayerName, Opened}};
+    /// # let manager = SessionManager::development(session_memory::MemoryStore::new());
+    ///
+    /// let forged = || Incoming::default().with_resource("POST", "/transfer").with_fetch_metadata("cross-site", "navigate");
+    /// let mut opened = Opened::default();
+    /// opened.enter(LayerName::new::<()>(Location::caller()), &manager, forged)?;
+    /// assert_eq!(opened.guard(&TrustedOrigins::default()).unwrap_err().status(), 403);
+    /// # Ok::<(), session_core::adapter::Failure>(())
+    /// ```
+    pub fn guard(&mut self, trusted: &TrustedOrigins) -> Result<(), Failure> {
+        self.guards.push(trusted.clone());
+        match self.exchanges.iter().any(|opened| opened.exchange.is_cross_origin(trusted)) {
+            true => Err(Failure::cross_origin()),
+            false => Ok(()),
+        }
     }
 
     fn join(&self, layer: LayerName, manager: &SessionManager) -> Result<Option<Exchange>, LayersError> {
         let cookie = manager.cookie().name();
         let refused = |outer: &OpenedExchange, why| Err(LayersError { outer: outer.layer, inner: layer, why });
-        if let Some(outer) = self.0.iter().find(|outer| outer.manager.cookie().name() == cookie) {
+        if let Some(outer) = self.exchanges.iter().find(|outer| outer.manager.cookie().name() == cookie) {
             if outer.layer.marker != layer.marker {
                 return refused(outer, Clash::Markers { cookie: cookie.into() });
             }
@@ -116,7 +155,7 @@ impl Opened {
                 outer.request_name() == header.request_name() || outer.response_name() == header.response_name()
             })
         };
-        match self.0.iter().find(shares_header) {
+        match self.exchanges.iter().find(shares_header) {
             Some(outer) => refused(outer, Clash::TokenHeader),
             None => Ok(None),
         }

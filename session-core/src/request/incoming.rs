@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Peer, PlainHttp, TokenHeader, TrustedProxies,
-    request::{Arrival, ProxyHeaders, Source, forwarded::list},
+    request::{Arrival, OtherOrigin, ProxyHeaders, Source, forwarded::list},
 };
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -165,7 +165,7 @@ impl Incoming {
         self
     }
 
-    /// The value of `Origin`: `""` if it is not there. Together with [`with_host`](Self::with_host) it tells whether a form
+    /// The value of `Origin`: `""` if it is not there, several lines joined by a comma. Together with [`with_host`](Self::with_host) it tells whether a form
     /// comes from another site, where the browser does not say so itself. See
     /// [`WithheldReason::CrossSite`](crate::WithheldReason::CrossSite).
     #[must_use]
@@ -182,7 +182,16 @@ impl Incoming {
         self
     }
 
-    /// The values of `Sec-Fetch-Site` and `Sec-Fetch-Mode`: `""` for one that is not there. Browsers say there whether the
+    /// The value of `Upgrade`: `""` if it is not there. A websocket begins with a `GET` that has it. The guard against forged
+    /// requests has to know: see [`Exchange::is_cross_origin`](crate::Exchange::is_cross_origin).
+    #[must_use]
+    pub fn with_upgrade(mut self, upgrade: &str) -> Self {
+        self.source.set_upgrade(upgrade);
+        self
+    }
+
+    /// The values of `Sec-Fetch-Site` and `Sec-Fetch-Mode`: `""` for one that is not there, several lines of one joined by a
+    /// comma. Browsers say there whether the
     /// request comes from another site. They send them over https, and to their own machine.
     #[must_use]
     pub fn with_fetch_metadata(mut self, site: &str, mode: &str) -> Self {
@@ -211,10 +220,12 @@ impl Incoming {
             Some(https) => Some((https, PlainHttp::Proxy)),
             None => self.https.map(|https| (https, PlainHttp::Application)),
         };
+        let https = said.map(|(https, _)| https);
         Resource {
             arrival: self.source.arrival(self.method.as_deref()),
+            other_origin: self.source.other_origin(self.method.as_deref(), https),
             plain_http: self.source.plain_http(said),
-            https: said.map(|(https, _)| https),
+            https,
             method: self.method,
             path: self.path,
             route: self.route.map(OnceLock::from).unwrap_or_default(),
@@ -248,9 +259,10 @@ impl From<&HeaderMap> for Incoming {
             ..Self::new(headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes))
         }
         .with_host(value(&header::HOST))
-        .with_origin(value(&header::ORIGIN))
+        .with_origin(&list(&header::ORIGIN))
         .with_referer(value(&header::REFERER))
-        .with_fetch_metadata(value(&FETCH_SITE), value(&FETCH_MODE))
+        .with_upgrade(&list(&header::UPGRADE))
+        .with_fetch_metadata(&list(&FETCH_SITE), value(&FETCH_MODE))
     }
 }
 
@@ -277,6 +289,8 @@ pub(crate) struct Resource {
     /// `None`: unknown.
     pub(crate) https: Option<bool>,
     pub(crate) arrival: Arrival,
+    /// The other origin whose page has sent it, if it may change something.
+    pub(crate) other_origin: Option<OtherOrigin>,
     /// The client speaks plain http, and drops secure cookies.
     pub(crate) plain_http: Option<PlainHttp>,
 }

@@ -11,6 +11,7 @@ mod scope;
 mod target;
 mod token;
 mod token_header;
+mod trusted_origins;
 
 pub use self::{
     cookie::{CookieConfig, CookieConfigBuilder, SameSite},
@@ -23,12 +24,13 @@ pub use self::{
     target::is_local_target,
     token::{InvalidSessionId, SessionId},
     token_header::TokenHeader,
+    trusted_origins::TrustedOrigins,
 };
 pub(crate) use self::{
     forwarded::{ProxyHeaders, Word},
     incoming::Resource,
     keyring::{Carrier, CarrierKind, Forged, Keys},
-    origin::{Arrival, Source, Withholding},
+    origin::{Arrival, OtherOrigin, Source, Withholding},
     proxies::UnknownPeerLog,
     token::{SecretHash, SessionSecret, SessionToken, random},
 };

@@ -8,7 +8,7 @@ use std::{
 
 use http::{Uri, uri::Authority};
 
-use crate::{EventKind, Exchange, PlainHttp, SameSite, exchange::Inner};
+use crate::{EventKind, Exchange, PlainHttp, SameSite, TrustedOrigins, exchange::Inner};
 
 /// Why a request gets no session, or no new one. See [`Outcome::Withheld`](crate::Outcome::Withheld).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,16 +80,34 @@ impl Arrival {
     }
 }
 
+/// The `Origin` of a request that another origin's page has sent, and that may change something. It is empty if only
+/// `Sec-Fetch-Site` tells.
+#[derive(Clone, Debug)]
+pub(crate) struct OtherOrigin(String);
+
 /// What the headers say of the page that a request comes from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Source {
     /// The host that the request is for.
-    host: Option<String>,
+    host: Option<Authority>,
     /// What the browser itself says. `None`: it says nothing.
-    is_cross_site: Option<bool>,
+    fetch_site: Option<FetchSite>,
     is_navigation: bool,
-    origin: Option<Page>,
+    /// Whether it asks for another protocol, such as that of a websocket.
+    is_upgrade: bool,
+    /// As it is written.
+    origin: String,
     referer: Option<Page>,
+}
+
+/// What a browser says in `Sec-Fetch-Site`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FetchSite {
+    /// The site's own origin, or the user.
+    Own,
+    /// Another origin of the site, such as a sibling domain.
+    SameSite,
+    CrossSite,
 }
 
 /// What an `Origin` or a `Referer` tells.
@@ -100,14 +118,19 @@ struct Page {
 }
 
 impl Source {
-    /// Takes note of the request's host, without its port: cookies do not know ports.
+    /// Takes note of the request's host, with its port if it has one.
     pub(crate) fn set_host(&mut self, host: &str) {
-        self.host = host.parse().ok().map(|authority: Authority| authority.host().to_owned());
+        self.host = host.parse().ok();
     }
 
-    /// Takes note of `Origin`. Of `null` and of nonsense there is nothing to note.
+    /// Takes note of `Origin`, or of several lines of it with commas between them.
     pub(crate) fn set_origin(&mut self, origin: &str) {
-        self.origin = Page::of(origin);
+        origin.clone_into(&mut self.origin);
+    }
+
+    /// Takes note of `Upgrade`.
+    pub(crate) fn set_upgrade(&mut self, upgrade: &str) {
+        self.is_upgrade |= !upgrade.is_empty();
     }
 
     /// Takes note of `Referer`. Nobody asks for one with https, which most are: they are not worth the reading.
@@ -118,14 +141,18 @@ impl Source {
 
     /// Takes note of `Sec-Fetch-Site` and `Sec-Fetch-Mode` (W3C Fetch Metadata).
     pub(crate) fn set_fetch_metadata(&mut self, site: &str, mode: &str) {
-        self.is_cross_site = (!site.is_empty()).then(|| site == "cross-site");
+        self.fetch_site = (!site.is_empty()).then(|| FetchSite::of(site));
         self.is_navigation = mode == "navigate";
+        self.is_upgrade |= mode == "websocket";
     }
 
     /// How a request with this method arrives. The browser's own judgement goes first: a proxy may have changed `Host`, and
     /// two hosts may be one site.
     pub(crate) fn arrival(&self, method: Option<&str>) -> Arrival {
-        let is_cross_site = self.is_cross_site.unwrap_or_else(|| self.has_another_origin());
+        let is_cross_site = match self.fetch_site {
+            Some(site) => site == FetchSite::CrossSite,
+            None => self.has_another_host(),
+        };
         if is_cross_site && method.is_some_and(|method| !is_safe(method)) {
             Arrival::CrossSiteForm
         } else if is_cross_site && self.is_navigation {
@@ -135,11 +162,40 @@ impl Source {
         }
     }
 
+    /// The other origin whose page has sent this request, if it may change something. It is judged as by
+    /// `http.CrossOriginProtection` of Go, which explains why these two headers are enough. A request that asks for another
+    /// protocol changes something, too: browsers send the cookies with a websocket of any page, and its method is GET.
+    ///
+    /// Browsers send one of the two headers with each such request. A client that sends neither is no browser, and carries
+    /// nobody's cookie. `Sec-Fetch-Site` goes first, because it is the browser's own judgement.
+    pub(crate) fn other_origin(&self, method: Option<&str>, is_https: Option<bool>) -> Option<OtherOrigin> {
+        let only_reads = matches!(method, Some("GET" | "HEAD" | "OPTIONS"));
+        let is_of_own_page = match self.fetch_site {
+            Some(site) => site == FetchSite::Own,
+            None => self.origin.is_empty() || self.is_own_origin(is_https),
+        };
+        let is_harmless = only_reads && !self.is_upgrade || is_of_own_page;
+        (!is_harmless).then(|| OtherOrigin(self.origin.clone()))
+    }
+
+    /// Whether `Origin` is that of the host. Browsers leave out the port that the scheme has by default, proxies add it. A
+    /// page that was fetched without TLS is none of a site with TLS, because anybody on the way may have written it.
+    fn is_own_origin(&self, is_https: Option<bool>) -> bool {
+        let (default_port, origin) = match self.origin.split_once("://") {
+            Some(("https", origin)) => (443, origin),
+            Some(("http", origin)) if is_https != Some(true) => (80, origin),
+            _ => return false,
+        };
+        let (Some(host), Ok(origin)) = (&self.host, origin.parse::<Authority>()) else { return false };
+        let port = |of: &Authority| of.port_u16().unwrap_or(default_port);
+        origin.host().eq_ignore_ascii_case(host.host()) && port(&origin) == port(host)
+    }
+
     /// Whether the client speaks plain http, so that it drops a secure cookie; `said`: what is believed of the connection,
     /// and who has said it.
     pub(crate) fn plain_http(&self, said: Option<(bool, PlainHttp)>) -> Option<PlainHttp> {
         // Browsers send `Sec-Fetch-Site` to addresses alone that they trust: with https, or on this machine.
-        if self.is_cross_site.is_some() || self.is_loopback() {
+        if self.fetch_site.is_some() || self.is_loopback() {
             return None;
         }
         match said {
@@ -148,25 +204,51 @@ impl Source {
         }
     }
 
-    fn has_another_origin(&self) -> bool {
-        let (Some(host), Some(origin)) = (&self.host, &self.origin) else { return false };
+    /// Whether `Origin` has another host. Ports are left out, because cookies do not know them. Of `null` and of nonsense there
+    /// is nothing to know.
+    fn has_another_host(&self) -> bool {
+        let (Some(host), Some(origin)) = (self.host(), self.origin()) else { return false };
         !origin.is_at(host)
     }
 
     /// Whether the request comes from a page of its own host that was fetched without TLS.
     fn has_plain_page(&self) -> bool {
-        let Some(host) = &self.host else { return false };
-        [&self.origin, &self.referer].into_iter().flatten().any(|page| page.is_http && page.is_at(host))
+        let Some(host) = self.host() else { return false };
+        let is_plain = |page: &Page| page.is_http && page.is_at(host);
+        self.referer.as_ref().is_some_and(is_plain) || self.origin().as_ref().is_some_and(is_plain)
     }
 
     /// Whether the host is the user's own machine, where Chromium and Firefox keep a secure cookie without TLS.
     fn is_loopback(&self) -> bool {
-        let Some(host) = &self.host else { return false };
+        let Some(host) = self.host() else { return false };
         let name = host.to_ascii_lowercase();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse();
         name == "localhost"
             || name.ends_with(".localhost")
             || address.is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.host.as_ref().map(Authority::host)
+    }
+
+    /// The first, where there are several.
+    fn origin(&self) -> Option<Page> {
+        self.origin.split(',').next().and_then(Page::of)
+    }
+}
+
+impl FetchSite {
+    /// Of several lines, which no browser sends, the worst counts. A value that is not known yet is not the site's own.
+    fn of(list: &str) -> Self {
+        let mut sites = list.split(',').map(str::trim);
+        if sites.clone().any(|site| site == "cross-site") {
+            Self::CrossSite
+        } else if sites.all(|site| site == "same-origin" || site == "none") {
+            Self::Own
+        } else {
+            Self::SameSite
+        }
     }
 }
 
@@ -206,6 +288,41 @@ impl Exchange {
     /// middleware that finds it out later.
     pub fn refuse_anonymous(&self) {
         self.inner().withholding.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a page of another origin has sent this request, and its cookies could let it do something in its user's name:
+    /// a *forged* request, unless the site expects it. It is `false` for a page of a trusted origin. It is `false` for a header
+    /// client, too, because no cookie counts in its request.
+    ///
+    /// A guard asks this. So does the handler of a websocket, if its guard lets every GET pass.
+    ///
+    /// - `GET`, `HEAD` and `OPTIONS` pass, because they must not change anything. One that asks for another protocol is
+    ///   judged like a `POST`: any page can open a websocket, and the browser sends the cookies along.
+    /// - `Sec-Fetch-Site` must be `same-origin` or `none`. A sibling domain (`same-site`) is another origin.
+    /// - Without that header, `Origin` must be of the request's host, with its port. If the client speaks TLS, `Origin` must
+    ///   be of `https`. `null` is another origin.
+    /// - A request with neither header passes. It is no browser's, so it carries nobody's cookie.
+    ///
+    /// The host is that of [`Incoming::with_host`](crate::Incoming::with_host). If a proxy changes it, `Sec-Fetch-Site` still
+    /// tells, but browsers send it over https only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{SessionManager, TrustedOrigins};
+    ///
+    /// # let manager = SessionManager::development(session_memory::MemoryStore::new());
+    /// let form = http::Request::post("/transfer")
+    ///     .header("host", "bank.example")
+    ///     .header("origin", "https://elsewhere.example")
+    ///     .body(())
+    ///     .unwrap();
+    /// assert!(manager.open(&form).is_cross_origin(&TrustedOrigins::default()));
+    /// ```
+    #[must_use]
+    pub fn is_cross_origin(&self, trusted: &TrustedOrigins) -> bool {
+        let sent_by = self.inner().resource.other_origin.as_ref();
+        !self.is_header_client() && sent_by.is_some_and(|OtherOrigin(origin)| !trusted.have(origin))
     }
 }
 

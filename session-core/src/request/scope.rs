@@ -88,6 +88,14 @@ impl CookieScope {
 
 /// Judges the domain whose hosts get a cookie.
 fn judge_domain(domain: &str) -> Result<(), ConfigError> {
+    match host_fault(domain) {
+        Some(fault) => Err(ConfigError::CookieAttribute { attribute: "Domain", fault }),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with the name of a host, to follow it in a sentence.
+pub(crate) fn host_fault(domain: &str) -> Option<&'static str> {
     let labels = || domain.split('.');
     let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
     let has_hyphen_at_end = |label: &str| label.starts_with('-') || label.ends_with('-');
@@ -105,7 +113,7 @@ fn judge_domain(domain: &str) -> Result<(), ConfigError> {
         (domain.len() > LONGEST_HOST, "has more than the 253 characters of a host name"),
         (is_broken_address(domain), "ends in a number but is no IPv4 address in four decimal parts"),
     ];
-    refuse("Domain", &faults)
+    faults.iter().find(|(is_found, _)| *is_found).map(|(_, fault)| *fault)
 }
 
 /// Judges the path under which a cookie is sent.
@@ -124,12 +132,8 @@ fn judge_path(path: &str) -> Result<(), ConfigError> {
         ),
         (path.len() > LONGEST_ATTRIBUTE, "has more than the 1024 bytes that browsers read"),
     ];
-    refuse("Path", &faults)
-}
-
-fn refuse(attribute: &'static str, faults: &[(bool, &'static str)]) -> Result<(), ConfigError> {
     match faults.iter().find(|(is_found, _)| *is_found) {
-        Some((_, fault)) => Err(ConfigError::CookieAttribute { attribute, fault }),
+        Some((_, fault)) => Err(ConfigError::CookieAttribute { attribute: "Path", fault }),
         None => Ok(()),
     }
 }

@@ -65,7 +65,7 @@ const TAKEN_PREFIXES: [&str; 5] = ["access-control-", "content-", "proxy-", "sec
 ///
 /// Those that have the header, whatever its value. Their cookies are ignored: a wrong token is no session, never the
 /// session of a cookie. So a page of another site cannot add a bad header to get a cookie past a guard against forged
-/// requests. Such a guard asks [`Exchange::is_header_client`](crate::Exchange::is_header_client), and never the header.
+/// requests. Such a guard asks [`Exchange::is_cross_origin`](crate::Exchange::is_cross_origin), and never the header.
 ///
 /// If the header is there several times, the one token in it counts. Of two tokens none counts, also if they are the same. The
 /// log then tells of a bad token.

@@ -1,6 +1,7 @@
 //! The parts of a request, and the headers by which its response tells browsers and caches what to do.
 
 mod caching;
+mod cross_origin;
 mod cross_site;
 mod proxies;
 mod refused;
