@@ -36,20 +36,25 @@ impl SessionError {
         ))
     }
 
+    /// The guard against forged requests stands outside of the layer.
+    pub(crate) fn unguarded() -> Self {
+        Self(Failure::no_layer::<()>("a CsrfLayer has to be inside of it"))
+    }
+
     /// The handler asked for an owner where there is none.
     pub(crate) fn not_logged_in() -> Self {
         Self(Failure::not_logged_in())
     }
 
     /// The error of the session. `None` if no session was asked: because there is no layer, because nobody is logged
-    /// in, or because two layers exclude each other.
+    /// in, because two layers exclude each other, or because a page of another origin has sent the request.
     #[must_use]
     pub fn cause(&self) -> Option<&Error> {
         self.0.cause()
     }
 
     /// The status of the response: see [`session_core::Error::status`]. It is 500 without the layer, or with two layers
-    /// that exclude each other, and 401 without a login. [`status_code`](ResponseError::status_code) returns it in
+    /// that exclude each other, 401 without a login, and 403 for a page of another origin. [`status_code`](ResponseError::status_code) returns it in
     /// actix' own type.
     #[must_use]
     pub fn status(&self) -> StatusCode {

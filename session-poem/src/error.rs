@@ -34,13 +34,18 @@ impl SessionError {
         Self(Failure::no_layer::<K>("only the endpoints that .with(...) is called on have it"))
     }
 
+    /// The guard against forged requests stands outside of the layer.
+    pub(crate) fn unguarded() -> Self {
+        Self(Failure::no_layer::<()>("a CsrfLayer has to be inside of it"))
+    }
+
     /// The handler asked for an owner where there is none.
     pub(crate) fn not_logged_in() -> Self {
         Self(Failure::not_logged_in())
     }
 
     /// The error of the session. `None` if no session was asked: because there is no layer, because nobody is logged
-    /// in, or because two layers exclude each other.
+    /// in, because two layers exclude each other, or because a page of another origin has sent the request.
     #[must_use]
     pub fn cause(&self) -> Option<&Error> {
         self.0.cause()
@@ -65,7 +70,7 @@ impl SessionError {
 /// request or failure after that second brings a line `session.suppressed` with the number in `session.count`.
 impl ResponseError for SessionError {
     /// The status of the response: see [`session_core::Error::status`]. It is 500 without the layer, or with two layers
-    /// that exclude each other, and 401 without a login.
+    /// that exclude each other, 401 without a login, and 403 for a page of another origin.
     fn status(&self) -> StatusCode {
         self.0.status()
     }

@@ -25,6 +25,7 @@
 //! - [`CurrentOwner`] is the user who is logged in. It answers 401 where nobody is.
 //! - [`SessionError`] is the error that a handler returns with `?`. Its response has the right status and an empty
 //!   body, and keeps the cause for your logs.
+//! - [`CsrfLayer`] refuses what a page of another origin sends in its visitor's name.
 //! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and everything else of
 //!   `session-core` is re-exported. So an application depends on this crate and a store. [`Session`] and [`Exchange`]
 //!   are this crate's own: they carry the marker of their layer.
@@ -91,11 +92,13 @@
 //!
 //! # What it does not do
 //!
-//! It authenticates nobody: it keeps what your login has found out. It does not guard against forged forms.
+//! It authenticates nobody: it keeps what your login has found out. Without a [`CsrfLayer`] it guards against forged
+//! requests only by the cookie's `SameSite`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+mod csrf;
 mod error;
 mod extract;
 mod future;
@@ -103,6 +106,7 @@ mod layer;
 mod session;
 
 pub use access::{AccessLogEndpoint, AccessLogLayer};
+pub use csrf::{CsrfEndpoint, CsrfLayer};
 pub use error::SessionError;
 pub use extract::CurrentOwner;
 pub use layer::{SessionEndpoint, SessionLayer};

@@ -4,6 +4,7 @@
 
 mod access;
 mod actix;
+mod csrf;
 mod errors;
 mod kit;
 mod layers;
