@@ -117,6 +117,48 @@
 //! A session cannot begin in a socket, because no cookie can leave any more. Insert something on a page before, or ask
 //! for `CurrentOwner` in the handler.
 //!
+//! # Guard against forged requests
+//!
+//! `SameSite` keeps the session's cookie out of many requests that pages of other sites send, but not out of those of a
+//! sibling domain or of another port. tower-http's `CsrfLayer` refuses the others (feature `csrf`, 0.7.1 or later). It goes
+//! by `Sec-Fetch-Site` and `Origin`:
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # mod example {
+//! use axum::{Router, routing::post};
+//! use session_tower::{SessionLayer, SessionManager};
+//! use tower_http::csrf::CsrfLayer;
+//!
+//! fn app(manager: SessionManager) -> Router {
+//!     let guarded = Router::new().route("/transfer", post(transfer)).layer(CsrfLayer::new());
+//!     let open = Router::new().route("/paid", post(paid)); // the payment service sends its form here
+//!     guarded.merge(open).layer(SessionLayer::new(manager))
+//! }
+//! # async fn transfer() {}
+//! # async fn paid() {}
+//! # }
+//! ```
+//!
+//! - It lets every `GET` pass, so no `GET` may change anything. A websocket begins with one, and any page can open it
+//!   with the user's cookies. So its handler asks [`is_cross_origin`](session_core::Exchange::is_cross_origin):
+//!
+//!   ```
+//!   # use session_tower::{Exchange, TrustedOrigins};
+//!   # use http::StatusCode;
+//!   fn judge(request: &http::Request<()>) -> Result<(), StatusCode> {
+//!       let exchange = request.extensions().get::<Exchange>().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+//!       match exchange.is_cross_origin(&TrustedOrigins::default()) {
+//!           true => Err(StatusCode::FORBIDDEN),
+//!           false => Ok(()),
+//!       }
+//!   }
+//!   ```
+//! - It knows nothing of header clients, so a [`TokenHeader`] carries nothing past it. Mobile apps and programs send neither
+//!   of the two headers, and pass. A single-page app of another origin has to be named by `add_trusted_origin`, beside the
+//!   CORS rules that [`TokenHeader`] asks for. Pages of a trusted origin may use the cookies, too, as far as `SameSite` lets
+//!   them. If that is too much, write a middleware in its place that asks `is_cross_origin`.
+//!
 //! # Features
 //!
 //! - `axum`, a default: extractors for axum 0.8 ([`Session`], `Option<Session>`, `Result<Session, SessionError>`,
@@ -130,8 +172,8 @@
 //!
 //! # What it does not do
 //!
-//! It authenticates nobody: it keeps what your login has found out. It does not guard against forged forms. It does not
-//! read the peer's address by itself, because servers keep it in different places: see [`SessionLayer::with_peer`].
+//! It authenticates nobody: it keeps what your login has found out. It does not read the peer's address by itself, because
+//! servers keep it in different places: see [`SessionLayer::with_peer`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

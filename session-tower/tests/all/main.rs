@@ -18,6 +18,8 @@ mod bare;
 #[cfg(feature = "axum")]
 mod caches;
 #[cfg(feature = "axum")]
+mod csrf;
+#[cfg(feature = "axum")]
 mod header_clients;
 #[cfg(feature = "axum")]
 mod how_to;
