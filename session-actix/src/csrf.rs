@@ -78,7 +78,7 @@ impl CsrfLayer {
     fn judge(&self, request: &ServiceRequest) -> Result<(), SessionError> {
         let mut extensions = request.extensions_mut();
         let opened = extensions.get_mut::<Opened>().ok_or_else(SessionError::unguarded)?;
-        Ok(opened.guard(&self.trusted)?)
+        Ok(opened.refuse_other_origins(&self.trusted)?)
     }
 }
 

@@ -88,7 +88,7 @@ impl<E: Endpoint> Endpoint for CsrfEndpoint<E> {
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let opened = request.extensions_mut().get_mut::<Opened>().ok_or_else(SessionError::unguarded)?;
-        opened.guard(&self.layer.trusted).map_err(SessionError::from)?;
+        opened.refuse_other_origins(&self.layer.trusted).map_err(SessionError::from)?;
         self.inner.call(request).await.map(IntoResponse::into_response)
     }
 }

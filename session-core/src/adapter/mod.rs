@@ -24,7 +24,7 @@
 //! - **Tell the peer**, if the framework knows it: [`Incoming::with_peer`], and for TLS [`Incoming::with_https`].
 //!
 //! An adapter whose framework has no guard against forged requests offers one: a middleware inside of the layer that
-//! calls [`Opened::guard`].
+//! calls [`Opened::refuse_other_origins`].
 //!
 //! # Examples
 //!

@@ -82,7 +82,7 @@ impl Opened {
     /// # Errors
     ///
     /// A 500 where a layer outside has a cookie of the name, but another marker, store, keys or scope. Also where it has
-    /// another cookie, but a [`TokenHeader`](crate::TokenHeader) of the name. A 403 where a [guard](Self::guard) outside has let the
+    /// another cookie, but a [`TokenHeader`](crate::TokenHeader) of the name. A 403 where a [guard](Self::refuse_other_origins) outside has let the
     /// request pass as one of a header client, but is none for this layer.
     pub fn enter(
         &mut self,
@@ -125,10 +125,10 @@ impl Opened {
     /// let forged = || Incoming::default().with_resource("POST", "/transfer").with_fetch_metadata("cross-site", "navigate");
     /// let mut opened = Opened::default();
     /// opened.enter(LayerName::new::<()>(Location::caller()), &manager, forged)?;
-    /// assert_eq!(opened.guard(&TrustedOrigins::default()).unwrap_err().status(), 403);
+    /// assert_eq!(opened.refuse_other_origins(&TrustedOrigins::default()).unwrap_err().status(), 403);
     /// # Ok::<(), session_core::adapter::Failure>(())
     /// ```
-    pub fn guard(&mut self, trusted: &TrustedOrigins) -> Result<(), Failure> {
+    pub fn refuse_other_origins(&mut self, trusted: &TrustedOrigins) -> Result<(), Failure> {
         self.guards.push(trusted.clone());
         match self.exchanges.iter().any(|opened| opened.exchange.is_cross_origin(trusted)) {
             true => Err(Failure::cross_origin()),

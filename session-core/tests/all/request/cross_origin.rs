@@ -192,21 +192,25 @@ fn the_token_header_lets_a_request_pass_only_where_it_takes_the_cookies_away() {
 
     let mut alone = Opened::default();
     alone.enter(name, &site, with_token).unwrap();
-    assert!(alone.guard(&TrustedOrigins::default()).is_ok(), "no cookie counts");
+    assert!(alone.refuse_other_origins(&TrustedOrigins::default()).is_ok(), "no cookie counts");
 
     let mut beside = Opened::default();
     beside.enter(name, &site, with_token).unwrap();
     beside.enter(name, &admin, forged).unwrap();
-    assert_eq!(beside.guard(&TrustedOrigins::default()).unwrap_err().status(), 403, "the other cookie counts");
+    assert_eq!(
+        beside.refuse_other_origins(&TrustedOrigins::default()).unwrap_err().status(),
+        403,
+        "the other cookie counts"
+    );
 
     let mut inside = Opened::default();
     inside.enter(name, &site, with_token).unwrap();
-    inside.guard(&TrustedOrigins::default()).unwrap();
+    inside.refuse_other_origins(&TrustedOrigins::default()).unwrap();
     assert_eq!(inside.enter(name, &admin, forged).unwrap_err().status(), 403, "a layer inside of the guard");
 
     let mut trusting = Opened::default();
     trusting.enter(name, &site, with_token).unwrap();
-    trusting.guard(&trusted(&["https://evil.example"])).unwrap();
+    trusting.refuse_other_origins(&trusted(&["https://evil.example"])).unwrap();
     assert!(trusting.enter(name, &admin, forged).is_ok());
 }
 
@@ -215,7 +219,7 @@ fn a_refusal_is_an_empty_403_that_no_cache_keeps() {
     let mut opened = Opened::default();
     let forged = || Incoming::from(&request("POST", &[("host", "bank.example"), OTHER]));
     opened.enter(LayerName::new::<()>(Location::caller()), &Site::new().manager, forged).unwrap();
-    let failure = opened.guard(&TrustedOrigins::default()).unwrap_err();
+    let failure = opened.refuse_other_origins(&TrustedOrigins::default()).unwrap_err();
     let answer = failure.answer([]);
     assert_eq!((answer.status().as_u16(), &answer.headers()["cache-control"]), (403, &"no-store".parse().unwrap()));
     assert_eq!(failure.to_string(), "a page of another origin has sent the request");
