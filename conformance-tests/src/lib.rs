@@ -81,6 +81,7 @@ mod report;
 pub mod servers;
 mod trial;
 mod watched;
+mod wrapped;
 
 use std::time::Duration;
 
@@ -92,6 +93,7 @@ pub use crate::report::run_test;
 pub use crate::{
     case::{Case, cases, check},
     faulty::FaultyStore,
+    wrapped::Wrapped,
 };
 
 /// A store under test: how to open it, and how time passes for it. The author of the store writes this.
