@@ -182,10 +182,11 @@ impl<'a> Plan<'a> {
 }
 
 /// The packages whose tests need no program.
-const NEED_NO_PROGRAM: [&str; 8] = [
+const NEED_NO_PROGRAM: [&str; 9] = [
     "session-core",
     "session-memory",
     "session-sqlite",
+    "session-sealed",
     "session-tower",
     "session-actix",
     "session-poem",
