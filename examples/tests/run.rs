@@ -103,3 +103,14 @@ fn one_logs_in_and_out_under_poem() {
 fn one_logs_in_and_out_under_bare_hyper() {
     logs_in_and_out(env!("CARGO_BIN_EXE_hyper"));
 }
+
+#[test]
+fn a_sealed_session_is_unreadable_in_the_database_and_outlives_a_change_of_the_key() {
+    let ran = Command::new(env!("CARGO_BIN_EXE_sealed")).output().unwrap();
+    let told = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{told}{}", String::from_utf8_lossy(&ran.stderr));
+    for part in ["sealed with 2026-05\n", "user 42 is still logged in\n", "sealed with 2026-11\n", "the seal is broken"]
+    {
+        assert!(told.contains(part), "{told}");
+    }
+}
