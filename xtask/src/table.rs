@@ -1,4 +1,5 @@
-//! The table of the stores and servers on which the contract was tested, as the tests have reported it.
+//! The table of what has passed the kits, as the tests have reported it: the contract of a store on its servers, and the
+//! sentences of an adapter under its frameworks.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,25 +8,33 @@ use std::{
     path::Path,
 };
 
-/// A store, or a way to open it, and the servers that it has to be tested on.
+/// A store, or a way to open it, and the servers that it has to be tested on. Or an adapter under a framework.
 pub(crate) struct Row {
+    kit: Kit,
     pub(crate) package: &'static str,
     pub(crate) module: &'static str,
-    store: &'static str,
+    what: &'static str,
     origins: &'static [&'static str],
+}
+
+/// Whose cases have to pass.
+#[derive(Clone, Copy)]
+enum Kit {
+    Store,
+    Adapter,
 }
 
 const NO_SERVER: &[&str] = &["none"];
 const LOCAL: &[&str] = &["local"];
 const LOCAL_AND_CONTAINER: &[&str] = &["local", "container"];
 
-const fn row(
-    package: &'static str,
-    module: &'static str,
-    store: &'static str,
-    origins: &'static [&'static str],
-) -> Row {
-    Row { package, module, store, origins }
+const fn row(package: &'static str, module: &'static str, what: &'static str, origins: &'static [&'static str]) -> Row {
+    Row { kit: Kit::Store, package, module, what, origins }
+}
+
+/// None of our adapters lacks a capability, so each case has to run under each.
+const fn adapter(package: &'static str, module: &'static str, what: &'static str) -> Row {
+    Row { kit: Kit::Adapter, package, module, what, origins: NO_SERVER }
 }
 
 /// All of these must have run. Others that have run are shown below them.
@@ -45,6 +54,10 @@ pub(crate) const ROWS: &[Row] = &[
     row("session-mysql", "in_the_applications_pool", "MariaDB, an application's pool", LOCAL_AND_CONTAINER),
     row("session-mongo", "over_a_client_of_its_own", "MongoDB", LOCAL_AND_CONTAINER),
     row("session-mongo", "over_the_applications_client", "MongoDB, an application's client", LOCAL_AND_CONTAINER),
+    adapter("session-tower", "under_axum", "tower under axum"),
+    adapter("session-tower", "under_hyper", "tower under bare hyper"),
+    adapter("session-actix", "kit", "actix-web"),
+    adapter("session-poem", "kit", "poem"),
 ];
 
 impl Row {
@@ -79,26 +92,27 @@ pub(crate) fn print(report: &Path, is_tested: impl Fn(&str) -> bool) -> Result<(
     };
     let (table, missing) = judge(&text, is_tested)?;
     println!("\n{table}");
-    if missing.is_empty() { Ok(()) } else { Err(format!("the contract has not passed on {}", missing.join("; "))) }
+    if missing.is_empty() { Ok(()) } else { Err(format!("the kit has not passed on {}", missing.join("; "))) }
 }
 
 /// The table, and what is missing in it.
 fn judge(report: &str, is_tested: impl Fn(&str) -> bool) -> Result<(String, Vec<String>), String> {
     let mut ran = read(report)?;
-    let all = all_cases();
-    let mut table = format!("{:<44} {:>5} {:>8}  {:<9}  server and version", "store", "cases", "seconds", "from");
+    let mut table =
+        format!("{:<44} {:>5} {:>8}  {:<9}  server and version", "store or adapter", "cases", "seconds", "from");
     let mut missing = Vec::new();
     for row in ROWS.iter().filter(|row| is_tested(row.package)) {
+        let all = row.kit.cases();
         for origin in row.origins {
             let Some(ran) = ran.remove(&(row.package, row.module, *origin)) else {
-                missing.push(format!("{} ({origin})", row.store));
+                missing.push(format!("{} ({origin})", row.what));
                 continue;
             };
             let absent = all.difference(&ran.cases).count();
             if absent > 0 {
-                missing.push(format!("{} ({origin}): {absent} of {} cases", row.store, all.len()));
+                missing.push(format!("{} ({origin}): {absent} of {} cases", row.what, all.len()));
             }
-            table += &ran.line(row.store, origin);
+            table += &ran.line(row.what, origin);
         }
     }
     for ((package, module, origin), ran) in ran {
@@ -140,25 +154,30 @@ impl Ran<'_> {
     }
 }
 
-/// The cases of the kit, by name.
-fn all_cases() -> BTreeSet<&'static str> {
-    macro_rules! names {
-        ([] $($module:ident: $($name:ident)*;)*) => { [$($(stringify!($name)),*),*] };
+impl Kit {
+    /// Its cases, by name.
+    fn cases(self) -> BTreeSet<&'static str> {
+        macro_rules! names {
+            ([] $($module:ident: $($name:ident $(($capability:ident))?)*;)*) => { [$($(stringify!($name)),*),*] };
+        }
+        match self {
+            Self::Store => session_conformance::each_case!({ names } []).into(),
+            Self::Adapter => session_conformance::each_adapter_case!({ names } []).into(),
+        }
     }
-    session_conformance::each_case!({ names } []).into()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
 
-    use super::{ROWS, all_cases, judge};
+    use super::{Kit, ROWS, judge};
 
     fn whole() -> String {
         let mut report = String::new();
         for row in ROWS {
             for (number, origin) in row.origins.iter().enumerate() {
-                for case in all_cases() {
+                for case in row.kit.cases() {
                     let module = if row.module.is_empty() { String::new() } else { format!("::{}", row.module) };
                     let version = if row.package == "session-mongo" { "0, a stand-in for MongoDB 4.4" } else { "1.0" };
                     let times = format!("{}\t{}", number * 1000, number * 1000 + 2500);
@@ -174,7 +193,7 @@ mod tests {
     fn a_whole_report_misses_nothing_and_calls_a_stand_in_a_stand_in() {
         let (table, missing) = judge(&whole(), |_| true).unwrap_or_default();
         assert!(missing.is_empty(), "{missing:?}");
-        let cases = all_cases().len();
+        let cases = Kit::Store.cases().len();
         let line = |start: &str| table.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
         assert_eq!(line("PostgreSQL  "), format!("{:<44} {cases:>5} {:>8}  local      1.0", "PostgreSQL", "2.5"));
         assert!(line("MongoDB's stand-in  ").ends_with("0, a stand-in for MongoDB 4.4"), "{table}");
@@ -190,9 +209,15 @@ mod tests {
         };
         assert_eq!(without(&["on_a_cluster"]), ["Redis Cluster (local)"]);
         assert_eq!(without(&["::on_one_node", "\tcontainer\t"]), ["Redis (container)"]);
-        let case = all_cases().into_iter().next().unwrap_or_default();
-        let all = all_cases().len();
+        let case = Kit::Store.cases().into_iter().next().unwrap_or_default();
+        let all = Kit::Store.cases().len();
         assert_eq!(without(&["session-memory", case]), [format!("memory (none): 1 of {all} cases")]);
+        let case = "a_panic_commits_nothing";
+        let all = Kit::Adapter.cases().len();
+        assert_eq!(without(&["under_axum"]), ["tower under axum (none)"]);
+        assert_eq!(without(&["session-poem", case]), [format!("poem (none): 1 of {all} cases")]);
+        let not_run = report.replace(&format!("{case}\t0\t2500\tnone"), &format!("{case}\t0\t2500\tnot run"));
+        assert_eq!(judge(&not_run, |package| package == "session-poem").unwrap_or_default().1.len(), 1);
         assert!(judge("nothing", |_| true).is_err());
     }
 
