@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,6 +11,8 @@ use std::{
 
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError, async_trait};
 use session_memory::MemoryStore;
+
+use crate::adapter::gate::Gate;
 
 /// A store that counts its calls and fails on demand. It is for the tests of an adapter or of an application.
 ///
@@ -41,6 +43,15 @@ struct Inner {
     calls: AtomicU64,
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
+    /// The gate at which a write waits.
+    held: Mutex<Option<(Arc<Gate>, HeldAt)>>,
+}
+
+/// When a write waits: on the way to the store, or on the way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeldAt {
+    Call,
+    Answer,
 }
 
 #[derive(Debug)]
@@ -63,6 +74,7 @@ impl FaultyStore {
             calls: AtomicU64::new(0),
             reads_fail: AtomicBool::new(false),
             writes_fail: AtomicBool::new(false),
+            held: Mutex::new(None),
         }))
     }
 
@@ -82,12 +94,33 @@ impl FaultyStore {
         self.0.writes_fail.store(fail, Ordering::Relaxed);
     }
 
+    /// Lets each write wait at this gate from now on, or none.
+    pub(crate) fn hold_writes(&self, at: Option<(Arc<Gate>, HeldAt)>) {
+        *self.0.held.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
     fn reading(&self) -> Result<&dyn Store, StoreError> {
         self.judge(&self.0.reads_fail)
     }
 
-    fn writing(&self) -> Result<&dyn Store, StoreError> {
-        self.judge(&self.0.writes_fail)
+    /// The store for a write, once the write may go there.
+    async fn writing(&self) -> Result<&dyn Store, StoreError> {
+        let store = self.judge(&self.0.writes_fail)?;
+        self.wait(HeldAt::Call).await;
+        Ok(store)
+    }
+
+    /// The answer to a write, once it may come back.
+    async fn written<T>(&self, answer: T) -> T {
+        self.wait(HeldAt::Answer).await;
+        answer
+    }
+
+    async fn wait(&self, at: HeldAt) {
+        let held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((gate, _)) = held.filter(|(_, held_at)| *held_at == at) {
+            gate.pass().await;
+        }
     }
 
     fn judge(&self, fails: &AtomicBool) -> Result<&dyn Store, StoreError> {
@@ -115,7 +148,7 @@ impl Store for FaultyStore {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
-        self.writing()?.create(id, entry, expires_in, ends_in).await
+        self.written(self.writing().await?.create(id, entry, expires_in, ends_in).await).await
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
@@ -129,15 +162,15 @@ impl Store for FaultyStore {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        self.writing()?.replace(id, expected, entry, expiry).await
+        self.written(self.writing().await?.replace(id, expected, entry, expiry).await).await
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
-        self.writing()?.touch(id, expected, expires_in).await
+        self.written(self.writing().await?.touch(id, expected, expires_in).await).await
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        self.writing()?.delete(id, expected).await
+        self.written(self.writing().await?.delete(id, expected).await).await
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
@@ -145,10 +178,10 @@ impl Store for FaultyStore {
     }
 
     async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
-        self.writing()?.revoke(owner, keep).await
+        self.written(self.writing().await?.revoke(owner, keep).await).await
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        self.writing()?.purge(limit).await
+        self.written(self.writing().await?.purge(limit).await).await
     }
 }

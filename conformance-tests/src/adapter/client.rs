@@ -48,7 +48,8 @@ impl Browser {
         self.ask("GET", path, &[])
     }
 
-    /// A request with these headers, whose response must come.
+    /// A request with these headers, whose response must come. Each character of a value is a byte: `\u{ff}` is 0xFF, which is
+    /// no UTF-8.
     pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Received {
         self.head(method, path, headers).body()
     }
@@ -67,11 +68,15 @@ impl Browser {
         let connected = TcpStream::connect(self.address);
         let mut stream = connected.unwrap_or_else(|error| panic!("nothing listens at {}: {error}", self.address));
         stream.set_read_timeout(Some(self.patience)).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        let has = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+        if !has("host") {
+            head += &format!("Host: {}\r\n", self.address);
+        }
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
-        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection")) {
+        if !has("connection") {
             head += "Connection: close\r\n";
         }
         if !self.cookies.is_empty() {
@@ -81,7 +86,8 @@ impl Browser {
         if !matches!(method, "GET" | "HEAD") {
             head += &format!("Content-Length: {}\r\n", body.len());
         }
-        stream.write_all((head + "\r\n").as_bytes()).unwrap();
+        let bytes = head.chars().map(|letter| u8::try_from(letter).unwrap());
+        stream.write_all(&bytes.chain(*b"\r\n").collect::<Vec<_>>()).unwrap();
         stream.write_all(body).unwrap();
         Sent { stream: BufReader::new(stream), is_head: method == "HEAD", patience: self.patience }
     }

@@ -66,7 +66,7 @@
 mod case;
 mod cases;
 mod client;
-mod gate;
+pub(crate) mod gate;
 mod page;
 mod site;
 mod trial;

@@ -20,7 +20,7 @@ pub struct Site(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) store: FaultyStore,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) manager: SessionManager,
     pub(crate) inside: Option<SessionManager>,
     pub(crate) second: Option<SessionManager>,
@@ -152,7 +152,7 @@ impl Site {
         &self.0.store
     }
 
-    pub(crate) fn gate(&self) -> &Gate {
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
         &self.0.gate
     }
 }

@@ -92,7 +92,7 @@ impl Trial {
 
     pub(crate) fn mount(&self, mounting: Mounting) -> Running {
         let Mounting { store, manager, inside, second } = mounting;
-        let site = Site::new(Inner { store, gate: Gate::new(), manager, inside, second });
+        let site = Site::new(Inner { store, gate: Arc::new(Gate::new()), manager, inside, second });
         let served = self.runtime.block_on(self.adapter.serve(site.clone()));
         Running { site, served: Some(served), runtime: self.runtime.clone(), deadline: self.adapter.deadline() }
     }
@@ -112,7 +112,7 @@ impl Running {
         self.site.store()
     }
 
-    pub(crate) fn gate(&self) -> &Gate {
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
         self.site.gate()
     }
 

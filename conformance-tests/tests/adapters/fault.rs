@@ -24,13 +24,21 @@ faults! {
     ReadsTheLastCookieOfAName => of_several_cookies_of_the_name_the_genuine_one_counts,
     ReadsTheFirstCookieLine => cookies_in_several_lines_are_all_read,
     ReadsTheLastCookieLine => cookies_in_several_lines_are_all_read,
+    DropsCookieLinesThatAreNoText => a_cookie_that_is_no_text_hides_no_other,
     ForgetsTheMethod => a_form_of_another_site_gets_no_new_session,
     ForgetsTheOrigin => a_form_of_another_site_gets_no_new_session,
     ForgetsTheFetchMetadata => a_form_of_another_site_gets_no_new_session,
 
     KeepsTheTokenOfBefore => a_login_changes_the_token_and_the_old_one_opens_nothing,
     RemovesNoCookies => a_logout_removes_the_cookie,
+
     ForgetsThePeer => a_login_is_told_with_the_address_of_its_client,
+    ForgetsXForwardedFor => a_login_is_told_with_the_address_that_a_trusted_proxy_names,
+    ForgetsForwarded => a_login_is_told_with_the_address_that_a_trusted_proxy_names,
+    ForgetsXForwardedProto => a_trusted_proxy_says_whether_its_client_speaks_https,
+    TellsTheRootForThePath => an_event_has_the_method_and_the_path_of_its_request,
+    TellsThePathWithItsQuery => an_event_has_the_method_and_the_path_of_its_request,
+    TellsGetForTheMethod => an_event_has_the_method_and_the_path_of_its_request,
 
     CommitsAfterTheBody => the_session_is_saved_before_the_head_leaves_whatever_the_status,
     CommitsSuccessesOnly => the_session_is_saved_before_the_head_leaves_whatever_the_status,
@@ -54,9 +62,13 @@ faults! {
 
     ForgetsTheTokenHeader => a_header_client_logs_in_and_out_beside_a_browser,
     PrefersTheCookie => a_wrong_token_beside_a_good_cookie_opens_nothing,
+    ReadsTheFirstTokenLine => of_several_lines_of_the_header_the_one_token_counts,
+    ReadsTheLastTokenLine => of_several_lines_of_the_header_the_one_token_counts,
+    DropsTokenLinesThatAreNoText => of_several_lines_of_the_header_the_one_token_counts,
     SaysNothingToAHeaderClientWithAFailedSave => a_login_leaves_its_token_though_a_later_save_fails,
 
     CommitsPanics => a_panic_commits_nothing,
+    CommitsInTwoWrites => a_request_that_is_dropped_while_it_saves_saves_all_or_nothing,
     CommitsWhatIsDropped => a_request_that_is_dropped_saves_all_or_nothing,
 
     LeavesCachesUntold => a_page_is_as_private_as_the_session_that_it_has_read,

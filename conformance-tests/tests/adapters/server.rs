@@ -102,14 +102,24 @@ impl Broken {
         self.forget(&mut head.headers, manager.cookie().name());
         let mut incoming =
             if self.is(ForgetsTheMethod) { Incoming::from(&head.headers) } else { Incoming::from(&head) };
-        let is_read = match self.0 {
-            ForgetsTheTokenHeader => false,
-            PrefersTheCookie => !head.headers.contains_key(header::COOKIE),
-            _ => true,
+        incoming = match self.0 {
+            TellsTheRootForThePath => incoming.with_resource(head.method.as_str(), "/"),
+            TellsThePathWithItsQuery => incoming.with_resource(head.method.as_str(), &head.uri.to_string()),
+            TellsGetForTheMethod => incoming.with_resource("GET", head.uri.path()),
+            _ => incoming,
         };
-        if let Some(token_header) = manager.token_header().filter(|_| is_read) {
-            let values = head.headers.get_all(token_header.request_name());
-            incoming = incoming.with_token_header(token_header, values.iter().map(HeaderValue::as_bytes));
+        if let Some(token_header) = manager.token_header() {
+            let mut values: Vec<_> =
+                head.headers.get_all(token_header.request_name()).iter().map(HeaderValue::as_bytes).collect();
+            match self.0 {
+                ForgetsTheTokenHeader => values.clear(),
+                PrefersTheCookie if head.headers.contains_key(header::COOKIE) => values.clear(),
+                ReadsTheFirstTokenLine => values.truncate(1),
+                ReadsTheLastTokenLine => drop(values.drain(..values.len().saturating_sub(1))),
+                DropsTokenLinesThatAreNoText => values.retain(|value| value.is_ascii()),
+                _ => {}
+            }
+            incoming = incoming.with_token_header(token_header, values);
         }
         manager.open(if self.is(ForgetsThePeer) { incoming } else { incoming.with_peer(peer) })
     }
@@ -119,11 +129,15 @@ impl Broken {
         match self.0 {
             ForgetsTheOrigin => drop(headers.remove(header::ORIGIN)),
             ForgetsTheFetchMetadata => drop(headers.remove("sec-fetch-site")),
+            ForgetsXForwardedFor => drop(headers.remove("x-forwarded-for")),
+            ForgetsXForwardedProto => drop(headers.remove("x-forwarded-proto")),
+            ForgetsForwarded => drop(headers.remove("forwarded")),
             _ => {}
         }
-        let mut lines: Vec<_> =
-            headers.get_all(header::COOKIE).iter().map(|line| line.to_str().unwrap().to_owned()).collect();
+        let lines = headers.get_all(header::COOKIE).iter();
+        let mut lines: Vec<_> = lines.filter_map(|line| line.to_str().ok().map(str::to_owned)).collect();
         match self.0 {
+            DropsCookieLinesThatAreNoText => {}
             ReadsTheFirstCookieLine => lines.truncate(1),
             ReadsTheLastCookieLine => drop(lines.drain(..lines.len().saturating_sub(1))),
             ReadsTheFirstCookieOfAName | ReadsTheLastCookieOfAName => {

@@ -97,6 +97,21 @@ pub(crate) fn cookies_in_several_lines_are_all_read(trial: &Trial) {
     }
 }
 
+pub(crate) fn a_cookie_that_is_no_text_hides_no_other(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    browser.get("/put.count.7");
+    let (name, token) = browser.cookies.remove(0);
+    let (genuine, other) = (format!("{name}={token}"), "theme=\u{ff}");
+    for lines in
+        [vec![format!("{other}; {genuine}")], vec![format!("{genuine}; {other}")], vec![other.to_owned(), genuine]]
+    {
+        let headers: Vec<_> = lines.iter().map(|line| ("Cookie", line.as_str())).collect();
+        let answer = browser.ask("GET", "/get.count", &headers);
+        assert_eq!((answer.status, answer.text()), (200, "7"), "beside a cookie with the byte 0xFF: {lines:?}");
+    }
+}
+
 pub(crate) fn a_form_of_another_site_gets_no_new_session(trial: &Trial) {
     let site = trial.site();
     let fetched = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")];

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::adapter::{
-    Capability,
-    trial::{Running, Trial},
+use crate::{
+    adapter::{
+        Capability,
+        trial::{Running, Trial},
+    },
+    faulty::HeldAt,
 };
 
 /// How long a case waits before it looks again.
@@ -42,6 +45,36 @@ pub(crate) fn a_request_that_is_dropped_saves_all_or_nothing(trial: &Trial) {
         "2 2"
     };
     assert_eq!(browser.get("/get.first/get.second").text(), expected, "the two values that the handler was to change");
+}
+
+pub(crate) fn a_request_that_is_dropped_while_it_saves_saves_all_or_nothing(trial: &Trial) {
+    for (at, saved) in [(HeldAt::Call, "1 1"), (HeldAt::Answer, "2 2")] {
+        let site = trial.site();
+        let mut browser = site.browser();
+        browser.get("/put.first.1/put.second.1");
+        site.store().hold_writes(Some((site.gate().clone(), at)));
+        let sent = browser.send("GET", "/put.first.2/put.second.2", &[], b"");
+        assert!(site.gate().is_reached_within(site.deadline()), "no write has come to the store");
+        drop(sent);
+        let is_dropped = trial.has(Capability::DroppedRequests);
+        if is_dropped {
+            assert!(
+                site.gate().is_left_within(site.deadline()),
+                "the commit of a client that has hung up still waits: an adapter whose framework lets it lacks \
+                 `Capability::DroppedRequests`"
+            );
+        } else {
+            site.gate().open();
+        }
+        site.store().hold_writes(None);
+        if !is_dropped {
+            until_both_are_saved(&site, &browser.cookies);
+        }
+        let expected = if is_dropped { saved } else { "2 2" };
+        let told = browser.get("/get.first/get.second");
+        assert_eq!(told.text(), expected, "the two values, whose write was held at its {at:?}");
+        assert_eq!(browser.get("/put.first.3/get.first").text(), "3", "the session goes on");
+    }
 }
 
 fn until_both_are_saved(site: &Running, cookies: &[(String, String)]) {

@@ -51,6 +51,23 @@ pub(crate) fn a_wrong_token_beside_a_good_cookie_opens_nothing(trial: &Trial) {
     assert_eq!(browser.get("/owner").text(), "42", "the cookie alone");
 }
 
+pub(crate) fn of_several_lines_of_the_header_the_one_token_counts(trial: &Trial) {
+    let site = site(trial);
+    let mut app = site.browser();
+    let mut login = || ask(&mut app, "/login.42", "").headers.get(HEADER).unwrap_or_default();
+    let (token, other) = (login(), login());
+    for (lines, expected) in [
+        (["", &token], "42"),
+        ([&token, ""], "42"),
+        ([&token, &other], "nobody"),
+        ([&token, "\u{ff}"], "nobody"),
+        (["\u{ff}", &token], "nobody"),
+    ] {
+        let answer = app.ask("GET", "/owner", &lines.map(|line| (HEADER, line)));
+        assert_eq!(answer.text(), expected, "the owner for a header of these two lines: {lines:?}");
+    }
+}
+
 pub(crate) fn a_login_leaves_its_token_though_a_later_save_fails(trial: &Trial) {
     let site = site(trial);
     let mut app = site.browser();

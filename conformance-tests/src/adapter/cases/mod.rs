@@ -8,6 +8,7 @@ pub(crate) mod ending;
 pub(crate) mod failure;
 pub(crate) mod header_clients;
 pub(crate) mod login;
+pub(crate) mod told;
 
 /// Hands the list of all cases to another macro. It is the only list: a case that is not in it is dead code, which the
 /// compiler reports. The capability that an adapter needs for a case is in brackets.
@@ -26,11 +27,16 @@ macro_rules! each_adapter_case {
                 a_forged_token_is_ignored_and_replaced
                 of_several_cookies_of_the_name_the_genuine_one_counts
                 cookies_in_several_lines_are_all_read
+                a_cookie_that_is_no_text_hides_no_other
                 a_form_of_another_site_gets_no_new_session;
             login:
                 a_login_changes_the_token_and_the_old_one_opens_nothing
-                a_logout_removes_the_cookie
-                a_login_is_told_with_the_address_of_its_client;
+                a_logout_removes_the_cookie;
+            told:
+                a_login_is_told_with_the_address_of_its_client
+                a_login_is_told_with_the_address_that_a_trusted_proxy_names
+                a_trusted_proxy_says_whether_its_client_speaks_https
+                an_event_has_the_method_and_the_path_of_its_request;
             commit:
                 the_session_is_saved_before_the_head_leaves_whatever_the_status
                 a_failed_save_is_told_whatever_the_status_was
@@ -46,10 +52,12 @@ macro_rules! each_adapter_case {
                 a_store_that_cannot_be_read_is_an_error_and_no_empty_session;
             ending:
                 a_panic_commits_nothing
-                a_request_that_is_dropped_saves_all_or_nothing;
+                a_request_that_is_dropped_saves_all_or_nothing
+                a_request_that_is_dropped_while_it_saves_saves_all_or_nothing;
             header_clients:
                 a_header_client_logs_in_and_out_beside_a_browser
                 a_wrong_token_beside_a_good_cookie_opens_nothing
+                of_several_lines_of_the_header_the_one_token_counts
                 a_login_leaves_its_token_though_a_later_save_fails;
             caches:
                 a_page_is_as_private_as_the_session_that_it_has_read

@@ -1,0 +1,93 @@
+//! What the adapter tells the session of a request, as events show it.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use session_core::{
+    CookieConfig, EventKind, Observer, PlainHttp, ProxyHeader, SessionEvent, SessionManager, TrustedProxies,
+};
+
+use crate::adapter::trial::{Mounting, Running, Trial};
+
+/// The events of a site.
+#[derive(Clone, Debug, Default)]
+struct Events(Arc<Mutex<Vec<SessionEvent>>>);
+
+impl Observer for Events {
+    fn on(&self, event: &SessionEvent) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+    }
+}
+
+impl Events {
+    /// The events that this picks. Those of before are forgotten.
+    fn take<T>(&self, pick: impl Fn(&SessionEvent) -> Option<T>) -> Vec<T> {
+        let events = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        events.iter().filter_map(pick).collect()
+    }
+
+    fn logins<T>(&self, pick: impl Fn(&SessionEvent) -> T) -> Vec<T> {
+        self.take(|event| matches!(event.kind, EventKind::LoggedIn).then(|| pick(event)))
+    }
+}
+
+fn site(trial: &Trial, change: impl FnOnce(SessionManager) -> SessionManager) -> (Running, Events) {
+    let events = Events::default();
+    (trial.mount(Mounting::new().with(|manager| change(manager.with_observer(events.clone())))), events)
+}
+
+/// The kit itself stands in the place of the proxy.
+fn trusting(header: ProxyHeader) -> TrustedProxies {
+    TrustedProxies::at(["127.0.0.1"]).unwrap().with_header(header)
+}
+
+pub(crate) fn a_login_is_told_with_the_address_of_its_client(trial: &Trial) {
+    let (site, events) = site(trial, |manager| manager);
+    site.browser().get("/login.42");
+    let here = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    assert_eq!(events.logins(|event| event.peer), [here], "the peers of the events: is the peer told to the session?");
+}
+
+pub(crate) fn a_login_is_told_with_the_address_that_a_trusted_proxy_names(trial: &Trial) {
+    for (header, name, value) in [
+        (ProxyHeader::XForwarded, "X-Forwarded-For", "203.0.113.5"),
+        (ProxyHeader::Forwarded, "Forwarded", "for=203.0.113.5"),
+    ] {
+        let (site, events) = site(trial, |manager| manager.with_trusted_proxies(trusting(header)));
+        site.browser().ask("GET", "/login.42", &[(name, value)]);
+        let client = Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 5)));
+        assert_eq!(events.logins(|event| event.peer), [client], "the peer behind a proxy that says {name}: {value}");
+    }
+}
+
+pub(crate) fn a_trusted_proxy_says_whether_its_client_speaks_https(trial: &Trial) {
+    for (header, name, insecure, secure) in [
+        (ProxyHeader::XForwarded, "X-Forwarded-Proto", "http", "https"),
+        (ProxyHeader::Forwarded, "Forwarded", "proto=http", "proto=https"),
+    ] {
+        let (site, events) = site(trial, |manager| {
+            let cookie = CookieConfig::builder("secure").secure(true).build().unwrap();
+            manager.with_cookie(cookie).with_trusted_proxies(trusting(header))
+        });
+        for (value, expected) in [(insecure, &[PlainHttp::Proxy][..]), (secure, &[])] {
+            site.browser().ask("GET", "/login.42", &[("Host", "shop.example"), (name, value)]);
+            let told = events.take(|event| match event.kind {
+                EventKind::InsecureTransport(cause) => Some(cause),
+                _ => None,
+            });
+            assert_eq!(told, expected, "causes of a secure cookie over plain http, behind {name}: {value}");
+        }
+    }
+}
+
+pub(crate) fn an_event_has_the_method_and_the_path_of_its_request(trial: &Trial) {
+    let (site, events) = site(trial, SessionManager::with_paths_in_events);
+    for method in ["GET", "POST"] {
+        site.browser().ask(method, "/say.hello/login.42?next=/account", &[]);
+        let told = events.logins(|event| (event.method.clone(), event.path.clone()));
+        let expected = [(Some(method.to_owned()), Some("/say.hello/login.42".to_owned()))];
+        assert_eq!(told, expected, "the method and the path of the event, without the query");
+    }
+}
