@@ -29,8 +29,9 @@
 //!
 //! How it works, rule by rule, and which test shows each rule: [`protocol`].
 //!
-//! It authenticates nobody, keeps no users, issues no JWT and knows no web framework. It needs a tokio runtime with its
-//! timer enabled, as the database drivers do.
+//! It authenticates nobody, keeps no users and knows no web framework. Its tokens are random, and mean nothing to another
+//! service: what such a service can verify by itself is an access token, which `session-access-token` mints from a
+//! session. It needs a tokio runtime with its timer enabled, as the database drivers do.
 //!
 //! # Words
 //!

@@ -9,7 +9,7 @@ use std::{
 use crate::{names, step, twins};
 
 /// Our published crates, and how many crates of other people each may bring along with its default features.
-pub(crate) const CEILINGS: [(&str, usize); 12] = [
+pub(crate) const CEILINGS: [(&str, usize); 13] = [
     ("session-core", 40),
     ("session-memory", 40),
     ("session-mongo", 140),
@@ -22,6 +22,7 @@ pub(crate) const CEILINGS: [(&str, usize); 12] = [
     // Of these actix-web alone is about a hundred, without its own defaults. actix-session brings 137.
     ("session-actix", 130),
     ("session-poem", 110),
+    ("session-access-token", 55),
     ("session-conformance", 45),
 ];
 
@@ -30,15 +31,25 @@ pub(crate) const CEILINGS: [(&str, usize); 12] = [
 const FEATURES: [(&str, &str, usize); 2] =
     [("session-conformance", "servers", 45), ("session-conformance", "containers", 190)];
 
+/// What each may bring along without its default features, and then it brings none of ours. A service that verifies access
+/// tokens has no sessions.
+const ALONE: [(&str, usize); 1] = [("session-access-token", 30)];
+
 /// The most lines of a file. A longer file has more than one reason to be opened.
 const LONGEST_FILE: usize = 400;
 
 pub(crate) fn run() -> Result<(), String> {
     for (package, ceiling) in CEILINGS {
-        judge_tree(package, "", ceiling)?;
+        judge_tree(package, &[], ceiling)?;
     }
     for (package, feature, ceiling) in FEATURES {
-        judge_tree(package, feature, ceiling)?;
+        judge_tree(package, &["--features", feature], ceiling)?;
+    }
+    for (package, ceiling) in ALONE {
+        let ours = judge_tree(package, &["--no-default-features"], ceiling)?;
+        if !ours.is_empty() {
+            return Err(format!("{package} without its default features brings along {}", ours.join(", ")));
+        }
     }
     for (package, _) in CEILINGS {
         judge_front(package)?;
@@ -59,21 +70,23 @@ pub(crate) fn run() -> Result<(), String> {
     names::check(&sources)
 }
 
-/// Counts the crates of the normal dependency tree, except ours.
-fn judge_tree(package: &str, feature: &str, ceiling: usize) -> Result<(), String> {
+/// Counts the crates of the normal dependency tree, except ours. Returns which of ours there are beside the package.
+fn judge_tree(package: &str, flags: &[&str], ceiling: usize) -> Result<Vec<String>, String> {
     let arguments = ["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"];
-    let tree = step::output(step::cargo(&arguments).args(["--features", feature]))?;
+    let tree = step::output(step::cargo(&arguments).args(flags))?;
     let crates: BTreeSet<_> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
-    let is_ours = |line: &str| CEILINGS.iter().any(|(ours, _)| line.split(' ').next() == Some(ours));
-    let count = crates.iter().filter(|line| !is_ours(line)).count();
-    let with = if feature.is_empty() { String::new() } else { format!(" with `{feature}`") };
+    let name = |line: &&str| line.split(' ').next().unwrap_or_default().to_owned();
+    let is_ours = |line: &&&str| CEILINGS.iter().any(|(ours, _)| name(line) == *ours);
+    let (ours, others): (Vec<_>, Vec<_>) = crates.iter().partition(is_ours);
+    let with = if flags.is_empty() { String::new() } else { format!(" with `{}`", flags.join(" ")) };
+    let count = others.len();
     println!("{package}{with} brings {count} crates along; {ceiling} are allowed");
     if count > ceiling {
         return Err(format!(
             "{package}{with} brings {count} crates along, and may bring {ceiling}: `cargo tree -p {package}`"
         ));
     }
-    Ok(())
+    Ok(ours.into_iter().map(name).filter(|ours| ours != package).collect())
 }
 
 /// Where the package is.

@@ -182,7 +182,7 @@ impl<'a> Plan<'a> {
 }
 
 /// The packages whose tests need no program.
-const NEED_NO_PROGRAM: [&str; 9] = [
+const NEED_NO_PROGRAM: [&str; 10] = [
     "session-core",
     "session-memory",
     "session-sqlite",
@@ -190,6 +190,7 @@ const NEED_NO_PROGRAM: [&str; 9] = [
     "session-tower",
     "session-actix",
     "session-poem",
+    "session-access-token",
     "examples",
     "xtask",
 ];
