@@ -1,25 +1,14 @@
-//! The layer and its service: they open an exchange and call the service inside.
+//! The layer: what it is told, and how it opens an exchange.
 
-use std::{
-    fmt,
-    future::{Future, Ready, ready},
-    marker::PhantomData,
-    panic::Location,
-    pin::Pin,
-    sync::Arc,
-};
+use std::{fmt, marker::PhantomData, panic::Location, sync::Arc};
 
-use actix_web::{
-    Error, HttpMessage,
-    body::{EitherBody, MessageBody},
-    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
-};
+use actix_web::{HttpMessage, dev::ServiceRequest};
 use session_core::{
     Incoming, Peer, SessionManager,
     adapter::{self, AccessNote, LayerName, Opened},
 };
 
-use crate::{Exchange, SessionError, future, headers};
+use crate::{Exchange, SessionError, headers};
 
 type FindPeer = dyn Fn(&ServiceRequest) -> Option<Peer> + Send + Sync;
 type Https = fn(&ServiceRequest) -> Option<bool>;
@@ -216,7 +205,7 @@ impl<K> SessionLayer<K> {
 impl<K: 'static> SessionLayer<K> {
     /// Lets a request in, and returns the exchange to commit. `None` if a layer outside has opened one for the cookie
     /// and commits it.
-    fn enter(&self, request: &ServiceRequest) -> Result<Option<Exchange<K>>, SessionError> {
+    pub(crate) fn enter(&self, request: &ServiceRequest) -> Result<Option<Exchange<K>>, SessionError> {
         let layer = LayerName::new::<K>(self.made_at);
         let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(request));
         // It is taken out of the extensions, because the functions of the application may look into them.
@@ -274,70 +263,5 @@ impl<K> Clone for SessionLayer<K> {
 impl<K> fmt::Debug for SessionLayer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer").field("manager", &self.manager).finish_non_exhaustive()
-    }
-}
-
-impl<S, B, K> Transform<S, ServiceRequest> for SessionLayer<K>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    S::Future: 'static,
-    B: MessageBody + 'static,
-    K: 'static,
-{
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = Error;
-    type Transform = SessionService<S, K>;
-    type InitError = ();
-    type Future = Ready<Result<Self::Transform, ()>>;
-
-    fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(SessionService { inner, layer: self.clone() }))
-    }
-}
-
-/// The service that [`SessionLayer`] makes.
-pub struct SessionService<S, K = ()> {
-    inner: S,
-    layer: SessionLayer<K>,
-}
-
-impl<S: fmt::Debug, K> fmt::Debug for SessionService<S, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionService").field("inner", &self.inner).field("layer", &self.layer).finish()
-    }
-}
-
-impl<S, B, K> Service<ServiceRequest> for SessionService<S, K>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    S::Future: 'static,
-    B: MessageBody + 'static,
-    K: 'static,
-{
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
-
-    forward_ready!(inner);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let exchange = match self.layer.enter(&request) {
-            Ok(exchange) => exchange,
-            Err(error) => {
-                let response = request.into_response(error.answer(&Default::default())).map_into_right_body();
-                return Box::pin(ready(Ok(response)));
-            }
-        };
-        let handling = self.inner.call(request);
-        Box::pin(async move {
-            let handled = handling.await;
-            let Some(exchange) = exchange else {
-                return handled.map(ServiceResponse::map_into_left_body);
-            };
-            match handled {
-                Ok(response) => Ok(future::commit(exchange, response).await),
-                Err(error) => Err(future::commit_error(exchange, error).await),
-            }
-        })
     }
 }

@@ -115,13 +115,15 @@ mod extract;
 mod future;
 mod headers;
 mod layer;
+mod service;
 mod session;
 
 pub use access::{AccessLogBody, AccessLogLayer, AccessLogService};
 pub use csrf::{CsrfLayer, CsrfService};
 pub use error::SessionError;
 pub use extract::CurrentOwner;
-pub use layer::{SessionLayer, SessionService};
+pub use layer::SessionLayer;
+pub use service::SessionService;
 pub use session::{Exchange, Session};
 /// The core, for the two types whose names this crate has taken: [`session_core::Session`] and
 /// [`session_core::Exchange`].

@@ -1,18 +1,15 @@
-//! The layer and its service: they open an exchange and call the service inside.
+//! The layer: what it is told, and how it opens an exchange.
 
 use std::{fmt, marker::PhantomData, panic::Location, sync::Arc};
 
 use http::uri::Scheme;
-use poem::{Addr, Endpoint, IntoResponse, Middleware, Request, Response};
+use poem::{Addr, Request};
 use session_core::{
     Incoming, Peer, SessionManager,
     adapter::{self, AccessNote, LayerName, Opened},
 };
 
-use crate::{
-    Exchange, SessionError,
-    future::{self, pairs},
-};
+use crate::{Exchange, SessionError, future::pairs};
 
 type FindPeer = dyn Fn(&Request) -> Option<Peer> + Send + Sync;
 type Https = fn(&Request) -> Option<bool>;
@@ -220,7 +217,7 @@ impl<K> SessionLayer<K> {
 impl<K: 'static> SessionLayer<K> {
     /// Lets a request in, and returns the exchange to commit. `None` if a layer outside has opened one for the cookie
     /// and commits it.
-    fn enter(&self, request: &mut Request) -> Result<Option<Exchange<K>>, SessionError> {
+    pub(crate) fn enter(&self, request: &mut Request) -> Result<Option<Exchange<K>>, SessionError> {
         let layer = LayerName::new::<K>(self.made_at);
         let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(request));
         let mut opened = request.extensions_mut().remove::<Opened>().unwrap_or_default();
@@ -277,39 +274,5 @@ impl<K> Clone for SessionLayer<K> {
 impl<K> fmt::Debug for SessionLayer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer").field("manager", &self.manager).finish_non_exhaustive()
-    }
-}
-
-impl<E: Endpoint, K: 'static> Middleware<E> for SessionLayer<K> {
-    type Output = SessionEndpoint<E, K>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        SessionEndpoint { inner, layer: self.clone() }
-    }
-}
-
-/// The endpoint that [`SessionLayer`] makes.
-pub struct SessionEndpoint<E, K = ()> {
-    inner: E,
-    layer: SessionLayer<K>,
-}
-
-impl<E: fmt::Debug, K> fmt::Debug for SessionEndpoint<E, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionEndpoint").field("inner", &self.inner).field("layer", &self.layer).finish()
-    }
-}
-
-impl<E: Endpoint, K: 'static> Endpoint for SessionEndpoint<E, K> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let exchange = self.layer.enter(&mut request)?;
-        let handled = self.inner.call(request).await.map(IntoResponse::into_response);
-        let Some(exchange) = exchange else { return handled };
-        match handled {
-            Ok(response) => Ok(future::commit(exchange, response).await),
-            Err(error) => Err(future::commit_error(exchange, error).await),
-        }
     }
 }

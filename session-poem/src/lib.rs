@@ -103,13 +103,15 @@ mod error;
 mod extract;
 mod future;
 mod layer;
+mod service;
 mod session;
 
 pub use access::{AccessLogEndpoint, AccessLogLayer};
 pub use csrf::{CsrfEndpoint, CsrfLayer};
 pub use error::SessionError;
 pub use extract::CurrentOwner;
-pub use layer::{SessionEndpoint, SessionLayer};
+pub use layer::SessionLayer;
+pub use service::SessionEndpoint;
 pub use session::{Exchange, Session};
 /// The core, for the two types whose names this crate has taken: [`session_core::Session`] and
 /// [`session_core::Exchange`].

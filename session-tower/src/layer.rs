@@ -1,22 +1,14 @@
-//! The layer and its service: they open an exchange and call the service inside.
+//! The layer: what it is told, and how it opens an exchange.
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    panic::Location,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{fmt, marker::PhantomData, panic::Location, sync::Arc};
 
-use http::{Extensions, HeaderValue, Request, Response, request::Parts};
+use http::{Extensions, HeaderValue, request::Parts};
 use session_core::{
     Incoming, Peer, SessionManager,
     adapter::{AccessNote, LayerName, Opened},
 };
-use tower_layer::Layer;
-use tower_service::Service;
 
-use crate::{Exchange, ResponseBody, ResponseFuture, SessionError};
+use crate::{Exchange, SessionError};
 
 type FindPeer = dyn Fn(&Extensions) -> Option<Peer> + Send + Sync;
 type Https = fn(&Extensions) -> Option<bool>;
@@ -272,7 +264,7 @@ impl<K> SessionLayer<K> {
 impl<K: 'static> SessionLayer<K> {
     /// Lets a request in, and returns the exchange to commit. `None` if a layer outside has opened one for the cookie
     /// and commits it.
-    fn enter(&self, head: &mut Parts) -> Result<Option<Exchange<K>>, SessionError> {
+    pub(crate) fn enter(&self, head: &mut Parts) -> Result<Option<Exchange<K>>, SessionError> {
         let layer = LayerName::new::<K>(self.made_at);
         let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(head));
         let mut opened = head.extensions.remove::<Opened>().unwrap_or_default();
@@ -330,53 +322,5 @@ impl<K> Clone for SessionLayer<K> {
 impl<K> fmt::Debug for SessionLayer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer").field("manager", &self.manager).finish_non_exhaustive()
-    }
-}
-
-impl<S, K> Layer<S> for SessionLayer<K> {
-    type Service = SessionService<S, K>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        SessionService { inner, layer: self.clone() }
-    }
-}
-
-/// The service that [`SessionLayer`] makes.
-pub struct SessionService<S, K = ()> {
-    inner: S,
-    layer: SessionLayer<K>,
-}
-
-impl<S: Clone, K> Clone for SessionService<S, K> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), layer: self.layer.clone() }
-    }
-}
-
-impl<S: fmt::Debug, K> fmt::Debug for SessionService<S, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionService").field("inner", &self.inner).field("layer", &self.layer).finish()
-    }
-}
-
-impl<S, K, A, B> Service<Request<A>> for SessionService<S, K>
-where
-    S: Service<Request<A>, Response = Response<B>>,
-    K: 'static,
-{
-    type Response = Response<ResponseBody<B>>;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future, B, K>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<A>) -> Self::Future {
-        let (mut head, body) = request.into_parts();
-        match self.layer.enter(&mut head) {
-            Ok(exchange) => ResponseFuture::new(self.inner.call(Request::from_parts(head, body)), exchange),
-            Err(error) => ResponseFuture::refused(error),
-        }
     }
 }

@@ -184,6 +184,7 @@ mod error;
 mod extract;
 mod future;
 mod layer;
+mod service;
 mod session;
 
 pub use access::{AccessLogBody, AccessLogFuture, AccessLogLayer, AccessLogService};
@@ -192,7 +193,8 @@ pub use error::SessionError;
 #[cfg(feature = "axum")]
 pub use extract::CurrentOwner;
 pub use future::ResponseFuture;
-pub use layer::{SessionLayer, SessionService};
+pub use layer::SessionLayer;
+pub use service::SessionService;
 pub use session::{Exchange, Session};
 /// The core, for the two types whose names this crate has taken: [`session_core::Session`] and
 /// [`session_core::Exchange`].
