@@ -105,6 +105,29 @@ fn one_logs_in_and_out_under_bare_hyper() {
 }
 
 #[test]
+fn another_service_believes_an_access_token_and_a_logout_ends_the_minting_of_them() {
+    let (_program, address) = Program::start(env!("CARGO_BIN_EXE_access_token"));
+    let url = ask(&address, "GET", "/", "", "").body;
+    let orders = url.strip_prefix("http://").unwrap().strip_suffix("/orders").unwrap();
+    let with = |token: &str| ask(orders, "GET", "/orders", &format!("none\r\nAuthorization: Bearer {token}"), "");
+    let token = |cookie: &str| ask(&address, "POST", "/token", cookie, "");
+
+    let login = ask(&address, "POST", "/login", "", "password=password");
+    assert_eq!(token("").status, 401);
+    let minted = token(login.cookie());
+    assert_eq!(minted.header("cache-control"), "no-store", "{}", minted.head);
+    let text = minted.body.split('"').find(|part| part.starts_with("v4.public.")).unwrap();
+    assert_eq!(with(text).body, "the orders of user 42");
+    let forged = with(&format!("{text}x"));
+    assert_eq!((forged.status, forged.header("www-authenticate")), (401, "Bearer error=\"invalid_token\""));
+    assert_eq!(ask(&address, "GET", "/access-token-keys", "", "").header("cache-control"), "private, max-age=300");
+
+    ask(&address, "POST", "/logout", login.cookie(), "");
+    assert_eq!(token(login.cookie()).status, 401);
+    assert_eq!(with(text).status, 200, "it is good until its own end");
+}
+
+#[test]
 fn a_sealed_session_is_unreadable_in_the_database_and_outlives_a_change_of_the_key() {
     let ran = Command::new(env!("CARGO_BIN_EXE_sealed")).output().unwrap();
     let told = String::from_utf8(ran.stdout).unwrap();
