@@ -264,6 +264,14 @@ pub enum ConfigError {
         /// What is wrong with it, to follow the origin in a sentence.
         fault: &'static str,
     },
+    /// A host cannot be on the list, or not beside the others. See [`Hosts`](crate::Hosts).
+    #[error("the host at index {index} {fault}")]
+    Host {
+        /// Which one, counted from 0 in the order in which they are listed.
+        index: usize,
+        /// What is wrong with it, to follow the host in a sentence.
+        fault: &'static str,
+    },
     /// A duration is zero, or longer than 400 days.
     #[error("{name} must be more than zero and at most 400 days")]
     Duration {

@@ -22,6 +22,7 @@
 //! - [`Session`] is what a handler touches.
 //! - [`Store`] is what a database crate implements: eight methods. `session-conformance` proves that it keeps the
 //!   contract.
+//! - [`Hosts`] lists the hosts of a program that serves several sites, with the manager of each.
 //! - [`LoginPage`] is where users log in, with the way back in its query. [`is_local_target`] decides where a browser may be sent
 //!   after a login.
 //! - [`SessionEvent`] tells what happens: to `tracing`, under the target `session`, and to each [`Observer`] of yours.
@@ -96,7 +97,7 @@ pub use owner::{Device, InvalidOwner, Owner, UnexpectedOwner};
 pub use policy::{AtLimit, Lifetime, Policy, PolicyBuilder, WhenUnreadable};
 pub use record::Format;
 pub use request::{
-    CookieConfig, CookieConfigBuilder, CookieScope, Incoming, InvalidSessionId, Key, Keyring, LoginPage, Peer,
+    CookieConfig, CookieConfigBuilder, CookieScope, Hosts, Incoming, InvalidSessionId, Key, Keyring, LoginPage, Peer,
     ProxyHeader, SameSite, SessionId, SignedToken, TokenHeader, TrustedOrigins, TrustedProxies, WithheldReason,
     is_local_target,
 };

@@ -87,10 +87,16 @@ impl SessionManager {
     /// The same with a label that every token is signed for, such as the name of the site. A token of a site with another
     /// label is forged here, also if both have the same keys and the same store.
     ///
-    /// Tokens from before the label was given or changed are refused: their users log in again.
+    /// Tokens from before the label was given or changed are refused: their users log in again. If a program serves several
+    /// sites, a list of [`Hosts`](crate::Hosts) gives each site its label.
     #[must_use]
     pub fn with_label(self, label: &str) -> Self {
         self.with(|site| label.clone_into(&mut site.label))
+    }
+
+    /// The label, empty if the manager has none.
+    pub(crate) fn label(&self) -> &str {
+        &self.0.label
     }
 
     /// The same with another policy. It applies to each session from its next login on.

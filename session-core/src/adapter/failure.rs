@@ -9,7 +9,7 @@ use super::{
     log::{self, Kind},
     opened::LayersError,
 };
-use crate::{Error, InvalidOwner, InvalidSessionId, LoginPage, UnexpectedOwner};
+use crate::{Error, InvalidOwner, InvalidSessionId, LoginPage, UnexpectedOwner, request::HostError};
 
 /// Why a handler has no session, could not change it, or was not called. An adapter makes its own error type of this.
 ///
@@ -54,6 +54,7 @@ enum Reason {
         user: &'static str,
     },
     CrossOrigin,
+    Host(HostError),
 }
 
 impl Failure {
@@ -105,7 +106,8 @@ impl Failure {
     }
 
     /// The error of the session. `None` if no session was asked: because there is no layer, because nobody is logged
-    /// in, because two layers exclude each other, or because a page of another origin has sent the request.
+    /// in, because two layers exclude each other, because a page of another origin has sent the request, or because its
+    /// host is not listed.
     #[must_use]
     pub fn cause(&self) -> Option<&Error> {
         match &self.reason {
@@ -117,7 +119,7 @@ impl Failure {
     /// The status of the answer: see [`Error::status`]. It is 500 without the layer, or with two layers that exclude
     /// each other or without its users, and 500 if the users cannot be asked. It is 401 without a login, or with a proof
     /// that is too old, and 303 where a [`LoginPage`] takes the place of that. It is 403 for a user whom a guard refuses, and for a
-    /// page of another origin.
+    /// page of another origin. Of a request whose host is not listed it is 421, and 400 if it names none, or two.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match &self.reason {
@@ -129,6 +131,8 @@ impl Failure {
             Reason::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Reason::NotAdmitted => StatusCode::FORBIDDEN,
             Reason::CrossOrigin => StatusCode::FORBIDDEN,
+            Reason::Host(HostError::Unreadable) => StatusCode::BAD_REQUEST,
+            Reason::Host(HostError::Unlisted) => StatusCode::MISDIRECTED_REQUEST,
         }
     }
 
@@ -187,6 +191,8 @@ impl Failure {
             Reason::Users(_) => "users",
             Reason::NoUsers { .. } => "no_users",
             Reason::CrossOrigin => "cross_origin",
+            Reason::Host(HostError::Unreadable) => "host_unreadable",
+            Reason::Host(HostError::Unlisted) => "host_unlisted",
         }
     }
 
@@ -207,6 +213,12 @@ fn challenge(max_age: Duration) -> String {
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
         Self { reason, token_headers: Vec::new(), location: None }
+    }
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        Reason::Host(error).into()
     }
 }
 
@@ -261,6 +273,7 @@ impl fmt::Display for Failure {
                 )
             }
             Reason::CrossOrigin => f.write_str("a page of another origin has sent the request"),
+            Reason::Host(error) => error.fmt(f),
         }
     }
 }

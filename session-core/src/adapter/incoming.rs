@@ -7,7 +7,8 @@ use crate::{Incoming, TokenHeader};
 /// The headers that an [`Incoming`] is made of.
 const READ: [HeaderName; 6] =
     [header::COOKIE, header::FORWARDED, header::HOST, header::ORIGIN, header::REFERER, header::UPGRADE];
-const READ_BY_NAME: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "sec-fetch-site", "sec-fetch-mode"];
+const READ_BY_NAME: [&str; 5] =
+    ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "sec-fetch-site", "sec-fetch-mode"];
 
 /// An [`Incoming`] for a framework whose types are not those of the `http` crate. Give the path without its query. The
 /// headers may have any case of letters. The first argument is the site's: [`SessionManager::token_header`].
@@ -69,6 +70,7 @@ mod tests {
             ("X-Forwarded-For", "192.0.2.7"),
             ("x-forwarded-for", "192.0.2.8"),
             ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "example.net"),
             ("Forwarded", "for=192.0.2.9"),
             ("Sec-Fetch-Site", "cross-site"),
             ("Sec-Fetch-Mode", "navigate"),

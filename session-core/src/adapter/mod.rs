@@ -21,6 +21,8 @@
 //!   extractor, too.
 //! - **Read the header of clients without cookies**, if the site has one: [`Incoming::with_token_header`].
 //! - **Tell the host**, if the request's target names one, as in HTTP/2: [`Incoming::with_host`].
+//! - **Choose the manager by the host**, if the application gives a list of [`Hosts`](crate::Hosts): the layer keeps
+//!   [`Managers`], and asks [`Opened::choose`] before a request enters.
 //! - **Tell the peer**, if the framework knows it: [`Incoming::with_peer`], and for TLS [`Incoming::with_https`].
 //!
 //! An adapter whose framework has no guard against forged requests offers one: a middleware inside of the layer that
@@ -124,6 +126,7 @@ mod failure;
 mod guard;
 mod incoming;
 mod log;
+mod managers;
 mod opened;
 mod users;
 
@@ -133,6 +136,7 @@ pub use self::{
     failure::Failure,
     guard::Guard,
     incoming::incoming,
+    managers::Managers,
     opened::{Entered, LayerName, Opened},
     users::{LoadedUser, Users, user},
 };

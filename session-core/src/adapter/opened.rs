@@ -4,7 +4,7 @@
 use std::{any::TypeId, error::Error, fmt, panic::Location, sync::Arc};
 
 use super::{Failure, log};
-use crate::{Exchange, Incoming, JoinError, SessionManager, TrustedOrigins};
+use crate::{Exchange, Incoming, JoinError, SessionManager, TrustedOrigins, request::ChosenHost};
 
 /// The exchanges that the layers around one request have opened.
 ///
@@ -30,6 +30,8 @@ pub struct Opened {
     exchanges: Vec<OpenedExchange>,
     /// What the guards around the request trust.
     guards: Vec<TrustedOrigins>,
+    /// The host that the outermost layer by host has found.
+    pub(super) host: Option<ChosenHost>,
 }
 
 /// An exchange, and the layer that has opened it.
@@ -94,7 +96,11 @@ impl Opened {
         if let Some(outer) = self.join(layer, manager).map_err(Failure::layers)? {
             return Ok(Entered::Joined(outer));
         }
-        let exchange = manager.open(incoming());
+        let incoming = match &self.host {
+            Some(host) => incoming().with_listed_host(host),
+            None => incoming(),
+        };
+        let exchange = manager.open(incoming);
         if self.guards.iter().any(|trusted| exchange.is_cross_origin(trusted)) {
             return Err(Failure::cross_origin());
         }

@@ -254,6 +254,13 @@ impl Exchange {
         self.0.resource.https
     }
 
+    /// The host that the request is for, as it is written on the list of a layer [by host](crate::Hosts). Nothing else can be
+    /// here, so it is good for the addresses that a site sends by mail. `None` without such a list.
+    #[must_use]
+    pub fn listed_host(&self) -> Option<&str> {
+        self.0.resource.listed_host.as_deref()
+    }
+
     /// The client's address: behind a trusted proxy the one that the proxy names. `None` if it is not known: the adapter told
     /// none, the proxy hides it, or the client is a program on this machine. See [`TrustedProxies`](crate::TrustedProxies).
     #[must_use]

@@ -129,6 +129,10 @@ impl CookieConfig {
         self.secure
     }
 
+    pub(crate) fn scope(&self) -> &CookieScope {
+        &self.scope
+    }
+
     /// Whether a browser takes the two for one cookie, if they have one name.
     pub(crate) fn is_of_scope(&self, other: &Self) -> bool {
         self.scope == other.scope

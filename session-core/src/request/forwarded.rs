@@ -18,6 +18,7 @@ const READ: usize = 8 * 1024;
 pub(crate) struct ProxyHeaders {
     pub(crate) x_forwarded_for: String,
     pub(crate) x_forwarded_proto: String,
+    pub(crate) x_forwarded_host: String,
     pub(crate) forwarded: String,
 }
 
@@ -27,6 +28,8 @@ pub(crate) struct Word {
     /// Whose request it was. `None`: the proxy does not tell, or not in a way that can be read.
     pub(crate) from: Option<Peer>,
     pub(crate) https: Option<bool>,
+    /// The host that was asked for.
+    pub(crate) host: Option<String>,
 }
 
 /// The lines of a header as one list (RFC 9110, section 5.3), of which the end is kept.
@@ -50,12 +53,18 @@ impl ProxyHeaders {
     pub(crate) fn x_words(&self) -> impl Iterator<Item = Word> {
         let list = Some(self.x_forwarded_for.as_str()).filter(|list| !list.is_empty());
         let nodes = list.into_iter().flat_map(|list| list.rsplit(','));
-        nodes.map(|node| Word { from: peer(unquoted(node)), https: None })
+        nodes.map(|node| Word { from: peer(unquoted(node)), ..Word::default() })
     }
 
     /// What the last proxy says in `X-Forwarded-Proto`.
     pub(crate) fn x_https(&self) -> Option<bool> {
         self.x_forwarded_proto.rsplit(',').next().and_then(is_https)
+    }
+
+    /// The host that the last proxy says in `X-Forwarded-Host`. `None`: it says nothing.
+    pub(crate) fn x_host(&self) -> Option<String> {
+        let list = Some(self.x_forwarded_host.as_str()).filter(|list| !list.is_empty())?;
+        list.rsplit(',').next().map(|host| host.trim().to_owned())
     }
 
     /// The words of `Forwarded`, from the right. `None`: one that cannot be read, so that nobody knows where it begins.
@@ -88,7 +97,7 @@ fn split_last(list: &str) -> (Option<&str>, &str) {
 
 /// Reads a `forwarded-element` (RFC 7239, section 4).
 fn word(element: &str) -> Option<Word> {
-    let (mut node, mut proto) = (None, None);
+    let (mut node, mut proto, mut host) = (None, None, None);
     let mut rest = element.trim();
     loop {
         rest = rest.trim_start_matches([';', ' ', '\t']);
@@ -101,6 +110,7 @@ fn word(element: &str) -> Option<Word> {
         let twice = match name.as_str() {
             "for" => node.replace(value).is_some(),
             "proto" => proto.replace(value).is_some(),
+            "host" => host.replace(value).is_some(),
             _ => false,
         };
         rest = after.trim_start();
@@ -108,7 +118,7 @@ fn word(element: &str) -> Option<Word> {
             return None;
         }
     }
-    Some(Word { from: node.and_then(|node| peer(&node)), https: proto.and_then(|proto| is_https(&proto)) })
+    Some(Word { from: node.and_then(|node| peer(&node)), https: proto.and_then(|proto| is_https(&proto)), host })
 }
 
 /// Reads a value, and returns it with what follows it.

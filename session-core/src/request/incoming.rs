@@ -2,15 +2,16 @@
 
 use std::{fmt, net::IpAddr, sync::OnceLock};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request, uri::Authority};
 use zeroize::Zeroizing;
 
 use crate::{
     Peer, PlainHttp, TokenHeader, TrustedProxies,
-    request::{Arrival, OtherOrigin, ProxyHeaders, Source, forwarded::list},
+    request::{Arrival, ChosenHost, OtherOrigin, ProxyHeaders, Source, forwarded::list, origin::is_host_and_port},
 };
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -43,6 +44,7 @@ pub struct Incoming {
     https: Option<bool>,
     proxy_headers: ProxyHeaders,
     source: Source,
+    listed_host: Option<String>,
     pub(crate) refuses_anonymous: bool,
 }
 
@@ -149,6 +151,14 @@ impl Incoming {
         self
     }
 
+    /// The value of `X-Forwarded-Host`: `""` if it is not there, several lines joined by a comma. It is believed only if the
+    /// peer is a proxy that a list of hosts trusts: [`Hosts::with_forwarded_host`](crate::Hosts::with_forwarded_host).
+    #[must_use]
+    pub fn with_x_forwarded_host(mut self, host: &str) -> Self {
+        self.proxy_headers.x_forwarded_host = list([host.as_bytes()]);
+        self
+    }
+
     /// The value of `Forwarded` (RFC 7239): `""` if it is not there, several lines joined by a comma. It is believed only if
     /// the peer is a proxy that the manager trusts, and that [says it there](crate::ProxyHeader::Forwarded).
     #[must_use]
@@ -213,6 +223,19 @@ impl Incoming {
         self.peer.is_none()
     }
 
+    /// The host that the request is for, behind these proxies. `None`: it cannot be told.
+    pub(crate) fn asked_host(&self, proxies: &TrustedProxies) -> Option<Authority> {
+        match proxies.forwarded_host(self.peer, &self.proxy_headers) {
+            Some(host) => host.parse().ok().filter(is_host_and_port),
+            None => self.source.one_host(),
+        }
+    }
+
+    /// Takes note of the host that was found on a list.
+    pub(crate) fn with_listed_host(self, host: &ChosenHost) -> Self {
+        Self { listed_host: Some(host.name.clone()), ..self.with_host(&host.authority) }
+    }
+
     /// Decides what to believe.
     pub(crate) fn resource(self, trusted_proxies: &TrustedProxies) -> Resource {
         let (peer, by_proxy) = trusted_proxies.judge(self.peer, &self.proxy_headers);
@@ -226,6 +249,7 @@ impl Incoming {
             other_origin: self.source.other_origin(self.method.as_deref(), https),
             plain_http: self.source.plain_http(said),
             https,
+            listed_host: self.listed_host,
             method: self.method,
             path: self.path,
             route: self.route.map(OnceLock::from).unwrap_or_default(),
@@ -250,19 +274,24 @@ impl From<&HeaderMap> for Incoming {
     fn from(headers: &HeaderMap) -> Self {
         let list = |name: &HeaderName| list(headers.get_all(name).into_iter().map(HeaderValue::as_bytes));
         let value = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        Self {
+        let mut incoming = Self {
             proxy_headers: ProxyHeaders {
                 x_forwarded_for: list(&X_FORWARDED_FOR),
                 x_forwarded_proto: list(&X_FORWARDED_PROTO),
+                x_forwarded_host: list(&X_FORWARDED_HOST),
                 forwarded: list(&header::FORWARDED),
             },
             ..Self::new(headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes))
+        };
+        if headers.get_all(header::HOST).iter().nth(1).is_some() {
+            incoming.source.note_several_hosts();
         }
-        .with_host(value(&header::HOST))
-        .with_origin(&list(&header::ORIGIN))
-        .with_referer(value(&header::REFERER))
-        .with_upgrade(&list(&header::UPGRADE))
-        .with_fetch_metadata(&list(&FETCH_SITE), value(&FETCH_MODE))
+        incoming
+            .with_host(value(&header::HOST))
+            .with_origin(&list(&header::ORIGIN))
+            .with_referer(value(&header::REFERER))
+            .with_upgrade(&list(&header::UPGRADE))
+            .with_fetch_metadata(&list(&FETCH_SITE), value(&FETCH_MODE))
     }
 }
 
@@ -288,6 +317,7 @@ pub(crate) struct Resource {
     pub(crate) peer: Option<IpAddr>,
     /// `None`: unknown.
     pub(crate) https: Option<bool>,
+    pub(crate) listed_host: Option<String>,
     pub(crate) arrival: Arrival,
     /// The other origin whose page has sent it, if it may change something.
     pub(crate) other_origin: Option<OtherOrigin>,

@@ -2,6 +2,7 @@
 
 mod cookie;
 mod forwarded;
+mod hosts;
 mod incoming;
 mod keyring;
 mod login_page;
@@ -15,6 +16,7 @@ mod trusted_origins;
 
 pub use self::{
     cookie::{CookieConfig, CookieConfigBuilder, SameSite},
+    hosts::Hosts,
     incoming::Incoming,
     keyring::{Key, Keyring, SignedToken},
     login_page::{LoginPage, Navigation},
@@ -28,6 +30,7 @@ pub use self::{
 };
 pub(crate) use self::{
     forwarded::{ProxyHeaders, Word},
+    hosts::{ChosenHost, HostError},
     incoming::Resource,
     keyring::{Carrier, CarrierKind, Forged, Keys},
     origin::{Arrival, OtherOrigin, Source, Withholding},

@@ -90,6 +90,7 @@ pub(crate) struct OtherOrigin(String);
 pub(crate) struct Source {
     /// The host that the request is for.
     host: Option<Authority>,
+    has_several_hosts: bool,
     /// What the browser itself says. `None`: it says nothing.
     fetch_site: Option<FetchSite>,
     is_navigation: bool,
@@ -121,6 +122,16 @@ impl Source {
     /// Takes note of the request's host, with its port if it has one.
     pub(crate) fn set_host(&mut self, host: &str) {
         self.host = host.parse().ok();
+    }
+
+    /// Takes note of several lines of `Host`. Nobody can tell which of them a proxy has read.
+    pub(crate) fn note_several_hosts(&mut self) {
+        self.has_several_hosts = true;
+    }
+
+    /// The one host that the request names. `None`: none, several, or one that cannot be read.
+    pub(crate) fn one_host(&self) -> Option<Authority> {
+        self.host.clone().filter(|host| !self.has_several_hosts && is_host_and_port(host))
     }
 
     /// Takes note of `Origin`, or of several lines of it with commas between them.
@@ -262,6 +273,12 @@ impl Page {
     fn is_at(&self, host: &str) -> bool {
         self.host.eq_ignore_ascii_case(host)
     }
+}
+
+/// Whether it is a host with or without a port (RFC 9110, section 7.2). There is no user in a `Host`.
+pub(crate) fn is_host_and_port(authority: &Authority) -> bool {
+    let rest = authority.as_str().strip_prefix(authority.host());
+    rest.is_some_and(|rest| rest.is_empty() || authority.port_u16().is_some())
 }
 
 /// Whether the method only reads (RFC 9110, section 9.2.1).

@@ -184,16 +184,27 @@ impl TrustedProxies {
         if !self.trust(0, peer) {
             return (peer_ip, None);
         }
-        let silent = Word { from: peer, https: None };
+        let silent = Word { from: peer, ..Word::default() };
         match self.header {
             ProxyHeader::XForwarded => {
                 let client = self.follow(silent, headers.x_words().map(Some)).from;
                 (client.and_then(Peer::ip), headers.x_https())
             }
             ProxyHeader::Forwarded => {
-                let Word { from, https } = self.follow(silent, headers.words());
+                let Word { from, https, .. } = self.follow(silent, headers.words());
                 (from.and_then(Peer::ip), https)
             }
+        }
+    }
+
+    /// Which host the client has asked for, as these proxies say. `None`: they say nothing, or the peer is none of them.
+    pub(crate) fn forwarded_host(&self, peer: Option<Peer>, headers: &ProxyHeaders) -> Option<String> {
+        if !self.trust(0, peer) {
+            return None;
+        }
+        match self.header {
+            ProxyHeader::XForwarded => headers.x_host(),
+            ProxyHeader::Forwarded => self.follow(Word { from: peer, ..Word::default() }, headers.words()).host,
         }
     }
 

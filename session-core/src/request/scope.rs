@@ -79,6 +79,18 @@ impl CookieScope {
         rest.is_some_and(|rest| rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/'))
     }
 
+    pub(crate) fn has_domain(&self) -> bool {
+        self.domain.is_some()
+    }
+
+    /// Whether a browser sends its cookie to this host (RFC 6265, section 5.1.3). The host that sets it is left out.
+    pub(crate) fn has_in_domain(&self, host: &str) -> bool {
+        let Some(rest) = self.domain.as_ref().and_then(|domain| host.strip_suffix(domain.as_str())) else {
+            return false;
+        };
+        rest.is_empty() || rest.ends_with('.')
+    }
+
     /// The attributes `Path` and `Domain`, the second empty where there is none.
     pub(crate) fn place(&self) -> (String, String) {
         let domain = self.domain.as_ref().map(|domain| format!("; Domain={domain}"));

@@ -3,6 +3,7 @@
 mod caching;
 mod cross_origin;
 mod cross_site;
+mod hosts;
 mod proxies;
 mod refused;
 mod targets;
