@@ -5,8 +5,8 @@ use std::{fmt, marker::PhantomData, panic::Location, sync::Arc};
 use http::uri::Scheme;
 use poem::{Addr, Request};
 use session_core::{
-    Incoming, Peer, SessionManager,
-    adapter::{self, AccessNote, LayerName, Opened},
+    Hosts, Incoming, Peer, SessionManager, TokenHeader,
+    adapter::{self, AccessNote, LayerName, Managers, Opened},
 };
 
 use crate::{Exchange, SessionError, future::pairs};
@@ -82,7 +82,7 @@ type Refuses = dyn Fn(&Request) -> bool + Send + Sync;
 /// }
 /// ```
 pub struct SessionLayer<K = ()> {
-    manager: SessionManager,
+    managers: Managers,
     made_at: &'static Location<'static>,
     peer: Option<Arc<FindPeer>>,
     https: Https,
@@ -95,7 +95,31 @@ impl SessionLayer {
     #[must_use]
     #[track_caller]
     pub fn new(manager: SessionManager) -> Self {
-        Self { manager, made_at: Location::caller(), peer: None, https: is_tls, refuses: None, name: PhantomData }
+        Self::of(manager.into())
+    }
+
+    /// Gives every request a session of the manager of its host: for a program that serves several sites. A request for
+    /// a host that is not listed is answered with 421 (Misdirected Request), and its handler is not called. See
+    /// [`Hosts`], also on which stores the sites may share.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_poem::{ConfigError, Hosts, SessionLayer, SessionManager};
+    ///
+    /// fn sessions(shop: SessionManager, blog: SessionManager) -> Result<SessionLayer, ConfigError> {
+    ///     Ok(SessionLayer::by_host(Hosts::new("shop.example", shop)?.and("blog.example", blog)?))
+    /// }
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn by_host(hosts: Hosts) -> Self {
+        Self::of(hosts.into())
+    }
+
+    #[track_caller]
+    fn of(managers: Managers) -> Self {
+        Self { managers, made_at: Location::caller(), peer: None, https: is_tls, refuses: None, name: PhantomData }
     }
 }
 
@@ -209,8 +233,8 @@ impl<K> SessionLayer<K> {
     /// ```
     #[must_use]
     pub fn named<N: 'static>(self) -> SessionLayer<N> {
-        let Self { manager, made_at, peer, https, refuses, .. } = self;
-        SessionLayer { manager, made_at, peer, https, refuses, name: PhantomData }
+        let Self { managers, made_at, peer, https, refuses, .. } = self;
+        SessionLayer { managers, made_at, peer, https, refuses, name: PhantomData }
     }
 }
 
@@ -221,7 +245,8 @@ impl<K: 'static> SessionLayer<K> {
         let layer = LayerName::new::<K>(self.made_at);
         let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(request));
         let mut opened = request.extensions_mut().remove::<Opened>().unwrap_or_default();
-        let entered = opened.enter(layer, &self.manager, || self.incoming(request))?;
+        let manager = opened.choose(&self.managers, || self.incoming(request, None))?;
+        let entered = opened.enter(layer, manager, || self.incoming(request, manager.token_header()))?;
         if is_refused {
             entered.exchange().refuse_anonymous();
         }
@@ -236,15 +261,11 @@ impl<K: 'static> SessionLayer<K> {
         Ok(Some(exchange))
     }
 
-    fn incoming(&self, request: &Request) -> Incoming {
+    fn incoming(&self, request: &Request, token_header: Option<&TokenHeader>) -> Incoming {
         // This is the whole path, from before any `nest` has cut it.
         let target = request.original_uri();
-        let mut incoming = adapter::incoming(
-            self.manager.token_header(),
-            request.method().as_str(),
-            target.path(),
-            pairs(request.headers()),
-        );
+        let mut incoming =
+            adapter::incoming(token_header, request.method().as_str(), target.path(), pairs(request.headers()));
         if let Some(authority) = target.authority() {
             // If the target names a host, that one counts before `Host` (RFC 9112, section 3.2.2).
             incoming = incoming.with_host(authority.as_str());
@@ -265,14 +286,14 @@ impl<K: 'static> SessionLayer<K> {
 
 impl<K> Clone for SessionLayer<K> {
     fn clone(&self) -> Self {
-        let Self { manager, made_at, peer, https, refuses, .. } = self;
-        let (manager, peer, refuses) = (manager.clone(), peer.clone(), refuses.clone());
-        Self { manager, made_at, peer, https: *https, refuses, name: PhantomData }
+        let Self { managers, made_at, peer, https, refuses, .. } = self;
+        let (managers, peer, refuses) = (managers.clone(), peer.clone(), refuses.clone());
+        Self { managers, made_at, peer, https: *https, refuses, name: PhantomData }
     }
 }
 
 impl<K> fmt::Debug for SessionLayer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionLayer").field("manager", &self.manager).finish_non_exhaustive()
+        f.debug_struct("SessionLayer").field("managers", &self.managers).finish_non_exhaustive()
     }
 }

@@ -4,8 +4,8 @@ use std::{fmt, marker::PhantomData, panic::Location, sync::Arc};
 
 use http::{Extensions, HeaderValue, request::Parts};
 use session_core::{
-    Incoming, Peer, SessionManager,
-    adapter::{AccessNote, LayerName, Opened},
+    Hosts, Incoming, Peer, SessionManager, TokenHeader,
+    adapter::{AccessNote, LayerName, Managers, Opened},
 };
 
 use crate::{Exchange, SessionError};
@@ -119,7 +119,7 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// let service = ServiceBuilder::new().layer(SessionLayer::new(manager)).service_fn(hello);
 /// ```
 pub struct SessionLayer<K = ()> {
-    manager: SessionManager,
+    managers: Managers,
     made_at: &'static Location<'static>,
     peer: Option<Arc<FindPeer>>,
     https: Https,
@@ -132,7 +132,31 @@ impl SessionLayer {
     #[must_use]
     #[track_caller]
     pub fn new(manager: SessionManager) -> Self {
-        Self { manager, made_at: Location::caller(), peer: None, https: |_| None, refuses: None, name: PhantomData }
+        Self::of(manager.into())
+    }
+
+    /// Gives every request a session of the manager of its host: for a program that serves several sites. A request for
+    /// a host that is not listed is answered with 421 (Misdirected Request), and its handler is not called. See
+    /// [`Hosts`], also on which stores the sites may share.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_tower::{ConfigError, Hosts, SessionLayer, SessionManager};
+    ///
+    /// fn sessions(shop: SessionManager, blog: SessionManager) -> Result<SessionLayer, ConfigError> {
+    ///     Ok(SessionLayer::by_host(Hosts::new("shop.example", shop)?.and("blog.example", blog)?))
+    /// }
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn by_host(hosts: Hosts) -> Self {
+        Self::of(hosts.into())
+    }
+
+    #[track_caller]
+    fn of(managers: Managers) -> Self {
+        Self { managers, made_at: Location::caller(), peer: None, https: |_| None, refuses: None, name: PhantomData }
     }
 }
 
@@ -256,8 +280,8 @@ impl<K> SessionLayer<K> {
     /// ```
     #[must_use]
     pub fn named<N: 'static>(self) -> SessionLayer<N> {
-        let Self { manager, made_at, peer, https, refuses, .. } = self;
-        SessionLayer { manager, made_at, peer, https, refuses, name: PhantomData }
+        let Self { managers, made_at, peer, https, refuses, .. } = self;
+        SessionLayer { managers, made_at, peer, https, refuses, name: PhantomData }
     }
 }
 
@@ -268,7 +292,8 @@ impl<K: 'static> SessionLayer<K> {
         let layer = LayerName::new::<K>(self.made_at);
         let is_refused = self.refuses.as_ref().is_some_and(|refuses| refuses(head));
         let mut opened = head.extensions.remove::<Opened>().unwrap_or_default();
-        let entered = opened.enter(layer, &self.manager, || self.incoming(head))?;
+        let manager = opened.choose(&self.managers, || self.incoming(head, None))?;
+        let entered = opened.enter(layer, manager, || self.incoming(head, manager.token_header()))?;
         let exchange = entered.exchange();
         if is_refused {
             exchange.refuse_anonymous();
@@ -281,7 +306,7 @@ impl<K: 'static> SessionLayer<K> {
         Ok(entered.to_commit().map(Exchange::new))
     }
 
-    fn incoming(&self, head: &Parts) -> Incoming {
+    fn incoming(&self, head: &Parts, token_header: Option<&TokenHeader>) -> Incoming {
         let mut incoming = Incoming::from(head);
         if let Some(route) = route(&head.extensions) {
             incoming = incoming.with_route(route);
@@ -289,7 +314,7 @@ impl<K: 'static> SessionLayer<K> {
         if let Some(peer) = self.peer.as_ref().and_then(|peer| peer(&head.extensions)) {
             incoming = incoming.with_peer(peer);
         }
-        if let Some(header) = self.manager.token_header() {
+        if let Some(header) = token_header {
             let values = head.headers.get_all(header.request_name());
             incoming = incoming.with_token_header(header, values.iter().map(HeaderValue::as_bytes));
         }
@@ -313,14 +338,14 @@ pub(crate) fn route(_: &Extensions) -> Option<&str> {
 
 impl<K> Clone for SessionLayer<K> {
     fn clone(&self) -> Self {
-        let Self { manager, made_at, peer, https, refuses, .. } = self;
-        let (manager, peer, refuses) = (manager.clone(), peer.clone(), refuses.clone());
-        Self { manager, made_at, peer, https: *https, refuses, name: PhantomData }
+        let Self { managers, made_at, peer, https, refuses, .. } = self;
+        let (managers, peer, refuses) = (managers.clone(), peer.clone(), refuses.clone());
+        Self { managers, made_at, peer, https: *https, refuses, name: PhantomData }
     }
 }
 
 impl<K> fmt::Debug for SessionLayer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionLayer").field("manager", &self.manager).finish_non_exhaustive()
+        f.debug_struct("SessionLayer").field("managers", &self.managers).finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ mod access;
 mod actix;
 mod csrf;
 mod errors;
+mod hosts;
 mod kit;
 mod layers;
 mod site;

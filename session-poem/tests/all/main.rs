@@ -5,6 +5,7 @@
 mod access;
 mod csrf;
 mod errors;
+mod hosts;
 mod kit;
 mod layers;
 mod poem;

@@ -22,6 +22,8 @@ mod csrf;
 #[cfg(feature = "axum")]
 mod header_clients;
 #[cfg(feature = "axum")]
+mod hosts;
+#[cfg(feature = "axum")]
 mod how_to;
 #[cfg(feature = "axum")]
 mod https;
