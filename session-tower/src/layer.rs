@@ -37,9 +37,9 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// - An inner service that fails commits nothing. A panic commits nothing either, and ends the connection: put
 ///   `CatchPanicLayer` of tower-http inside this layer, as the example does. Its 500 is then committed like any other
 ///   response.
-/// - Any other layer may stand inside or outside: the body that leaves is a [`ResponseBody`]. When a `TimeoutLayer`
-///   inside gives up, the changes that the handler has made until then are committed. When one outside gives up,
-///   nothing is committed.
+/// - Any other layer may stand inside or outside: the body that leaves is a [`ResponseBody`](crate::ResponseBody). When
+///   a `TimeoutLayer` inside gives up, the changes that the handler has made until then are committed. When one outside
+///   gives up, nothing is committed.
 /// - A client without cookies is served if the manager has a [`TokenHeader`](session_core::TokenHeader). Such a client
 ///   sends its token in that header, on the same routes as browsers.
 /// - A layer inside another, with the same marker and a clone of its manager, opens nothing of its own. The session is
