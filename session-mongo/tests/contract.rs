@@ -62,3 +62,15 @@ mod over_a_client_of_its_own {
 mod over_the_applications_client {
     session_conformance::store_tests!(super::Mongo::new(true));
 }
+
+mod with_sealed_payloads {
+    use session_conformance::Wrapped;
+    use session_sealed::{SealKey, SealKeys, SealedStore};
+
+    use super::*;
+
+    session_conformance::store_tests!(Wrapped::new(Mongo::new(false), |store, namespace| {
+        let key = SealKey::from_bytes("2026-11", &[1; 32]).unwrap();
+        SealedStore::new(store, namespace, SealKeys::new(key)).unwrap()
+    }));
+}

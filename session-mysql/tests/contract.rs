@@ -63,3 +63,15 @@ mod over_connections_of_its_own {
 mod in_the_applications_pool {
     session_conformance::store_tests!(super::Mysql::new(true));
 }
+
+mod with_sealed_payloads {
+    use session_conformance::Wrapped;
+    use session_sealed::{SealKey, SealKeys, SealedStore};
+
+    use super::*;
+
+    session_conformance::store_tests!(Wrapped::new(Mysql::new(false), |store, namespace| {
+        let key = SealKey::from_bytes("2026-11", &[1; 32]).unwrap();
+        SealedStore::new(store, namespace, SealKeys::new(key)).unwrap()
+    }));
+}

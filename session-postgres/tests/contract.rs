@@ -111,3 +111,15 @@ mod in_the_pool_of_a_seaorm_application {
 
     session_conformance::store_tests!(SeaOrm(Proxy::before(servers::postgres().url())));
 }
+
+mod with_sealed_payloads {
+    use session_conformance::Wrapped;
+    use session_sealed::{SealKey, SealKeys, SealedStore};
+
+    use super::*;
+
+    session_conformance::store_tests!(Wrapped::new(Postgres::at(servers::postgres()), |store, namespace| {
+        let key = SealKey::from_bytes("2026-11", &[1; 32]).unwrap();
+        SealedStore::new(store, namespace, SealKeys::new(key)).unwrap()
+    }));
+}

@@ -96,3 +96,15 @@ mod on_a_watched_master {
 
     session_conformance::store_tests!(Redis::at(servers::redis_sentinel()));
 }
+
+mod with_sealed_payloads {
+    use session_conformance::Wrapped;
+    use session_sealed::{SealKey, SealKeys, SealedStore};
+
+    use super::*;
+
+    session_conformance::store_tests!(Wrapped::new(Redis::on_one_node(false), |store, namespace| {
+        let key = SealKey::from_bytes("2026-11", &[1; 32]).unwrap();
+        SealedStore::new(store, namespace, SealKeys::new(key)).unwrap()
+    }));
+}

@@ -57,3 +57,15 @@ mod in_a_file_of_its_own {
 mod in_the_applications_pool {
     session_conformance::store_tests!(super::Sqlite::pool());
 }
+
+mod with_sealed_payloads {
+    use session_conformance::Wrapped;
+    use session_sealed::{SealKey, SealKeys, SealedStore};
+
+    use super::*;
+
+    session_conformance::store_tests!(Wrapped::new(Sqlite::file(), |store, namespace| {
+        let key = SealKey::from_bytes("2026-11", &[1; 32]).unwrap();
+        SealedStore::new(store, namespace, SealKeys::new(key)).unwrap()
+    }));
+}
