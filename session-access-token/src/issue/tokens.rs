@@ -18,7 +18,9 @@ const MIN_LIFETIME: Duration = Duration::from_secs(5);
 /// What mints access tokens: the names of issuer and audience, the lifetime, the keys. Cheap to clone, and clones share the
 /// keys.
 ///
-/// For services that trust each other no further than their own tokens, make one for each audience. They may share the keys.
+/// - For services that trust each other no further than their own tokens, make one for each audience. They may share the
+///   keys.
+/// - `sub` names a user of the issuer. So sites that have users of their own have an issuer each.
 ///
 /// # Examples
 ///
