@@ -110,5 +110,10 @@ adapter_tests!(Actix { goes_on: false });
 
 #[test]
 fn a_request_of_a_client_that_has_hung_up_is_saved_whole_where_it_goes_on() {
-    adapter::check("a_request_that_is_dropped_saves_all_or_nothing", Actix { goes_on: true });
+    for case in [
+        "a_request_that_is_dropped_saves_all_or_nothing",
+        "a_request_that_is_dropped_while_it_saves_saves_all_or_nothing",
+    ] {
+        adapter::check(case, Actix { goes_on: true });
+    }
 }
