@@ -48,6 +48,30 @@
 //! | note | what [`Session::begin_login`] stores, so that "log out everywhere" also stops a login that has begun |
 //! | epoch | when an owner last logged out everywhere, kept for a day: a login that began before is refused |
 //!
+//! # Numbers
+//!
+//! With the feature `metrics`, a manager counts through the facade of the crate `metrics`. The application installs a recorder
+//! before it makes the manager, such as that of `metrics-exporter-prometheus`. Without the feature there is nothing to pay.
+//!
+//! | name | kind, unit | labels | what |
+//! | --- | --- | --- | --- |
+//! | `session.store.calls` | counter | `method`, `outcome`, `backend` | calls of the store |
+//! | `session.store.duration` | histogram, seconds | the same | how long each of them took |
+//! | `session.merges` | counter | | another request was quicker, so a change was worked out again on what it had saved |
+//! | `session.events` | counter | `event`, and `reason` where it has one of a fixed list | what [`EventKind`] tells: logins, rotations, thefts, purges. A logout is `session.ended` for the reason `logout` |
+//! | `session.purged` | counter | | expired sessions that a purge has deleted. How many it has left, a [`Store`] does not tell |
+//!
+//! - `method` is the name of a method of [`Store`], `backend` what [`Store::backend`] says, `event` what
+//!   [`EventKind::name`] says.
+//! - `outcome` is `ok`; `none` (a load found no session); `refused` (the session has another revision by now, or is gone);
+//!   `exists`, `unavailable`, `timed_out`, `corrupt`, `schema` or `error`, as in [`StoreError`]; `dropped` (nobody waits for
+//!   the answer any more: the client has hung up, or the request has no time left).
+//! - No label is an owner, an id, a path, or anything else that a request brings. So there are never more of them than these
+//!   lists have.
+//! - A [`PurgeTask`] that was started without a manager counts what it has purged, and not its calls.
+//!
+//! [`SessionManager::with_store_spans`] puts a span of `tracing` around each call of the store. It needs no feature.
+//!
 //! # What it cannot see or save
 //!
 //! A stolen token is found out when it is used after its owner's browser has proven the successor. That leaves:
@@ -79,6 +103,8 @@ mod event;
 mod exchange;
 mod manager;
 mod moment;
+#[cfg(feature = "metrics")]
+mod numbers;
 mod owner;
 mod policy;
 mod record;

@@ -13,7 +13,7 @@ use crate::{
     owner::{devices, epoch},
     request::{CarrierKind, Keys, Resource},
     site::{Caller, Site},
-    store::PatientStore,
+    store::{Observed, PatientStore},
 };
 
 /// The sessions of a site: a store, keys, a cookie and a policy. Cheap to clone.
@@ -39,8 +39,11 @@ impl SessionManager {
     /// A manager for production: `__Host-session`, `Secure`, `HttpOnly`, `SameSite=Lax`, the default [`Policy`].
     #[must_use]
     pub fn new(store: impl Store, keys: Keyring) -> Self {
+        let store: Arc<dyn Store> = Arc::new(store);
+        #[cfg(feature = "metrics")]
+        let store = Observed::by_numbers(store);
         Self(Arc::new(Site {
-            store: Arc::new(store),
+            store,
             keys: Keys::new(keys),
             cookie: CookieConfig::production(),
             token_header: None,
@@ -115,6 +118,14 @@ impl SessionManager {
     #[must_use]
     pub fn with_observer(self, observer: impl Observer) -> Self {
         self.with(|site| site.observers.push(observer))
+    }
+
+    /// The same with a span in `tracing` around each call of the store: `session.store`, at the level `DEBUG`, under the target
+    /// `session`. Its fields are `session.store.method`, such as `load`, `session.store.backend`, and `session.store.outcome`,
+    /// whose words [the front page](crate#numbers) lists. Without this there are no spans.
+    #[must_use]
+    pub fn with_store_spans(self) -> Self {
+        self.with(|site| site.store = Observed::by_spans(Arc::clone(&site.store)))
     }
 
     /// The same without events in `tracing`: for an observer that writes them in its own way. A warning on what to set, and

@@ -283,6 +283,10 @@ impl Store for MemoryStore {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         Ok(self.0.delete_expired(limit))
     }
+
+    fn backend(&self) -> &'static str {
+        BACKEND
+    }
 }
 
 impl Sessions {

@@ -28,8 +28,11 @@ pub(crate) const CEILINGS: [(&str, usize); 13] = [
 
 /// How many crates a feature may bring along. `servers` brings none. Only `containers` brings a client of the container
 /// engine.
-const FEATURES: [(&str, &str, usize); 2] =
-    [("session-conformance", "servers", 45), ("session-conformance", "containers", 190)];
+const FEATURES: [(&str, &str, usize); 3] = [
+    ("session-core", "metrics", 45),
+    ("session-conformance", "servers", 45),
+    ("session-conformance", "containers", 190),
+];
 
 /// What each may bring along without its default features, and then it brings none of ours. A service that verifies access
 /// tokens has no sessions.

@@ -193,10 +193,17 @@ impl EventKind {
 
     fn reason(&self) -> Option<&str> {
         match self {
+            Self::SharedCacheAllowed { header } => Some(header.as_str()),
+            _ => self.fixed_reason(),
+        }
+    }
+
+    /// The reason, if it is one of a fixed list.
+    pub(crate) fn fixed_reason(&self) -> Option<&'static str> {
+        match self {
             Self::Ended(reason) => Some(reason.name()),
             Self::Withheld(reason) => Some(reason.name()),
             Self::InsecureTransport(cause) => Some(cause.name()),
-            Self::SharedCacheAllowed { header } => Some(header.as_str()),
             _ => None,
         }
     }

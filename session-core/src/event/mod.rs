@@ -387,6 +387,8 @@ impl Observers {
     }
 
     pub(crate) fn tell(&self, event: &SessionEvent) {
+        #[cfg(feature = "metrics")]
+        crate::numbers::event(event);
         if let Some(log) = &self.log {
             log.write(event);
         }

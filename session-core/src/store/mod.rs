@@ -9,6 +9,7 @@ use crate::{Owner, RandomnessError, SessionId};
 
 mod error;
 mod namespace;
+mod observed;
 mod patience;
 mod purge;
 mod purpose;
@@ -23,6 +24,7 @@ pub use self::{
     schema::SchemaError,
 };
 pub(crate) use self::{
+    observed::Observed,
     patience::{CREATIONS, MERGES, Patience, PatientStore, SENDINGS},
     write::{Sending, Settled, Write, read},
 };
@@ -62,6 +64,7 @@ pub(crate) use self::{
 /// - [`Entry`], [`Loaded`], [`Purpose`] and [`StoreError`] may get fields and variants. Read the fields that you know, and
 ///   make a [`Loaded`] with [`Loaded::new`].
 /// - [`Expiry`] gets none: a store that does not know what to do to an expiry must not compile.
+/// - [`backend`](Store::backend) is such a method.
 /// - A wrapper hands each [`Entry`] on as it got it, or by [`Entry::with_payload`]. So fields that it does not know arrive.
 ///   It has to implement a new method, too: the default body would not call the method of the store that it wraps.
 ///
@@ -182,6 +185,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// Any but [`StoreError::AlreadyExists`], if the database fails; the next call goes on.
     async fn purge(&self, limit: u32) -> Result<u64, StoreError>;
+
+    /// The name of the database, such as `redis`: the one that the store's errors have. It is a label of metrics and a field
+    /// of spans, so it is one of few. A store around a store hands on that of the store within.
+    fn backend(&self) -> &'static str {
+        "other"
+    }
 }
 
 /// What is written: the payload under the revision that the writer chose, and the owner.
@@ -367,6 +376,10 @@ macro_rules! store_behind {
 
             async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
                 (**self).purge(limit).await
+            }
+
+            fn backend(&self) -> &'static str {
+                (**self).backend()
             }
         }
     };

@@ -34,6 +34,14 @@ pub(crate) enum Settled {
     Gone,
 }
 
+impl Settled {
+    fn conflict(now: Arc<Found>) -> Self {
+        #[cfg(feature = "metrics")]
+        crate::numbers::merge();
+        Self::Conflict(now)
+    }
+}
+
 /// Whether a write may have been sent before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sending {
@@ -79,7 +87,7 @@ impl Write {
                 Ok(Some(applied)) => return Ok(Settled::Applied(applied)),
                 Ok(None) if sending == Sending::First => {
                     patience.pause().await;
-                    return Ok(read(store, &self.id).await?.map_or(Settled::Gone, Settled::Conflict));
+                    return Ok(read(store, &self.id).await?.map_or(Settled::Gone, Settled::conflict));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -101,7 +109,7 @@ impl Write {
         if found.revision == self.expected {
             return Ok(None);
         }
-        if header.remembers(self.expected) { Ok(Some(Settled::Conflict(found))) } else { Err(Error::OutcomeUnknown) }
+        if header.remembers(self.expected) { Ok(Some(Settled::conflict(found))) } else { Err(Error::OutcomeUnknown) }
     }
 
     /// Sends the write once: the session as it then is, or nothing if `expected` is no longer its revision.

@@ -5,7 +5,6 @@
 mod access;
 mod csrf;
 mod errors;
-mod guards;
 mod hosts;
 mod kit;
 mod layers;

@@ -2,5 +2,8 @@
 
 mod events;
 mod log_limits;
+#[cfg(feature = "metrics")]
+mod numbers;
 mod owners;
+mod spans;
 mod told;

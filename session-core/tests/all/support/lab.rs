@@ -300,4 +300,8 @@ impl Store for Lab {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.wire(Call::Purge, never_late, || self.memory.purge(limit)).await
     }
+
+    fn backend(&self) -> &'static str {
+        self.memory.backend()
+    }
 }
