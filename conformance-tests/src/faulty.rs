@@ -184,4 +184,8 @@ impl Store for FaultyStore {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.written(self.writing().await?.purge(limit).await).await
     }
+
+    fn backend(&self) -> &'static str {
+        self.0.store.backend()
+    }
 }

@@ -91,4 +91,8 @@ impl<S: Store> Store for Watched<S> {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.noting(self.store.purge(limit)).await
     }
+
+    fn backend(&self) -> &'static str {
+        self.store.backend()
+    }
 }

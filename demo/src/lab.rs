@@ -105,4 +105,8 @@ impl Store for Counting {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.count("purge").purge(limit).await
     }
+
+    fn backend(&self) -> &'static str {
+        self.store.backend()
+    }
 }

@@ -3,7 +3,7 @@
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use session_core::StoreError;
 
-const BACKEND: &str = "mongodb";
+pub(crate) const BACKEND: &str = "mongodb";
 
 /// <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>
 mod code {

@@ -14,7 +14,7 @@ use crate::{
     Builder,
     client::Client,
     document,
-    error::{from_driver, is_duplicate},
+    error::{BACKEND, from_driver, is_duplicate},
 };
 
 /// How many of an owner's sessions one answer holds at most. The server sends fewer if they do not fit.
@@ -217,5 +217,9 @@ impl Store for MongoStore {
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.delete_expired(limit).await
+    }
+
+    fn backend(&self) -> &'static str {
+        BACKEND
     }
 }

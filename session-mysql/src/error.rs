@@ -3,7 +3,7 @@
 use session_core::StoreError;
 use sqlx::{Error, mysql::MySqlDatabaseError};
 
-const BACKEND: &str = "mysql";
+pub(crate) const BACKEND: &str = "mysql";
 
 /// The numbers of the servers' errors: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
 /// <https://mariadb.com/kb/en/mariadb-error-code-reference/>. Below 1900 they are the same in both.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     Builder,
     client::Client,
-    error::{foreign_answer, foreign_row, from_driver, from_wait, is_of_the_table},
+    error::{BACKEND, foreign_answer, foreign_row, from_driver, from_wait, is_of_the_table},
     row::{column, loaded},
     schema::judge,
     statements::{FOUND, LOCK, MADE, PATIENCE, Statements},
@@ -246,5 +246,9 @@ impl Store for MysqlStore {
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.delete_expired(limit).await
+    }
+
+    fn backend(&self) -> &'static str {
+        BACKEND
     }
 }

@@ -3,7 +3,7 @@
 use session_core::StoreError;
 use sqlx::Error;
 
-const BACKEND: &str = "postgres";
+pub(crate) const BACKEND: &str = "postgres";
 
 /// The store's error for the driver's.
 pub(crate) fn from_driver(error: Error) -> StoreError {

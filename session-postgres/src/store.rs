@@ -10,7 +10,7 @@ use sqlx::{PgPool, Row, postgres::PgRow};
 use crate::{
     Builder,
     client::{Client, Kind},
-    error::{foreign_row, from_driver, is_of_the_table},
+    error::{BACKEND, foreign_row, from_driver, is_of_the_table},
     row::{column, count, first, is_there},
     schema::judge,
     statements::{Statement, Statements},
@@ -223,5 +223,9 @@ impl Store for PostgresStore {
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.delete_expired(limit).await
+    }
+
+    fn backend(&self) -> &'static str {
+        BACKEND
     }
 }

@@ -3,7 +3,7 @@
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use session_core::StoreError;
 
-const BACKEND: &str = "redis";
+pub(crate) const BACKEND: &str = "redis";
 
 /// The store's error for the driver's.
 pub(crate) fn from_driver(error: RedisError) -> StoreError {

@@ -9,7 +9,7 @@ use session_core::{Entry, Expiry, Loaded, Namespace, Owner, Revision, SessionId,
 use crate::{
     Builder,
     connection::{Call, Connection, Question, Reading},
-    error::{foreign_answer, foreign_value, from_driver, too_late},
+    error::{BACKEND, foreign_answer, foreign_value, from_driver, too_late},
     frame::{Frame, milliseconds},
     index::{Index, Member, SKEW, Steps},
     script::Scripts,
@@ -292,6 +292,10 @@ impl Store for RedisStore {
     /// nothing that a purge could find.
     async fn purge(&self, _limit: u32) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    fn backend(&self) -> &'static str {
+        BACKEND
     }
 }
 

@@ -151,4 +151,8 @@ impl<S: Store> Store for SealedStore<S> {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.store.purge(limit).await
     }
+
+    fn backend(&self) -> &'static str {
+        self.store.backend()
+    }
 }

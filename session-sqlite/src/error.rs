@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use session_core::StoreError;
 use sqlx::Error;
 
-const BACKEND: &str = "sqlite";
+pub(crate) const BACKEND: &str = "sqlite";
 
 /// Primary result codes (<https://www.sqlite.org/rescode.html>); an extended code has them in its lowest byte.
 mod code {

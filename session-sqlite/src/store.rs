@@ -10,7 +10,7 @@ use sqlx::{SqlStr, SqlitePool, sqlite::SqliteRow};
 use crate::{
     Builder,
     client::Client,
-    error::{foreign_row, is_of_the_table},
+    error::{BACKEND, foreign_row, is_of_the_table},
     row::{column, loaded},
     schema::judge,
     statements::Statements,
@@ -212,5 +212,9 @@ impl Store for SqliteStore {
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.delete_expired(limit).await
+    }
+
+    fn backend(&self) -> &'static str {
+        BACKEND
     }
 }

@@ -39,6 +39,13 @@ impl Site {
     }
 }
 
+#[test]
+fn numbers_name_the_database_within() {
+    let database = MemoryStore::new();
+    assert_eq!(database.backend(), "memory");
+    assert_eq!(sealed(&database, "shop", SealKeys::new(key("2026-11", 1))).backend(), "memory");
+}
+
 #[tokio::test]
 async fn a_session_of_the_largest_size_goes_through() {
     let site = Site::new(Policy::default()).await;

@@ -1,5 +1,4 @@
-//! A login, a page behind it, a logout under axum: `cargo run -p examples --bin axum`, then open
-//! <http://127.0.0.1:3000>.
+//! A login, a page behind it, a logout: `cargo run -p demo --example login`, then open <http://127.0.0.1:3000>.
 
 use std::{env, error::Error, time::Duration};
 
@@ -33,9 +32,10 @@ async fn login(session: Session, Form(form): Form<Password>) -> Result<Redirect,
     Ok(Redirect::to("/account"))
 }
 
-async fn account(CurrentOwner(owner): CurrentOwner) -> Html<String> {
+async fn account(owner: Option<CurrentOwner>) -> Result<Html<String>, Redirect> {
+    let CurrentOwner(owner) = owner.ok_or(Redirect::to("/"))?;
     // This name is one of those that `is_right` accepts. A text that users choose would have to be escaped here.
-    Html(format!("<p>The account of {owner}</p><form method=post action=/logout><button>Log out</button></form>"))
+    Ok(Html(format!("<p>The account of {owner}</p><form method=post action=/logout><button>Log out</button></form>")))
 }
 
 async fn logout(session: Session) -> Result<Redirect, SessionError> {
@@ -45,7 +45,7 @@ async fn logout(session: Session) -> Result<Redirect, SessionError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init(); // the log: errors, thefts, and why a login does not stick
+    tracing_subscriber::fmt().init(); // the log: errors, thefts, and why a login does not stick
     let store = MemoryStore::new();
     let manager = match env::var("SESSION_KEY") {
         // In production, over https. `openssl rand -base64 32` makes a key.
@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/account", get(account))
         .route("/logout", post(logout))
         .layer(SessionLayer::new(manager));
-    let listener = TcpListener::bind(env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned())).await?;
+    let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("log in at http://{}", listener.local_addr()?);
     axum::serve(listener, app).await?;
     Ok(())
