@@ -20,7 +20,8 @@ pub enum VerifyError {
     /// It is a PASETO of another version or purpose, such as `v4.local`.
     #[error("the token is a PASETO of another version or purpose")]
     OtherPurpose,
-    /// None of the keys has the id in the token's footer. Perhaps the key is new: then fetch the key set again.
+    /// None of the keys has the id in the token's footer. Perhaps the key is new: then fetch the key set again, but not more
+    /// often than every few seconds, because anybody can send a token of an unknown key.
     #[error("the access token was signed by a key that is not in the key set")]
     UnknownKey,
     /// The key with this id has not signed it, or not as an access token.

@@ -66,6 +66,10 @@
 //! token, sends it to other services as `Authorization: Bearer`, and asks for the next one when `expires_in` is nearly
 //! over. A script keeps it in memory, and nowhere else.
 //!
+//! - The answer with the token is for your own pages. So do not allow other origins to read it (CORS).
+//! - A service that has the sessions and takes access tokens, too, leaves the header of the session's tokens at
+//!   `Session-Token`: with `TokenHeader::bearer` an access token would be a wrong token of a session.
+//!
 //! # What is in a token
 //!
 //! It is a [PASETO](https://paseto.io) `v4.public`: signed with Ed25519, and readable by everybody who has it.
@@ -81,7 +85,8 @@
 //!
 //! The footer is `{"kid":"…"}`, the id of its key ([PASERK](https://github.com/paseto-standard/paserk) `k4.pid`). The
 //! implicit assertion is `session-access-token.v1`. So a `v4.public` token that was signed by the same key for something
-//! else is not an access token. A library of another language needs these two, and the two names.
+//! else is not an access token. A library of another language needs these two, and judges the two names and the times. In
+//! Python, with pyseto: `pyseto.decode(key, token, implicit_assertion=b"session-access-token.v1")`.
 //!
 //! The algorithm is fixed. A token does not choose it, as the `alg` of a JWT does.
 //!

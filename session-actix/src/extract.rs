@@ -7,7 +7,7 @@ use session_core::Owner;
 
 use crate::{Exchange, Session, SessionError};
 
-type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, SessionError>>>>;
+pub(crate) type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, SessionError>>>>;
 
 impl<K: 'static> FromRequest for Session<K> {
     type Error = SessionError;

@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData, panic::Location, sync::Arc};
 use actix_web::{HttpMessage, dev::ServiceRequest};
 use session_core::{
     Hosts, Incoming, Peer, SessionManager, TokenHeader,
-    adapter::{self, AccessNote, LayerName, Managers, Opened},
+    adapter::{self, AccessNote, LayerName, Managers, Opened, Users},
 };
 
 use crate::{Exchange, SessionError, headers};
@@ -87,6 +87,7 @@ pub struct SessionLayer<K = ()> {
     peer: Option<Arc<FindPeer>>,
     https: Https,
     refuses: Option<Arc<Refuses>>,
+    pub(crate) users: Option<Users>,
     name: PhantomData<fn() -> K>,
 }
 
@@ -119,7 +120,15 @@ impl SessionLayer {
 
     #[track_caller]
     fn of(managers: Managers) -> Self {
-        Self { managers, made_at: Location::caller(), peer: None, https: is_tls, refuses: None, name: PhantomData }
+        Self {
+            managers,
+            made_at: Location::caller(),
+            peer: None,
+            https: is_tls,
+            refuses: None,
+            users: None,
+            name: PhantomData,
+        }
     }
 }
 
@@ -221,8 +230,8 @@ impl<K> SessionLayer<K> {
     /// ```
     #[must_use]
     pub fn named<N: 'static>(self) -> SessionLayer<N> {
-        let Self { managers, made_at, peer, https, refuses, .. } = self;
-        SessionLayer { managers, made_at, peer, https, refuses, name: PhantomData }
+        let Self { managers, made_at, peer, https, refuses, users, .. } = self;
+        SessionLayer { managers, made_at, peer, https, refuses, users, name: PhantomData }
     }
 }
 
@@ -238,6 +247,9 @@ impl<K: 'static> SessionLayer<K> {
         let entered = opened.enter(layer, manager, || self.incoming(request, manager.token_header()))?;
         if is_refused {
             entered.exchange().refuse_anonymous();
+        }
+        if let Some(users) = &self.users {
+            users.attach(entered.exchange());
         }
         let mut extensions = request.extensions_mut();
         if let Some(note) = extensions.get::<AccessNote>() {
@@ -278,9 +290,9 @@ impl<K: 'static> SessionLayer<K> {
 
 impl<K> Clone for SessionLayer<K> {
     fn clone(&self) -> Self {
-        let Self { managers, made_at, peer, https, refuses, .. } = self;
-        let (managers, peer, refuses) = (managers.clone(), peer.clone(), refuses.clone());
-        Self { managers, made_at, peer, https: *https, refuses, name: PhantomData }
+        let Self { managers, made_at, peer, https, refuses, users, .. } = self;
+        let (managers, peer, refuses, users) = (managers.clone(), peer.clone(), refuses.clone(), users.clone());
+        Self { managers, made_at, peer, https: *https, refuses, users, name: PhantomData }
     }
 }
 

@@ -29,6 +29,10 @@
 //! - [`Session`] is what a handler asks for. It is loaded only then: a request that never asks costs no call to the
 //!   store. It derefs to [`session_core::Session`], which has all its methods.
 //! - [`CurrentOwner`] is the user who is logged in. It answers 401 where nobody is.
+//! - [`CurrentUser`] is the application's user who is logged in, loaded once a request by the function that
+//!   [`SessionLayer::with_users`] has.
+//! - [`login_required`], [`require_fresh`] and [`require`] guard routes. [`SessionGuard::or_redirect_to`] sends browsers to
+//!   the [`LoginPage`], with the way back.
 //! - [`SessionError`] is the error that a handler returns with `?`. Its response has the right status and an empty
 //!   body, and keeps the cause for your logs.
 //! - [`CsrfLayer`] refuses what a page of another origin sends in its visitor's name.
@@ -113,15 +117,18 @@ mod csrf;
 mod error;
 mod extract;
 mod future;
+mod guard;
 mod headers;
 mod layer;
 mod service;
 mod session;
+mod users;
 
 pub use access::{AccessLogBody, AccessLogLayer, AccessLogService};
 pub use csrf::{CsrfLayer, CsrfService};
 pub use error::SessionError;
 pub use extract::CurrentOwner;
+pub use guard::{SessionGuard, SessionGuardService, login_required, require, require_fresh};
 pub use layer::SessionLayer;
 pub use service::SessionService;
 pub use session::{Exchange, Session};
@@ -133,3 +140,4 @@ pub use session_core::{
     adapter::{AccessEnd, AccessRecord},
     *,
 };
+pub use users::CurrentUser;

@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData, panic::Location, sync::Arc};
 use http::{Extensions, HeaderValue, request::Parts};
 use session_core::{
     Hosts, Incoming, Peer, SessionManager, TokenHeader,
-    adapter::{AccessNote, LayerName, Managers, Opened},
+    adapter::{AccessNote, LayerName, Managers, Opened, Users},
 };
 
 use crate::{Exchange, SessionError};
@@ -124,6 +124,7 @@ pub struct SessionLayer<K = ()> {
     peer: Option<Arc<FindPeer>>,
     https: Https,
     refuses: Option<Arc<Refuses>>,
+    pub(crate) users: Option<Users>,
     name: PhantomData<fn() -> K>,
 }
 
@@ -156,7 +157,15 @@ impl SessionLayer {
 
     #[track_caller]
     fn of(managers: Managers) -> Self {
-        Self { managers, made_at: Location::caller(), peer: None, https: |_| None, refuses: None, name: PhantomData }
+        Self {
+            managers,
+            made_at: Location::caller(),
+            peer: None,
+            https: |_| None,
+            refuses: None,
+            users: None,
+            name: PhantomData,
+        }
     }
 }
 
@@ -280,8 +289,8 @@ impl<K> SessionLayer<K> {
     /// ```
     #[must_use]
     pub fn named<N: 'static>(self) -> SessionLayer<N> {
-        let Self { managers, made_at, peer, https, refuses, .. } = self;
-        SessionLayer { managers, made_at, peer, https, refuses, name: PhantomData }
+        let Self { managers, made_at, peer, https, refuses, users, .. } = self;
+        SessionLayer { managers, made_at, peer, https, refuses, users, name: PhantomData }
     }
 }
 
@@ -297,6 +306,9 @@ impl<K: 'static> SessionLayer<K> {
         let exchange = entered.exchange();
         if is_refused {
             exchange.refuse_anonymous();
+        }
+        if let Some(users) = &self.users {
+            users.attach(exchange);
         }
         if let Some(note) = head.extensions.get::<AccessNote>() {
             note.fill(exchange, route(&head.extensions));
@@ -338,9 +350,9 @@ pub(crate) fn route(_: &Extensions) -> Option<&str> {
 
 impl<K> Clone for SessionLayer<K> {
     fn clone(&self) -> Self {
-        let Self { managers, made_at, peer, https, refuses, .. } = self;
-        let (managers, peer, refuses) = (managers.clone(), peer.clone(), refuses.clone());
-        Self { managers, made_at, peer, https: *https, refuses, name: PhantomData }
+        let Self { managers, made_at, peer, https, refuses, users, .. } = self;
+        let (managers, peer, refuses, users) = (managers.clone(), peer.clone(), refuses.clone(), users.clone());
+        Self { managers, made_at, peer, https: *https, refuses, users, name: PhantomData }
     }
 }
 

@@ -22,6 +22,10 @@
 //! - [`SessionLayer`] opens an exchange for each request and commits it before the response head leaves.
 //! - [`Session`] is what a handler asks for. It is loaded only then: a request that never asks costs no call to the
 //!   store. It derefs to [`session_core::Session`], which has all its methods.
+//! - [`CurrentUser`] is the application's user who is logged in, loaded once a request by the function that
+//!   [`SessionLayer::with_users`] has.
+//! - [`login_required`], [`require_fresh`] and [`require`] guard routes. [`SessionGuard::or_redirect_to`] sends browsers to
+//!   the [`LoginPage`], with the way back.
 //! - [`SessionError`] is the error that a handler returns with `?`. Its response has the right status and an empty
 //!   body, and keeps the cause for your logs.
 //! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and everything else of
@@ -183,9 +187,11 @@ mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod future;
+mod guard;
 mod layer;
 mod service;
 mod session;
+mod users;
 
 pub use access::{AccessLogBody, AccessLogFuture, AccessLogLayer, AccessLogService};
 pub use body::ResponseBody;
@@ -193,6 +199,7 @@ pub use error::SessionError;
 #[cfg(feature = "axum")]
 pub use extract::CurrentOwner;
 pub use future::ResponseFuture;
+pub use guard::{SessionGuard, SessionGuardFuture, SessionGuardService, login_required, require, require_fresh};
 pub use layer::SessionLayer;
 pub use service::SessionService;
 pub use session::{Exchange, Session};
@@ -204,3 +211,4 @@ pub use session_core::{
     adapter::{AccessEnd, AccessRecord},
     *,
 };
+pub use users::CurrentUser;

@@ -66,10 +66,7 @@ impl<K: 'static> Session<K> {
     /// }
     /// ```
     pub async fn named(extensions: &Extensions) -> Result<Self, SessionError> {
-        let exchange = extensions.get::<Exchange<K>>().ok_or_else(SessionError::no_layer::<K>)?;
-        if let Some(route) = route(extensions) {
-            exchange.set_route(route);
-        }
+        let exchange = Exchange::<K>::of(extensions)?;
         Ok(Self { session: exchange.session().await?, layer: PhantomData })
     }
 }
@@ -119,6 +116,16 @@ pub struct Exchange<K = ()> {
 impl<K> Exchange<K> {
     pub(crate) fn new(exchange: session_core::Exchange) -> Self {
         Self { exchange, layer: PhantomData }
+    }
+}
+
+impl<K: 'static> Exchange<K> {
+    pub(crate) fn of(extensions: &Extensions) -> Result<Self, SessionError> {
+        let exchange = extensions.get::<Self>().cloned().ok_or_else(SessionError::no_layer::<K>)?;
+        if let Some(route) = route(extensions) {
+            exchange.set_route(route);
+        }
+        Ok(exchange)
     }
 }
 

@@ -2,14 +2,14 @@
 
 #[test]
 fn the_example_of_the_readme_is_the_one_that_compiles() {
-    let (readme, example) = (include_str!("../../../README.md"), include_str!("../../examples/hello.rs"));
+    let (readme, example) = (include_str!("../../../README.md"), include_str!("../../../examples/hello.rs"));
     let code = &example[example.find("use axum").unwrap()..];
-    assert!(readme.contains(&format!("```rust\n{code}```\n")), "copy demo/examples/hello.rs into README.md");
+    assert!(readme.contains(&format!("```rust\n{code}```\n")), "copy examples/hello.rs into README.md");
 }
 
 #[test]
 fn an_application_names_an_adapter_and_a_store_and_nothing_else_of_ours() {
-    for example in [include_str!("../../examples/hello.rs"), include_str!("../../examples/login.rs")] {
+    for example in [include_str!("../../../examples/hello.rs"), include_str!("../../../examples/axum.rs")] {
         assert!(!example.contains("session_core"), "session_tower re-exports it");
     }
     let readme = include_str!("../../../README.md");

@@ -38,14 +38,13 @@ pub enum IssueError {
 }
 
 impl IssueError {
-    /// The HTTP status to answer: 401 without a login, that of the session's error, 503 for what may work later, 500 for the
-    /// rest.
+    /// The HTTP status to answer: 401 without a login, that of the session's error, such as 409 where a later login has
+    /// overtaken the request, 503 for what may work later, 500 for the rest.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
-            // To the client it is as if it had come a moment later, after the end of its session.
-            Self::Session(session_core::Error::Gone | session_core::Error::Superseded) => StatusCode::UNAUTHORIZED,
+            // A session that has just ended is to its client as if it had ended a moment earlier.
+            Self::NotLoggedIn | Self::Session(session_core::Error::Gone) => StatusCode::UNAUTHORIZED,
             Self::Session(error) => error.status(),
             Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::ReservedClaim { .. } | Self::Claims(_) | Self::TooLong { .. } | Self::Randomness => {

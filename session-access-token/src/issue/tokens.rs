@@ -101,7 +101,8 @@ impl AccessTokens {
         Ok(())
     }
 
-    /// The keys that verify, for a [`Verifier`](crate::Verifier) in the same program.
+    /// The keys that verify, for a [`Verifier`](crate::Verifier) in the same program. It is a copy, which does not get old:
+    /// after [`set_keys`](Self::set_keys) give the verifier the set again.
     #[must_use]
     pub fn key_set(&self) -> KeySet {
         KeySet::of_judged(self.keys().published().collect(), self.key_set_max_age)
@@ -133,8 +134,10 @@ impl AccessTokens {
         // What is known of the session is as old as the request. So an older one asks the store again, before too little is
         // left of the lifetime.
         let login = session.current_login(self.lifetime / 2).await?.ok_or(IssueError::NotLoggedIn)?;
+        // The clock is read first: a pause between the two makes the token end earlier, and never later.
+        let now = SystemTime::now();
         let expires_in = self.expires_in(&login)?;
-        let payload = self.payload(&login, claims, SystemTime::now(), expires_in)?;
+        let payload = self.payload(&login, claims, now, expires_in)?;
         let token = self.keys().signing().sign(&payload).ok_or(IssueError::Randomness)?;
         match token.len() {
             length if length > MAX_LENGTH => Err(IssueError::TooLong { length }),

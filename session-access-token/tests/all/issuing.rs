@@ -132,6 +132,7 @@ async fn after_the_response_a_session_that_was_overtaken_mints_nothing() {
     session.renew().await.unwrap();
     let error = of_renewal.access_token(&tokens).await.unwrap_err();
     assert!(matches!(error, IssueError::Session(Error::Superseded)), "{error:?}");
+    assert_eq!(error.status(), StatusCode::CONFLICT);
     site.manager.revoke_all(&Owner::from(USER)).await.unwrap();
     let error = of_revocation.access_token(&tokens).await.unwrap_err();
     assert!(matches!(error, IssueError::Session(Error::Gone)), "{error:?}");

@@ -6,6 +6,7 @@ mod access;
 mod actix;
 mod csrf;
 mod errors;
+mod guards;
 mod hosts;
 mod kit;
 mod layers;

@@ -5,6 +5,7 @@
 mod access;
 mod csrf;
 mod errors;
+mod guards;
 mod hosts;
 mod kit;
 mod layers;

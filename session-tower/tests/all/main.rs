@@ -20,6 +20,8 @@ mod caches;
 #[cfg(feature = "axum")]
 mod csrf;
 #[cfg(feature = "axum")]
+mod guards;
+#[cfg(feature = "axum")]
 mod header_clients;
 #[cfg(feature = "axum")]
 mod hosts;

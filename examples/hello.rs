@@ -1,4 +1,4 @@
-//! The example of the README: `cargo run -p demo --example hello`, then open <http://127.0.0.1:3000>.
+//! The example of the README: `cargo run -p examples --bin hello`, then open <http://127.0.0.1:3000>.
 
 use axum::{Router, routing::get};
 use session_memory::MemoryStore;

@@ -1,4 +1,5 @@
-//! A login, a page behind it, a logout: `cargo run -p demo --example login`, then open <http://127.0.0.1:3000>.
+//! A login, a page behind it, a logout under axum: `cargo run -p examples --bin axum`, then open
+//! <http://127.0.0.1:3000>.
 
 use std::{env, error::Error, time::Duration};
 
@@ -32,10 +33,9 @@ async fn login(session: Session, Form(form): Form<Password>) -> Result<Redirect,
     Ok(Redirect::to("/account"))
 }
 
-async fn account(owner: Option<CurrentOwner>) -> Result<Html<String>, Redirect> {
-    let CurrentOwner(owner) = owner.ok_or(Redirect::to("/"))?;
+async fn account(CurrentOwner(owner): CurrentOwner) -> Html<String> {
     // This name is one of those that `is_right` accepts. A text that users choose would have to be escaped here.
-    Ok(Html(format!("<p>The account of {owner}</p><form method=post action=/logout><button>Log out</button></form>")))
+    Html(format!("<p>The account of {owner}</p><form method=post action=/logout><button>Log out</button></form>"))
 }
 
 async fn logout(session: Session) -> Result<Redirect, SessionError> {
@@ -45,7 +45,7 @@ async fn logout(session: Session) -> Result<Redirect, SessionError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().init(); // the log: errors, thefts, and why a login does not stick
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init(); // the log: errors, thefts, and why a login does not stick
     let store = MemoryStore::new();
     let manager = match env::var("SESSION_KEY") {
         // In production, over https. `openssl rand -base64 32` makes a key.
@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/account", get(account))
         .route("/logout", post(logout))
         .layer(SessionLayer::new(manager));
-    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    let listener = TcpListener::bind(env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned())).await?;
     println!("log in at http://{}", listener.local_addr()?);
     axum::serve(listener, app).await?;
     Ok(())

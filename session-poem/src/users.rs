@@ -1,0 +1,128 @@
+//! The application's users: how they are found, and who is logged in.
+
+use std::{error::Error as StdError, fmt, future::Future, ops::Deref};
+
+use poem::{FromRequest, Request, RequestBody};
+use session_core::{
+    Owner,
+    adapter::{self, LoadedUser, Users},
+};
+
+use crate::{Exchange, SessionError, SessionLayer};
+
+impl<K> SessionLayer<K> {
+    /// The same with a function that finds the application's user of a session, for [`CurrentUser`] and
+    /// [`require`](crate::require).
+    ///
+    /// It is called when a handler or a guard asks, at most once in a request. `None` means that there is no such user any
+    /// more: then nobody counts as logged in. Their session stays as it is, so call
+    /// [`revoke_all`](session_core::SessionManager::revoke_all) where you delete a user. An error is a 500, and goes to the
+    /// log with its sources.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[derive(Clone)]
+    /// # struct Database;
+    /// # impl Database {
+    /// #     async fn user(&self, id: &str) -> Result<Option<User>, std::io::Error> { Ok(Some(User { name: id.to_owned() })) }
+    /// # }
+    /// use session_poem::{Owner, SessionLayer, SessionManager};
+    ///
+    /// struct User {
+    ///     name: String,
+    /// }
+    ///
+    /// fn sessions(manager: SessionManager, database: Database) -> SessionLayer {
+    ///     SessionLayer::new(manager).with_users(move |owner: Owner| {
+    ///         let database = database.clone();
+    ///         async move { database.user(&owner.to_string()).await }
+    ///     })
+    /// }
+    /// ```
+    #[must_use]
+    pub fn with_users<U, E, F>(mut self, load: impl Fn(Owner) -> F + Send + Sync + 'static) -> Self
+    where
+        U: Send + Sync + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+        F: Future<Output = Result<Option<U>, E>> + Send + 'static,
+    {
+        self.users = Some(Users::new(load));
+        self
+    }
+}
+
+/// The application's user who is logged in: an extractor that answers 401 where nobody is. It derefs to the user, whom
+/// [`with_users`](crate::SessionLayer::with_users) finds.
+///
+/// `Option<CurrentUser<User>>` goes on without a login. If the store or the users are down, it is `None`, too, because
+/// poem makes every error `None`. In that case the error replaces the handler's response, unless that is an error itself. For
+/// a [named](crate::SessionLayer::named) layer, take its [`Exchange`] and ask [`session_core::adapter::user`].
+///
+/// # Examples
+///
+/// ```
+/// use poem::handler;
+/// use session_poem::CurrentUser;
+///
+/// struct User {
+///     name: String,
+/// }
+///
+/// #[handler]
+/// async fn account(user: CurrentUser<User>) -> String {
+///     format!("the account of {}", user.name)
+/// }
+/// ```
+pub struct CurrentUser<U>(LoadedUser<U>);
+
+impl<U: Send + Sync + 'static> CurrentUser<U> {
+    /// The user of this request; `None` if nobody is logged in. It is for middleware.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::of`](crate::Session::of). A 500 if the users cannot be asked, or the layer has none of this type.
+    pub async fn of(request: &Request) -> Result<Option<Self>, SessionError> {
+        Self::asked(&Exchange::of(request)?).await
+    }
+
+    async fn asked(exchange: &Exchange) -> Result<Option<Self>, SessionError> {
+        Ok(adapter::user(exchange).await?.map(Self))
+    }
+}
+
+impl<U> CurrentUser<U> {
+    /// The owner of the session, from which the user was found.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        self.0.owner()
+    }
+}
+
+impl<U> Deref for CurrentUser<U> {
+    type Target = U;
+
+    fn deref(&self) -> &U {
+        &self.0
+    }
+}
+
+impl<U> Clone for CurrentUser<U> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<U> fmt::Debug for CurrentUser<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CurrentUser").field("owner", self.owner()).finish_non_exhaustive()
+    }
+}
+
+impl<'a, U: Send + Sync + 'static> FromRequest<'a> for CurrentUser<U> {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        let exchange = Exchange::<()>::of(request)?;
+        let user = Self::asked(&exchange).await.inspect_err(|error| exchange.must_fail(error))?;
+        Ok(user.ok_or_else(SessionError::not_logged_in)?)
+    }
+}
