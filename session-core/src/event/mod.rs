@@ -250,7 +250,8 @@ pub enum EventKind {
     /// to the stranger's account, and later reads there what the visitor has done. So a page that logs in must know that this
     /// very browser has begun the login.
     ///
-    /// - With a form of yours: refuse it if `Sec-Fetch-Site` or `Origin` is another site's.
+    /// - With a form of yours: refuse it if it comes from another origin. A guard does that, and so does a handler that asks
+    ///   [`Exchange::is_cross_origin`](crate::Exchange::is_cross_origin).
     /// - With an identity provider: send a random `state` (or `RelayState`) along, and keep it in the session with
     ///   [`begin_login`](crate::Session::begin_login). The page that gets the answer redirects to a `GET` of your own. Compare
     ///   and log in there. That way a revocation since `begin_login` is seen, too.
