@@ -1,5 +1,5 @@
-//! A login with hashed passwords: `cargo run -p examples --bin login`, then open <http://127.0.0.1:3000>. The programs
-//! of the frameworks show the same pages with the password left to you.
+//! A login with hashed passwords, a page behind it, and the way back to where a user wanted to go: `cargo run -p examples
+//! --bin login`, then open <http://127.0.0.1:3000/account>. The programs of the frameworks leave the password to you.
 
 use std::{collections::HashMap, env, error::Error, sync::Arc, time::Duration};
 
@@ -9,13 +9,16 @@ use argon2::{
 };
 use axum::{
     Form, Router,
-    extract::State,
+    extract::{Query, State},
     response::{Html, Redirect},
     routing::{get, post},
 };
 use serde::Deserialize;
 use session_memory::MemoryStore;
-use session_tower::{CurrentOwner, Key, Keyring, Session, SessionError, SessionLayer, SessionManager};
+use session_tower::{
+    CurrentUser, Key, Keyring, LoginPage, Owner, Session, SessionError, SessionLayer, SessionManager, is_local_target,
+    login_required,
+};
 use tokio::{net::TcpListener, task::spawn_blocking};
 
 #[derive(Deserialize)]
@@ -24,8 +27,21 @@ struct Password {
     password: String,
 }
 
-/// Your user table. A row is the hash of a password, and the number of the user.
-type Users = Arc<HashMap<String, (String, i64)>>;
+/// Where the user wanted to go.
+#[derive(Deserialize)]
+struct WayBack {
+    next: Option<String>,
+}
+
+#[derive(Clone)]
+struct User {
+    number: i64,
+    name: String,
+    hashed: String,
+}
+
+/// Your user table, by name.
+type Users = Arc<HashMap<String, User>>;
 
 fn hash(password: &str) -> Result<String, HashError> {
     Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
@@ -39,23 +55,30 @@ fn is_right(hashed: &str, password: &str) -> bool {
 async fn login(
     State(users): State<Users>,
     session: Session,
+    Query(way): Query<WayBack>,
     Form(form): Form<Password>,
 ) -> Result<Redirect, SessionError> {
     let (known, nobody) = (users.get(&form.user).cloned(), users["nobody"].clone());
     // A name that is unknown is compared, too. Else the time of the answer would tell which names exist.
-    let (hashed, number) = known.unwrap_or(nobody);
+    let User { number, hashed, .. } = known.unwrap_or(nobody);
     // A hash keeps a core busy, so it gets a thread where it holds up no other request.
     let is_right = spawn_blocking(move || is_right(&hashed, &form.password)).await.unwrap_or(false);
     if !is_right || number == 0 {
-        return Ok(Redirect::to("/"));
+        return Ok(Redirect::to("/login"));
     }
     // The number stays the same when a user changes their name. The token is a fresh one; the old one is dead.
     session.login(number).await?;
-    Ok(Redirect::to("/account"))
+    // Anybody can write the query, so it is judged each time.
+    Ok(Redirect::to(way.next.as_deref().filter(|next| is_local_target(next)).unwrap_or("/account")))
 }
 
-async fn account(CurrentOwner(owner): CurrentOwner) -> String {
-    format!("the account of user {owner}")
+async fn account(user: CurrentUser<User>) -> String {
+    format!("the account of {}, user {}", user.name, user.number)
+}
+
+async fn logout(session: Session) -> Result<Redirect, SessionError> {
+    session.logout().await?;
+    Ok(Redirect::to("/login"))
 }
 
 #[tokio::main]
@@ -69,18 +92,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     manager.purge_every(Duration::from_secs(60));
     // A user registers once, and the hash goes into your table.
-    let users = HashMap::from([
-        ("user 42".to_owned(), (hash("password")?, 42)),
-        ("nobody".to_owned(), (hash("nobody's")?, 0)), // nobody has the number 0
-    ]);
-    let page = "<form method=post action=/login><input name=user value='user 42'> <input name=password type=password> \
+    let user = |number, name: &str, password| {
+        Ok::<_, HashError>((name.to_owned(), User { number, name: name.to_owned(), hashed: hash(password)? }))
+    };
+    let users = HashMap::from([user(42, "user 42", "password")?, user(0, "nobody", "nobody's")?]); // nobody has the number 0
+    let users: Users = Arc::new(users);
+    let table = users.clone();
+    let by_number = move |owner: Owner| {
+        let user = table.values().find(|user| Owner::from(user.number) == owner).cloned();
+        async move { Ok::<_, SessionError>(user) }
+    };
+    // The form goes to its own address, with the way back in the query.
+    let page = "<form method=post><input name=user value='user 42'> <input name=password type=password> \
                 <button>Log in</button></form>";
     let app = Router::new()
-        .route("/", get(Html(page)))
-        .route("/login", post(login))
         .route("/account", get(account))
-        .with_state(Arc::new(users))
-        .layer(SessionLayer::new(manager));
+        .route_layer(login_required().or_redirect_to(LoginPage::new("/login")?)) // for the routes above
+        .route("/login", get(Html(page)).post(login))
+        .route("/logout", post(logout))
+        .with_state(users)
+        .layer(SessionLayer::new(manager).with_users(by_number));
     let listener = TcpListener::bind(env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned())).await?;
     println!("log in at http://{}", listener.local_addr()?);
     axum::serve(listener, app).await?;

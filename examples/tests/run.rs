@@ -132,15 +132,22 @@ fn one_logs_in_and_out_under_warp() {
 // The tasks.
 
 #[test]
-fn a_password_is_compared_with_its_hash() {
+fn a_password_is_compared_with_its_hash_and_the_login_leads_back() {
     let (_program, address) = Program::start(env!("CARGO_BIN_EXE_login"));
     for form in ["user=user+42&password=wrong", "user=user+7&password=password", "user=nobody&password=nobody%27s"] {
         let wrong = ask(&address, "POST", "/login", "", form);
-        assert_eq!((wrong.status, wrong.header("location"), wrong.cookie()), (303, "/", ""), "{form}");
+        assert_eq!((wrong.status, wrong.header("location"), wrong.cookie()), (303, "/login", ""), "{form}");
     }
-    let login = ask(&address, "POST", "/login", "", "user=user+42&password=password");
-    assert_eq!(login.header("location"), "/account");
-    assert_eq!(ask(&address, "GET", "/account", login.cookie(), "").body, "the account of user 42");
+    assert_eq!(ask(&address, "GET", "/account", "", "").status, 401);
+    let sent = ask_with(&address, "GET", "/account?page=2", "Sec-Fetch-Mode: navigate", "");
+    assert_eq!((sent.status, sent.header("location")), (303, "/login?next=/account%3Fpage%3D2"));
+    let login = ask(&address, "POST", sent.header("location"), "", "user=user+42&password=password");
+    assert_eq!(login.header("location"), "/account?page=2");
+    assert_eq!(ask(&address, "GET", "/account", login.cookie(), "").body, "the account of user 42, user 42");
+    let elsewhere = ask(&address, "POST", "/login?next=//evil.example", "", "user=user+42&password=password");
+    assert_eq!(elsewhere.header("location"), "/account");
+    assert_eq!(ask(&address, "POST", "/logout", login.cookie(), "").header("location"), "/login");
+    assert_eq!(ask(&address, "GET", "/account", login.cookie(), "").status, 401);
 }
 
 #[test]
