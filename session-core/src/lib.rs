@@ -130,6 +130,6 @@ pub use request::{
 pub use response::{HeaderChange, PlainHttp, SiteData};
 pub use session::{CurrentLogin, Field, Login, Session, StoredSession};
 pub use store::{
-    Entry, Expiry, InvalidNamespace, Loaded, Namespace, PurgeTask, Purpose, Revision, SchemaError, Store, StoreError,
-    StoreErrorSource,
+    Entry, Expiry, InvalidNamespace, Loaded, Namespace, PurgeTask, Purpose, Revision, SchemaError, SharedTrips, Store,
+    StoreError, StoreErrorSource,
 };

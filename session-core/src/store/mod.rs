@@ -14,6 +14,7 @@ mod patience;
 mod purge;
 mod purpose;
 mod schema;
+mod shared;
 mod write;
 
 pub use self::{
@@ -22,6 +23,7 @@ pub use self::{
     purge::PurgeTask,
     purpose::Purpose,
     schema::SchemaError,
+    shared::SharedTrips,
 };
 pub(crate) use self::{
     observed::Observed,

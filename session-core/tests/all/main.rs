@@ -10,4 +10,5 @@ mod owner;
 mod record;
 mod request;
 mod session;
+mod shared_trips;
 mod support;

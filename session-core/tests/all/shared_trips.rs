@@ -1,0 +1,204 @@
+//! Questions that share a trip. Time stands still while a test yields, so no trip is slow unless a test says so.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use session_core::{SharedTrips, StoreError};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinHandle, yield_now},
+    time::sleep,
+};
+
+/// Questions are numbers. The answer is ten times as much, and an odd question above 100 has none.
+struct Trips {
+    shared: Arc<SharedTrips<u32, u32>>,
+    begun: Arc<Mutex<Vec<Vec<u32>>>>,
+    /// How many trips may end.
+    may_end: Arc<Semaphore>,
+}
+
+const MOST: usize = 3;
+/// A trip with this question fails.
+const BROKEN: u32 = 13;
+/// A trip with this question panics.
+const PANICS: u32 = 666;
+/// A trip with this question brings one answer too few.
+const SHORT: u32 = 77;
+
+fn error() -> StoreError {
+    StoreError::backend("a test", io::Error::other("no answer"))
+}
+
+impl Trips {
+    fn new() -> Self {
+        let (begun, may_end) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Semaphore::new(0)));
+        let (told, gate) = (Arc::clone(&begun), Arc::clone(&may_end));
+        let shared = SharedTrips::new("a test", MOST, move |questions: Vec<u32>| {
+            told.lock().unwrap().push(questions.clone());
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                assert!(!questions.contains(&PANICS), "this trip was meant to panic");
+                if questions.contains(&BROKEN) {
+                    return Err(error());
+                }
+                let answer = |question: &u32| if *question > 100 { Err(error()) } else { Ok(question * 10) };
+                let missing = usize::from(questions.contains(&SHORT));
+                Ok(questions.iter().skip(missing).map(answer).collect())
+            }
+        });
+        Self { shared: Arc::new(shared), begun, may_end }
+    }
+
+    /// Asks in a task, which has gone as far as it can.
+    async fn ask(&self, question: u32) -> JoinHandle<Result<u32, StoreError>> {
+        let shared = Arc::clone(&self.shared);
+        let asked = tokio::spawn(async move { shared.ask(question).await });
+        settle().await;
+        asked
+    }
+
+    async fn end(&self, trips: usize) {
+        self.may_end.add_permits(trips);
+        settle().await;
+    }
+
+    fn begun(&self) -> Vec<Vec<u32>> {
+        self.begun.lock().unwrap().clone()
+    }
+}
+
+/// Lets every task go as far as it can. The clock moves only when a test waits, and yielding is no wait.
+async fn settle() {
+    for _ in 0..50 {
+        yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_comes_alone_goes_alone() {
+    let trips = Trips::new();
+    for question in [1, 2] {
+        let asked = trips.ask(question).await;
+        trips.end(1).await;
+        assert_eq!(asked.await.unwrap().unwrap(), question * 10);
+    }
+    assert_eq!(trips.begun(), [[1], [2]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_go_together_and_never_join_a_trip_that_has_begun() {
+    let trips = Trips::new();
+    let first = trips.ask(1).await;
+    let (second, third) = (trips.ask(2).await, trips.ask(3).await);
+    assert_eq!(trips.begun(), [vec![1]]);
+    trips.end(1).await;
+    assert_eq!(trips.begun(), [vec![1], vec![2, 3]]);
+    let late = trips.ask(2).await;
+    trips.end(2).await;
+    assert_eq!(trips.begun(), [vec![1], vec![2, 3], vec![2]]);
+    let answers = [first, second, third, late];
+    for (asked, answer) in answers.into_iter().zip([10, 20, 30, 20]) {
+        assert_eq!(asked.await.unwrap().unwrap(), answer);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_takes_no_more_than_it_can() {
+    let trips = Trips::new();
+    let mut asked = Vec::new();
+    for question in 1..=6 {
+        asked.push(trips.ask(question).await);
+    }
+    trips.end(3).await;
+    assert_eq!(trips.begun(), [vec![1], vec![2, 3, 4], vec![5, 6]]);
+    for (asked, question) in asked.into_iter().zip(1..) {
+        assert_eq!(asked.await.unwrap().unwrap(), question * 10);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_is_dropped_changes_nothing_for_the_others() {
+    let trips = Trips::new();
+    // One of those who wait, and the one whose trip they wait for.
+    let (first, second, third) = (trips.ask(1).await, trips.ask(2).await, trips.ask(3).await);
+    for dropped in [second, first] {
+        dropped.abort();
+        settle().await;
+    }
+    assert_eq!(trips.begun(), [vec![1], vec![3]]);
+    // And one in a trip that has begun.
+    let (fourth, fifth) = (trips.ask(4).await, trips.ask(5).await);
+    trips.end(1).await;
+    assert_eq!(third.await.unwrap().unwrap(), 30);
+    assert_eq!(trips.begun().last().unwrap(), &[4, 5]);
+    fourth.abort();
+    trips.end(1).await;
+    assert_eq!(fifth.await.unwrap().unwrap(), 50);
+    let next = trips.ask(6).await;
+    trips.end(1).await;
+    assert_eq!(next.await.unwrap().unwrap(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_trip_is_everybodys_and_that_of_an_answer_is_its_own() {
+    let trips = Trips::new();
+    let first = trips.ask(1).await;
+    let (broken, with_it) = (trips.ask(BROKEN).await, trips.ask(2).await);
+    trips.end(1).await;
+    let (bad, good) = (trips.ask(101).await, trips.ask(3).await);
+    trips.end(2).await;
+    assert_eq!(first.await.unwrap().unwrap(), 10);
+    for asked in [broken, with_it, bad] {
+        assert!(matches!(asked.await.unwrap(), Err(StoreError::Backend { .. })));
+    }
+    assert_eq!(good.await.unwrap().unwrap(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_that_breaks_off_is_an_error_and_the_next_one_goes() {
+    for lost in [PANICS, SHORT] {
+        let trips = Trips::new();
+        let first = trips.ask(1).await;
+        let lost = [trips.ask(2).await, trips.ask(lost).await];
+        trips.end(1).await;
+        let next = trips.ask(4).await;
+        trips.end(2).await;
+        assert_eq!(first.await.unwrap().unwrap(), 10);
+        let [_, last] = lost;
+        assert!(matches!(last.await.unwrap(), Err(StoreError::Unavailable { .. })));
+        assert_eq!(next.await.unwrap().unwrap(), 40);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_that_hangs_holds_nobody_up() {
+    let trips = Trips::new();
+    let hanging = trips.ask(1).await;
+    let second = trips.ask(2).await;
+    sleep(Duration::from_millis(49)).await;
+    assert_eq!(trips.begun(), [[1]]);
+    sleep(Duration::from_millis(2)).await;
+    assert_eq!(trips.begun(), [[1], [2]]);
+    trips.end(2).await;
+    assert_eq!(hanging.await.unwrap().unwrap(), 10);
+    assert_eq!(second.await.unwrap().unwrap(), 20);
+}
+
+#[test]
+fn those_who_wait_are_answered_when_the_runtime_ends() {
+    let trips = Trips::new();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (other, ends) = (runtime(), runtime());
+    let _first = ends.block_on(trips.ask(1));
+    let second = other.block_on(trips.ask(2));
+    drop(ends);
+    assert!(matches!(other.block_on(second).unwrap(), Err(StoreError::Unavailable { .. })));
+    let next = other.block_on(trips.ask(3));
+    other.block_on(trips.end(1));
+    assert_eq!(other.block_on(next).unwrap().unwrap(), 30);
+}
