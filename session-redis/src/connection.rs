@@ -141,31 +141,51 @@ impl Connection {
     /// Reads the values at these keys, in their order. The clock is read first: a session that is touched between the
     /// two reads is then live at both.
     pub(crate) async fn fetch(&self, question: Question, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
-        let count = 1 + keys.len();
-        let mut pipeline = Pipeline::with_capacity(count);
-        pipeline.cmd("TIME");
+        #[cfg(feature = "cluster")]
+        if let Server::Cluster(cluster) = &self.server {
+            return self.fetch_each(question.script(cluster), keys).await;
+        }
+        let mut pipeline = timed(1 + keys.len());
         for key in keys {
             question.add(&mut pipeline, key);
         }
+        let (now, values) = self.send_reads(&pipeline, keys.len()).await?;
+        if values.len() == keys.len() { Ok(Reading { values, now }) } else { Err(foreign_answer()) }
+    }
+
+    /// Reads the sessions at these keys by one command, which costs the server least. Not for a cluster, where they are on
+    /// several nodes. A value of another type is nil here, as a missing one is.
+    pub(crate) async fn fetch_at_once(&self, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
+        let mut pipeline = timed(2);
+        pipeline.cmd("MGET").arg(keys);
+        let (now, mut answers) = self.send_reads(&pipeline, 1).await?;
+        match answers.pop() {
+            Some(Value::Array(values)) if values.len() == keys.len() => Ok(Reading { values, now }),
+            _ => Err(foreign_answer()),
+        }
+    }
+
+    /// Sends reads after a `TIME`, and returns its instant and their answers.
+    async fn send_reads(&self, pipeline: &Pipeline, reads: usize) -> Result<(u64, Vec<Value>), StoreError> {
+        let count = 1 + reads;
         let answers = match &self.server {
             Server::Node(node) => {
                 let fetch = async |mut manager: ConnectionManager| {
-                    all(manager.send_packed_commands(&pipeline, 0, count).await?)
+                    all(manager.send_packed_commands(pipeline, 0, count).await?)
                 };
                 self.reading(|| node.send(fetch)).await?
             }
             #[cfg(feature = "sentinel")]
             Server::Sentinel(sentinel) => {
-                let fetch = async |master: Master| all(master.query_all(&pipeline, count).await?);
+                let fetch = async |master: Master| all(master.query_all(pipeline, count).await?);
                 self.reading(|| sentinel.send(fetch)).await?
             }
+            // It has no pipeline over several nodes.
             #[cfg(feature = "cluster")]
-            Server::Cluster(cluster) => return self.fetch_each(question.script(cluster), keys).await,
+            Server::Cluster(_) => return Err(foreign_answer()),
         };
         let mut answers = answers.into_iter();
-        let now = instant(answers.next())?;
-        let values: Vec<_> = answers.collect();
-        if values.len() == keys.len() { Ok(Reading { values, now }) } else { Err(foreign_answer()) }
+        Ok((instant(answers.next())?, answers.collect()))
     }
 
     #[cfg(feature = "cluster")]
@@ -246,9 +266,17 @@ async fn query_master(master: Master, command: Cmd) -> RedisResult<Value> {
     master.query(&command).await
 }
 
-/// The answers, if none of them is an error.
+/// A pipeline for this many commands, of which the first is `TIME`.
+fn timed(count: usize) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(count);
+    pipeline.cmd("TIME");
+    pipeline
+}
+
+/// The answers, if none of them is an error of the server. That a value has another type is its key's own error: it stays.
 fn all(answers: Vec<Value>) -> RedisResult<Vec<Value>> {
-    answers.into_iter().map(Value::extract_error).collect()
+    let is_its_own = |answer: &Value| matches!(answer, Value::ServerError(error) if error.code() == "WRONGTYPE");
+    answers.into_iter().map(|answer| if is_its_own(&answer) { Ok(answer) } else { answer.extract_error() }).collect()
 }
 
 /// The answer to `TIME`: seconds and microseconds.

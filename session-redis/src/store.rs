@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use redis::{Value, aio::ConnectionManager};
-use session_core::{Entry, Expiry, Loaded, Namespace, Owner, Revision, SessionId, Store, StoreError, async_trait};
+use session_core::{
+    Entry, Expiry, Loaded, Namespace, Owner, Revision, SessionId, SharedTrips, Store, StoreError, async_trait,
+};
 
 use crate::{
     Builder,
@@ -40,8 +42,9 @@ pub struct RedisStore(Arc<Inner>);
 
 struct Inner {
     prefix: Namespace,
-    connection: Connection,
+    connection: Arc<Connection>,
     scripts: Scripts,
+    loads: SharedTrips<Vec<u8>, Option<Loaded>>,
 }
 
 impl RedisStore {
@@ -70,7 +73,13 @@ impl RedisStore {
     }
 
     pub(crate) fn from_connection(prefix: Namespace, connection: Connection) -> Self {
-        Self(Arc::new(Inner { prefix, connection, scripts: Scripts::new() }))
+        let connection = Arc::new(connection);
+        let asked = Arc::clone(&connection);
+        let loads = SharedTrips::new(BACKEND, AT_ONCE, move |keys: Vec<Vec<u8>>| {
+            let connection = Arc::clone(&asked);
+            async move { load_all(&connection, &keys).await }
+        });
+        Self(Arc::new(Inner { prefix, connection, scripts: Scripts::new(), loads }))
     }
 
     fn session_key(&self, id: &SessionId) -> Vec<u8> {
@@ -199,11 +208,12 @@ impl Store for RedisStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let mut reading = self.0.connection.fetch(Question::Session, &[self.session_key(id)]).await?;
-        match frame(reading.values.pop().ok_or_else(foreign_answer)?)? {
-            Some(frame) => loaded(&frame, reading.now),
-            None => Ok(None),
+        let key = self.session_key(id);
+        // On a cluster the keys of several sessions are on several nodes.
+        if self.0.connection.is_cluster() {
+            return load_all(&self.0.connection, &[key]).await?.pop().ok_or_else(foreign_answer)?;
         }
+        self.0.loads.ask(key).await
     }
 
     async fn replace(
@@ -307,6 +317,32 @@ enum Deletion {
     Missing,
     /// It has expired, or it has another revision or owner.
     Refused,
+}
+
+/// What is under each of these keys: a session, nothing, or something else.
+type Sessions = Vec<Result<Option<Loaded>, StoreError>>;
+
+async fn load_all(connection: &Connection, keys: &[Vec<u8>]) -> Result<Sessions, StoreError> {
+    if keys.len() == 1 {
+        return Ok(sessions(connection.fetch(Question::Session, keys).await?));
+    }
+    let reading = connection.fetch_at_once(keys).await?;
+    let missing: Vec<_> = (0..keys.len()).filter(|&at| reading.values[at] == Value::Nil).collect();
+    let mut loaded = sessions(reading);
+    if !missing.is_empty() {
+        // There may be a value of another type, and that is no logout.
+        let keys: Vec<_> = missing.iter().map(|&at| keys[at].clone()).collect();
+        let again = sessions(connection.fetch(Question::Session, &keys).await?);
+        for (at, session) in missing.into_iter().zip(again) {
+            loaded[at] = session;
+        }
+    }
+    Ok(loaded)
+}
+
+fn sessions(reading: Reading) -> Sessions {
+    let Reading { values, now } = reading;
+    values.into_iter().map(|value| frame(value)?.map_or(Ok(None), |frame| loaded(&frame, now))).collect()
 }
 
 /// The frame under a session's key, if there is one.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use session_conformance::servers;
-use session_core::{Expiry, Owner, Store, StoreError};
+use session_core::{Expiry, Owner, SessionId, Store, StoreError};
 
-use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, entry, key};
+use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, calls, entry, key};
 
 fn is_corrupt<T: std::fmt::Debug>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Corrupt { backend: "redis", .. }))
@@ -99,4 +100,27 @@ async fn an_index_of_another_kind_or_with_a_foreign_entry_is_corrupt() {
         let answer = store.revoke(&owner, None).await;
         assert!(is_corrupt(&answer), "revoke over {command:?}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn loads_that_share_a_trip_have_an_answer_each() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let ids = [1, 2, 3, 4, 5].map(|id| SessionId::from_bytes([id; 16]));
+    let [first, foreign, short, _missing, last] = &ids;
+    for id in [first, last] {
+        store.create(id, entry(OLD), HOUR, HOUR).await.unwrap();
+    }
+    ask::<()>(&mut admin, &["RPUSH", &key(foreign), "one"]).await;
+    ask::<()>(&mut admin, &["SET", &key(short), "x"]).await;
+    // The first goes alone. The others come while it is under way.
+    let answers = join_all(ids.iter().map(|id| store.load(id))).await;
+    let [first, foreign, short, missing, last] = &answers[..] else { panic!("five were asked") };
+    assert!(matches!(first, Ok(Some(_))), "{first:?}");
+    assert!(is_corrupt(foreign), "{foreign:?}");
+    assert!(is_corrupt(short), "{short:?}");
+    assert!(matches!(missing, Ok(None)), "{missing:?}");
+    assert!(matches!(last, Ok(Some(_))), "{last:?}");
+    // Alone, and those that `MGET` has not found: it does not tell a list from nothing.
+    assert_eq!((calls(&mut admin, "mget").await, calls(&mut admin, "get").await), (1, 3));
 }

@@ -56,7 +56,6 @@ pub(crate) async fn wait_for_blocked(admin: &mut MultiplexedConnection) {
 }
 
 /// Waits until each replica of this master has what the master has now.
-#[cfg(any(feature = "cluster", feature = "sentinel"))]
 pub(crate) async fn caught_up(master: &mut MultiplexedConnection) {
     let info: InfoDict = ask(master, &["INFO", "replication"]).await;
     let (offset, replicas): (u64, u64) =
