@@ -3,9 +3,9 @@
 use session_core::StoreError;
 use sqlx::Row;
 
-use crate::{MysqlStore, error::from_driver, row::column, value::Value};
+use crate::{error::from_driver, row::column, store::Table, value::Value};
 
-impl MysqlStore {
+impl Table {
     /// Deletes expired sessions, at most `limit`, and returns how many.
     pub(crate) async fn delete_expired(&self, limit: u32) -> Result<u64, StoreError> {
         if limit == 0 {
@@ -22,7 +22,7 @@ impl MysqlStore {
 
     /// Goes through one window.
     async fn sweep(&self, limit: u32) -> Result<Window, StoreError> {
-        let sql = &self.0.sql;
+        let sql = &self.sql;
         let rows = self.read(&sql.window, &[]).await?;
         let window = rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))?;
         let last: Option<i64> = window.try_get("sweep_at").map_err(from_driver)?;

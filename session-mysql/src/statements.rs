@@ -20,6 +20,9 @@ use crate::schema::SCHEMA;
 /// The outcome of a write that has found its row, and of a create that has found a live one: the length of an id.
 pub(crate) const FOUND: u64 = 16;
 
+/// How many sessions are loaded by one statement: a power of two.
+pub(crate) const AT_ONCE: usize = 128;
+
 /// The outcome of a create that has made a row, or written over an expired one.
 pub(crate) const MADE: u64 = 1;
 
@@ -69,26 +72,24 @@ ON DUPLICATE KEY UPDATE
     )
 "#;
 
-// Each answer also describes its columns. So it has no more of them than needed.
+// The server asks its clock once, and the store compares: asking it for each column takes longer than finding the row. Each
+// answer also describes its columns. So it has no more of them than needed.
 const LOAD: &str = r#"
-SELECT
-    revision,
-    payload,
-    expires_at - TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS expires_in,
-    ends_at - TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS ends_in
+SELECT revision, payload, expires_at, ends_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS now
 FROM `{table}`
-WHERE id = ? AND expires_at > TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))
+WHERE id = ?
+"#;
+
+const LOAD_ALL: &str = r#"
+SELECT id, revision, payload, expires_at, ends_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS now
+FROM `{table}`
+WHERE id IN ({ids})
 "#;
 
 const LIST: &str = r#"
-SELECT
-    id,
-    revision,
-    payload,
-    expires_at - TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS expires_in,
-    ends_at - TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS ends_in
+SELECT id, revision, payload, expires_at, ends_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS now
 FROM `{table}`
-WHERE owner = ? AND expires_at > TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))
+WHERE owner = ?
 "#;
 
 const KEEP: &str = r#"
@@ -213,6 +214,8 @@ pub(crate) struct Statements {
     pub(crate) schema: SqlStr,
     pub(crate) create: SqlStr,
     pub(crate) load: SqlStr,
+    /// For 2, 4, 8 … ids, up to [`AT_ONCE`].
+    pub(crate) load_all: Vec<SqlStr>,
     pub(crate) keep: SqlStr,
     pub(crate) extend: SqlStr,
     pub(crate) restart: SqlStr,
@@ -229,11 +232,13 @@ impl Statements {
     /// The statements for the table of this name.
     pub(crate) fn of(table: &Namespace) -> Self {
         let statement = |text: &str| AssertSqlSafe(text.trim().replace("{table}", table.as_str())).into_sql_str();
+        let load_all = |count: usize| statement(&LOAD_ALL.replace("{ids}", &vec!["?"; count].join(", ")));
         Self {
             columns: statement(COLUMNS),
             schema: statement(&SCHEMA.replace("`sessions`", "`{table}`")),
             create: statement(CREATE),
             load: statement(LOAD),
+            load_all: (1..=AT_ONCE.ilog2()).map(|power| load_all(1 << power)).collect(),
             keep: statement(KEEP),
             extend: statement(EXTEND),
             restart: statement(RESTART),

@@ -1,9 +1,10 @@
 //! The store: one statement an operation.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use session_core::{
-    Entry, Expiry, Loaded, Namespace, Owner, Revision, SchemaError, SessionId, Store, StoreError, async_trait,
+    Entry, Expiry, Loaded, Namespace, Owner, Revision, SchemaError, SessionId, SharedTrips, Store, StoreError,
+    async_trait,
 };
 use sqlx::{
     MySqlPool, SqlStr,
@@ -14,10 +15,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     Builder,
     client::Client,
-    error::{BACKEND, foreign_answer, foreign_row, from_driver, from_wait, is_of_the_table},
-    row::{column, loaded},
+    error::{BACKEND, foreign_answer, from_driver, from_wait, is_of_the_table},
+    row::{column, id, loaded},
     schema::judge,
-    statements::{FOUND, LOCK, MADE, PATIENCE, Statements},
+    statements::{AT_ONCE, FOUND, LOCK, MADE, PATIENCE, Statements},
     value::{Value, microseconds},
 };
 
@@ -44,10 +45,14 @@ const MIGRATION: Duration = Duration::from_secs(90);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct MysqlStore(pub(crate) Arc<Inner>);
+pub struct MysqlStore {
+    table: Arc<Table>,
+    loads: SharedTrips<SessionId, Option<Loaded>>,
+}
 
-pub(crate) struct Inner {
-    table: Namespace,
+/// The table of the sessions, on its server.
+pub(crate) struct Table {
+    name: Namespace,
     pub(crate) sql: Statements,
     client: Client,
 }
@@ -84,7 +89,13 @@ impl MysqlStore {
     pub(crate) fn from_pool(builder: Builder, pool: MySqlPool) -> Self {
         let Builder { table, timeout, condemned, .. } = builder;
         let sql = Statements::of(&table);
-        Self(Arc::new(Inner { table, sql, client: Client::new(pool, timeout, condemned) }))
+        let table = Arc::new(Table { name: table, sql, client: Client::new(pool, timeout, condemned) });
+        let asked = Arc::clone(&table);
+        let loads = SharedTrips::new(BACKEND, AT_ONCE, move |ids: Vec<SessionId>| {
+            let table = Arc::clone(&asked);
+            async move { table.load_all(&ids).await }
+        });
+        Self { table, loads }
     }
 
     /// Makes the table if it is not there: [`SCHEMA`](crate::SCHEMA), under the table's name. It may be called again, and by
@@ -95,24 +106,26 @@ impl MysqlStore {
     /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's. That table stays as it is.
     /// Any but [`StoreError::AlreadyExists`] if the database fails. The next call makes what is missing.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        match self.inspect().await {
+        match self.table.inspect().await {
             Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
             verdict => return verdict,
         }
         let deadline = Instant::now() + MIGRATION;
-        timeout_at(deadline, self.make_table(deadline)).await.map_err(from_wait)??;
-        self.inspect().await
+        timeout_at(deadline, self.table.make_table(deadline)).await.map_err(from_wait)??;
+        self.table.inspect().await
     }
+}
 
+impl Table {
     /// Whether the table is there, and has the columns that the statements need.
     async fn inspect(&self) -> Result<(), StoreError> {
-        let rows = self.0.client.read(&self.0.sql.columns, &[]).await?;
+        let rows = self.client.read(&self.sql.columns, &[]).await?;
         // Some versions of MySQL 8 show the columns as text, some as bytes.
         let text =
             |row: &MySqlRow, at| column::<Vec<u8>>(row, at).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let columns =
             rows.iter().map(|row| Ok((text(row, 0)?, text(row, 1)?))).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(judge(self.0.table.as_str(), &columns)?)
+        Ok(judge(self.name.as_str(), &columns)?)
     }
 
     /// The answer. If the server does not know the table or its columns, the error says what is wrong with the table.
@@ -126,23 +139,42 @@ impl MysqlStore {
     }
 
     pub(crate) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
-        self.explain(self.0.client.read(sql, values).await).await
+        self.explain(self.client.read(sql, values).await).await
     }
 
     pub(crate) async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<MySqlQueryResult, StoreError> {
-        self.explain(self.0.client.write(sql, values).await).await
+        self.explain(self.client.write(sql, values).await).await
+    }
+
+    /// The session of each id.
+    async fn load_all(&self, ids: &[SessionId]) -> Result<Vec<Result<Option<Loaded>, StoreError>>, StoreError> {
+        if let [id] = ids {
+            let rows = self.read(&self.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
+            return Ok(vec![rows.first().map_or(Ok(None), loaded)]);
+        }
+        // There is a statement for each power of two. The last id fills up the places that are left.
+        let power = ids.len().next_power_of_two().ilog2() as usize;
+        let places = ids.iter().chain(ids.last().into_iter().cycle()).take(1 << power);
+        let values: Vec<_> = places.map(|id| Value::Bytes(id.as_bytes())).collect();
+        let rows = self.read(&self.sql.load_all[power - 1], &values).await?;
+        let mut sessions = BTreeMap::new();
+        for row in &rows {
+            sessions.insert(id(row)?, loaded(row));
+        }
+        // Two callers may have asked for the same session.
+        Ok(ids.iter().map(|id| sessions.get(id).cloned().unwrap_or(Ok(None))).collect())
     }
 
     async fn make_table(&self, deadline: Instant) -> Result<(), StoreError> {
         // The connection is closed afterwards, whatever happens, and the lock goes with it.
-        let mut lease = self.0.client.lease(deadline).await?;
+        let mut lease = self.client.lease(deadline).await?;
         let connection = &mut *lease.connection;
         sqlx::raw_sql(PATIENCE).execute(&mut *connection).await.map_err(from_driver)?;
         let locked = sqlx::raw_sql(LOCK).fetch_one(&mut *connection).await.map_err(from_driver)?;
         if column::<i64>(&locked, 0)? != 1 {
             return Err(from_driver(sqlx::Error::PoolTimedOut));
         }
-        sqlx::raw_sql(self.0.sql.schema.clone()).execute(connection).await.map(drop).map_err(from_driver)
+        sqlx::raw_sql(self.sql.schema.clone()).execute(connection).await.map(drop).map_err(from_driver)
     }
 
     /// Runs a write. Returns whether it has found its row and has written it.
@@ -159,7 +191,7 @@ impl MysqlStore {
 
 impl fmt::Debug for MysqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MysqlStore").field("table", &self.0.table.as_str()).finish_non_exhaustive()
+        f.debug_struct("MysqlStore").field("table", &self.table.name.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -182,7 +214,7 @@ impl Store for MysqlStore {
             ends_in,
             expires_in,
         ];
-        match self.write(&self.0.sql.create, &values).await?.last_insert_id() {
+        match self.table.write(&self.table.sql.create, &values).await?.last_insert_id() {
             MADE => Ok(()),
             FOUND => Err(StoreError::AlreadyExists),
             _ => Err(foreign_answer("the answer does not tell whether the session was there")),
@@ -190,8 +222,7 @@ impl Store for MysqlStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let rows = self.read(&self.0.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
-        rows.first().map(loaded).transpose()
+        self.loads.ask(*id).await
     }
 
     async fn replace(
@@ -203,18 +234,18 @@ impl Store for MysqlStore {
     ) -> Result<bool, StoreError> {
         let [id, expected] = [Value::Bytes(id.as_bytes()), expected.into()];
         let [revision, payload] = [entry.revision.into(), Value::Bytes(entry.payload)];
-        let sql = &self.0.sql;
+        let sql = &self.table.sql;
         match expiry {
-            Expiry::Keep => self.found(&sql.keep, &[revision, payload, id, expected]).await,
+            Expiry::Keep => self.table.found(&sql.keep, &[revision, payload, id, expected]).await,
             Expiry::Extend(expires_in) => {
                 let expires_in = microseconds(expires_in);
-                self.found(&sql.extend, &[revision, payload, expires_in, expires_in, id, expected]).await
+                self.table.found(&sql.extend, &[revision, payload, expires_in, expires_in, id, expected]).await
             }
             Expiry::Restart { expires_in, ends_in } => {
                 let (expires_in, ends_in) = (microseconds(expires_in.min(ends_in)), microseconds(ends_in));
                 let owner = entry.owner.map(Owner::as_bytes).into();
                 let values = [revision, payload, owner, expires_in, expires_in, ends_in, id, expected];
-                self.found(&sql.restart, &values).await
+                self.table.found(&sql.restart, &values).await
             }
         }
     }
@@ -222,30 +253,31 @@ impl Store for MysqlStore {
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
         let expires_in = microseconds(expires_in);
         let values = [expires_in, expires_in, Value::Bytes(id.as_bytes()), expected.into()];
-        self.found(&self.0.sql.touch, &values).await
+        self.table.found(&self.table.sql.touch, &values).await
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        Ok(self.deleted(&self.0.sql.delete, &[Value::Bytes(id.as_bytes()), expected.into()]).await? == 1)
+        Ok(self.table.deleted(&self.table.sql.delete, &[Value::Bytes(id.as_bytes()), expected.into()]).await? == 1)
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
-        let rows = self.read(&self.0.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
-        let session = |row: &MySqlRow| {
-            let id: Vec<u8> = column(row, "id")?;
-            let id = id.try_into().map_err(|_| foreign_row("an id is not of 16 bytes"))?;
-            Ok((SessionId::from_bytes(id), loaded(row)?))
-        };
-        rows.iter().map(session).collect()
+        let rows = self.table.read(&self.table.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
+        let mut sessions = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if let Some(loaded) = loaded(row)? {
+                sessions.push((id(row)?, loaded));
+            }
+        }
+        Ok(sessions)
     }
 
     async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
         let keep = keep.map(|id| &id.as_bytes()[..]).into();
-        self.deleted(&self.0.sql.revoke, &[Value::Bytes(owner.as_bytes()), keep]).await
+        self.table.deleted(&self.table.sql.revoke, &[Value::Bytes(owner.as_bytes()), keep]).await
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        self.delete_expired(limit).await
+        self.table.delete_expired(limit).await
     }
 
     fn backend(&self) -> &'static str {

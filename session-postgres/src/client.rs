@@ -149,6 +149,7 @@ impl Client {
             Value::Number(number) => query.bind(number),
             Value::Bytes(bytes) => query.bind(bytes),
             Value::NoBytes => query.bind(None::<&[u8]>),
+            Value::Ids(ids) => query.bind(ids.iter().map(|id| &id.as_bytes()[..]).collect::<Vec<_>>()),
         });
         query.fetch_all(connection).await
     }

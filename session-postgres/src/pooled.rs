@@ -60,6 +60,14 @@ fn push(text: &mut String, value: Value<'_>) {
             text.push_str("', 'hex')");
         }
         Value::NoBytes => text.push_str("NULL::bytea"),
+        Value::Ids(ids) => {
+            text.push_str("ARRAY[");
+            for (at, id) in ids.iter().enumerate() {
+                text.push_str(if at == 0 { "" } else { ", " });
+                push(text, Value::Bytes(id.as_bytes()));
+            }
+            text.push_str("]::bytea[]");
+        }
     }
 }
 

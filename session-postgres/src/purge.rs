@@ -2,9 +2,9 @@
 
 use session_core::StoreError;
 
-use crate::{PostgresStore, client::Kind, row, value::Value};
+use crate::{client::Kind, row, store::Table, value::Value};
 
-impl PostgresStore {
+impl Table {
     /// Deletes expired sessions, at most `limit`, and returns how many.
     pub(crate) async fn delete_expired(&self, limit: u32) -> Result<u64, StoreError> {
         loop {
@@ -18,7 +18,7 @@ impl PostgresStore {
 
     /// Goes through one window.
     async fn sweep(&self, limit: u32) -> Result<Window, StoreError> {
-        let rows = self.ask(Kind::Write, &self.0.sql.purge, &[Value::Number(limit.into())]).await?;
+        let rows = self.ask(Kind::Write, &self.sql.purge, &[Value::Number(limit.into())]).await?;
         let row = row::first(&rows)?;
         Ok(Window { deleted: row::count(row, "deleted")?, is_last: row::count(row, "moved")? == 0 })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use session_core::{Loaded, Revision, StoreError};
+use session_core::{Loaded, Revision, SessionId, StoreError};
 use sqlx::{
     Decode, Postgres, Row, Type, ValueRef,
     error::BoxDynError,
@@ -11,12 +11,12 @@ use sqlx::{
 };
 
 use crate::{
-    PostgresStore,
     error::{foreign_row, from_driver},
     pooled::{Mode, from_hex},
+    store::Table,
 };
 
-impl PostgresStore {
+impl Table {
     /// The session in the row.
     pub(crate) fn loaded(&self, row: &PgRow) -> Result<Loaded, StoreError> {
         let now = self.instant(row, "now")?;
@@ -38,14 +38,19 @@ impl PostgresStore {
 
     /// Microseconds since some day. It is the same day in all columns of a row, so differences are right.
     fn instant(&self, row: &PgRow, name: &'static str) -> Result<i64, StoreError> {
-        match self.0.client.mode {
+        match self.client.mode {
             Mode::Prepared => column(row, name).map(|Instant(at)| at),
             Mode::Pooled => column(row, name),
         }
     }
 
-    pub(crate) fn bytes(&self, row: &PgRow, name: &'static str) -> Result<Vec<u8>, StoreError> {
-        match self.0.client.mode {
+    pub(crate) fn id(&self, row: &PgRow) -> Result<SessionId, StoreError> {
+        let id = self.bytes(row, "id")?.try_into();
+        id.map(SessionId::from_bytes).map_err(|_| foreign_row("an id is not of 16 bytes"))
+    }
+
+    fn bytes(&self, row: &PgRow, name: &'static str) -> Result<Vec<u8>, StoreError> {
+        match self.client.mode {
             Mode::Prepared => column(row, name),
             Mode::Pooled => from_hex(column(row, name)?).ok_or_else(|| foreign_row("a column is not of bytes")),
         }

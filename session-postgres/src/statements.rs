@@ -59,6 +59,20 @@ FROM (SELECT $1::bigint # {tag} AS nonce) AS message
 LEFT JOIN "{table}" AS session ON session.id = $2 AND session.expires_at > statement_timestamp()
 "#;
 
+// The server finds each id in the index, as it finds one.
+const LOAD_ALL: &str = r#"
+SELECT
+    message.nonce,
+    session.id,
+    session.revision,
+    session.payload,
+    session.expires_at,
+    session.ends_at,
+    statement_timestamp() AS now
+FROM (SELECT $1::bigint # {tag} AS nonce) AS message
+LEFT JOIN "{table}" AS session ON session.id = ANY ($2) AND session.expires_at > statement_timestamp()
+"#;
+
 const LIST: &str = r#"
 SELECT
     message.nonce,
@@ -72,16 +86,21 @@ FROM (SELECT $1::bigint # {tag} AS nonce) AS message
 LEFT JOIN "{table}" AS session ON session.owner = $2 AND session.expires_at > statement_timestamp()
 "#;
 
-/// The pooled mode puts this around [`LOAD`] and [`LIST`], because its answers are text. Bytes come as hex, whatever
-/// the server's `bytea_output` is. Instants come as whole microseconds from now, never rounded up.
+/// The pooled mode puts this around [`LOAD`], [`LOAD_ALL`] and [`LIST`], because its answers are text. Bytes come as hex, whatever
+/// the server's `bytea_output` is. Instants come as whole microseconds from now, never rounded up. An
+/// infinite instant is no error, because the answer may have the sessions of others in it.
 const POOLED: &str = r#"
 SELECT
     answer.nonce,
     encode(answer.id, 'hex') AS id,
     answer.revision,
     encode(answer.payload, 'hex') AS payload,
-    floor(extract(epoch FROM answer.expires_at - answer.now) * 1000000)::bigint AS expires_at,
-    floor(extract(epoch FROM answer.ends_at - answer.now) * 1000000)::bigint AS ends_at,
+    CASE WHEN isfinite(answer.expires_at) THEN
+        floor(extract(epoch FROM answer.expires_at - answer.now) * 1000000)::bigint
+    END AS expires_at,
+    CASE WHEN isfinite(answer.ends_at) THEN
+        floor(extract(epoch FROM answer.ends_at - answer.now) * 1000000)::bigint
+    END AS ends_at,
     0::bigint AS now
 FROM ({statement}) AS answer
 "#;
@@ -291,6 +310,7 @@ pub(crate) struct Statements {
     pub(crate) migrate: Statement,
     pub(crate) create: Statement,
     pub(crate) load: Statement,
+    pub(crate) load_all: Statement,
     pub(crate) keep: Statement,
     pub(crate) extend: Statement,
     pub(crate) restart: Statement,
@@ -314,6 +334,7 @@ impl Statements {
             migrate: statement(&MIGRATE.replace("{schema}", &SCHEMA.replace("\"sessions", "\"{table}"))),
             create: statement(CREATE),
             load: sessions(LOAD),
+            load_all: sessions(LOAD_ALL),
             keep: statement(KEEP),
             extend: statement(EXTEND),
             restart: statement(RESTART),

@@ -1,21 +1,25 @@
 //! The store: one statement an operation.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use session_core::{
-    Entry, Expiry, Loaded, Namespace, Owner, Revision, SchemaError, SessionId, Store, StoreError, async_trait,
+    Entry, Expiry, Loaded, Namespace, Owner, Revision, SchemaError, SessionId, SharedTrips, Store, StoreError,
+    async_trait,
 };
 use sqlx::{PgPool, Row, postgres::PgRow};
 
 use crate::{
     Builder,
     client::{Client, Kind},
-    error::{BACKEND, foreign_row, from_driver, is_of_the_table},
+    error::{BACKEND, from_driver, is_of_the_table},
     row::{column, count, first, is_there},
     schema::judge,
     statements::{Statement, Statements},
     value::{Value, microseconds},
 };
+
+/// How many sessions are loaded by one statement. In the pooled mode each id is 50 bytes of its text.
+const AT_ONCE: usize = 128;
 
 /// How long making the table may take: longer than an operation, because another process may be making it.
 const MIGRATION: Duration = Duration::from_secs(60);
@@ -40,10 +44,14 @@ const MIGRATION: Duration = Duration::from_secs(60);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct PostgresStore(pub(crate) Arc<Inner>);
+pub struct PostgresStore {
+    table: Arc<Table>,
+    loads: SharedTrips<SessionId, Option<Loaded>>,
+}
 
-pub(crate) struct Inner {
-    table: Namespace,
+/// The table of the sessions, on its server.
+pub(crate) struct Table {
+    name: Namespace,
     pub(crate) sql: Statements,
     pub(crate) client: Client,
 }
@@ -82,7 +90,13 @@ impl PostgresStore {
     pub(crate) fn from_pool(builder: Builder, pool: PgPool) -> Self {
         let Builder { table, timeout, mode, condemned, .. } = builder;
         let sql = Statements::of(&table, mode);
-        Self(Arc::new(Inner { table, sql, client: Client::new(pool, mode, timeout, condemned) }))
+        let table = Arc::new(Table { name: table, sql, client: Client::new(pool, mode, timeout, condemned) });
+        let asked = Arc::clone(&table);
+        let loads = SharedTrips::new(BACKEND, AT_ONCE, move |ids: Vec<SessionId>| {
+            let table = Arc::clone(&asked);
+            async move { table.load_all(&ids).await }
+        });
+        Self { table, loads }
     }
 
     /// Makes the table and its indexes if the table is not there: [`SCHEMA`](crate::SCHEMA), under the table's name. It may
@@ -95,17 +109,19 @@ impl PostgresStore {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         // The table is looked at first, because `CREATE INDEX IF NOT EXISTS` waits for every open write, even if the
         // index is there.
-        match self.inspect().await {
+        match self.table.inspect().await {
             Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
             verdict => return verdict,
         }
-        self.0.client.run(&self.0.sql.migrate, MIGRATION).await?;
-        self.inspect().await
+        self.table.client.run(&self.table.sql.migrate, MIGRATION).await?;
+        self.table.inspect().await
     }
+}
 
+impl Table {
     /// Whether the table is there, and has the columns that the statements need.
     async fn inspect(&self) -> Result<(), StoreError> {
-        let rows = self.0.client.ask(Kind::Read, &self.0.sql.columns, &[]).await?;
+        let rows = self.client.ask(Kind::Read, &self.sql.columns, &[]).await?;
         let mut columns = Vec::with_capacity(rows.len());
         for row in &rows {
             let name: Option<String> = row.try_get("name").map_err(from_driver)?;
@@ -113,7 +129,7 @@ impl PostgresStore {
                 columns.push((name, column(row, "type")?));
             }
         }
-        Ok(judge(self.0.table.as_str(), &columns)?)
+        Ok(judge(self.name.as_str(), &columns)?)
     }
 
     /// The answer. If the server does not know the table or its columns, the error says what is wrong with the table.
@@ -123,13 +139,31 @@ impl PostgresStore {
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<Vec<PgRow>, StoreError> {
-        let answer = self.0.client.ask(kind, statement, values).await;
+        let answer = self.client.ask(kind, statement, values).await;
         if answer.as_ref().is_err_and(is_of_the_table)
             && let Err(StoreError::Schema(error)) = self.inspect().await
         {
             return Err(error.into());
         }
         answer
+    }
+
+    /// The session of each id.
+    async fn load_all(&self, ids: &[SessionId]) -> Result<Vec<Result<Option<Loaded>, StoreError>>, StoreError> {
+        if let [id] = ids {
+            let rows = self.ask(Kind::Read, &self.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
+            let row = first(&rows)?;
+            return Ok(vec![if is_there(row)? { self.loaded(row).map(Some) } else { Ok(None) }]);
+        }
+        let rows = self.ask(Kind::Read, &self.sql.load_all, &[Value::Ids(ids)]).await?;
+        let mut sessions = BTreeMap::new();
+        for row in &rows {
+            if is_there(row)? {
+                sessions.insert(self.id(row)?, self.loaded(row));
+            }
+        }
+        // Two callers may have asked for the same session.
+        Ok(ids.iter().map(|id| sessions.get(id).cloned().transpose()).collect())
     }
 
     /// Runs a write, and returns how many rows it has written.
@@ -141,7 +175,7 @@ impl PostgresStore {
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore").field("table", &self.0.table.as_str()).finish_non_exhaustive()
+        f.debug_struct("PostgresStore").field("table", &self.table.name.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -162,13 +196,15 @@ impl Store for PostgresStore {
             microseconds(expires_in),
             microseconds(ends_in),
         ];
-        if self.write(&self.0.sql.create, &values).await? == 1 { Ok(()) } else { Err(StoreError::AlreadyExists) }
+        if self.table.write(&self.table.sql.create, &values).await? == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::AlreadyExists)
+        }
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let rows = self.ask(Kind::Read, &self.0.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
-        let row = first(&rows)?;
-        if is_there(row)? { self.loaded(row).map(Some) } else { Ok(None) }
+        self.loads.ask(*id).await
     }
 
     async fn replace(
@@ -180,16 +216,16 @@ impl Store for PostgresStore {
     ) -> Result<bool, StoreError> {
         let [id, expected] = [Value::Bytes(id.as_bytes()), expected.into()];
         let [revision, payload] = [entry.revision.into(), Value::Bytes(entry.payload)];
-        let sql = &self.0.sql;
+        let sql = &self.table.sql;
         let written = match expiry {
-            Expiry::Keep => self.write(&sql.keep, &[id, expected, revision, payload]).await?,
+            Expiry::Keep => self.table.write(&sql.keep, &[id, expected, revision, payload]).await?,
             Expiry::Extend(expires_in) => {
-                self.write(&sql.extend, &[id, expected, revision, payload, microseconds(expires_in)]).await?
+                self.table.write(&sql.extend, &[id, expected, revision, payload, microseconds(expires_in)]).await?
             }
             Expiry::Restart { expires_in, ends_in } => {
                 let [expires_in, ends_in] = [microseconds(expires_in), microseconds(ends_in)];
                 let owner = entry.owner.map(Owner::as_bytes).into();
-                self.write(&sql.restart, &[id, expected, revision, payload, expires_in, ends_in, owner]).await?
+                self.table.write(&sql.restart, &[id, expected, revision, payload, expires_in, ends_in, owner]).await?
             }
         };
         Ok(written == 1)
@@ -197,20 +233,19 @@ impl Store for PostgresStore {
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
         let values = [Value::Bytes(id.as_bytes()), expected.into(), microseconds(expires_in)];
-        Ok(self.write(&self.0.sql.touch, &values).await? == 1)
+        Ok(self.table.write(&self.table.sql.touch, &values).await? == 1)
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        Ok(self.write(&self.0.sql.delete, &[Value::Bytes(id.as_bytes()), expected.into()]).await? == 1)
+        Ok(self.table.write(&self.table.sql.delete, &[Value::Bytes(id.as_bytes()), expected.into()]).await? == 1)
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
-        let rows = self.ask(Kind::Read, &self.0.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
+        let rows = self.table.ask(Kind::Read, &self.table.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
         let mut sessions = Vec::with_capacity(rows.len());
         for row in &rows {
             if is_there(row)? {
-                let id = self.bytes(row, "id")?.try_into().map_err(|_| foreign_row("an id is not of 16 bytes"))?;
-                sessions.push((SessionId::from_bytes(id), self.loaded(row)?));
+                sessions.push((self.table.id(row)?, self.table.loaded(row)?));
             }
         }
         Ok(sessions)
@@ -218,11 +253,11 @@ impl Store for PostgresStore {
 
     async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
         let keep = keep.map(|id| &id.as_bytes()[..]).into();
-        self.write(&self.0.sql.revoke, &[Value::Bytes(owner.as_bytes()), keep]).await
+        self.table.write(&self.table.sql.revoke, &[Value::Bytes(owner.as_bytes()), keep]).await
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        self.delete_expired(limit).await
+        self.table.delete_expired(limit).await
     }
 
     fn backend(&self) -> &'static str {

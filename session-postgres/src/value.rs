@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use session_core::Revision;
+use session_core::{Revision, SessionId};
 
-/// The value of a parameter: a number or bytes.
+/// The value of a parameter: a number, bytes or ids.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
     Number(i64),
     Bytes(&'a [u8]),
     NoBytes,
+    Ids(&'a [SessionId]),
 }
 
 impl<'a> From<Option<&'a [u8]>> for Value<'a> {

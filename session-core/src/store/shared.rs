@@ -173,6 +173,13 @@ impl<Q: Send + 'static, A: Send + 'static> Drop for Turn<Q, A> {
     }
 }
 
+/// Another handle on the same trips.
+impl<Q, A> Clone for SharedTrips<Q, A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
 impl<Q, A> fmt::Debug for SharedTrips<Q, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let waiting = self.0.waiting();

@@ -21,6 +21,7 @@ fn every(table: &str) -> Vec<Named> {
         schema,
         create,
         load,
+        mut load_all,
         keep,
         extend,
         restart,
@@ -37,6 +38,7 @@ fn every(table: &str) -> Vec<Named> {
         ("SCHEMA", schema, &[]),
         ("CREATE", create, &[ID, "1", "''", "NULL", "1", "1", "1"]),
         ("LOAD", load, &[ID]),
+        ("LOAD_ALL", load_all.remove(1), &[ID, "UNHEX('01')", "UNHEX('02')", "UNHEX('03')"]),
         ("LIST", list, &["'42'"]),
         ("KEEP", keep, &["1", "''", ID, "1"]),
         ("EXTEND", extend, &["1", "''", "1", "1", ID, "1"]),
@@ -118,6 +120,7 @@ fn every_text_of_the_file_is_among_the_statements_that_are_planned() {
 #[tokio::test]
 async fn load_and_each_write_of_one_session_find_it_by_its_id() {
     assert_eq!(plans("planned_by_id", &["LOAD"]).await, [uses("const", "PRIMARY")]);
+    assert_eq!(plans("planned_by_id", &["LOAD_ALL"]).await, [uses("range", "PRIMARY")]);
     let writes = ["KEEP", "EXTEND", "RESTART", "TOUCH", "DELETE"];
     assert_eq!(plans("planned_by_id", &writes).await, [(); 5].map(|()| uses("range", "PRIMARY")));
 }

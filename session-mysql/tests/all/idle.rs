@@ -8,7 +8,7 @@ use outage_tests::{
     operations::{self, OPERATIONS, all_at_once, one_by_one, session},
 };
 use session_conformance::servers::{self, Proxy, Server};
-use session_core::{Store, StoreError};
+use session_core::{SessionId, Store, StoreError};
 use session_mysql::{
     Builder, MysqlStore,
     sqlx::{self, AssertSqlSafe, Connection, Executor, MySqlConnection, MySqlPool, Row, mysql::MySqlPoolOptions},
@@ -65,15 +65,16 @@ async fn wait_for(expected: u32, other: &mut MySqlConnection, doing: &str) {
 async fn warm_up(store: &MysqlStore, url: &str) {
     let (mut holding, mut other) = (look_at(url).await, look_at(url).await);
     holding.execute("LOCK TABLES test.sessions WRITE").await.unwrap();
-    let mut loads = JoinSet::new();
+    // Loads would share a connection.
+    let mut touches = JoinSet::new();
     for _ in 0..CONNECTIONS {
         let store = store.clone();
-        loads.spawn(async move { store.load(&session("load")).await.unwrap() });
+        touches.spawn(async move { store.touch(&SessionId::from_bytes([0; 16]), REVISION, HOUR).await.unwrap() });
     }
     wait_for(CONNECTIONS, &mut other, "% Waiting for table metadata lock").await;
     holding.execute("UNLOCK TABLES").await.unwrap();
     holding.close().await.unwrap();
-    loads.join_all().await;
+    touches.join_all().await;
     wait_for(CONNECTIONS, &mut other, "Sleep %").await;
 }
 

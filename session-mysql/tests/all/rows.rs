@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use session_conformance::servers;
 use session_core::{Entry, Owner, Revision, SchemaError, SessionId, Store, StoreError};
 use session_mysql::{
@@ -55,8 +56,14 @@ async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
             format!("INSERT INTO {table} (revision, payload, expires_at, ends_at, id, owner) VALUES ({row}, ?, ?)");
         let insert = sqlx::query(AssertSqlSafe(insert)).bind(&ID.as_bytes()[..]).bind(&b"42"[..]);
         insert.execute(&pool).await.unwrap();
+        let good = SessionId::from_bytes([1; 16]);
+        let live = format!(
+            "INSERT INTO {table} (revision, payload, expires_at, ends_at, id) VALUES (1, '', {hour}, {hour}, ?)"
+        );
+        sqlx::query(AssertSqlSafe(live)).bind(&good.as_bytes()[..]).execute(&pool).await.unwrap();
         let content = async || -> String {
-            let sql = "SELECT CONCAT_WS(',', HEX(id), COALESCE(revision, 'null'), HEX(payload), expires_at, ends_at) FROM foreign_rows";
+            let sql = "SELECT CONCAT_WS(',', HEX(id), COALESCE(revision, 'null'), HEX(payload), expires_at, ends_at) FROM foreign_rows \
+                WHERE owner = '42'";
             sqlx::query(sql).fetch_one(&pool).await.unwrap().get(0)
         };
         let before = content().await;
@@ -65,6 +72,11 @@ async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
         assert!(matches!(error, StoreError::Corrupt { backend: "mysql", .. }), "{row}: {error:?}");
         let error = store.list(&user).await.unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { backend: "mysql", .. }), "{row}: {error:?}");
+        // The first goes alone, and the others go together. Each has its own answer.
+        let answers = join_all([&good, &ID, &good].map(|id| store.load(id))).await;
+        let [Ok(Some(_)), Err(StoreError::Corrupt { .. }), Ok(Some(_))] = &answers[..] else {
+            panic!("{row}: {answers:?}");
+        };
         assert_eq!(store.purge(10).await.unwrap(), 0, "{row}");
         assert_eq!(content().await, before, "{row}");
         run(&pool, &format!("TRUNCATE {table}")).await;

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures_util::future::join_all;
 use session_conformance::servers;
 use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
 use session_mysql::{
@@ -85,6 +86,39 @@ async fn each_operation_is_one_statement_and_one_round_trip() {
                 expected.insert("Com_stmt_prepare", 1);
             }
             assert_eq!(more, expected, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn loads_that_wait_at_the_same_moment_are_one_statement() {
+    let (pool, store) = open(servers::mysql().url(), "shared", "DO 0").await;
+    let [first, expired, missing, last] = [1, 2, 3, 4].map(|id| SessionId::from_bytes([id; 16]));
+    for id in [&first, &last] {
+        store.create(id, Entry::new(revision(1), id.as_bytes()), HOUR, HOUR).await.unwrap();
+    }
+    store.create(&expired, Entry::new(revision(1), b"over"), Duration::ZERO, HOUR).await.unwrap();
+    let mut others = Vec::new();
+    // Each number of ids up to eight, for each of which one of the statements has to do.
+    for count in 1..=8 {
+        let asked_for = [&first, &expired, &missing, &last, &last, &first, &missing, &expired, &last];
+        let asked_for = &asked_for[..=count];
+        // The first goes alone. The others come while it is under way, unless this process has stood still for long.
+        for round in 1.. {
+            let before = asked(&pool).await["Com_select"];
+            let answers = join_all(asked_for.iter().map(|id| store.load(id))).await;
+            for (id, answer) in asked_for.iter().zip(answers) {
+                match answer.unwrap() {
+                    Some(loaded) => assert_eq!(loaded.payload, id.as_bytes()[..]),
+                    None => assert!([&expired, &missing].contains(id), "{id}"),
+                }
+            }
+            let statements = asked(&pool).await["Com_select"] - before;
+            if statements == 2 {
+                break;
+            }
+            others.push(statements);
+            assert!(round < 100, "they were {others:?} statements");
         }
     }
 }

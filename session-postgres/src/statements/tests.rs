@@ -14,8 +14,21 @@ fn statements(table: &str, mode: Mode) -> Statements {
 
 /// Every statement of the file.
 fn every() -> Vec<Named> {
-    let Statements { columns, migrate, create, load, keep, extend, restart, touch, delete, list, revoke, purge } =
-        statements("devices", Mode::Prepared);
+    let Statements {
+        columns,
+        migrate,
+        create,
+        load,
+        keep,
+        extend,
+        restart,
+        touch,
+        delete,
+        list,
+        revoke,
+        purge,
+        load_all,
+    } = statements("devices", Mode::Prepared);
     let pooled = statements("devices", Mode::Pooled);
     let named = |name, statement: Statement, types| (name, statement.sql, types);
     vec![
@@ -23,9 +36,11 @@ fn every() -> Vec<Named> {
         named("MIGRATE", migrate, "bigint"),
         named("CREATE", create, "bigint, bytea, bigint, bytea, bytea, bigint, bigint"),
         named("LOAD", load, "bigint, bytea"),
+        named("LOAD_ALL", load_all, "bigint, bytea[]"),
         named("LIST", list, "bigint, bytea"),
         named("POOLED", pooled.load, "bigint, bytea"),
         named("POOLED", pooled.list, "bigint, bytea"),
+        named("POOLED", pooled.load_all, "bigint, bytea[]"),
         named("KEEP", keep, "bigint, bytea, bigint, bigint, bytea"),
         named("EXTEND", extend, "bigint, bytea, bigint, bigint, bytea, bigint"),
         named("RESTART", restart, "bigint, bytea, bigint, bigint, bytea, bigint, bigint, bytea"),
@@ -96,9 +111,9 @@ fn every_text_of_the_file_is_among_the_statements_that_are_planned() {
 #[tokio::test]
 async fn load_and_each_write_of_one_session_find_it_by_its_id() {
     let mut connection = fill().await;
-    let pooled_load = some(&["POOLED"]).remove(0);
-    let statements = some(&["LOAD", "KEEP", "EXTEND", "RESTART", "TOUCH", "DELETE"]);
-    for named in statements.iter().chain([&pooled_load]) {
+    let pooled = some(&["POOLED"]);
+    let statements = some(&["LOAD", "LOAD_ALL", "KEEP", "EXTEND", "RESTART", "TOUCH", "DELETE"]);
+    for named in statements.iter().chain([&pooled[0], &pooled[2]]) {
         let plan = plan(&mut connection, named).await;
         assert!(plan.contains("Index Scan using devices_pkey"), "{plan}");
         assert!(!plan.contains("Seq Scan") && !plan.contains("Subquery Scan"), "{plan}");
@@ -129,7 +144,9 @@ async fn purge_finds_the_expired_sessions_by_their_index() {
 fn no_two_statements_have_one_tag() {
     let tags: Vec<_> = [statements("sessions", Mode::Prepared), statements("devices", Mode::Prepared)]
         .iter()
-        .flat_map(|sql| [&sql.create, &sql.load, &sql.keep, &sql.extend, &sql.restart, &sql.touch, &sql.list])
+        .flat_map(|sql| {
+            [&sql.create, &sql.load, &sql.load_all, &sql.keep, &sql.extend, &sql.restart, &sql.touch, &sql.list]
+        })
         .map(|statement| statement.tag)
         .collect();
     let different: BTreeSet<_> = tags.iter().collect();

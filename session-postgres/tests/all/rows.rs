@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use session_conformance::servers;
 use session_core::{Entry, Expiry, Owner, Revision, SchemaError, SessionId, Store, StoreError};
 use session_postgres::{
@@ -58,6 +59,10 @@ async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
             format!("INSERT INTO {table} (revision, payload, expires_at, ends_at, id, owner) VALUES ({row}, $1, $2)");
         let insert = sqlx::query(AssertSqlSafe(insert)).bind(&ID.as_bytes()[..]).bind(&b"42"[..]);
         insert.execute(&pool).await.unwrap();
+        let good = SessionId::from_bytes([1; 16]);
+        let live = format!("INSERT INTO {table} (id, revision, payload, expires_at, ends_at) SELECT $1, 1, '', at, at");
+        let live = format!("{live} FROM (SELECT now() + '1 hour' AS at) AS clock");
+        sqlx::query(AssertSqlSafe(live)).bind(&good.as_bytes()[..]).execute(&pool).await.unwrap();
         let content = format!("SELECT string_agg(s::text, '') FROM {table} s");
         let content =
             async || -> String { sqlx::query(AssertSqlSafe(content.clone())).fetch_one(&pool).await.unwrap().get(0) };
@@ -68,6 +73,11 @@ async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
             assert!(matches!(error, StoreError::Corrupt { backend: "postgres", .. }), "{row}: {error:?}");
             let error = store.list(&user).await.unwrap_err();
             assert!(matches!(error, StoreError::Corrupt { backend: "postgres", .. }), "{row}: {error:?}");
+            // The first goes alone, and the others go together. Each has its own answer.
+            let answers = join_all([&good, &ID, &good].map(|id| store.load(id))).await;
+            let [Ok(Some(_)), Err(StoreError::Corrupt { .. }), Ok(Some(_))] = &answers[..] else {
+                panic!("{row}: {answers:?}");
+            };
             assert_eq!(store.purge(10).await.unwrap(), 0, "{row}");
         }
         assert_eq!(content().await, before, "{row}");

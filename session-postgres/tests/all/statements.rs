@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
+use futures_util::future::join_all;
 use session_conformance::servers::{self, Server};
 use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store};
 use session_postgres::{
@@ -81,6 +82,36 @@ async fn each_operation_is_one_statement_in_both_modes() {
         of_this_table.retain(|query, _| query.starts_with("WITH") || query.contains("session.payload"));
         assert_eq!(of_this_table.len(), operations.len(), "{of_this_table:#?}");
         assert!(of_this_table.values().all(|&calls| calls == 1), "{of_this_table:#?}");
+    }
+}
+
+#[tokio::test]
+async fn loads_that_wait_at_the_same_moment_are_one_statement() {
+    let mut connection = PgConnection::connect(server().url()).await.unwrap();
+    sqlx::query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").execute(&mut connection).await.unwrap();
+    for (table, pooled) in [("shared", false), ("shared_pooled", true)] {
+        let store = open(server(), table, pooled).await;
+        let [first, expired, missing, last] = [1, 2, 3, 4].map(|id| SessionId::from_bytes([id; 16]));
+        for id in [&first, &last] {
+            store.create(id, Entry::new(revision(1), id.as_bytes()), HOUR, HOUR).await.unwrap();
+        }
+        store.create(&expired, Entry::new(revision(1), b"over"), Duration::ZERO, HOUR).await.unwrap();
+        let like = format!("{table}%session.id = ANY");
+        // The first goes alone. The others come while it is under way, unless this process has stood still for long.
+        for round in 1.. {
+            let asked = [&first, &expired, &missing, &last, &last, &first];
+            let answers = join_all(asked.map(|id| store.load(id))).await;
+            for (id, answer) in asked.into_iter().zip(answers) {
+                match answer.unwrap() {
+                    Some(loaded) => assert_eq!(loaded.payload, id.as_bytes()[..]),
+                    None => assert!([expired, missing].contains(id), "{id}"),
+                }
+            }
+            if sum_of_calls(&like).await > 0 {
+                break;
+            }
+            assert!(round < 100, "no loads were shared");
+        }
     }
 }
 
