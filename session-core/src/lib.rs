@@ -45,6 +45,7 @@
 //! | generation | a number that a login and a renewal raise: the tokens of an earlier one open nothing any more |
 //! | renewal | [`Session::renew`]: the session goes on under a fresh token |
 //! | proof | the user has proven who they are: by their login, or again in a step-up, after which the site calls [`Session::proved`] |
+//! | acting | the user who is logged in acts as another one, such as support as a customer: [`Session::act_as`] |
 //! | note | what [`Session::begin_login`] stores, so that "log out everywhere" also stops a login that has begun |
 //! | epoch | when an owner last logged out everywhere, kept for a day: a login that began before is refused |
 //!

@@ -313,7 +313,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// How many bytes an encoded session may take. Default and most: 1 MiB.
+    /// How many bytes an encoded session may take. Default and most: 1 MiB. Least: 1 KiB, of which 908 count as the session's own,
+    /// and the rest is for values.
     #[must_use]
     pub fn size_limit(mut self, bytes: usize) -> Self {
         self.0.size_limit = bytes;

@@ -6,6 +6,7 @@ use crate::{
     CookieConfig, EventKind, Format, Owner, Policy, SessionEvent, SessionId, SiteData, Store, TokenHeader,
     TrustedProxies,
     event::{Observers, bounded},
+    record::Header,
     request::{Carrier, CarrierKind, Keys, Resource, UnknownPeerLog},
     response::PlainHttpLog,
     store::PatientStore,
@@ -43,17 +44,44 @@ impl Site {
         }
     }
 
-    pub(crate) fn tell(&self, resource: &Resource, kind: EventKind, id: Option<SessionId>, owner: Option<&Owner>) {
+    pub(crate) fn tell<'a>(
+        &self,
+        resource: &Resource,
+        kind: EventKind,
+        id: Option<SessionId>,
+        whose: impl Into<Whose<'a>>,
+    ) {
+        let Whose { owner, acting_as } = whose.into();
         let path = resource.path.as_deref().filter(|_| self.has_paths_in_events);
         self.observers.tell(&SessionEvent {
             id,
             owner: owner.cloned(),
+            acting_as: acting_as.cloned(),
             method: resource.method.as_deref().map(bounded),
             route: resource.route().map(bounded),
             path: path.map(bounded),
             peer: resource.peer,
             ..SessionEvent::new(kind)
         });
+    }
+}
+
+/// Whose session an event is about.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Whose<'a> {
+    pub(crate) owner: Option<&'a Owner>,
+    pub(crate) acting_as: Option<&'a Owner>,
+}
+
+impl<'a> From<Option<&'a Owner>> for Whose<'a> {
+    fn from(owner: Option<&'a Owner>) -> Self {
+        Self { owner, acting_as: None }
+    }
+}
+
+impl<'a> From<&'a Header> for Whose<'a> {
+    fn from(header: &'a Header) -> Self {
+        Self { owner: header.owner.as_ref(), acting_as: header.acting_as() }
     }
 }
 
@@ -66,7 +94,7 @@ pub(crate) struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    pub(crate) fn tell(self, kind: EventKind, id: Option<SessionId>, owner: Option<&Owner>) {
-        self.site.tell(self.resource, kind, id, owner);
+    pub(crate) fn tell<'a>(self, kind: EventKind, id: Option<SessionId>, whose: impl Into<Whose<'a>>) {
+        self.site.tell(self.resource, kind, id, whose);
     }
 }

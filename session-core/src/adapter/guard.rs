@@ -49,7 +49,8 @@ impl Guard {
         Self { demand: Demand::FreshProof(max_age), page: None }
     }
 
-    /// Lets users pass whom this function admits, and answers 403 to others, and 401 without a login.
+    /// Lets users pass whom this function admits, and answers 403 to others, and 401 without a login. While somebody
+    /// [acts](crate::Session::act_as) as another user, it judges the other one.
     #[must_use]
     pub fn user<U: Send + Sync + 'static>(admits: impl Fn(&U) -> bool + Send + Sync + 'static) -> Self {
         let admits = Arc::new(admits);

@@ -136,23 +136,37 @@ impl<U> Cell<U> {
     }
 }
 
-/// The application's user who is logged in. It derefs to the user.
+/// The application's user who is logged in, or as whom that one [acts](crate::Session::act_as). It derefs to the user.
 pub struct LoadedUser<U> {
     user: Arc<U>,
-    owner: Owner,
+    real_owner: Owner,
+    acting_as: Option<Owner>,
 }
 
 impl<U> LoadedUser<U> {
-    /// The owner of the session, from which the user was found.
+    /// The owner of whom this is the user: as whom somebody acts, or else who is logged in.
     #[must_use]
     pub fn owner(&self) -> &Owner {
-        &self.owner
+        self.acting_as.as_ref().unwrap_or(&self.real_owner)
+    }
+
+    /// Who has logged in: another one than [`owner`](Self::owner) while they act as this user.
+    #[must_use]
+    pub fn real_owner(&self) -> &Owner {
+        &self.real_owner
+    }
+
+    /// Whether somebody else acts as this user.
+    #[must_use]
+    pub fn is_acted_as(&self) -> bool {
+        self.acting_as.is_some()
     }
 }
 
 impl<U> Clone for LoadedUser<U> {
     fn clone(&self) -> Self {
-        Self { user: self.user.clone(), owner: self.owner.clone() }
+        let Self { user, real_owner, acting_as } = self;
+        Self { user: user.clone(), real_owner: real_owner.clone(), acting_as: acting_as.clone() }
     }
 }
 
@@ -166,12 +180,16 @@ impl<U> Deref for LoadedUser<U> {
 
 impl<U> fmt::Debug for LoadedUser<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadedUser").field("owner", &self.owner).finish_non_exhaustive()
+        let Self { real_owner, acting_as, .. } = self;
+        f.debug_struct("LoadedUser")
+            .field("real_owner", real_owner)
+            .field("acting_as", acting_as)
+            .finish_non_exhaustive()
     }
 }
 
-/// The user who is logged in, as the exchange's [`Users`] find them. `None` if nobody is logged in, or there is no such user
-/// any more. The session of a user who is gone stays as it is: end it with
+/// The user who is logged in, as the exchange's [`Users`] find them, or as whom that one [acts](crate::Session::act_as).
+/// `None` if nobody is logged in, or there is no such user any more. The session of a user who is gone stays as it is: end it with
 /// [`revoke_all`](crate::SessionManager::revoke_all) where you delete the user.
 ///
 /// # Errors
@@ -186,9 +204,10 @@ pub async fn user<U: Send + Sync + 'static>(exchange: &Exchange) -> Result<Optio
     let cell = cell.ok_or_else(|| Failure::no_users(type_name::<U>()))?;
     let session = exchange.session().await?;
     session.readable()?;
-    let Some(owner) = session.owner() else { return Ok(None) };
-    let user = cell.find(&owner).await?;
-    Ok(user.map(|user| LoadedUser { user, owner }))
+    let Some(real_owner) = session.owner() else { return Ok(None) };
+    let acting_as = session.acting_as();
+    let user = cell.find(acting_as.as_ref().unwrap_or(&real_owner)).await?;
+    Ok(user.map(|user| LoadedUser { user, real_owner, acting_as }))
 }
 
 /// Whether somebody is logged in. Where the exchange has users, they must find this one.

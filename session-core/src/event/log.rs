@@ -12,7 +12,7 @@ use super::{
     limit::{Limit, Rate, Suppressed},
     text::with_sources,
 };
-use crate::{Error, SessionId, WithheldReason};
+use crate::{Error, Owner, SessionId, WithheldReason};
 
 /// For each name that a stranger can cause.
 const TEN_A_SECOND: Rate = Rate { lines: 10, within: Duration::from_secs(1) };
@@ -57,6 +57,7 @@ macro_rules! lines {
                         event.name = $name,
                         session.id = self.id,
                         user.id = self.user,
+                        session.acting_as = self.acting_as,
                         http.request.method = self.method,
                         http.route = self.route,
                         url.path = self.path,
@@ -104,6 +105,9 @@ lines! {
     EventKind::LoginRefused { .. } => INFO "session.login_refused" "a login was refused: the user has too many sessions";
     EventKind::Renewed => INFO "session.renewed" "the session got a new token";
     EventKind::Proved => INFO "session.proved" "a user has proven again who they are, and the session got a new token";
+    EventKind::ActingBegan => INFO "session.acting_began" "a user acts as another one, and the session got a new token";
+    EventKind::ActingEnded => INFO "session.acting_ended"
+        "a user acts as another one no longer, and the session got a new token";
     EventKind::Ended(_) => INFO "session.ended" "the session was ended";
     EventKind::Revoked { .. } => INFO "session.revoked" "the owner's sessions were revoked";
     EventKind::TheftDetected => WARN "session.theft" "a token that its owner had replaced was used: it is in two hands";
@@ -118,6 +122,7 @@ lines! {
 struct Line<'a> {
     id: Option<DisplayValue<SessionId>>,
     user: Option<String>,
+    acting_as: Option<String>,
     method: Option<&'a str>,
     route: Option<&'a str>,
     path: Option<&'a str>,
@@ -161,11 +166,13 @@ impl Log {
 
 impl<'a> Line<'a> {
     fn of(event: &'a SessionEvent) -> Self {
-        let SessionEvent { kind, id, owner, method, route, path, peer, .. } = event;
+        let SessionEvent { kind, id, owner, acting_as, method, route, path, peer, .. } = event;
         let error = kind.error();
+        let escaped = |owner: &Owner| bounded(&owner.escaped().to_string());
         Self {
             id: id.map(display),
-            user: owner.as_ref().map(|owner| bounded(&owner.escaped().to_string())),
+            user: owner.as_ref().map(escaped),
+            acting_as: acting_as.as_ref().map(escaped),
             method: method.as_deref().map(method_name),
             route: route.as_deref(),
             path: path.as_deref(),

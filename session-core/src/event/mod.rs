@@ -31,7 +31,8 @@ use crate::{Error, Owner, PlainHttp, SessionId, WithheldReason};
 /// | --- | --- |
 /// | `event.name` | [`EventKind::name`]. The event's own name in `tracing` is the same. It does not change between versions. |
 /// | `session.id` | [`id`](Self::id), which is no secret |
-/// | `user.id` | [`owner`](Self::owner), escaped as above |
+/// | `user.id` | [`owner`](Self::owner), escaped as above: who has logged in |
+/// | `session.acting_as` | [`acting_as`](Self::acting_as), escaped as above |
 /// | `http.request.method` | [`method`](Self::method), or `_OTHER` for one that HTTP does not define |
 /// | `http.route` | [`route`](Self::route) |
 /// | `url.path` | [`path`](Self::path), if the application [wants it](crate::SessionManager::with_paths_in_events) |
@@ -73,6 +74,8 @@ pub struct SessionEvent {
     pub id: Option<SessionId>,
     /// Whose session it is, if somebody is logged in.
     pub owner: Option<Owner>,
+    /// As whom the owner [acts](crate::Session::act_as), if they do.
+    pub acting_as: Option<Owner>,
     /// The method of the request, if the adapter told it.
     pub method: Option<String>,
     /// The route that the request has matched, such as `/reset/{token}`, if the adapter told it.
@@ -89,7 +92,7 @@ impl SessionEvent {
     #[must_use]
     pub fn new(kind: EventKind) -> Self {
         let at = SystemTime::now();
-        Self { kind, at, id: None, owner: None, method: None, route: None, path: None, peer: None }
+        Self { kind, at, id: None, owner: None, acting_as: None, method: None, route: None, path: None, peer: None }
     }
 
     /// The same at another time.
@@ -108,6 +111,12 @@ impl SessionEvent {
     #[must_use]
     pub fn with_owner(self, owner: Owner) -> Self {
         Self { owner: Some(owner), ..self }
+    }
+
+    /// The same while the owner acts as this one.
+    #[must_use]
+    pub fn with_acting_as(self, owner: Owner) -> Self {
+        Self { acting_as: Some(owner), ..self }
     }
 
     /// The same in a request with this method, which matched this route.
@@ -155,6 +164,8 @@ impl SessionEvent {
 /// | [`LoginRefused`](Self::LoginRefused) | `session.login_refused` | `INFO` |
 /// | [`Renewed`](Self::Renewed) | `session.renewed` | `INFO` |
 /// | [`Proved`](Self::Proved) | `session.proved` | `INFO` |
+/// | [`ActingBegan`](Self::ActingBegan) | `session.acting_began` | `INFO` |
+/// | [`ActingEnded`](Self::ActingEnded) | `session.acting_ended` | `INFO` |
 /// | [`Ended`](Self::Ended) | `session.ended` | `INFO` |
 /// | [`Revoked`](Self::Revoked) | `session.revoked` | `INFO` |
 /// | [`TheftDetected`](Self::TheftDetected) | `session.theft` | `WARN` |
@@ -276,6 +287,12 @@ pub enum EventKind {
     Renewed,
     /// A user has proven again who they are, and the session got a new token. [`Renewed`](Self::Renewed) does not follow.
     Proved,
+    /// The owner acts as another user from now on, [`acting_as`](SessionEvent::acting_as), and the session got a new token.
+    /// [`Renewed`](Self::Renewed) does not follow.
+    ActingBegan,
+    /// The owner has acted as another user until now, [`acting_as`](SessionEvent::acting_as), and the session got a new token.
+    /// [`Renewed`](Self::Renewed) does not follow. A login and the end of the session end the acting, too, without this event.
+    ActingEnded,
     /// The session was ended.
     Ended(EndReason),
     /// The owner's sessions were revoked.

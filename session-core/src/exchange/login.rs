@@ -1,7 +1,7 @@
-//! What moves the generation: login, renewal and proof.
+//! What moves the generation: login, renewal, proof, and acting as another user.
 
 use crate::{
-    Error, EventKind, Expiry, Login, Purpose,
+    Error, EventKind, Expiry, Login, Owner, Purpose,
     exchange::{Attempted, Began, Inner, Live, Loss, Standing, Turn, Unread, View, Written},
     owner::Kept,
     record::{Age, Data, Found, Header},
@@ -19,11 +19,36 @@ struct Before<'a> {
 
 /// What a session gets beside its fresh token.
 #[derive(Clone, Copy)]
-enum Renewal {
+enum Renewal<'a> {
     /// Nothing.
     Token,
     /// The user's last proof is now.
     Proof,
+    /// Its owner acts as this one from now on.
+    ActAs(&'a Owner),
+    /// Its owner acts as nobody else.
+    StopActing,
+}
+
+impl Renewal<'_> {
+    fn needs_login(self) -> bool {
+        matches!(self, Self::Proof | Self::ActAs(_))
+    }
+
+    /// The head with what the renewal changes, and the event. `None` if nothing changes: then there is no fresh token either.
+    fn apply(self, now: &Header, next: Header, age: Age) -> Option<(Header, EventKind)> {
+        match self {
+            Self::Token => Some((next, EventKind::Renewed)),
+            Self::Proof => Some((next.proved(age), EventKind::Proved)),
+            Self::ActAs(owner) if now.owner.as_ref() != Some(owner) => {
+                Some((next.with_acting_as(Some(owner)), EventKind::ActingBegan))
+            }
+            // Nobody acts as themselves.
+            Self::ActAs(_) | Self::StopActing => {
+                now.acting_as().map(|_| (next.with_acting_as(None), EventKind::ActingEnded))
+            }
+        }
+    }
 }
 
 /// What a login in place has come to.
@@ -51,6 +76,14 @@ impl Inner {
 
     pub(crate) async fn proved(&self) -> Result<(), Error> {
         self.place().await.resolve_for_token().await?.renew(Renewal::Proof).await
+    }
+
+    pub(crate) async fn act_as(&self, owner: &Owner) -> Result<(), Error> {
+        self.place().await.resolve_for_token().await?.renew(Renewal::ActAs(owner)).await
+    }
+
+    pub(crate) async fn stop_acting(&self) -> Result<(), Error> {
+        self.place().await.resolve_for_token().await?.renew(Renewal::StopActing).await
     }
 }
 
@@ -97,7 +130,8 @@ impl Turn<'_, '_> {
         let data = if login.keeps_data_of(found) { view.merged()? } else { Data::new() };
         let (secret, lifetime) = (self.mint()?, login.lifetime);
         let next = was.next_generation(secret.hash(), Age::START);
-        let header = Header { owner: Some(login.owner.clone()), lifetime, login_note: None, proof: None, ..next };
+        let header =
+            Header { owner: Some(login.owner.clone()), lifetime, login_note: None, proof: None, acting: None, ..next };
         let expiry = Expiry::Restart { expires_in: lifetime.idle, ends_in: lifetime.absolute };
         match self.attempt(view.edit(found, header, data, expiry), patience).await? {
             Attempted::Done(written) => {
@@ -150,7 +184,7 @@ impl Turn<'_, '_> {
         Err(Error::Contended)
     }
 
-    async fn renew(&mut self, renewal: Renewal) -> Result<(), Error> {
+    async fn renew(&mut self, renewal: Renewal<'_>) -> Result<(), Error> {
         if self.state().only_login_may_answer {
             return Err(Error::Superseded);
         }
@@ -159,20 +193,18 @@ impl Turn<'_, '_> {
             patience.attempt()?;
             let view = self.view();
             let live = view.standing.to_write()?;
-            if matches!(renewal, Renewal::Proof) && live.is_none_or(|live| live.found.header().owner.is_none()) {
+            if renewal.needs_login() && live.is_none_or(|live| live.found.header().owner.is_none()) {
                 return Err(Error::NotLoggedIn);
             }
             let Some(live) = live else { return Ok(()) };
-            let (secret, age) = (self.mint()?, live.found.age());
-            let next = live.found.header().next_generation(secret.hash(), age);
-            let (header, event) = match renewal {
-                Renewal::Token => (next, EventKind::Renewed),
-                Renewal::Proof => (next.proved(age), EventKind::Proved),
-            };
+            let (secret, now, age) = (self.mint()?, live.found.header(), live.found.age());
+            let next = now.next_generation(secret.hash(), age);
+            let Some((header, event)) = renewal.apply(now, next, age) else { return Ok(()) };
             let edit = view.edit(&live.found, header, view.merged()?, self.use_of(&live.found));
             match self.attempt(edit, &patience).await? {
                 Attempted::Done(found) => {
-                    self.tell(event, Some(&found));
+                    let told = if matches!(event, EventKind::ActingEnded) { &live.found } else { &found };
+                    self.tell(event, Some(told));
                     self.enter(found, secret);
                     return self.rebase();
                 }

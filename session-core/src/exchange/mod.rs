@@ -247,6 +247,12 @@ impl Exchange {
         self.0.taken.get()?.header().owner.clone()
     }
 
+    /// As whom that owner [acted](Session::act_as) then, if they did.
+    #[must_use]
+    pub fn request_acting_as(&self) -> Option<Owner> {
+        self.0.taken.get()?.header().acting_as().cloned()
+    }
+
     /// Whether the client's connection is TLS: behind a trusted proxy as the proxy says. `None` if neither it nor the adapter
     /// told.
     #[must_use]

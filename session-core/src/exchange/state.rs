@@ -13,7 +13,7 @@ use crate::{
     moment::Moment,
     record::{Age, Delta, Found, Overlay, length, value_length},
     request::{Resource, SessionToken, Withholding},
-    site::{Caller, Site},
+    site::{Caller, Site, Whose},
     store::{MERGES, PatientStore},
 };
 
@@ -130,8 +130,8 @@ impl Inner {
     }
 
     pub(crate) fn tell(&self, kind: EventKind, found: Option<&Found>) {
-        let owner = found.and_then(|found| found.header().owner.as_ref());
-        self.site().tell(&self.resource, kind, found.map(|found| found.id), owner);
+        let whose = found.map_or_else(Whose::default, |found| found.header().into());
+        self.site().tell(&self.resource, kind, found.map(|found| found.id), whose);
     }
 
     /// What a write is planned on.

@@ -11,6 +11,7 @@ use crate::{
     Error, EventKind, Outcome, Session, SessionId, StoreError, WhenUnreadable,
     exchange::{Inner, Loss, Occasion, Place, Standing},
     record::Found,
+    site::Whose,
 };
 
 /// Why a session cannot be read, and what is known of it.
@@ -87,8 +88,8 @@ impl Inner {
     }
 
     pub(crate) fn tell_unread(&self, id: SessionId, unread: &Unread) {
-        let owner = unread.found.as_ref().and_then(|found| found.header().owner.as_ref());
-        self.site().tell(&self.resource, EventKind::Unreadable(unread.error.clone().into()), Some(id), owner);
+        let whose = unread.found.as_ref().map_or_else(Whose::default, |found| found.header().into());
+        self.site().tell(&self.resource, EventKind::Unreadable(unread.error.clone().into()), Some(id), whose);
     }
 
     /// Ends, for a login, the session that it takes the place of. The login stands, also where this fails.

@@ -1,6 +1,6 @@
 //! The list of a user's devices, and ending one of them.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -83,34 +83,37 @@ pub(crate) async fn devices(
 
 /// Ends the session if it is this owner's.
 pub(crate) async fn end(caller: Caller<'_>, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
-    let is_ended = match delete(caller.store, owner, id).await {
+    let ended = match delete(caller.store, owner, id).await {
         Err(error @ Error::Store(StoreError::Corrupt { .. })) => {
             caller.tell(EventKind::Unreadable(error), Some(*id), None);
-            false
+            None
         }
         deleted => deleted?,
     };
-    if is_ended {
-        caller.tell(EventKind::Ended(EndReason::EndedByOwner), Some(*id), Some(owner));
+    if let Some(found) = &ended {
+        caller.tell(EventKind::Ended(EndReason::EndedByOwner), Some(*id), found.header());
     }
-    Ok(is_ended)
+    Ok(ended.is_some())
 }
 
-async fn delete(store: &PatientStore, owner: &Owner, id: &SessionId) -> Result<bool, Error> {
+/// The session that was deleted; `None` if the owner has none of this id.
+async fn delete(store: &PatientStore, owner: &Owner, id: &SessionId) -> Result<Option<Arc<Found>>, Error> {
     let mut patience = Patience::new();
+    let mut seen = None;
     loop {
         patience.attempt()?;
-        let revision = match read(store, id).await? {
-            Some(found) if found.header().owner.as_ref() == Some(owner) => found.revision,
-            Some(_) => return Ok(false),
+        let found = match read(store, id).await? {
+            Some(found) if found.header().owner.as_ref() == Some(owner) => found,
+            Some(_) => return Ok(None),
             // After a deletion whose answer was lost, it was ours.
-            None => return Ok(patience.has_borne()),
+            None => return Ok(seen.filter(|_| patience.has_borne())),
         };
-        match store.delete(id, revision).await {
-            Ok(true) => return Ok(true),
+        match store.delete(id, found.revision).await {
+            Ok(true) => return Ok(Some(found)),
             Ok(false) => {}
             Err(error) => patience.bear(error)?,
         }
+        seen = Some(found);
         patience.pause().await;
     }
 }

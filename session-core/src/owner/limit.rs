@@ -5,7 +5,9 @@ use std::{cmp::Reverse, future::poll_fn, task::Poll};
 use tokio::time::Instant;
 
 use crate::{
-    EndReason, Error, EventKind, Loaded, Owner, Revision, SessionId, StoreError, record::Found, site::Caller,
+    EndReason, Error, EventKind, Loaded, Owner, Revision, SessionId, StoreError,
+    record::Found,
+    site::{Caller, Whose},
     store::Patience,
 };
 
@@ -18,6 +20,12 @@ pub(crate) enum Eviction {
     OfOthers,
     /// The own one was among the oldest, or another login has ended it.
     OfOwn,
+}
+
+/// A session of the owner's, as it was listed.
+pub(crate) struct Listed {
+    revision: Revision,
+    acting_as: Option<Owner>,
 }
 
 /// Whether sessions still had the revisions by which they were to be ended.
@@ -40,7 +48,7 @@ pub(crate) async fn evict(caller: Caller<'_>, owner: &Owner, limit: u32, own: Se
             return Ok(Eviction::OfOwn);
         }
         listed.truncate(listed.len().saturating_sub(limit));
-        let is_own = |(id, _): &(SessionId, Revision)| *id == own;
+        let is_own = |(id, _): &(SessionId, Listed)| *id == own;
         let (of_own, others): (Vec<_>, Vec<_>) = listed.into_iter().partition(is_own);
         let deletion = end_all(caller, owner, &others).await;
         // Whether the others could be ended or not, there are enough sessions that are younger than this one.
@@ -58,15 +66,15 @@ pub(crate) async fn evict(caller: Caller<'_>, owner: &Owner, limit: u32, own: Se
 }
 
 /// Ends the sessions that still have these revisions, some at once.
-async fn end_all(caller: Caller<'_>, owner: &Owner, sessions: &[(SessionId, Revision)]) -> Result<Ended, StoreError> {
+async fn end_all(caller: Caller<'_>, owner: &Owner, sessions: &[(SessionId, Listed)]) -> Result<Ended, StoreError> {
     let mut ended = Ok(Ended::All);
     for batch in sessions.chunks(ENDED_AT_ONCE) {
-        let deletions =
-            batch.iter().map(|(id, revision)| async move { (id, caller.store.delete(id, *revision).await) });
-        for (id, deleted) in join(deletions).await {
+        let deletions = batch.iter().map(|(id, listed)| caller.store.delete(id, listed.revision));
+        for ((id, listed), deleted) in batch.iter().zip(join(deletions).await) {
             match deleted {
                 Ok(true) => {
-                    caller.tell(EventKind::Ended(EndReason::TooManySessions), Some(*id), Some(owner));
+                    let whose = Whose { owner: Some(owner), acting_as: listed.acting_as.as_ref() };
+                    caller.tell(EventKind::Ended(EndReason::TooManySessions), Some(*id), whose);
                 }
                 Ok(false) => ended = ended.map(|_| Ended::NotAll),
                 Err(error) => ended = Err(error),
@@ -96,16 +104,18 @@ async fn join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
 }
 
 /// All readers put the same sessions in the same order, whenever each of them asked.
-pub(crate) fn oldest_first(listed: Vec<(SessionId, Loaded)>, asked: Instant) -> Vec<(SessionId, Revision)> {
+pub(crate) fn oldest_first(listed: Vec<(SessionId, Loaded)>, asked: Instant) -> Vec<(SessionId, Listed)> {
     let age = |(id, loaded): (SessionId, Loaded)| {
         let revision = loaded.revision;
+        let found = Found::decode(id, loaded, asked).ok();
         // What cannot be read counts as the oldest.
-        let age = Found::decode(id, loaded, asked).map_or(i128::MAX, |found| found.exact_age_when_asked());
-        (Reverse(age), id, revision)
+        let age = found.as_ref().map_or(i128::MAX, Found::exact_age_when_asked);
+        let acting_as = found.and_then(|found| found.header().acting_as().cloned());
+        (Reverse(age), id, Listed { revision, acting_as })
     };
     let mut aged: Vec<_> = listed.into_iter().map(age).collect();
     aged.sort_unstable_by_key(|(age, id, _)| (*age, *id));
-    aged.into_iter().map(|(_, id, revision)| (id, revision)).collect()
+    aged.into_iter().map(|(_, id, listed)| (id, listed)).collect()
 }
 
 #[cfg(test)]

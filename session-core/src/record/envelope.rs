@@ -5,7 +5,7 @@
 //! ```text
 //! envelope         1      2
 //! head             2+n    length, and then
-//!   flags            1      pending 1, retired 2, owner 4, persistent 8, login note 16, proof 64
+//!   flags            1      pending 1, retired 2, owner 4, persistent 8, login note 16, acting 32, proof 64
 //!   generation       4
 //!   generation began 8      an age
 //!   rotated          8      an age: the last promotion or change of generation
@@ -17,6 +17,7 @@
 //!   login note       8      if flagged: an age
 //!   revisions        1+8n   n at most 8, the newest first
 //!   proof            12     if flagged: the generation that it is of, and an age: the user's last proof since the login
+//!   acting           5+n    if flagged: the generation that it is of, and as whom the owner acts: length, bytes
 //!   later fields     n      what a later version has added
 //! data             1      1, its version, and then
 //!   values           4, then for each: 4+n key (UTF-8, ascending), 4+n value (first byte: its format)
@@ -25,9 +26,10 @@
 //! Envelope 1 had no length of its head: after the envelope's byte came the flags, and after the revisions the values.
 //! It is read, and no longer written.
 //!
-//! The proof has come after the other fields. A version from before it keeps it as one of the later fields. If such a version
-//! renews the session, or logs in over it, the generation that the proof names is over, and the login counts as the last
-//! proof.
+//! The proof has come after the other fields, and acting after the proof. A version from before one of them keeps it as one of
+//! the later fields. If such a version renews the session, or logs in over it, the generation that the field names is over: the
+//! login counts as the last proof, and the owner acts as nobody else. Such a version does not see the acting either, and takes the
+//! session for the owner's own, which it is.
 //!
 //! # The rules for a change
 //!
@@ -40,7 +42,8 @@
 //! 3. **A new field must bear that.** It has to be true, or be recognised as outdated, after an older version has saved,
 //!    promoted, renewed or logged in over it. A field that is about one generation names that generation.
 //! 4. **A new field must not take back what the known fields grant.** An older version does not see it.
-//! 5. **A head is never longer than 640 bytes**, all its fields at their longest.
+//! 5. **A head is never longer than 900 bytes**, all its fields at their longest. It was 640 until two owners had to fit in, and
+//!    no such version was published.
 //! 6. **The data part may change freely, under a new version of its own.** Older versions cannot read it, and leave it as it
 //!    is. Newer ones read all older data parts. It is kind to read a new version one release before it is written.
 //! 7. **Each version that was ever written is a file in `tests/records`** that a test reads. The present one is also
@@ -50,7 +53,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::{Age, Data, Header, LaterFields, Pending, Proof, REVISIONS, Record, Values};
+use super::{Acting, Age, Data, Header, LaterFields, Pending, Proof, REVISIONS, Record, Values};
 use crate::{Lifetime, Owner, Revision, request::SecretHash};
 
 /// The envelope whose head has no length of its own.
@@ -64,13 +67,14 @@ const RETIRED: u8 = 2;
 const OWNER: u8 = 4;
 const PERSISTENT: u8 = 8;
 const LOGIN_NOTE: u8 = 16;
+const ACTING: u8 = 32;
 const PROOF: u8 = 64;
-const KNOWN_FLAGS: u8 = PENDING | RETIRED | OWNER | PERSISTENT | LOGIN_NOTE | PROOF;
+const KNOWN_FLAGS: u8 = PENDING | RETIRED | OWNER | PERSISTENT | LOGIN_NOTE | ACTING | PROOF;
 
 /// No version writes a longer head.
-const LONGEST_HEAD: usize = 640;
-/// This many of them are for the fields that this version knows: 70, pending, retired, owner, note, revisions, proof.
-const LONGEST_KNOWN: usize = 70 + 48 + 32 + 256 + 8 + 8 * REVISIONS + 12;
+const LONGEST_HEAD: usize = 900;
+/// This many of them are for the fields that this version knows: 70, pending, retired, owner, note, revisions, proof, acting.
+const LONGEST_KNOWN: usize = 70 + 48 + 32 + 256 + 8 + 8 * REVISIONS + 12 + 260;
 
 impl Record {
     pub(crate) fn encode(&self) -> Bytes {
@@ -115,7 +119,7 @@ impl Record {
 }
 
 fn put_head(out: &mut Vec<u8>, header: &Header) {
-    let Header { pending, retired, owner, lifetime, login_note, revisions, proof, later, .. } = header;
+    let Header { pending, retired, owner, lifetime, login_note, revisions, proof, acting, later, .. } = header;
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     out.put_u8(
         flag(pending.is_some(), PENDING)
@@ -123,6 +127,7 @@ fn put_head(out: &mut Vec<u8>, header: &Header) {
             | flag(owner.is_some(), OWNER)
             | flag(lifetime.persistent, PERSISTENT)
             | flag(login_note.is_some(), LOGIN_NOTE)
+            | flag(acting.is_some(), ACTING)
             | flag(proof.is_some(), PROOF)
             | later.flags,
     );
@@ -138,9 +143,7 @@ fn put_head(out: &mut Vec<u8>, header: &Header) {
         out.put_slice(&retired.0);
     }
     if let Some(owner) = owner {
-        // An owner has at most 255 bytes.
-        out.put_u8(u8::try_from(owner.as_bytes().len()).unwrap_or(u8::MAX));
-        out.put_slice(owner.as_bytes());
+        put_owner(out, owner);
     }
     out.put_i64(Age::of(lifetime.idle).0);
     out.put_i64(Age::of(lifetime.absolute).0);
@@ -154,6 +157,10 @@ fn put_head(out: &mut Vec<u8>, header: &Header) {
     if let Some(proof) = proof {
         out.put_u32(proof.generation);
         out.put_i64(proof.age.0);
+    }
+    if let Some(acting) = acting {
+        out.put_u32(acting.generation);
+        put_owner(out, &acting.as_owner);
     }
     out.put_slice(&later.fields);
 }
@@ -173,12 +180,7 @@ fn take_head(input: &mut Bytes) -> Option<Header> {
             None
         },
         retired: if has(RETIRED) { Some(SecretHash(array(input)?)) } else { None },
-        owner: if has(OWNER) {
-            let length = input.try_get_u8().ok()?;
-            Some(Owner::try_from(&*take(input, length.into())?).ok()?)
-        } else {
-            None
-        },
+        owner: if has(OWNER) { Some(take_owner(input)?) } else { None },
         lifetime: Lifetime { idle: duration(input)?, absolute: duration(input)?, persistent: has(PERSISTENT) },
         login_note: if has(LOGIN_NOTE) { Some(Age(input.try_get_i64().ok()?)) } else { None },
         revisions: {
@@ -193,8 +195,24 @@ fn take_head(input: &mut Bytes) -> Option<Header> {
         } else {
             None
         },
+        acting: if has(ACTING) {
+            Some(Acting { generation: input.try_get_u32().ok()?, as_owner: take_owner(input)? })
+        } else {
+            None
+        },
         later: LaterFields { flags: flags & !KNOWN_FLAGS, fields: Bytes::new() },
     })
+}
+
+fn put_owner(out: &mut Vec<u8>, owner: &Owner) {
+    // An owner has at most 255 bytes.
+    out.put_u8(u8::try_from(owner.as_bytes().len()).unwrap_or(u8::MAX));
+    out.put_slice(owner.as_bytes());
+}
+
+fn take_owner(input: &mut Bytes) -> Option<Owner> {
+    let length = input.try_get_u8().ok()?;
+    Owner::try_from(&*take(input, length.into())?).ok()
 }
 
 fn put_values(out: &mut Vec<u8>, values: &Values) {

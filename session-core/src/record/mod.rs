@@ -123,6 +123,8 @@ pub(crate) struct Header {
     pub(crate) revisions: Vec<Revision>,
     /// `None`: since the login the user has not proven again who they are.
     pub(crate) proof: Option<Proof>,
+    /// `None`: the owner acts as nobody else.
+    pub(crate) acting: Option<Acting>,
     pub(crate) later: LaterFields,
 }
 
@@ -139,6 +141,14 @@ pub(crate) struct Proof {
     /// The generation that it is of. In another one it counts for nothing.
     pub(crate) generation: u32,
     pub(crate) age: Age,
+}
+
+/// As whom the owner acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Acting {
+    /// The generation that it is of. In another one it counts for nothing.
+    pub(crate) generation: u32,
+    pub(crate) as_owner: Owner,
 }
 
 /// A derived successor: the salt that makes it, and what proves it.
@@ -163,16 +173,19 @@ impl Header {
             login_note: None,
             revisions: Vec::new(),
             proof: None,
+            acting: None,
             later: LaterFields::default(),
         }
     }
 
-    /// The next generation: a fresh secret, no predecessor, nothing pending. The user's last proof goes on.
+    /// The next generation: a fresh secret, no predecessor, nothing pending. The user's last proof goes on, and so does
+    /// acting as another user.
     pub(crate) fn next_generation(&self, secret: SecretHash, age: Age) -> Self {
         let generation = self.generation.saturating_add(1);
         Self {
             generation,
             proof: self.valid_proof().map(|age| Proof { generation, age }),
+            acting: self.acting_as().map(|owner| Acting { generation, as_owner: owner.clone() }),
             generation_began: age,
             rotated: age,
             secret,
@@ -195,6 +208,18 @@ impl Header {
     /// When the user has last proven who they are. The lifetime of a login begins with one.
     pub(crate) fn last_proof(&self) -> Age {
         self.valid_proof().unwrap_or(Age::START)
+    }
+
+    /// The same with its owner acting as this one, or as nobody else.
+    pub(crate) fn with_acting_as(self, owner: Option<&Owner>) -> Self {
+        let generation = self.generation;
+        Self { acting: owner.map(|owner| Acting { generation, as_owner: owner.clone() }), ..self }
+    }
+
+    /// As whom the owner acts, if this generation knows of it.
+    pub(crate) fn acting_as(&self) -> Option<&Owner> {
+        let acting = self.acting.as_ref().filter(|acting| acting.generation == self.generation)?;
+        self.owner.is_some().then_some(&acting.as_owner)
     }
 
     /// The same, written under this revision.

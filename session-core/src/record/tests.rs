@@ -10,10 +10,11 @@ fn header() -> impl Strategy<Value = Header> {
     let lifetime = (0..=i64::MAX, 0..=i64::MAX, any::<bool>());
     let revisions = collection::vec(any::<[u8; 8]>(), 0..=REVISIONS);
     let ages = any::<(u32, i64, i64, Option<i64>, Option<(u32, i64)>)>();
-    let free_flags = prop::sample::select(vec![0, 32, 128, 160_u8]);
+    let acting = option::of((any::<u32>(), collection::vec(any::<u8>(), 1..=Owner::MAX_LENGTH)));
+    let free_flags = prop::sample::select(vec![0, 128_u8]);
     let later = (free_flags, prop_oneof![Just(Vec::new()), collection::vec(any::<u8>(), 0..=150)]);
-    (ages, secrets, owner, lifetime, revisions, later).prop_map(
-        |(ages, (secret, pending, retired), owner, life, revisions, (flags, fields))| {
+    (ages, secrets, owner, lifetime, revisions, acting, later).prop_map(
+        |(ages, (secret, pending, retired), owner, life, revisions, acting, (flags, fields))| {
             let (generation, generation_began, rotated, login_note, proof) = ages;
             Header {
                 generation,
@@ -31,6 +32,10 @@ fn header() -> impl Strategy<Value = Header> {
                 login_note: login_note.map(Age),
                 revisions: revisions.into_iter().map(Revision::from_bytes).collect(),
                 proof: proof.map(|(generation, age)| Proof { generation, age: Age(age) }),
+                acting: acting.map(|(generation, owner)| Acting {
+                    generation,
+                    as_owner: Owner::try_from(owner.as_slice()).unwrap(),
+                }),
                 later: LaterFields { flags, fields: fields.into() },
             }
         },
@@ -128,11 +133,12 @@ fn the_longest_head_is_no_longer_than_the_rules_allow() {
         login_note: Some(Age::START),
         revisions: vec![Revision::from_bytes([0; 8]); REVISIONS],
         proof: Some(Proof { generation: 0, age: Age::START }),
+        acting: Some(Acting { generation: 0, as_owner: Owner::try_from([7; Owner::MAX_LENGTH].as_slice()).unwrap() }),
         later: LaterFields { flags: 0, fields: vec![0; 150].into() },
         ..Header::new(SecretHash([0; 32]), lifetime)
     };
     let payload = Record { header: header.clone(), data: Data::new() }.encode();
-    assert_eq!(before_data(&payload), 3 + 640);
+    assert_eq!(before_data(&payload), 3 + 900);
     assert_eq!(payload.len(), length(Data::new().iter()));
     let later = LaterFields { flags: 0, fields: vec![0; 151].into() };
     let payload = Record { header: Header { later, ..header }, data: Data::new() }.encode();
@@ -193,4 +199,20 @@ fn a_proof_of_an_earlier_generation_counts_for_nothing_and_the_login_does() {
     let renewed_by_an_earlier_version = Header { proof: login.proof, ..renewed };
     assert_eq!(renewed_by_an_earlier_version.last_proof(), Age::START);
     assert_eq!(renewed_by_an_earlier_version.next_generation(SecretHash([6; 32]), Age(9)).last_proof(), Age::START);
+}
+
+#[test]
+fn acting_in_an_earlier_generation_counts_for_nothing() {
+    let hour = Duration::from_secs(3600);
+    let first = Header::new(SecretHash([4; 32]), Lifetime::new(hour, hour));
+    let (own, other) = (Owner::from(42), Owner::from(7));
+    let acting = Header { owner: Some(own), ..first }.with_acting_as(Some(&other));
+    let renewed = acting.next_generation(SecretHash([5; 32]), Age(7));
+    assert_eq!([&acting, &renewed].map(Header::acting_as), [Some(&other); 2]);
+    // A version that does not know the field keeps it as it is.
+    let logged_in_by_an_earlier_version =
+        Header { owner: Some(Owner::from(43)), acting: acting.acting.clone(), ..renewed.clone() };
+    assert_eq!(logged_in_by_an_earlier_version.acting_as(), None);
+    assert_eq!(logged_in_by_an_earlier_version.next_generation(SecretHash([6; 32]), Age(9)).acting_as(), None);
+    assert_eq!(Header { owner: None, ..renewed }.acting_as(), None, "nobody is logged in");
 }

@@ -9,6 +9,7 @@ use crate::{Error, Owner, Session, SessionId, moment::TimeLeft, store::read};
 pub struct CurrentLogin {
     id: SessionId,
     owner: Owner,
+    acting_as: Option<Owner>,
     left: TimeLeft,
 }
 
@@ -23,6 +24,12 @@ impl CurrentLogin {
     #[must_use]
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// As whom they [act](Session::act_as); `None` if they do not.
+    #[must_use]
+    pub fn acting_as(&self) -> Option<&Owner> {
+        self.acting_as.as_ref()
     }
 
     /// How long ago the store was asked.
@@ -46,7 +53,11 @@ impl CurrentLogin {
 
 impl fmt::Debug for CurrentLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CurrentLogin").field("id", &self.id).field("owner", &self.owner).finish_non_exhaustive()
+        f.debug_struct("CurrentLogin")
+            .field("id", &self.id)
+            .field("owner", &self.owner)
+            .field("acting_as", &self.acting_as)
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,7 +103,8 @@ impl Session {
         }
         let view = turn.view();
         let Some(live) = view.standing.to_read()? else { return Ok(None) };
-        let (found, left) = (&live.found, live.found.left);
-        Ok(found.header().owner.clone().map(|owner| CurrentLogin { id: found.id, owner, left }))
+        let (id, header, left) = (live.found.id, live.found.header(), live.found.left);
+        let acting_as = header.acting_as().cloned();
+        Ok(header.owner.clone().map(|owner| CurrentLogin { id, owner, acting_as, left }))
     }
 }

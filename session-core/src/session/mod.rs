@@ -13,6 +13,7 @@ use crate::{
     store::{MERGES, Patience, read},
 };
 
+mod acting;
 mod at_once;
 mod current;
 mod devices;
@@ -210,7 +211,7 @@ impl Session {
         self.live(|live| live.found.id)
     }
 
-    /// Who is logged in.
+    /// Who is logged in. While they [act](Self::act_as) as another user, that is still the one who has logged in.
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {
         self.live(|live| live.found.header().owner.clone()).flatten()

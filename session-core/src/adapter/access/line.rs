@@ -49,6 +49,7 @@ impl AccessLine {
             referrer: referrer.and_then(|address| origin_or_page(&address, settings.has_paths)),
             agent: agent.filter(|_| settings.has_agent).map(|agent| bounded(&agent)),
             owner: None,
+            acting_as: None,
             session: None,
             end: AccessEnd::Unanswered,
         };
@@ -104,9 +105,13 @@ impl AccessLine {
             self.record.client = exchange.peer();
         }
         if settings.has_owner {
+            let now = session.as_ref().and_then(|session| Some((session.owner()?, session.acting_as())));
             // After a logout this is the user who has logged out.
-            let owner = session.as_ref().and_then(|session| session.owner()).or_else(|| exchange.request_owner());
-            self.record.owner = owner.map(|owner| bounded(&owner.to_string()));
+            let before = || Some((exchange.request_owner()?, exchange.request_acting_as()));
+            if let Some((owner, acting_as)) = now.or_else(before) {
+                self.record.owner = Some(bounded(&owner.to_string()));
+                self.record.acting_as = acting_as.map(|owner| bounded(&owner.to_string()));
+            }
         }
         if settings.has_session {
             self.record.session = session.and_then(|session| session.id()).or_else(|| exchange.presented_id());

@@ -39,6 +39,7 @@ type Writer = dyn Fn(&AccessRecord) + Send + Sync;
 /// | `http.request.header.referer` | [`referrer`](AccessRecord::referrer) |
 /// | `user_agent.original` | [`agent`](AccessRecord::agent) |
 /// | `user.id` | [`owner`](AccessRecord::owner) |
+/// | `session.acting_as` | [`acting_as`](AccessRecord::acting_as) |
 /// | `session.id` | [`session`](AccessRecord::session), which is no secret |
 /// | `session.access.end` | [`end`](AccessRecord::end): `complete`, `cut_off`, `failed` or `unanswered` |
 ///
@@ -133,7 +134,7 @@ impl AccessLog {
         self.with(|settings| settings.has_agent = false)
     }
 
-    /// The same without the owner of the session.
+    /// The same without the owner of the session, and without whom they act as.
     #[must_use]
     pub fn without_owner(self) -> Self {
         self.with(|settings| settings.has_owner = false)

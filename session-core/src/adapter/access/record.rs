@@ -59,6 +59,8 @@ pub struct AccessRecord {
     pub agent: Option<String>,
     /// The owner of the session, if the handler has asked for it. After a logout, the user who has logged out.
     pub owner: Option<String>,
+    /// As whom the owner [acts](crate::Session::act_as), if they do. After a logout, as whom they did.
+    pub acting_as: Option<String>,
     /// The id of the session. If nobody has asked for the session, it is the id in the request's cookie, which is
     /// genuine but does not prove a login.
     pub session: Option<SessionId>,
@@ -117,6 +119,7 @@ impl AccessRecord {
             http.request.header.referer = self.referrer.as_deref(),
             user_agent.original = self.agent.as_deref(),
             user.id = self.owner.as_deref(),
+            session.acting_as = self.acting_as.as_deref(),
             session.id = self.session.map(tracing::field::display),
             session.access.end = self.end.name(),
         );
@@ -139,6 +142,7 @@ impl fmt::Display for AccessRecord {
         quoted(f, "http.request.header.referer", self.referrer.as_deref())?;
         quoted(f, "user_agent.original", self.agent.as_deref())?;
         quoted(f, "user.id", self.owner.as_deref())?;
+        quoted(f, "session.acting_as", self.acting_as.as_deref())?;
         plain(f, "session.id", self.session)?;
         plain(f, "session.access.end", Some(self.end.name()))
     }

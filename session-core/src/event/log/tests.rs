@@ -30,6 +30,8 @@ fn the_table_of_names_and_levels_is_the_truth() {
         EventKind::LoginRefused { limit: 2 },
         EventKind::Renewed,
         EventKind::Proved,
+        EventKind::ActingBegan,
+        EventKind::ActingEnded,
         EventKind::Ended(EndReason::Logout),
         EventKind::Revoked { count: 1 },
         EventKind::TheftDetected,

@@ -33,6 +33,7 @@ fn login() -> Record {
         login_note: Some(Age(-5000)),
         revisions: [9, 8, 7].map(|byte| Revision::from_bytes([byte; 8])).into(),
         proof: None,
+        acting: None,
         later: LaterFields::default(),
     };
     Record { header, data: values(&[("cart", "\u{1}[1,2,3]"), ("name", "\u{1}\"Grüße\"")]) }
@@ -42,6 +43,12 @@ fn login() -> Record {
 fn proved_login() -> Record {
     let login = login();
     Record { header: login.header.proved(Age(900_000)), ..login }
+}
+
+/// The same while its user acts as another one.
+fn acting_login() -> Record {
+    let login = login();
+    Record { header: login.header.with_acting_as(Some(&Owner::from(7))), ..login }
 }
 
 /// A session that has nothing but one value.
@@ -71,6 +78,7 @@ fn records_of_envelope_2_are_read_and_written_byte_for_byte() {
     let files = [
         (file!("version-2-login"), login()),
         (file!("version-2-proved"), proved_login()),
+        (file!("version-2-acting"), acting_login()),
         (file!("version-2-visitor"), visitor()),
     ];
     for (file, record) in files {
@@ -83,7 +91,7 @@ fn records_of_envelope_2_are_read_and_written_byte_for_byte() {
 fn what_a_later_version_has_added_to_the_head_is_kept() {
     let file = file!("version-2-later-head");
     let read = Record::decode(file.clone()).unwrap();
-    let later = LaterFields { flags: 0b1010_0000, fields: Bytes::from_static(b"a later field") };
+    let later = LaterFields { flags: 0b1000_0000, fields: Bytes::from_static(b"a later field") };
     assert_eq!(read, Record { header: Header { later, ..login().header }, ..login() });
     assert_eq!(read.encode(), file);
 }

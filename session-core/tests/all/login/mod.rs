@@ -1,5 +1,6 @@
 //! Logins and logouts, and what revokes them.
 
+mod acting;
 mod guards;
 mod lasting;
 mod logins;

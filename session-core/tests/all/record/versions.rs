@@ -34,18 +34,20 @@ async fn visitor(site: &Site, payload: &[u8]) -> Browser {
 
 #[tokio::test]
 async fn a_login_of_each_version_goes_on() {
-    let files: [(&[u8], _); 4] = [
-        (file!("version-1-login"), 20),
-        (file!("version-2-login"), 20),
-        (file!("version-2-proved"), 5),
-        (file!("version-2-later-head"), 20),
+    let files: [(&[u8], _, _); 5] = [
+        (file!("version-1-login"), 20, None),
+        (file!("version-2-login"), 20, None),
+        (file!("version-2-proved"), 5, None),
+        (file!("version-2-acting"), 20, Some(Owner::from(7))),
+        (file!("version-2-later-head"), 20, None),
     ];
-    for (file, proved) in files {
+    for (file, proved, acting_as) in files {
         let site = Site::new();
         let mut browser = login(&site, file).await;
         assert_eq!(browser.owner().await, Some(user()));
         let proved_age = browser.start().await.1.proved_age().unwrap();
         assert_eq!(proved_age.as_secs() / 60, proved, "without a proof of its own the login is one");
+        assert_eq!(browser.start().await.1.acting_as(), acting_as);
         assert_eq!(browser.get::<Vec<u8>>("cart").await, Some(vec![1, 2, 3]));
         assert_eq!(browser.get::<String>("name").await.as_deref(), Some("Grüße"));
         // Its successor was sent, and is proven.
