@@ -11,6 +11,10 @@ pub enum IssueError {
     /// Nobody is logged in in this session.
     #[error("nobody is logged in")]
     NotLoggedIn,
+    /// The user who is logged in [acts](session_core::Session::act_as) as another one. A token would have to be of one of them:
+    /// what the other service does is then either done by a user who did not do it, or a right that nobody meant to give.
+    #[error("the user acts as another one")]
+    Acting,
     /// The session has ended, belongs to a later login, or could not be read.
     #[error("the session gives no access token")]
     Session(#[source] session_core::Error),
@@ -38,13 +42,14 @@ pub enum IssueError {
 }
 
 impl IssueError {
-    /// The HTTP status to answer: 401 without a login, that of the session's error, such as 409 where a later login has
+    /// The HTTP status to answer: 401 without a login, 403 while a user acts as another one, that of the session's error, such as 409 where a later login has
     /// overtaken the request, 503 for what may work later, 500 for the rest.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             // A session that has just ended is to its client as if it had ended a moment earlier.
             Self::NotLoggedIn | Self::Session(session_core::Error::Gone) => StatusCode::UNAUTHORIZED,
+            Self::Acting => StatusCode::FORBIDDEN,
             Self::Session(error) => error.status(),
             Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::ReservedClaim { .. } | Self::Claims(_) | Self::TooLong { .. } | Self::Randomness => {

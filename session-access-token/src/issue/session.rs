@@ -30,7 +30,7 @@ pub trait AccessTokenExt: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NotLoggedIn`]; [`IssueError::Session`] if the session has ended, belongs to a later login, or cannot be
+    /// [`IssueError::NotLoggedIn`]; [`IssueError::Acting`] while the user acts as another one; [`IssueError::Session`] if the session has ended, belongs to a later login, or cannot be
     /// read; [`IssueError::TooSlow`], [`IssueError::Randomness`].
     fn access_token(&self, tokens: &AccessTokens) -> impl Future<Output = Result<AccessToken, IssueError>> + Send;
 

@@ -134,6 +134,9 @@ impl AccessTokens {
         // What is known of the session is as old as the request. So an older one asks the store again, before too little is
         // left of the lifetime.
         let login = session.current_login(self.lifetime / 2).await?.ok_or(IssueError::NotLoggedIn)?;
+        if login.acting_as().is_some() {
+            return Err(IssueError::Acting);
+        }
         // The clock is read first: a pause between the two makes the token end earlier, and never later.
         let now = SystemTime::now();
         let expires_in = self.expires_in(&login)?;

@@ -54,6 +54,19 @@ async fn without_a_login_there_is_no_token() {
 }
 
 #[tokio::test]
+async fn while_a_user_acts_as_another_one_there_is_no_token_of_either() {
+    let (site, tokens) = (Site::new(), tokens());
+    let (_exchange, _, session) = site.logged_in(USER).await;
+    session.act_as(7).await.unwrap();
+    let error = session.access_token(&tokens).await.unwrap_err();
+    assert!(matches!(error, IssueError::Acting), "{error:?}");
+    assert_eq!(error.status(), StatusCode::FORBIDDEN);
+    session.stop_acting().await.unwrap();
+    let token = session.access_token(&tokens).await.unwrap();
+    assert_eq!(verifier(&tokens).verify(token.expose()).unwrap().subject(), Some("42"));
+}
+
+#[tokio::test]
 async fn a_login_of_this_request_mints_a_token_before_the_response_leaves() {
     let (site, tokens) = (Site::new(), tokens());
     let (_exchange, session) = site.request("").await;
