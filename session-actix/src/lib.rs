@@ -30,7 +30,7 @@
 //!   store. It derefs to [`session_core::Session`], which has all its methods.
 //! - [`CurrentOwner`] is the user who is logged in. It answers 401 where nobody is.
 //! - [`CurrentUser`] is the application's user who is logged in, loaded once a request by the function that
-//!   [`SessionLayer::with_users`] has.
+//!   [`SessionLayer::with_users`] has, or as whom that one [acts](session_core::Session::act_as).
 //! - [`login_required`], [`require_fresh`] and [`require`] guard routes. [`SessionGuard::or_redirect_to`] sends browsers to
 //!   the [`LoginPage`], with the way back.
 //! - [`SessionError`] is the error that a handler returns with `?`. Its response has the right status and an empty

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
+mod acting;
 mod csrf;
 mod errors;
 mod guards;

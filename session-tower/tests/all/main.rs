@@ -11,6 +11,8 @@ mod access_line;
 #[cfg(feature = "axum")]
 mod access_record;
 #[cfg(feature = "axum")]
+mod acting;
+#[cfg(feature = "axum")]
 mod around;
 #[cfg(feature = "axum")]
 mod axum;
