@@ -18,6 +18,9 @@ use crate::{
 /// How many clients work at once. A small server sees about as many.
 const CLIENTS: usize = 16;
 
+/// How many clients a busy server has at once.
+const MANY: usize = 64;
+
 /// How many sessions each client has. It uses each once in a window.
 const SESSIONS: usize = 8;
 
@@ -29,7 +32,7 @@ pub(crate) fn measure<B: Backend<Table: Plain>>(
 ) {
     let site = LazyCell::new(|| runtime.block_on(Site::on(&**backend)));
     let mut group = group::<B>(criterion);
-    for (name, clients) in [("", 1), (" at once", CLIENTS)] {
+    for (name, clients) in [("", 1), (" at once", CLIENTS), (" by many at once", MANY)] {
         group.bench_function(format!("load{name}"), |bencher| {
             site.compare(bencher, runtime, clients, Session::read, Session::load);
         });
@@ -67,7 +70,7 @@ struct Site<T> {
 impl<T: Plain> Site<T> {
     async fn on<B: Backend<Table = T>>(backend: &B) -> Self {
         let table = backend.table("throughput").await;
-        let stored: Vec<_> = (0..CLIENTS * SESSIONS).map(Session::new).collect();
+        let stored: Vec<_> = (0..MANY * SESSIONS).map(Session::new).collect();
         let plain: Vec<_> = stored.iter().map(|session| session.beside()).collect();
         for (stored, plain) in stored.iter().zip(&plain) {
             stored.create(table.store()).await;
