@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     future::Future,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,24 +13,27 @@ use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
 use crate::StoreError;
 
-/// How long others wait for a trip that is under way. A trip that takes longer has usually lost its connection. It must
-/// not hold up those that would get another.
+/// How long a question waits for the trip that is under way. A trip that takes longer has usually lost its connection, or
+/// nobody polls it. It must not hold up those that come after it.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// What a trip brings back: an answer for each question, in their order. The outer error is everybody's.
 type Answers<A> = Result<Vec<Result<A, StoreError>>, StoreError>;
 type Trip<A> = Pin<Box<dyn Future<Output = Answers<A>> + Send>>;
 
-/// Lets questions that wait at the same moment share one trip to the database. It is for the author of a store.
+/// Lets questions that wait at the same moment share one trip to the database. It is for the author of a store, and
+/// for reads only: a question may be asked twice.
 ///
-/// A question that comes alone goes out at once. One that comes while a trip is under way waits for its end, for 50 ms at
-/// most, and then goes out with all that have come since. So a question may wait for one trip more than its own.
+/// A question that comes alone goes out at once. One that comes while a trip is under way waits for its end, and then goes
+/// out with all that have come since. After 50 ms they go out without its end. So a question may wait for one trip more
+/// than its own, and for 50 ms at most.
 ///
 /// - A question never joins a trip that has begun. So a request reads what it has written before.
-/// - A caller that is dropped changes nothing for the others.
+/// - A caller that is dropped, or that nobody polls, changes nothing for the others.
 /// - An error of the whole trip reaches everybody in it. An error of one answer reaches only the one who has asked.
 ///
-/// A trip of several questions runs in a task of its own, because each of its callers may be dropped.
+/// A trip of several questions runs in a task of its own, because each of its callers may be dropped. If the task ends
+/// without an answer, such as when its runtime shuts down, the caller asks alone.
 ///
 /// # Examples
 ///
@@ -39,7 +42,7 @@ type Trip<A> = Pin<Box<dyn Future<Output = Answers<A>> + Send>>;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), StoreError> {
-/// let lengths = SharedTrips::new("the dictionary", 128, |words: Vec<&str>| async move {
+/// let lengths = SharedTrips::new("the dictionary", 64, |words: Vec<&str>| async move {
 ///     Ok(words.iter().map(|word| Ok(word.len())).collect())
 /// });
 /// assert_eq!(lengths.ask("session").await?, 7);
@@ -56,11 +59,23 @@ struct Inner<Q, A> {
 }
 
 struct Waiting<Q, A> {
-    is_under_way: bool,
-    callers: VecDeque<(Q, oneshot::Sender<Result<A, StoreError>>)>,
+    /// The trip whose end the callers wait for.
+    under_way: Option<Number>,
+    /// The longest waiting first.
+    callers: VecDeque<Caller<Q, A>>,
+    last: Number,
 }
 
-impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
+/// Trips and callers are numbered in the order in which they come.
+type Number = u64;
+
+struct Caller<Q, A> {
+    number: Number,
+    question: Q,
+    answer: oneshot::Sender<Result<A, StoreError>>,
+}
+
+impl<Q: Clone + Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
     /// A trip asks at most this many questions, at least one. The answers come in the order of the questions. The name of
     /// the database is for errors.
     pub fn new<F, R>(backend: &'static str, most: usize, trip: F) -> Self
@@ -68,7 +83,7 @@ impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
         F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
         R: Future<Output = Answers<A>> + Send + 'static,
     {
-        let waiting = Mutex::new(Waiting { is_under_way: false, callers: VecDeque::new() });
+        let waiting = Mutex::new(Waiting { under_way: None, callers: VecDeque::new(), last: 0 });
         let trip = Box::new(move |questions| -> Trip<A> { Box::pin(trip(questions)) });
         Self(Arc::new(Inner { backend, most: most.max(1), trip, waiting }))
     }
@@ -77,15 +92,19 @@ impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
     ///
     /// # Errors
     ///
-    /// Those of the trip. [`StoreError::Unavailable`] if the task of a shared trip has ended before its answer, such as
-    /// when the runtime shuts down.
+    /// Those of the trip. [`StoreError::Unavailable`] if it brings no answer.
     pub async fn ask(&self, question: Q) -> Result<A, StoreError> {
-        match self.0.line_up(question) {
-            Line::First(question, turn) => {
-                let answers = turn.travel(vec![question]).await?;
-                answers.into_iter().next().unwrap_or_else(|| Err(self.0.unanswered()))
+        let shared = match self.0.line_up(&question) {
+            Line::First(turn) => {
+                let answer = self.0.ask_alone(question).await;
+                drop(turn);
+                return answer;
             }
-            Line::Behind(answer) => answer.await.unwrap_or_else(|_| Err(self.0.unanswered())),
+            Line::Behind(number, answer) => self.0.wait(number, answer).await,
+        };
+        match shared {
+            Some(answer) => answer,
+            None => self.0.ask_alone(question).await,
         }
     }
 }
@@ -94,82 +113,123 @@ impl<Q, A> Inner<Q, A> {
     fn waiting(&self) -> MutexGuard<'_, Waiting<Q, A>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn unanswered(&self) -> StoreError {
-        StoreError::unavailable(self.backend, Unanswered)
-    }
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
-    fn line_up(self: &Arc<Self>, question: Q) -> Line<Q, A> {
+impl<Q: Clone + Send + 'static, A: Send + 'static> Inner<Q, A> {
+    fn line_up(self: &Arc<Self>, question: &Q) -> Line<Q, A> {
         let mut waiting = self.waiting();
-        if waiting.is_under_way {
-            let (caller, answer) = oneshot::channel();
-            waiting.callers.push_back((question, caller));
-            Line::Behind(answer)
-        } else {
-            waiting.is_under_way = true;
-            Line::First(question, Turn(Arc::clone(self)))
+        waiting.last += 1;
+        let number = waiting.last;
+        if waiting.under_way.is_none() {
+            waiting.under_way = Some(number);
+            return Line::First(Turn { trips: Arc::clone(self), number, has_begun: true });
+        }
+        let (sender, answer) = oneshot::channel();
+        waiting.callers.push_back(Caller { number, question: question.clone(), answer: sender });
+        Line::Behind(number, answer)
+    }
+
+    async fn ask_alone(&self, question: Q) -> Result<A, StoreError> {
+        let answers = (self.trip)(vec![question]).await?;
+        answers.into_iter().next().unwrap_or_else(|| Err(StoreError::unavailable(self.backend, Unanswered)))
+    }
+
+    /// The answer of a shared trip. `None` if the trip ends without it.
+    async fn wait(
+        self: &Arc<Self>,
+        number: Number,
+        mut answer: oneshot::Receiver<Result<A, StoreError>>,
+    ) -> Option<Result<A, StoreError>> {
+        loop {
+            match timeout(LONGEST_WAIT, &mut answer).await {
+                Ok(answer) => return answer.ok(),
+                Err(_) if self.still_waits(number) => self.set_out(),
+                Err(_) => return answer.await.ok(),
+            }
         }
     }
 
-    /// Those who go next: of the longest waiting, as many as a trip can take. Nobody is under way where nobody waits.
-    fn next(&self) -> Vec<(Q, oneshot::Sender<Result<A, StoreError>>)> {
+    fn still_waits(&self, number: Number) -> bool {
+        self.waiting().callers.iter().any(|caller| caller.number == number)
+    }
+
+    /// Sends those who wait on a trip together. If nobody waits, nobody is under way.
+    fn set_out(self: &Arc<Self>) {
+        let Ok(runtime) = Handle::try_current() else { return self.give_up() };
+        let turn = {
+            let mut waiting = self.waiting();
+            if waiting.callers.is_empty() {
+                waiting.under_way = None;
+                return;
+            }
+            waiting.last += 1;
+            waiting.under_way = Some(waiting.last);
+            Turn { trips: Arc::clone(self), number: waiting.last, has_begun: false }
+        };
+        // Without the lock: a runtime that shuts down drops the task here.
+        runtime.spawn(turn.travel());
+    }
+
+    /// There is no runtime for a trip. Those who wait get no answer, and ask alone.
+    fn give_up(&self) {
         let mut waiting = self.waiting();
-        waiting.callers.retain(|(_, caller)| !caller.is_closed());
+        waiting.under_way = None;
+        waiting.callers.clear();
+    }
+
+    /// Those who wait longest, as many as a trip can take.
+    fn take_callers(&self) -> Vec<Caller<Q, A>> {
+        let mut waiting = self.waiting();
+        waiting.callers.retain(|caller| !caller.answer.is_closed());
         let count = waiting.callers.len().min(self.most);
-        waiting.is_under_way = count > 0;
         waiting.callers.drain(..count).collect()
     }
 }
 
-enum Line<Q: Send + 'static, A: Send + 'static> {
-    First(Q, Turn<Q, A>),
-    Behind(oneshot::Receiver<Result<A, StoreError>>),
+enum Line<Q: Clone + Send + 'static, A: Send + 'static> {
+    First(Turn<Q, A>),
+    Behind(Number, oneshot::Receiver<Result<A, StoreError>>),
 }
 
-/// The right to be under way. When it is dropped, those who wait go out together.
-struct Turn<Q: Send + 'static, A: Send + 'static>(Arc<Inner<Q, A>>);
+/// The right to be under way. When it is dropped, those who wait set out, unless they have not waited for its end.
+struct Turn<Q: Clone + Send + 'static, A: Send + 'static> {
+    trips: Arc<Inner<Q, A>>,
+    number: Number,
+    has_begun: bool,
+}
 
-impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
-    async fn travel(self, questions: Vec<Q>) -> Answers<A> {
-        let mut trip = pin!((self.0.trip)(questions));
-        if let Ok(answers) = timeout(LONGEST_WAIT, &mut trip).await {
-            return answers;
+impl<Q: Clone + Send + 'static, A: Send + 'static> Turn<Q, A> {
+    /// Takes the callers only when it runs: until then each of them can set out without it.
+    async fn travel(mut self) {
+        self.has_begun = true;
+        let callers = self.trips.take_callers();
+        if callers.is_empty() {
+            return;
         }
-        drop(self);
-        trip.await
+        let (questions, callers): (Vec<_>, Vec<_>) =
+            callers.into_iter().map(|caller| (caller.question, caller.answer)).unzip();
+        let mut answers = (self.trips.trip)(questions).await.map(Vec::into_iter);
+        for caller in callers {
+            let answer = match &mut answers {
+                Ok(answers) => answers.next(),
+                Err(error) => Some(Err(error.clone())),
+            };
+            // Without an answer the caller is dropped, and asks alone.
+            if let Some(answer) = answer {
+                let _nobody_waits = caller.send(answer);
+            }
+        }
     }
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Drop for Turn<Q, A> {
+impl<Q: Clone + Send + 'static, A: Send + 'static> Drop for Turn<Q, A> {
     fn drop(&mut self) {
-        // Outside of a runtime nothing can go out. Those who wait then get an error, because their callers are dropped.
-        let Ok(runtime) = Handle::try_current() else {
-            let mut waiting = self.0.waiting();
-            waiting.is_under_way = false;
-            waiting.callers.clear();
-            return;
-        };
-        let next = self.0.next();
-        if next.is_empty() {
-            return;
+        let is_under_way = self.trips.waiting().under_way == Some(self.number);
+        match self.has_begun {
+            _ if !is_under_way => {}
+            true => self.trips.set_out(),
+            false => self.trips.give_up(),
         }
-        let turn = Self(Arc::clone(&self.0));
-        runtime.spawn(async move {
-            let (questions, callers): (Vec<_>, Vec<_>) = next.into_iter().unzip();
-            let mut answers = turn.travel(questions).await.map(Vec::into_iter);
-            for caller in callers {
-                let answer = match &mut answers {
-                    Ok(answers) => answers.next(),
-                    Err(error) => Some(Err(error.clone())),
-                };
-                // Without an answer the caller is dropped, and gets an error.
-                if let Some(answer) = answer {
-                    let _nobody_waits = caller.send(answer);
-                }
-            }
-        });
     }
 }
 
@@ -183,12 +243,11 @@ impl<Q, A> Clone for SharedTrips<Q, A> {
 impl<Q, A> fmt::Debug for SharedTrips<Q, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let waiting = self.0.waiting();
-        let is_under_way = waiting.is_under_way;
-        let count = waiting.callers.len();
+        let (is_under_way, count) = (waiting.under_way.is_some(), waiting.callers.len());
         f.debug_struct("SharedTrips").field("is_under_way", &is_under_way).field("waiting", &count).finish()
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a trip that several requests have shared ended without this answer")]
+#[error("the trip ended without this answer")]
 struct Unanswered;
