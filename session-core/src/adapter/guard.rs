@@ -82,6 +82,8 @@ impl Guard {
         let judged = match &self.demand {
             Demand::Login if users::is_logged_in(exchange).await? => Ok(()),
             Demand::Login => Err(Failure::not_logged_in()),
+            // Asked first: a user who is gone may have proven who they are just before.
+            Demand::FreshProof(_) if !users::is_logged_in(exchange).await? => Err(Failure::not_logged_in()),
             Demand::FreshProof(max_age) => exchange.session().await?.require_fresh(*max_age).map_err(Failure::from),
             Demand::User(judge) => judge(exchange.clone()).await,
         };
