@@ -21,7 +21,7 @@ use crate::schema::SCHEMA;
 pub(crate) const FOUND: u64 = 16;
 
 /// How many sessions are loaded by one statement: a power of two.
-pub(crate) const AT_ONCE: usize = 128;
+pub(crate) const AT_ONCE: usize = 64;
 
 /// The outcome of a create that has made a row, or written over an expired one.
 pub(crate) const MADE: u64 = 1;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How many sessions are loaded by one statement. In the pooled mode each id is 50 bytes of its text.
-const AT_ONCE: usize = 128;
+const AT_ONCE: usize = 64;
 
 /// How long making the table may take: longer than an operation, because another process may be making it.
 const MIGRATION: Duration = Duration::from_secs(60);

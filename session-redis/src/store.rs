@@ -1,6 +1,11 @@
 //! The store. Each operation is one command, and with an owner one more for the index of their sessions.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream};
 use redis::{Value, aio::ConnectionManager};
@@ -24,6 +29,9 @@ const BEYOND_THE_END: Duration = Duration::from_millis(SKEW);
 /// How many of an owner's sessions are read, or deleted, at once.
 const AT_ONCE: usize = 128;
 
+/// How many sessions one command loads for requests that wait. Each may be of a mebibyte.
+const LOADED_AT_ONCE: usize = 64;
+
 /// Sessions in Redis or Valkey. Cloning makes another handle on the same connection.
 ///
 /// # Examples
@@ -44,7 +52,7 @@ struct Inner {
     prefix: Namespace,
     connection: Arc<Connection>,
     scripts: Scripts,
-    loads: SharedTrips<Vec<u8>, Option<Loaded>>,
+    loads: SharedTrips<Vec<u8>, Found>,
 }
 
 impl RedisStore {
@@ -75,9 +83,9 @@ impl RedisStore {
     pub(crate) fn from_connection(prefix: Namespace, connection: Connection) -> Self {
         let connection = Arc::new(connection);
         let asked = Arc::clone(&connection);
-        let loads = SharedTrips::new(BACKEND, AT_ONCE, move |keys: Vec<Vec<u8>>| {
+        let loads = SharedTrips::new(BACKEND, LOADED_AT_ONCE, move |keys: Vec<Vec<u8>>| {
             let connection = Arc::clone(&asked);
-            async move { load_all(&connection, &keys).await }
+            async move { load_all(&connection, keys).await }
         });
         Self(Arc::new(Inner { prefix, connection, scripts: Scripts::new(), loads }))
     }
@@ -211,9 +219,13 @@ impl Store for RedisStore {
         let key = self.session_key(id);
         // On a cluster the keys of several sessions are on several nodes.
         if self.0.connection.is_cluster() {
-            return load_all(&self.0.connection, &[key]).await?.pop().ok_or_else(foreign_answer)?;
+            return load_one(&self.0.connection, key).await;
         }
-        self.0.loads.ask(key).await
+        match self.0.loads.ask(key.clone()).await? {
+            Found::Session(loaded) => Ok(loaded),
+            // A value of another type is no logout. Nobody else waits for this trip.
+            Found::Nothing => load_one(&self.0.connection, key).await,
+        }
     }
 
     async fn replace(
@@ -319,30 +331,35 @@ enum Deletion {
     Refused,
 }
 
-/// What is under each of these keys: a session, nothing, or something else.
-type Sessions = Vec<Result<Option<Loaded>, StoreError>>;
-
-async fn load_all(connection: &Connection, keys: &[Vec<u8>]) -> Result<Sessions, StoreError> {
-    if keys.len() == 1 {
-        return Ok(sessions(connection.fetch(Question::Session, keys).await?));
-    }
-    let reading = connection.fetch_at_once(keys).await?;
-    let missing: Vec<_> = (0..keys.len()).filter(|&at| reading.values[at] == Value::Nil).collect();
-    let mut loaded = sessions(reading);
-    if !missing.is_empty() {
-        // There may be a value of another type, and that is no logout.
-        let keys: Vec<_> = missing.iter().map(|&at| keys[at].clone()).collect();
-        let again = sessions(connection.fetch(Question::Session, &keys).await?);
-        for (at, session) in missing.into_iter().zip(again) {
-            loaded[at] = session;
-        }
-    }
-    Ok(loaded)
+/// What a shared load has found.
+#[derive(Clone)]
+enum Found {
+    /// A session, which may have expired.
+    Session(Option<Loaded>),
+    /// Nothing, or a value of another type: `MGET` does not tell.
+    Nothing,
 }
 
-fn sessions(reading: Reading) -> Sessions {
-    let Reading { values, now } = reading;
-    values.into_iter().map(|value| frame(value)?.map_or(Ok(None), |frame| loaded(&frame, now))).collect()
+/// Loads the sessions under these keys together.
+async fn load_all(connection: &Connection, keys: Vec<Vec<u8>>) -> Result<Vec<Result<Found, StoreError>>, StoreError> {
+    if let [key] = &keys[..] {
+        return Ok(vec![load_one(connection, key.clone()).await.map(Found::Session)]);
+    }
+    // The server would send a value once for each time that its key is asked for.
+    let different: Vec<_> = keys.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+    let Reading { values, now } = connection.fetch_at_once(&different).await?;
+    let found = |value| frame(value)?.map_or(Ok(Found::Nothing), |frame| loaded(&frame, now).map(Found::Session));
+    let found: Vec<Result<Found, StoreError>> = values.into_iter().map(found).collect();
+    let of_key = |key| different.binary_search(key).map_or_else(|_| Err(foreign_answer()), |at| found[at].clone());
+    Ok(keys.iter().map(of_key).collect())
+}
+
+async fn load_one(connection: &Connection, key: Vec<u8>) -> Result<Option<Loaded>, StoreError> {
+    let mut reading = connection.fetch(Question::Session, &[key]).await?;
+    match frame(reading.values.pop().ok_or_else(foreign_answer)?)? {
+        Some(frame) => loaded(&frame, reading.now),
+        None => Ok(None),
+    }
 }
 
 /// The frame under a session's key, if there is one.
