@@ -29,6 +29,9 @@ impl<K> SessionLayer<K> {
     /// While somebody [acts](session_core::Session::act_as) as another user, it finds that one. Of a user who is gone the same
     /// holds then, so the handler that stops the acting takes a `Session` and stands behind no guard.
     ///
+    /// There is one function for all sites of [`by_host`](crate::SessionLayer::by_host). So take that only where the sites share their users.
+    /// Where user 42 of the one site is somebody else than user 42 of the other, give each site a router and a layer of its own.
+    ///
     /// # Examples
     ///
     /// ```

@@ -20,7 +20,8 @@ const LOGGED: usize = 256;
 /// - A request for a host that is not listed is answered with 421 (Misdirected Request). If it names no host, two hosts, or
 ///   one that cannot be read, it is a 400.
 /// - The host is the one of the request's target if there is one, as in HTTP/2 and in a request to a proxy; else the one of
-///   `Host`. Its port plays no part, because cookies do not know ports. Behind a proxy that changes the host, see
+///   `Host`. If there are both and they differ, these are two hosts: a framework that finds the page by the other one would
+///   show a page of one site with the session of another. Its port plays no part, because cookies do not know ports. Behind a proxy that changes the host, see
 ///   [`with_forwarded_host`](Self::with_forwarded_host).
 /// - A token of one site opens nothing at another, also if both have the same keys and the same store: each token is signed
 ///   for its site. For this, a manager without a [label](SessionManager::with_label) gets the name of its first host as

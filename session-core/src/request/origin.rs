@@ -121,7 +121,11 @@ struct Page {
 impl Source {
     /// Takes note of the request's host, with its port if it has one.
     pub(crate) fn set_host(&mut self, host: &str) {
-        self.host = host.parse().ok();
+        let host: Option<Authority> = host.parse().ok();
+        let is_other = |before: &Authority| !host.as_ref().is_some_and(|host| has_same_name(before, host));
+        // A framework may find the page by the one, and the list the site by the other.
+        self.has_several_hosts |= self.host.as_ref().is_some_and(is_other);
+        self.host = host;
     }
 
     /// Takes note of several lines of `Host`. Nobody can tell which of them a proxy has read.
@@ -277,8 +281,13 @@ impl Page {
 
 /// Whether it is a host with or without a port (RFC 9110, section 7.2). There is no user in a `Host`.
 pub(crate) fn is_host_and_port(authority: &Authority) -> bool {
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && authority.port_u16().is_some();
     let rest = authority.as_str().strip_prefix(authority.host());
-    rest.is_some_and(|rest| rest.is_empty() || authority.port_u16().is_some())
+    rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
+}
+
+fn has_same_name(one: &Authority, other: &Authority) -> bool {
+    one.host().eq_ignore_ascii_case(other.host())
 }
 
 /// Whether the method only reads (RFC 9110, section 9.2.1).

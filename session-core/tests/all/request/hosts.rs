@@ -91,17 +91,21 @@ fn a_request_that_names_no_host_or_two_is_a_400() {
 }
 
 #[test]
-fn the_host_of_the_target_goes_before_the_header() {
+fn a_target_with_a_host_needs_no_header_and_suffers_no_other() {
     let absolute = |target: &str, headers: &[(&'static str, &str)]| {
         let mut request = request(headers);
         *request.uri_mut() = target.parse().unwrap();
         found(&hosts(), &request)
     };
     let other = [("host", "blog.example")];
-    assert_eq!(absolute("http://shop.example/", &other).as_deref(), Ok("shop.example"), "RFC 9112, section 3.2.2");
+    let same = [("host", "Shop.example:80")];
+    assert_eq!(absolute("http://shop.example/", &same).as_deref(), Ok("shop.example"));
+    assert_eq!(absolute("http://shop.example/", &other), Err(400), "a router may go by the header");
     assert_eq!(absolute("https://shop.example:443/", &[]).as_deref(), Ok("shop.example"), "HTTP/2 has no Host");
-    assert_eq!(absolute("https://evil.example/", &other), Err(421));
-    assert_eq!(absolute("https://user@shop.example/", &other), Err(400));
+    assert_eq!(absolute("https://evil.example/", &[]), Err(421));
+    for with_a_user in ["user@shop.example", "shop.example@shop.example:80", "shop.example:80@shop.example:80"] {
+        assert_eq!(absolute(&format!("https://{with_a_user}/"), &[]), Err(400), "{with_a_user}");
+    }
     assert_eq!(absolute("http://shop.example/", &[other[0], other[0]]), Err(400), "two are two");
 }
 
