@@ -1,11 +1,6 @@
 //! The store. Each operation is one command, and with an owner one more for the index of their sessions.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use redis::{Value, aio::ConnectionManager};
@@ -346,7 +341,9 @@ async fn load_all(connection: &Connection, keys: Vec<Vec<u8>>) -> Result<Vec<Res
         return Ok(vec![load_one(connection, key.clone()).await.map(Found::Session)]);
     }
     // The server would send a value once for each time that its key is asked for.
-    let different: Vec<_> = keys.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut different = keys.clone();
+    different.sort_unstable();
+    different.dedup();
     let Reading { values, now } = connection.fetch_at_once(&different).await?;
     let found = |value| frame(value)?.map_or(Ok(Found::Nothing), |frame| loaded(&frame, now).map(Found::Session));
     let found: Vec<Result<Found, StoreError>> = values.into_iter().map(found).collect();
