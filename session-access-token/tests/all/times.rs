@@ -21,7 +21,7 @@ fn token(issued: i64, not_before: i64, expires: i64) -> String {
     sign(&claims)
 }
 
-/// So many milliseconds after noon.
+/// The instant this many milliseconds after noon.
 fn after(milliseconds: i64) -> SystemTime {
     match milliseconds {
         0.. => noon() + Duration::from_millis(milliseconds.unsigned_abs()),

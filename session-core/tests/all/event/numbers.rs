@@ -185,7 +185,7 @@ async fn purged_sessions_are_counted_one_by_one() {
     assert_eq!(numbers.of(&calls("purge", "ok")), 2);
 }
 
-/// Whatever clients send and whoever they are, the labels are those of fixed lists.
+/// Every label is from a fixed list. Nothing that a client sends becomes one, and no user does.
 #[tokio::test]
 async fn nothing_of_a_request_becomes_a_label_and_more_requests_make_no_more_labels() {
     let numbers = Numbers::default();
