@@ -62,7 +62,8 @@ impl<K> SessionLayer<K> {
 }
 
 /// The application's user who is logged in, or as whom that one [acts](session_core::Session::act_as): an extractor that answers
-/// 401 where nobody is. It derefs to the user, whom [`with_users`](crate::SessionLayer::with_users) finds.
+/// 401 where nobody is. It derefs to a [`LoadedUser`], which tells who acts, and through it to the user whom
+/// [`with_users`](crate::SessionLayer::with_users) finds.
 ///
 /// `Option<CurrentUser<User>>` goes on without a login. If the store or the users are down, it is `None`, too, because
 /// actix makes every error `None`. In that case the error replaces the handler's response, unless that is an error itself. For
@@ -98,31 +99,10 @@ impl<U: Send + Sync + 'static> CurrentUser<U> {
     }
 }
 
-impl<U> CurrentUser<U> {
-    /// The owner of whom this is the user: as whom somebody acts, or else who is logged in.
-    #[must_use]
-    pub fn owner(&self) -> &Owner {
-        self.0.owner()
-    }
-
-    /// Who has logged in: another one than [`owner`](Self::owner) while they [act](session_core::Session::act_as) as this
-    /// user.
-    #[must_use]
-    pub fn real_owner(&self) -> &Owner {
-        self.0.real_owner()
-    }
-
-    /// Whether somebody else acts as this user. Ask before you let anybody act, or do what only the user themselves may do.
-    #[must_use]
-    pub fn is_acted_as(&self) -> bool {
-        self.0.is_acted_as()
-    }
-}
-
 impl<U> Deref for CurrentUser<U> {
-    type Target = U;
+    type Target = LoadedUser<U>;
 
-    fn deref(&self) -> &U {
+    fn deref(&self) -> &LoadedUser<U> {
         &self.0
     }
 }
@@ -135,10 +115,7 @@ impl<U> Clone for CurrentUser<U> {
 
 impl<U> fmt::Debug for CurrentUser<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CurrentUser")
-            .field("owner", self.owner())
-            .field("real_owner", self.real_owner())
-            .finish_non_exhaustive()
+        f.debug_tuple("CurrentUser").field(&self.0).finish()
     }
 }
 

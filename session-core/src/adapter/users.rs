@@ -150,13 +150,13 @@ impl<U> LoadedUser<U> {
         self.acting_as.as_ref().unwrap_or(&self.real_owner)
     }
 
-    /// Who has logged in: another one than [`owner`](Self::owner) while they act as this user.
+    /// Who has logged in: another one than [`owner`](Self::owner) while they [act](crate::Session::act_as) as this user.
     #[must_use]
     pub fn real_owner(&self) -> &Owner {
         &self.real_owner
     }
 
-    /// Whether somebody else acts as this user.
+    /// Whether somebody else acts as this user. Ask before you let anybody act, or do what only the user themselves may do.
     #[must_use]
     pub fn is_acted_as(&self) -> bool {
         self.acting_as.is_some()

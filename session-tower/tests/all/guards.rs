@@ -85,7 +85,7 @@ fn to_login(guard: SessionGuard) -> SessionGuard {
 }
 
 async fn account(one: CurrentUser<User>, other: CurrentUser<User>) -> String {
-    assert!(std::ptr::eq(&*one, &*other), "one and the same");
+    assert!(std::ptr::eq(&**one, &**other), "one and the same");
     format!("{} of {}", one.name, other.owner())
 }
 
