@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use session_conformance::servers;
 use session_core::{Expiry, Owner, SessionId, Store, StoreError};
 
-use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, calls, entry, key};
+use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, entry, key};
 
 fn is_corrupt<T: std::fmt::Debug>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Corrupt { backend: "redis", .. }))
@@ -113,18 +112,11 @@ async fn loads_that_share_a_trip_have_an_answer_each() {
     }
     ask::<()>(&mut admin, &["RPUSH", &key(foreign), "one"]).await;
     ask::<()>(&mut admin, &["SET", &key(short), "x"]).await;
-    // The first goes alone. The others come while it is under way, unless this process has stood still for long.
-    for round in 1.. {
-        let answers = join_all(ids.iter().map(|id| store.load(id))).await;
-        let [first, foreign, short, missing, last] = &answers[..] else { panic!("five were asked") };
-        assert!(matches!(first, Ok(Some(_))), "{first:?}");
-        assert!(is_corrupt(foreign), "{foreign:?}");
-        assert!(is_corrupt(short), "{short:?}");
-        assert!(matches!(missing, Ok(None)), "{missing:?}");
-        assert!(matches!(last, Ok(Some(_))), "{last:?}");
-        if calls(&mut admin, "mget").await > 0 {
-            break;
-        }
-        assert!(round < 100, "no loads were shared");
-    }
+    let answers = support::shared_loads(&store, &mut admin, &ids).await;
+    let [first, foreign, short, missing, last] = &answers[..] else { panic!("five were asked") };
+    assert!(matches!(first, Ok(Some(_))), "{first:?}");
+    assert!(is_corrupt(foreign), "{foreign:?}");
+    assert!(is_corrupt(short), "{short:?}");
+    assert!(matches!(missing, Ok(None)), "{missing:?}");
+    assert!(matches!(last, Ok(Some(_))), "{last:?}");
 }

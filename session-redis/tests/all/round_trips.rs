@@ -150,7 +150,7 @@ async fn on_a_cluster_too_each_operation_is_one_command() {
 async fn the_rights_that_the_readme_names_are_enough() {
     let server = servers::own_redis(&[]);
     let mut admin = admin(server.url()).await;
-    let rights = "+get +getrange +set +setrange +del +pexpireat +time +zadd +zrange +zrem +zremrangebyscore \
+    let rights = "+get +mget +getrange +set +setrange +del +pexpireat +time +zadd +zrange +zrem +zremrangebyscore \
                   +eval +evalsha";
     for (user, keys, more) in [("able", "~sessions:*", "+info"), ("barely", "~sessions:*", "+ping")] {
         let mut words = vec!["ACL", "SETUSER", user, "on", ">a-password", keys, more];
@@ -165,6 +165,9 @@ async fn the_rights_that_the_readme_names_are_enough() {
         assert!(store.replace(&ID, OLD, owned(NEW), restart).await.unwrap());
         assert!(store.touch(&ID, NEW, HOUR).await.unwrap());
         assert_eq!(store.list(&owner).await.unwrap().len(), 1);
+        for answer in support::shared_loads(&store, &mut admin, &[ID; 3]).await {
+            assert!(answer.unwrap().is_some());
+        }
         assert_eq!(store.revoke(&owner, None).await.unwrap(), 1);
         assert_eq!(store.load(&ID).await.unwrap(), None);
         store.create(&ID, owned(OLD), HOUR, HOUR).await.unwrap();
@@ -173,4 +176,18 @@ async fn the_rights_that_the_readme_names_are_enough() {
     // The entries that the logins in place have left behind.
     assert_eq!(ask::<u64>(&mut admin, &["ZCARD", "sessions:o:42"]).await, 2);
     assert_eq!(ask::<u64>(&mut admin, &["DBSIZE"]).await, 1);
+}
+
+#[tokio::test]
+async fn a_key_that_several_loads_ask_for_is_read_once() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    ask::<()>(&mut admin, &["CONFIG", "SET", "slowlog-log-slower-than", "0"]).await;
+    for answer in support::shared_loads(&store, &mut admin, &[ID; 5]).await {
+        assert!(answer.unwrap().is_some());
+    }
+    let log: Vec<(i64, i64, i64, Vec<String>, String, String)> = ask(&mut admin, &["SLOWLOG", "GET", "-1"]).await;
+    let shared = log.into_iter().map(|entry| entry.3).find(|words| words[0] == "MGET").unwrap();
+    assert_eq!(shared, ["MGET".to_owned(), support::key(&ID)]);
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use session_conformance::servers::Server;
-use session_core::{Entry, Expiry, Owner, Revision, SessionId, Store, StoreError};
+use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
 use session_redis::{
     Builder, RedisStore,
     redis::{self, AsyncConnectionConfig, Cmd, FromRedisValue, InfoDict, aio::MultiplexedConnection},
@@ -45,6 +46,23 @@ pub(crate) async fn calls(admin: &mut MultiplexedConnection, command: &str) -> u
     let line: String = stats.get(&format!("cmdstat_{command}")).unwrap_or_default();
     let calls = line.split(',').find_map(|field| field.strip_prefix("calls="));
     calls.map_or(0, |calls| calls.parse().unwrap())
+}
+
+/// The answers of loads that were asked for at once. The first goes alone, and the others share an `MGET`, unless this process has
+/// stood still for long. Then they are asked for again.
+pub(crate) async fn shared_loads(
+    store: &RedisStore,
+    admin: &mut MultiplexedConnection,
+    ids: &[SessionId],
+) -> Vec<Result<Option<Loaded>, StoreError>> {
+    for _ in 0..100 {
+        let before = calls(admin, "mget").await;
+        let answers = join_all(ids.iter().map(|id| store.load(id))).await;
+        if calls(admin, "mget").await > before {
+            return answers;
+        }
+    }
+    panic!("no loads were shared");
 }
 
 /// Waits until a client's command waits for the end of a pause.
