@@ -1,6 +1,6 @@
 //! The statements that reach the server: one for each operation. A touch changes no index.
 
-use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use session_conformance::servers::{self, Server};
@@ -13,12 +13,14 @@ use session_postgres::{
 const HOUR: Duration = Duration::from_secs(3600);
 const ID: SessionId = SessionId::from_bytes([42; 16]);
 
-/// A server that counts its statements.
-fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        servers::own_postgres(&["shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track=all"])
-    })
+/// A server that counts its statements. Each test has one of its own, because it counts those of all its clients.
+async fn counting_server() -> Server {
+    let server =
+        servers::own_postgres(&["shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track=all"]);
+    let mut connection = PgConnection::connect(server.url()).await.unwrap();
+    sqlx::raw_sql("CREATE EXTENSION pg_stat_statements").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    server
 }
 
 async fn open(server: &Server, table: &str, pooled: bool) -> PostgresStore {
@@ -50,41 +52,33 @@ async fn one_of_each(store: &PostgresStore) -> Vec<&'static str> {
     vec!["create", "load", "keep", "extend", "restart", "touch", "list", "delete", "revoke", "purge"]
 }
 
-/// Makes the view of the counted statements. Of two tests that make it at once one would fail, so one waits.
-async fn count_statements() {
-    let mut connection = PgConnection::connect(server().url()).await.unwrap();
-    let sql = "SELECT pg_advisory_lock(42); CREATE EXTENSION IF NOT EXISTS pg_stat_statements";
-    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
-
 /// The statements with this text in them, and how often each was run.
-async fn calls(like: &str) -> BTreeMap<String, i64> {
-    let mut connection = PgConnection::connect(server().url()).await.unwrap();
+async fn calls(server: &Server, like: &str) -> BTreeMap<String, i64> {
+    let mut connection = PgConnection::connect(server.url()).await.unwrap();
     let sql =
         "SELECT query, calls FROM pg_stat_statements WHERE query LIKE $1 AND query NOT LIKE '%pg_stat_statements%'";
     let rows = sqlx::query(sql).bind(format!("%{like}%")).fetch_all(&mut connection).await.unwrap();
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-async fn sum_of_calls(like: &str) -> i64 {
-    calls(like).await.values().sum()
+async fn sum_of_calls(server: &Server, like: &str) -> i64 {
+    calls(server, like).await.values().sum()
 }
 
 #[tokio::test]
 async fn each_operation_is_one_statement_in_both_modes() {
-    count_statements().await;
+    let server = counting_server().await;
     for (table, pooled) in [("counted", false), ("counted_pooled", true)] {
-        let store = open(server(), table, pooled).await;
+        let store = open(&server, table, pooled).await;
         let name = format!("\"{table}\"");
-        let before = (sum_of_calls(&name).await, sum_of_calls("SET LOCAL statement_timeout").await);
+        let before = (sum_of_calls(&server, &name).await, sum_of_calls(&server, "SET LOCAL statement_timeout").await);
         let operations = one_of_each(&store).await;
-        let after = (sum_of_calls(&name).await, sum_of_calls("SET LOCAL statement_timeout").await);
-        assert_eq!(after.0 - before.0, i64::try_from(operations.len()).unwrap(), "{:?}", calls(&name).await);
+        let after = (sum_of_calls(&server, &name).await, sum_of_calls(&server, "SET LOCAL statement_timeout").await);
+        assert_eq!(after.0 - before.0, i64::try_from(operations.len()).unwrap(), "{:?}", calls(&server, &name).await);
         // The setting is in the same message, so it takes no round trip of its own.
         let settings = if pooled { operations.len() } else { 0 };
         assert_eq!(after.1 - before.1, i64::try_from(settings).unwrap());
-        let mut of_this_table = calls(&name).await;
+        let mut of_this_table = calls(&server, &name).await;
         of_this_table.retain(|query, _| query.starts_with("WITH") || query.contains("session.payload"));
         assert_eq!(of_this_table.len(), operations.len(), "{of_this_table:#?}");
         assert!(of_this_table.values().all(|&calls| calls == 1), "{of_this_table:#?}");
@@ -93,9 +87,9 @@ async fn each_operation_is_one_statement_in_both_modes() {
 
 #[tokio::test]
 async fn loads_that_wait_at_the_same_moment_are_one_statement() {
-    count_statements().await;
+    let server = counting_server().await;
     for (table, pooled) in [("shared", false), ("shared_pooled", true)] {
-        let store = open(server(), table, pooled).await;
+        let store = open(&server, table, pooled).await;
         let [first, expired, missing, last] = [1, 2, 3, 4].map(|id| SessionId::from_bytes([id; 16]));
         for id in [&first, &last] {
             store.create(id, Entry::new(revision(1), id.as_bytes()), HOUR, HOUR).await.unwrap();
@@ -112,7 +106,7 @@ async fn loads_that_wait_at_the_same_moment_are_one_statement() {
                     None => assert!([expired, missing].contains(id), "{id}"),
                 }
             }
-            if sum_of_calls(&like).await > 0 {
+            if sum_of_calls(&server, &like).await > 0 {
                 break;
             }
             assert!(round < 100, "no loads were shared");
