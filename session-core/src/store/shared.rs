@@ -21,8 +21,8 @@ const LONGEST_WAIT: Duration = Duration::from_millis(50);
 type Answers<A> = Result<Vec<Result<A, StoreError>>, StoreError>;
 type Trip<A> = Pin<Box<dyn Future<Output = Answers<A>> + Send>>;
 
-/// Lets questions that wait at the same moment share one trip to the database. It is for the author of a store, and
-/// for reads only: a question may be asked twice.
+/// Lets questions that wait at the same moment share one trip to the database. It is for the author of a store.
+/// [`ask`](Self::ask) is for reads, and [`ask_once`](Self::ask_once) for writes.
 ///
 /// A question that comes alone goes out at once. One that comes while a trip is under way waits for its end, and then goes
 /// out with all that have come since. After 50 ms they go out without its end. So a question may wait for one trip more
@@ -32,8 +32,8 @@ type Trip<A> = Pin<Box<dyn Future<Output = Answers<A>> + Send>>;
 /// - A caller that is dropped, or that nobody polls, changes nothing for the others.
 /// - An error of the whole trip reaches everybody in it. An error of one answer reaches only the one who has asked.
 ///
-/// A trip of several questions runs in a task of its own, because each of its callers may be dropped. If the task ends
-/// without an answer, such as when its runtime shuts down, the caller asks alone.
+/// A trip of several questions runs in a task of its own, because each of its callers may be dropped. The task may end
+/// without an answer, such as when its runtime shuts down. Then `ask` asks again, alone. `ask_once` does not.
 ///
 /// # Examples
 ///
@@ -75,7 +75,7 @@ struct Caller<Q, A> {
     answer: oneshot::Sender<Result<A, StoreError>>,
 }
 
-impl<Q: Clone + Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
     /// A trip asks at most this many questions, at least one. The answers come in the order of the questions. The name of
     /// the database is for errors.
     pub fn new<F, R>(backend: &'static str, most: usize, trip: F) -> Self
@@ -88,23 +88,37 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
         Self(Arc::new(Inner { backend, most: most.max(1), trip, waiting }))
     }
 
-    /// Asks alone or with others.
+    /// Asks alone or with others. Without an answer it asks again, alone.
     ///
     /// # Errors
     ///
     /// Those of the trip. [`StoreError::Unavailable`] if it brings no answer.
-    pub async fn ask(&self, question: Q) -> Result<A, StoreError> {
-        let shared = match self.0.line_up(&question) {
-            Line::First(turn) => {
-                let answer = self.0.ask_alone(question).await;
-                drop(turn);
-                return answer;
+    pub async fn ask(&self, question: Q) -> Result<A, StoreError>
+    where
+        Q: Clone,
+    {
+        match self.0.line_up(question, Q::clone) {
+            Line::First(turn, question) => turn.travel_alone(question).await,
+            Line::Behind(number, answer, question) => match self.0.wait(number, answer).await {
+                Some(answer) => answer,
+                None => self.0.ask_alone(question).await,
+            },
+        }
+    }
+
+    /// Asks alone or with others, and never twice: a write that was done is not done again.
+    ///
+    /// A caller that is dropped before its trip begins has written nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the trip. [`StoreError::Unavailable`] if it brings no answer: the write may be done or not.
+    pub async fn ask_once(&self, question: Q) -> Result<A, StoreError> {
+        match self.0.line_up(question, |_| ()) {
+            Line::First(turn, question) => turn.travel_alone(question).await,
+            Line::Behind(number, answer, ()) => {
+                self.0.wait(number, answer).await.unwrap_or_else(|| Err(self.0.unanswered()))
             }
-            Line::Behind(number, answer) => self.0.wait(number, answer).await,
-        };
-        match shared {
-            Some(answer) => answer,
-            None => self.0.ask_alone(question).await,
         }
     }
 }
@@ -115,23 +129,28 @@ impl<Q, A> Inner<Q, A> {
     }
 }
 
-impl<Q: Clone + Send + 'static, A: Send + 'static> Inner<Q, A> {
-    fn line_up(self: &Arc<Self>, question: &Q) -> Line<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
+    /// Who has to wait keeps what `keep` makes of the question.
+    fn line_up<K>(self: &Arc<Self>, question: Q, keep: impl FnOnce(&Q) -> K) -> Line<Q, A, K> {
         let mut waiting = self.waiting();
         waiting.last += 1;
         let number = waiting.last;
         if waiting.under_way.is_none() {
             waiting.under_way = Some(number);
-            return Line::First(Turn { trips: Arc::clone(self), number, has_begun: true });
+            return Line::First(Turn { trips: Arc::clone(self), number, has_begun: true }, question);
         }
-        let (sender, answer) = oneshot::channel();
-        waiting.callers.push_back(Caller { number, question: question.clone(), answer: sender });
-        Line::Behind(number, answer)
+        let (kept, (sender, answer)) = (keep(&question), oneshot::channel());
+        waiting.callers.push_back(Caller { number, question, answer: sender });
+        Line::Behind(number, answer, kept)
     }
 
     async fn ask_alone(&self, question: Q) -> Result<A, StoreError> {
         let answers = (self.trip)(vec![question]).await?;
-        answers.into_iter().next().unwrap_or_else(|| Err(StoreError::unavailable(self.backend, Unanswered)))
+        answers.into_iter().next().unwrap_or_else(|| Err(self.unanswered()))
+    }
+
+    fn unanswered(&self) -> StoreError {
+        StoreError::unavailable(self.backend, Unanswered)
     }
 
     /// The answer of a shared trip. `None` if the trip ends without it.
@@ -155,7 +174,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Inner<Q, A> {
 
     /// Sends those who wait on a trip together. If nobody waits, nobody is under way.
     fn set_out(self: &Arc<Self>) {
-        let Ok(runtime) = Handle::try_current() else { return self.give_up() };
+        let Ok(runtime) = Handle::try_current() else { return self.stay() };
         let turn = {
             let mut waiting = self.waiting();
             if waiting.callers.is_empty() {
@@ -170,11 +189,9 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Inner<Q, A> {
         runtime.spawn(turn.travel());
     }
 
-    /// There is no runtime for a trip. Those who wait get no answer, and ask alone.
-    fn give_up(&self) {
-        let mut waiting = self.waiting();
-        waiting.under_way = None;
-        waiting.callers.clear();
+    /// There is no runtime for a trip. Each of those who wait has one, and sets out after its 50 ms.
+    fn stay(&self) {
+        self.waiting().under_way = None;
     }
 
     /// Those who wait longest, as many as a trip can take.
@@ -186,19 +203,23 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Inner<Q, A> {
     }
 }
 
-enum Line<Q: Clone + Send + 'static, A: Send + 'static> {
-    First(Turn<Q, A>),
-    Behind(Number, oneshot::Receiver<Result<A, StoreError>>),
+enum Line<Q: Send + 'static, A: Send + 'static, K> {
+    First(Turn<Q, A>, Q),
+    Behind(Number, oneshot::Receiver<Result<A, StoreError>>, K),
 }
 
 /// The right to be under way. When it is dropped, those who wait set out, unless they have not waited for its end.
-struct Turn<Q: Clone + Send + 'static, A: Send + 'static> {
+struct Turn<Q: Send + 'static, A: Send + 'static> {
     trips: Arc<Inner<Q, A>>,
     number: Number,
     has_begun: bool,
 }
 
-impl<Q: Clone + Send + 'static, A: Send + 'static> Turn<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
+    async fn travel_alone(self, question: Q) -> Result<A, StoreError> {
+        self.trips.ask_alone(question).await
+    }
+
     /// Takes the callers only when it runs: until then each of them can set out without it.
     async fn travel(mut self) {
         self.has_begun = true;
@@ -214,7 +235,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Turn<Q, A> {
                 Ok(answers) => answers.next(),
                 Err(error) => Some(Err(error.clone())),
             };
-            // Without an answer the caller is dropped, and asks alone.
+            // Without an answer the caller is dropped, and learns that there is none.
             if let Some(answer) = answer {
                 let _nobody_waits = caller.send(answer);
             }
@@ -222,13 +243,13 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Turn<Q, A> {
     }
 }
 
-impl<Q: Clone + Send + 'static, A: Send + 'static> Drop for Turn<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> Drop for Turn<Q, A> {
     fn drop(&mut self) {
         let is_under_way = self.trips.waiting().under_way == Some(self.number);
         match self.has_begun {
             _ if !is_under_way => {}
             true => self.trips.set_out(),
-            false => self.trips.give_up(),
+            false => self.trips.stay(),
         }
     }
 }

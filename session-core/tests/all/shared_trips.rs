@@ -65,6 +65,14 @@ impl Trips {
         asked
     }
 
+    /// The same for a question that must not be asked twice.
+    async fn ask_once(&self, question: u32) -> JoinHandle<Result<u32, StoreError>> {
+        let shared = Arc::clone(&self.shared);
+        let asked = tokio::spawn(async move { shared.ask_once(question).await });
+        settle().await;
+        asked
+    }
+
     async fn end(&self, trips: usize) {
         self.may_end.add_permits(trips);
         settle().await;
@@ -262,16 +270,57 @@ fn a_trip_whose_task_does_not_run_holds_nobody_up() {
     });
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_write_goes_alone_or_with_others_and_is_never_asked_twice() {
+    let trips = Trips::new();
+    let first = trips.ask_once(1).await;
+    let (second, lost, dropped) = (trips.ask_once(2).await, trips.ask_once(PANICS).await, trips.ask_once(4).await);
+    dropped.abort();
+    trips.end(1).await;
+    assert_eq!(trips.begun(), [vec![1], vec![2, PANICS]]);
+    trips.end(1).await;
+    assert_eq!(first.await.unwrap().unwrap(), 10);
+    for asked in [second, lost] {
+        assert!(matches!(asked.await.unwrap(), Err(StoreError::Unavailable { .. })));
+    }
+    let next = trips.ask_once(5).await;
+    trips.end(1).await;
+    assert_eq!(next.await.unwrap().unwrap(), 50);
+    assert_eq!(trips.begun(), [vec![1], vec![2, PANICS], vec![5]]);
+}
+
 #[test]
-fn those_who_wait_ask_alone_when_the_runtime_ends() {
+fn those_who_wait_set_out_by_themselves_when_the_runtime_ends() {
     let trips = Trips::new();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (other, ends) = (runtime(), runtime());
     let _first = ends.block_on(trips.ask(1));
-    let second = other.block_on(trips.ask(2));
+    let (second, third) = other.block_on(async { (trips.ask(2).await, trips.ask_once(3).await) });
     drop(ends);
     trips.may_end.add_permits(2);
     assert_eq!(other.block_on(second).unwrap().unwrap(), 20);
-    let next = other.block_on(trips.ask(3));
-    assert_eq!(other.block_on(next).unwrap().unwrap(), 30);
+    assert_eq!(other.block_on(third).unwrap().unwrap(), 30);
+    let next = other.block_on(trips.ask(4));
+    assert_eq!(other.block_on(next).unwrap().unwrap(), 40);
+    assert_eq!(trips.begun(), [vec![1], vec![2, 3], vec![4]]);
+}
+
+#[test]
+fn a_trip_that_ends_with_its_runtime_is_asked_again_by_reads_only() {
+    let trips = Trips::new();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (other, ends) = (runtime(), runtime());
+    let first = ends.block_on(trips.ask(1));
+    let (read, write) = other.block_on(async { (trips.ask(2).await, trips.ask_once(3).await) });
+    // The end of the first trip sends the others, in a task of the runtime that ends.
+    ends.block_on(async {
+        trips.end(1).await;
+        first.await.unwrap().unwrap();
+    });
+    assert_eq!(trips.begun(), [vec![1], vec![2, 3]]);
+    drop(ends);
+    trips.may_end.add_permits(1);
+    assert_eq!(other.block_on(read).unwrap().unwrap(), 20);
+    assert!(matches!(other.block_on(write).unwrap(), Err(StoreError::Unavailable { .. })));
+    assert_eq!(trips.begun(), [vec![1], vec![2, 3], vec![2]]);
 }
