@@ -29,6 +29,7 @@ async fn home() -> Html {
     )
 }
 
+// ANCHOR: handlers
 async fn login(session: Session, Form(form): Form<Password>) -> Result<Redirect, SessionError> {
     if !is_right(&form) {
         return Ok(Redirect::to("/").see_other());
@@ -47,6 +48,7 @@ async fn logout(session: Session) -> Result<Redirect, SessionError> {
     session.logout().await?;
     Ok(Redirect::to("/").see_other())
 }
+// ANCHOR_END: handlers
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -60,6 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     manager.purge_every(Duration::from_secs(60));
 
+    // ANCHOR: app
     let server = HttpServer::new(move || {
         App::new()
             .route("/", web::get().to(home))
@@ -68,6 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .route("/logout", web::post().to(logout))
             .wrap(SessionLayer::new(manager.clone()))
     });
+    // ANCHOR_END: app
     let server = server.bind(env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned()))?;
     for address in server.addrs() {
         println!("log in at http://{address}");

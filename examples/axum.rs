@@ -1,6 +1,7 @@
 //! A login, a page behind it, a logout under axum: `cargo run -p examples --bin axum`, then open
 //! <http://127.0.0.1:3000>.
 
+// ANCHOR: program
 use std::{env, error::Error, time::Duration};
 
 use axum::{
@@ -67,3 +68,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     axum::serve(listener, app).await?;
     Ok(())
 }
+// ANCHOR_END: program

@@ -32,6 +32,7 @@ async fn home() -> Html<&'static str> {
     )
 }
 
+// ANCHOR: handlers
 #[handler]
 async fn login(session: Session, Form(form): Form<Password>) -> Result<Redirect, SessionError> {
     if !is_right(&form) {
@@ -53,6 +54,7 @@ async fn logout(session: Session) -> Result<Redirect, SessionError> {
     session.logout().await?;
     Ok(Redirect::see_other("/"))
 }
+// ANCHOR_END: handlers
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -65,12 +67,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     manager.purge_every(Duration::from_secs(60));
 
+    // ANCHOR: app
     let app = Route::new()
         .at("/", get(home))
         .at("/login", post(login))
         .at("/account", get(account))
         .at("/logout", post(logout))
         .with(SessionLayer::new(manager));
+    // ANCHOR_END: app
     let listener = TcpListener::bind(env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned()));
     let listener = listener.into_acceptor().await?;
     for address in listener.local_addr().iter().filter_map(|address| address.as_socket_addr()) {

@@ -182,7 +182,7 @@ impl<'a> Plan<'a> {
 }
 
 /// The packages whose tests need no program.
-const NEED_NO_PROGRAM: [&str; 10] = [
+const NEED_NO_PROGRAM: [&str; 11] = [
     "session-core",
     "session-memory",
     "session-sqlite",
@@ -192,6 +192,7 @@ const NEED_NO_PROGRAM: [&str; 10] = [
     "session-poem",
     "session-access-token",
     "examples",
+    "guide",
     "xtask",
 ];
 

@@ -1,0 +1,30 @@
+//! The guide as a package: the Rust code of each chapter is a test of its documentation. `README.md` says how a chapter is
+//! written.
+//!
+//! [`Browser`] is for the hidden lines of the chapters, which run what the reader sees.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "it is part of tests, and a test fails by panicking"
+)]
+
+mod browser;
+
+pub use browser::{Answer, Browser};
+
+/// Each chapter is the documentation of a module, which only tests see.
+macro_rules! chapters {
+    ($($module:ident $file:literal)*) => {
+        $(
+            #[cfg(doctest)]
+            #[doc = include_str!(concat!("src/", $file))]
+            mod $module {}
+        )*
+    };
+}
+
+chapters! {
+    introduction "introduction.md"
+    first_login "first-login.md"
+}
