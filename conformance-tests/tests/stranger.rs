@@ -43,7 +43,7 @@ fn milliseconds(time: Duration) -> u64 {
 
 impl Row {
     fn new(entry: Entry<'_>, expires_at: u64, ends_at: u64) -> Self {
-        let payload = Bytes::copy_from_slice(entry.payload);
+        let payload = entry.to_bytes();
         Self { revision: entry.revision, payload, owner: entry.owner.cloned(), expires_at, ends_at }
     }
 

@@ -70,7 +70,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use session_core::{Entry, Expiry, Loaded, Owner, Purpose, Revision, SessionId, Store, StoreError, async_trait};
 
 use crate::{
@@ -180,7 +179,7 @@ impl Store for MemoryStore {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
-        let payload = Bytes::copy_from_slice(entry.payload);
+        let payload = entry.to_bytes();
         let room = self.0.room(entry);
         loop {
             {
@@ -219,7 +218,7 @@ impl Store for MemoryStore {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        let payload = Bytes::copy_from_slice(entry.payload);
+        let payload = entry.to_bytes();
         let mut shard = self.0.shard(id);
         let now = self.0.now();
         let Some((row, sweeps)) = shard.at_revision(id, expected, now) else { return Ok(false) };

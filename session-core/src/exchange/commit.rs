@@ -272,7 +272,7 @@ impl Turn<'_, '_> {
             let record = Record { header: header(secret.hash()).under(own), data: data.clone() };
             let (expires_in, ends_in) = (record.header.lifetime.idle, record.header.lifetime.absolute);
             let payload = record.encode();
-            let entry = Entry::new(own, &payload).with_owner(record.header.owner.as_ref()).with_purpose(purpose);
+            let entry = Entry::shared(own, &payload).with_owner(record.header.owner.as_ref()).with_purpose(purpose);
             let asked = Instant::now();
             match self.store.create(&id, entry, expires_in, ends_in).await {
                 Ok(()) => {

@@ -78,7 +78,8 @@ const LONGEST_KNOWN: usize = 70 + 48 + 32 + 256 + 8 + 8 * REVISIONS + 12 + 260;
 
 impl Record {
     pub(crate) fn encode(&self) -> Bytes {
-        let mut out = Vec::with_capacity(length(self.data.iter()));
+        // Exactly: a store may keep this memory.
+        let mut out = Vec::with_capacity(self.encoded_length());
         out.put_u8(ENVELOPE_2);
         out.put_u16(0);
         let before = out.len();
@@ -91,6 +92,14 @@ impl Record {
             Data::Unread(part) => out.put_slice(part),
         }
         out.into()
+    }
+
+    pub(crate) fn encoded_length(&self) -> usize {
+        let data = match &self.data {
+            Data::Values(values) => 1 + 4 + values_length(values.iter()),
+            Data::Unread(part) => part.len(),
+        };
+        1 + 2 + head_length(&self.header) + data
     }
 
     /// Reads an envelope. The values share the payload's memory and stay encoded.
@@ -163,6 +172,25 @@ fn put_head(out: &mut Vec<u8>, header: &Header) {
         put_owner(out, &acting.as_owner);
     }
     out.put_slice(&later.fields);
+}
+
+fn head_length(header: &Header) -> usize {
+    let Header { pending, retired, owner, login_note, revisions, proof, acting, later, .. } = header;
+    let if_flagged = |is_set: bool, length: usize| if is_set { length } else { 0 };
+    let owner_length = |owner: &Owner| 1 + owner.as_bytes().len();
+    1 + 4
+        + 8
+        + 8
+        + 32
+        + if_flagged(pending.is_some(), 48)
+        + if_flagged(retired.is_some(), 32)
+        + owner.as_ref().map_or(0, owner_length)
+        + 16
+        + if_flagged(login_note.is_some(), 8)
+        + (1 + 8 * revisions.len())
+        + if_flagged(proof.is_some(), 12)
+        + acting.as_ref().map_or(0, |acting| 4 + owner_length(&acting.as_owner))
+        + later.fields.len()
 }
 
 /// Takes the known fields; what follows them is left.
@@ -253,7 +281,11 @@ fn read_values(mut part: Bytes) -> Option<Values> {
 /// How many bytes an envelope with these values takes at most: rotation never makes a session too large.
 pub(crate) fn length<'a>(values: impl Iterator<Item = (&'a Bytes, &'a Bytes)>) -> usize {
     let without_values = 1 + 2 + LONGEST_HEAD + 1 + 4;
-    without_values + values.map(|(key, value)| value_length(key, value)).sum::<usize>()
+    without_values + values_length(values)
+}
+
+fn values_length<'a>(values: impl Iterator<Item = (&'a Bytes, &'a Bytes)>) -> usize {
+    values.map(|(key, value)| value_length(key, value)).sum()
 }
 
 /// How many bytes a value takes in an envelope.

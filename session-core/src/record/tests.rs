@@ -70,6 +70,7 @@ proptest! {
         let payload = record.encode();
         let unread = if let Data::Unread(part) = &record.data { part.len() } else { 0 };
         prop_assert!(payload.len() <= length(record.data.iter()) + unread);
+        prop_assert_eq!(payload.len(), record.encoded_length());
         prop_assert_eq!(Record::decode(payload), Some(record));
     }
 

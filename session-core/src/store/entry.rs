@@ -1,6 +1,6 @@
 //! What a store is given to write, and what it answers.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ptr, time::Duration};
 
 use bytes::Bytes;
 
@@ -18,13 +18,22 @@ pub struct Entry<'a> {
     pub owner: Option<&'a Owner>,
     /// Whether a new session is for a visitor or for a login.
     pub purpose: Purpose,
+    /// The payload, if it is one that can be shared.
+    shared: Option<&'a Bytes>,
 }
 
 impl<'a> Entry<'a> {
     /// An entry without an owner.
     #[must_use]
     pub fn new(revision: Revision, payload: &'a [u8]) -> Self {
-        Self { revision, payload, owner: None, purpose: Purpose::Visit }
+        Self { revision, payload, owner: None, purpose: Purpose::Visit, shared: None }
+    }
+
+    /// The same as [`new`](Self::new), of a payload that the store can keep without a copy: see
+    /// [`to_bytes`](Self::to_bytes).
+    #[must_use]
+    pub fn shared(revision: Revision, payload: &'a Bytes) -> Self {
+        Self { shared: Some(payload), ..Self::new(revision, payload) }
     }
 
     /// The same entry with this owner.
@@ -45,13 +54,33 @@ impl<'a> Entry<'a> {
     where
         'a: 'b,
     {
-        Entry { payload, ..self }
+        Entry { payload, shared: None, ..self }
+    }
+
+    /// The payload for a store that keeps it, or that hands it to another task. Core shares what it has encoded, so this
+    /// copies nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use session_core::{Entry, Revision};
+    ///
+    /// let payload = Bytes::from(vec![7; 500_000]);
+    /// let entry = Entry::shared(Revision::from_bytes([1; 8]), &payload);
+    /// assert_eq!(entry.to_bytes().as_ptr(), payload.as_ptr());
+    /// ```
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        // The payload is a public field, so it may have been set since.
+        let shared = self.shared.filter(|shared| ptr::eq(&***shared, self.payload));
+        shared.map_or_else(|| Bytes::copy_from_slice(self.payload), Bytes::clone)
     }
 }
 
 impl fmt::Debug for Entry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { revision, payload, owner, purpose } = self;
+        let Self { revision, payload, owner, purpose, .. } = self;
         write!(f, "Entry({revision:?}, {} bytes, owner {owner:?}, {purpose:?})", payload.len())
     }
 }
@@ -107,5 +136,22 @@ impl fmt::Debug for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { revision, payload, expires_in, ends_in } = self;
         write!(f, "Loaded({revision:?}, {} bytes, expires in {expires_in:?}, ends in {ends_in:?})", payload.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_whose_payload_was_changed_shares_no_other() {
+        let revision = Revision::from_bytes([1; 8]);
+        let shared = Bytes::from(vec![7; 100]);
+        let entry = Entry::shared(revision, &shared);
+        assert_eq!(entry.to_bytes().as_ptr(), shared.as_ptr());
+        let sealed = entry.with_payload(b"sealed");
+        assert_eq!(sealed.to_bytes(), "sealed");
+        assert_eq!(Entry { payload: &shared[..50], ..entry }.to_bytes(), &shared[..50]);
+        assert_eq!(Entry::new(revision, b"payload").to_bytes(), "payload");
     }
 }

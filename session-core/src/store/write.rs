@@ -115,7 +115,7 @@ impl Write {
     /// Sends the write once: the session as it then is, or nothing if `expected` is no longer its revision.
     pub(crate) async fn send(&self, store: &PatientStore) -> Result<Option<Arc<Found>>, StoreError> {
         let payload = self.record.encode();
-        let entry = Entry::new(self.own, &payload).with_owner(self.record.header.owner.as_ref());
+        let entry = Entry::shared(self.own, &payload).with_owner(self.record.header.owner.as_ref());
         let is_applied = store.replace(&self.id, self.expected, entry, self.expiry).await?;
         Ok(is_applied.then(|| self.applied()))
     }
