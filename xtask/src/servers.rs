@@ -11,10 +11,11 @@ use crate::programs;
 
 type Provide = fn() -> &'static Server;
 
-const SERVERS: [(&str, Provide); 7] = [
+const SERVERS: [(&str, Provide); 8] = [
     ("SESSION_TEST_REDIS_URL", servers::redis),
     ("SESSION_TEST_REDIS_CLUSTER_URL", servers::redis_cluster),
     ("SESSION_TEST_REDIS_SENTINEL_URL", servers::redis_sentinel),
+    ("SESSION_TEST_VALKEY_URL", servers::valkey),
     ("SESSION_TEST_POSTGRES_URL", servers::postgres),
     ("SESSION_TEST_PGBOUNCER_URL", servers::pgbouncer),
     ("SESSION_TEST_MYSQL_URL", servers::mysql),
@@ -27,6 +28,9 @@ pub(crate) fn run() -> Result<(), String> {
     programs::provide(&programs::SERVERS)?;
     if !programs::is_installed("mongod") {
         programs::provide(&programs::STAND_IN)?;
+    }
+    if !programs::is_installed("valkey-server") {
+        programs::provide(&programs::VALKEY)?;
     }
     for (variable, provide) in SERVERS {
         let line = format!("{variable}={}\n", provide().url());

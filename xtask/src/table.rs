@@ -45,6 +45,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("session-sqlite", "with_sealed_payloads", "SQLite, sealed", NO_SERVER),
     row("session-redis", "on_one_node", "Redis", LOCAL_AND_CONTAINER),
     row("session-redis", "on_the_applications_connection", "Redis, an application's connection", LOCAL_AND_CONTAINER),
+    row("session-redis", "on_valkey", "Valkey", LOCAL),
     row("session-redis", "on_a_cluster", "Redis Cluster", LOCAL),
     row("session-redis", "on_a_watched_master", "Redis, watched by Sentinel", LOCAL),
     row("session-redis", "with_sealed_payloads", "Redis, sealed", LOCAL),

@@ -93,7 +93,8 @@ impl<'a> Plan<'a> {
 
     /// The programs that the tests need.
     fn programs(&self) -> Vec<Program> {
-        let all = [&programs::BROWSER[..], &programs::SERVERS, &programs::STAND_IN, &programs::ENGINE].concat();
+        let fetching = [&programs::STAND_IN[..], &programs::VALKEY].concat();
+        let all = [&programs::BROWSER[..], &programs::SERVERS, &fetching, &programs::ENGINE].concat();
         let needs_none = |package: &&str| NEED_NO_PROGRAM.contains(package);
         if !self.packages.is_empty() && self.packages.iter().all(needs_none) { Vec::new() } else { all }
     }
@@ -115,7 +116,7 @@ impl<'a> Plan<'a> {
         if !to_install.is_empty() {
             let names = to_install.join(", ");
             println!(
-                "To be installed first, as root, by apt-get: {names}, and what they need. Together that is about 40"
+                "To be installed first, as root, by apt-get: {names}, and what they need. Together that is about 50"
             );
             println!(
                 "packages and 700 MB on a fresh Debian. Services that start with the machine are switched off again."

@@ -137,11 +137,16 @@ impl Folder {
 
     /// Runs a step of the preparation to its end, in this folder.
     pub(super) fn run(&self, command: &[OsString]) {
+        self.try_run(command).unwrap_or_else(|log| panic!("{command:?} has failed:\n{log}"));
+    }
+
+    /// The same. The error is its log.
+    pub(super) fn try_run(&self, command: &[OsString]) -> Result<(), String> {
         let there = [OsStr::new("sh"), OsStr::new("-c"), OsStr::new(r#"cd "$0" && exec "$@""#), self.path.as_os_str()];
         let there: Vec<_> = there.into_iter().map(OsStr::to_owned).chain(command.iter().cloned()).collect();
         // A program that is killed may leave shared memory, and files elsewhere. So this one is asked to end.
         let _program = self.start(&there, "TERM");
-        self.wait_until(ENDED_WELL, Duration::MAX).unwrap_or_else(|log| panic!("{command:?} has failed:\n{log}"));
+        self.wait_until(ENDED_WELL, Duration::MAX)
     }
 
     /// Waits until the program has written this into its log. If it ends before, or is not in time, the error is the

