@@ -27,4 +27,5 @@ macro_rules! chapters {
 chapters! {
     introduction "introduction.md"
     first_login "first-login.md"
+    coming_from "coming-from.md"
 }
