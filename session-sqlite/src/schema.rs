@@ -6,6 +6,11 @@ use session_core::SchemaError;
 ///
 /// Instants are milliseconds since 1970 on the database's clock. Each statement may be run again without harm.
 ///
+/// `sweep_at` is when the purge looks at the session: when it would have expired, had it not been touched. A touch moves the
+/// expiry alone, so it leaves every index as it is. Now and then a touch moves the expiry to before `sweep_at`, for
+/// example because the application now lets its sessions live shorter. Only such sessions are in the index
+/// `sessions_early`, where the purge finds them, too.
+///
 /// # Examples
 ///
 /// ```
@@ -18,20 +23,23 @@ pub const SCHEMA: &str = r#"CREATE TABLE IF NOT EXISTS "sessions" (
     payload BLOB NOT NULL,
     owner BLOB CHECK (length(owner) <= 255),
     expires_at INTEGER NOT NULL,
-    ends_at INTEGER NOT NULL
+    ends_at INTEGER NOT NULL,
+    sweep_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS "sessions_owner" ON "sessions" (owner) WHERE owner IS NOT NULL;
-CREATE INDEX IF NOT EXISTS "sessions_expires_at" ON "sessions" (expires_at);
+CREATE INDEX IF NOT EXISTS "sessions_sweep_at" ON "sessions" (sweep_at);
+CREATE INDEX IF NOT EXISTS "sessions_early" ON "sessions" (expires_at) WHERE expires_at < sweep_at;
 "#;
 
 /// The columns that the statements name, and their types.
-const COLUMNS: [(&str, &str); 6] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("id", "BLOB"),
     ("revision", "INTEGER"),
     ("payload", "BLOB"),
     ("owner", "BLOB"),
     ("expires_at", "INTEGER"),
     ("ends_at", "INTEGER"),
+    ("sweep_at", "INTEGER"),
 ];
 
 /// Whether a table with these columns, each with its type, is one of the store's. Further columns do no harm.

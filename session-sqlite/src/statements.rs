@@ -6,6 +6,8 @@
 //! - `CAST(round(unixepoch('subsec') * 1000) AS INTEGER)` is the database's clock in whole milliseconds. SQLite reads
 //!   the clock once in each step, after the wait for the lock. So a write that has waited until after the expiry does
 //!   nothing.
+//! - SQLite writes the page of an index wherever a statement sets its column, even if the value stays. So the statements for
+//!   each request never set `sweep_at`.
 
 use session_core::Namespace;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
@@ -13,21 +15,23 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use crate::schema::SCHEMA;
 
 const CREATE: &str = r#"
-INSERT INTO "{table}" AS session (id, revision, payload, owner, expires_at, ends_at)
+INSERT INTO "{table}" AS session (id, revision, payload, owner, expires_at, ends_at, sweep_at)
 VALUES (
     ?1,
     ?2,
     ?3,
     ?4,
     CAST(round(unixepoch('subsec') * 1000) AS INTEGER) + min(?5, ?6),
-    CAST(round(unixepoch('subsec') * 1000) AS INTEGER) + ?6
+    CAST(round(unixepoch('subsec') * 1000) AS INTEGER) + ?6,
+    CAST(round(unixepoch('subsec') * 1000) AS INTEGER) + min(?5, ?6)
 )
 ON CONFLICT (id) DO UPDATE SET
     revision = excluded.revision,
     payload = excluded.payload,
     owner = excluded.owner,
     expires_at = excluded.expires_at,
-    ends_at = excluded.ends_at
+    ends_at = excluded.ends_at,
+    sweep_at = excluded.sweep_at
 WHERE session.expires_at <= CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
 "#;
 
@@ -76,7 +80,8 @@ SET
     payload = ?4,
     owner = ?7,
     expires_at = CAST(round(unixepoch('subsec') * 1000) AS INTEGER) + min(?5, ?6),
-    ends_at = CAST(round(unixepoch('subsec') * 1000) AS INTEGER) + ?6
+    ends_at = CAST(round(unixepoch('subsec') * 1000) AS INTEGER) + ?6,
+    sweep_at = CAST(round(unixepoch('subsec') * 1000) AS INTEGER) + min(?5, ?6)
 WHERE id = ?1 AND revision = ?2 AND expires_at > CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
 "#;
 
@@ -97,14 +102,46 @@ DELETE FROM "{table}"
 WHERE owner = ?1 AND id IS NOT ?2 AND expires_at > CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
 "#;
 
+// A purge goes through the sessions that are due, in windows of 500 (or of the limit, if that is more) by `sweep_at`. It
+// deletes those that have expired. To them come those that have expired and are not due yet.
 const PURGE: &str = r#"
 DELETE FROM "{table}"
 WHERE rowid IN (
+    SELECT number
+    FROM (
+        SELECT rowid AS number, expires_at
+        FROM "{table}"
+        WHERE sweep_at <= CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
+        ORDER BY sweep_at
+        LIMIT max(?1, 500)
+    )
+    WHERE expires_at <= CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
+    UNION ALL
     SELECT rowid
     FROM "{table}"
-    WHERE expires_at <= CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
-    ORDER BY expires_at
+    WHERE
+        expires_at < sweep_at
+        AND expires_at <= CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
+        AND sweep_at > CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
     LIMIT ?1
+)
+"#;
+
+// The sessions of the same window that have been touched since are moved to where they expire now, so that none is looked
+// at twice.
+const MOVE: &str = r#"
+UPDATE "{table}"
+SET sweep_at = expires_at
+WHERE rowid IN (
+    SELECT number
+    FROM (
+        SELECT rowid AS number, expires_at
+        FROM "{table}"
+        WHERE sweep_at <= CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
+        ORDER BY sweep_at
+        LIMIT max(?1, 500)
+    )
+    WHERE expires_at > CAST(round(unixepoch('subsec') * 1000) AS INTEGER)
 )
 "#;
 
@@ -127,6 +164,7 @@ pub(crate) struct Statements {
     pub(crate) list: SqlStr,
     pub(crate) revoke: SqlStr,
     pub(crate) purge: SqlStr,
+    pub(crate) move_on: SqlStr,
 }
 
 impl Statements {
@@ -146,6 +184,7 @@ impl Statements {
             list: statement(LIST),
             revoke: statement(REVOKE),
             purge: statement(PURGE),
+            move_on: statement(MOVE),
         }
     }
 }

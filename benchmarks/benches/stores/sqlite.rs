@@ -59,8 +59,8 @@ const WRITE: &str = "UPDATE sessions SET payload = ?2 WHERE id = ?1";
 
 /// Sessions that expire this many milliseconds from now.
 const FILL: &str = "WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s LIMIT ?1)
-INSERT INTO sessions (id, revision, payload, owner, expires_at, ends_at)
-SELECT randomblob(16), n, zeroblob(?2), CAST('owner ' || n / 10 AS BLOB), at, at
+INSERT INTO sessions (id, revision, payload, owner, expires_at, ends_at, sweep_at)
+SELECT randomblob(16), n, zeroblob(?2), CAST('owner ' || n / 10 AS BLOB), at, at, at
 FROM s, (SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?3 AS at)";
 
 impl Table for SqliteTable {

@@ -10,8 +10,21 @@ fn statements() -> Statements {
 
 /// Every statement of the file, by the name of its text.
 fn every() -> Vec<(&'static str, SqlStr)> {
-    let Statements { columns, schema, create, load, keep, extend, restart, touch, delete, list, revoke, purge } =
-        statements();
+    let Statements {
+        columns,
+        schema,
+        create,
+        load,
+        keep,
+        extend,
+        restart,
+        touch,
+        delete,
+        list,
+        revoke,
+        purge,
+        move_on,
+    } = statements();
     vec![
         ("COLUMNS", columns),
         ("SCHEMA", schema),
@@ -25,6 +38,7 @@ fn every() -> Vec<(&'static str, SqlStr)> {
         ("DELETE", delete),
         ("REVOKE", revoke),
         ("PURGE", purge),
+        ("MOVE", move_on),
     ]
 }
 
@@ -86,8 +100,9 @@ async fn list_and_revoke_find_the_owners_sessions_by_their_index() {
 
 #[tokio::test]
 async fn purge_finds_the_expired_sessions_by_their_index() {
-    for plan in plans(&["PURGE"]).await {
-        assert!(plan.contains("USING COVERING INDEX devices_expires_at (expires_at<?)"), "{plan}");
-        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
+    for (plan, indexes) in plans(&["PURGE", "MOVE"]).await.iter().zip([2, 1]) {
+        assert!(plan.contains("USING INDEX devices_sweep_at (sweep_at<?)"), "{plan}");
+        assert_eq!(plan.contains("USING INDEX devices_early (expires_at<?)"), indexes == 2, "{plan}");
+        assert!(!plan.contains("SCAN devices") && !plan.contains("TEMP B-TREE"), "{plan}");
     }
 }

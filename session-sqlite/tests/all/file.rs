@@ -101,7 +101,7 @@ async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let pool = pool(&folder.path().join("application.db")).await;
     // An application's own table, without STRICT and the checks.
-    let table = "CREATE TABLE sessions (id PRIMARY KEY, revision, payload, owner, expires_at, ends_at)";
+    let table = "CREATE TABLE sessions (id PRIMARY KEY, revision, payload, owner, expires_at, ends_at, sweep_at)";
     sqlx::query(table).execute(&pool).await.unwrap();
     let rows = [
         "'twelve', x'00', unixepoch() * 1000 + 99000, unixepoch() * 1000 + 99000",
@@ -113,8 +113,9 @@ async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
     let store = SqliteStore::new(pool.clone());
     let user = Owner::from(42);
     for row in rows {
-        let insert =
-            format!("INSERT INTO sessions (revision, payload, expires_at, ends_at, id, owner) VALUES ({row}, ?, ?)");
+        let insert = format!(
+            "INSERT INTO sessions (revision, payload, expires_at, ends_at, id, owner, sweep_at) VALUES ({row}, ?, ?, 0)"
+        );
         let insert = sqlx::query(sqlx::AssertSqlSafe(insert)).bind(&ID.as_bytes()[..]).bind(&b"42"[..]);
         insert.execute(&pool).await.unwrap();
         let before = content(&pool).await;
@@ -188,6 +189,28 @@ async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
         let indexes = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL";
         assert_eq!(sqlx::query(indexes).fetch_one(&pool).await.unwrap().get::<i64, _>(0), 0, "{columns}");
     }
+}
+
+#[tokio::test]
+async fn a_table_without_the_column_for_the_purge_is_refused_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let pool = pool(&path).await;
+    let table = "CREATE TABLE sessions (id BLOB PRIMARY KEY, revision INTEGER, payload BLOB, owner BLOB, \
+        expires_at INTEGER, ends_at INTEGER)";
+    sqlx::query(table).execute(&pool).await.unwrap();
+    let store = SqliteStore::new(pool.clone());
+    for error in [
+        SqliteStore::open(&path).await.map(drop),
+        store.migrate().await,
+        store.create(&ID, entry(), HOUR, HOUR).await,
+        store.purge(1).await.map(drop),
+    ] {
+        let StoreError::Schema(error) = error.unwrap_err() else { panic!("the table was taken") };
+        assert_eq!(error, SchemaError::ColumnMissing { table: "sessions".into(), column: "sweep_at" });
+    }
+    let schema = "SELECT group_concat(sql) FROM sqlite_schema WHERE sql IS NOT NULL";
+    assert_eq!(sqlx::query(schema).fetch_one(&pool).await.unwrap().get::<String, _>(0), table);
 }
 
 #[test]

@@ -5,3 +5,4 @@
 mod concurrency;
 mod file;
 mod killed;
+mod sweep;
