@@ -88,3 +88,31 @@ fn shown(command: &Command) -> String {
     let words = std::iter::once(name).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
+
+/// The program that cargo has made of this file, according to its messages.
+pub(crate) fn program_of(messages: &str, source: &Path) -> Option<PathBuf> {
+    let source = format!("\"src_path\":\"{}\"", source.display());
+    let message = messages.lines().find(|line| line.contains(&source) && line.contains("\"executable\":\""))?;
+    let (_, program) = message.split_once("\"executable\":\"")?;
+    program.split('"').next().map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::program_of;
+
+    #[test]
+    fn the_program_of_a_file_is_the_one_that_cargo_names() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"src_path":"/a/src/lib.rs"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"src_path":"/b/tests/contract.rs"},"executable":"/t/b-1"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"src_path":"/a/tests/contract.rs"},"executable":"/t/a-1"}"#,
+        );
+        assert_eq!(program_of(messages, Path::new("/a/tests/contract.rs")), Some(PathBuf::from("/t/a-1")));
+        assert_eq!(program_of(messages, Path::new("/a/src/lib.rs")), None);
+    }
+}

@@ -1,10 +1,6 @@
 //! `cargo xtask test`: everything that can fail.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use crate::{
     engine::{self, Engine},
@@ -173,7 +169,7 @@ impl<'a> Plan<'a> {
     fn test_contract(&self, package: &str, messages: &str, heard: &mut Heard) -> Result<(), String> {
         let folder = step::root().join(package);
         let source = folder.join("tests/contract.rs");
-        let program = find_program(messages, &source);
+        let program = step::program_of(messages, &source);
         let mut command = Command::new(program.ok_or_else(|| format!("cargo has not built {}", source.display()))?);
         let local_only = ROWS.iter().filter(|row| row.package == package && row.is_local_only());
         command.args(local_only.flat_map(|row| ["--skip", row.module]));
@@ -197,19 +193,9 @@ const NEED_NO_PROGRAM: [&str; 11] = [
     "xtask",
 ];
 
-/// The program that cargo has made of this file, according to its messages.
-fn find_program(messages: &str, source: &Path) -> Option<PathBuf> {
-    let source = format!("\"src_path\":\"{}\"", source.display());
-    let message = messages.lines().find(|line| line.contains(&source) && line.contains("\"executable\":\""))?;
-    let (_, program) = message.split_once("\"executable\":\"")?;
-    program.split('"').next().map(PathBuf::from)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
-    use super::{Plan, find_program};
+    use super::Plan;
 
     #[test]
     fn a_part_of_the_tests_needs_its_part_of_the_steps() {
@@ -223,18 +209,5 @@ mod tests {
         let memory = plan(&["--package", "session-memory"]);
         assert!(memory.contracts().is_empty() && memory.programs().is_empty());
         assert!(Plan::read(&["--fast"]).is_err() && Plan::read(&["-p"]).is_err());
-    }
-
-    #[test]
-    fn the_program_of_a_file_is_the_one_that_cargo_names() {
-        let messages = concat!(
-            r#"{"reason":"compiler-artifact","target":{"src_path":"/a/src/lib.rs"},"executable":null}"#,
-            "\n",
-            r#"{"reason":"compiler-artifact","target":{"src_path":"/b/tests/contract.rs"},"executable":"/t/b-1"}"#,
-            "\n",
-            r#"{"reason":"compiler-artifact","target":{"src_path":"/a/tests/contract.rs"},"executable":"/t/a-1"}"#,
-        );
-        assert_eq!(find_program(messages, Path::new("/a/tests/contract.rs")), Some(PathBuf::from("/t/a-1")));
-        assert_eq!(find_program(messages, Path::new("/a/src/lib.rs")), None);
     }
 }
