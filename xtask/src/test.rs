@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that can fail.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{env, fs, path::PathBuf, process::Command, thread};
 
 use crate::{
     engine::{self, Engine},
@@ -146,6 +146,11 @@ impl<'a> Plan<'a> {
     }
 
     fn told(&self, command: &mut Command, origin: &str) {
+        if env::var_os("RUST_TEST_THREADS").is_none() {
+            let cores = thread::available_parallelism().map_or(1, usize::from);
+            let tests_per_core = if origin == "container" { CASES_PER_CORE } else { TESTS_PER_CORE };
+            command.env("RUST_TEST_THREADS", (tests_per_core * cores).to_string());
+        }
         command.env("SESSION_TEST_SERVERS", origin).env("SESSION_TEST_REPORT", &self.report).envs(images::IMAGES);
     }
 
@@ -177,6 +182,11 @@ impl<'a> Plan<'a> {
         step::run_heard(&command, &folder, |line| heard.hear(line))
     }
 }
+
+/// How many tests run at once on a core. Most of them wait: for a database, for a browser, or for a session to expire.
+/// The cases of a contract hardly do anything else.
+const TESTS_PER_CORE: usize = 2;
+const CASES_PER_CORE: usize = 3;
 
 /// The packages whose tests need no program.
 const NEED_NO_PROGRAM: [&str; 11] = [
