@@ -11,11 +11,15 @@ use session_core::{
 use crate::{
     Builder,
     connection::{Call, Connection, Question, Reading},
-    error::{BACKEND, foreign_answer, foreign_value, from_driver, too_late},
+    error::{BACKEND, foreign_answer, foreign_value, too_late},
     frame::{Frame, milliseconds},
-    index::{Index, Member, SKEW, Steps},
+    index::{Member, SKEW, Steps},
     script::Scripts,
+    store::load::{Found, LOADED_AT_ONCE, frame, load_all, load_one, loaded},
 };
+
+mod entries;
+mod load;
 
 /// How long an index keeps a session after its end. A failover may lead to a server whose clock is behind, and the
 /// session is written a while after its entry.
@@ -23,9 +27,6 @@ const BEYOND_THE_END: Duration = Duration::from_millis(SKEW);
 
 /// How many of an owner's sessions are read, or deleted, at once.
 const AT_ONCE: usize = 128;
-
-/// How many sessions one command loads for requests that wait. Each may be of a mebibyte.
-const LOADED_AT_ONCE: usize = 64;
 
 /// Sessions in Redis or Valkey. Cloning makes another handle on the same connection.
 ///
@@ -108,33 +109,6 @@ impl RedisStore {
         self.0.connection.run_both(Steps { index, session: write }).await
     }
 
-    /// The index of an owner's sessions. If there are many and one server has all keys, the dead entries are removed
-    /// first, a batch at a time. After that nothing asks for their sessions one by one.
-    async fn index(&self, owner: &Owner) -> Result<Index, StoreError> {
-        let index = self.read_index(owner).await?;
-        if index.members.len() <= AT_ONCE || self.0.connection.is_cluster() {
-            return Ok(index);
-        }
-        let settled: Vec<_> = index.settled().copied().collect();
-        self.prune(owner, &settled).await;
-        self.read_index(owner).await
-    }
-
-    async fn read_index(&self, owner: &Owner) -> Result<Index, StoreError> {
-        let mut reading = self.0.connection.fetch(Question::Index, &[self.owner_key(owner)]).await?;
-        let members = match reading.values.pop().map(Value::extract_error).transpose().map_err(from_driver)? {
-            Some(Value::Array(members)) => members,
-            _ => return Err(foreign_answer()),
-        };
-        let read = |member: &Value| match member {
-            Value::BulkString(member) => Member::read(member),
-            _ => None,
-        };
-        let members: Option<_> = members.iter().map(read).collect();
-        let members = members.ok_or_else(|| foreign_value("an owner's index has an entry that is not a session's"))?;
-        Ok(Index { members, now: reading.now })
-    }
-
     /// Deletes the session if it has this revision and this owner, where they are given.
     async fn delete_if(
         &self,
@@ -153,38 +127,6 @@ impl RedisStore {
             Value::Nil => Ok(Deletion::Missing),
             answer => yes_or_no(&answer).map(|_| Deletion::Refused),
         }
-    }
-
-    /// Takes settled entries out of their owner's index.
-    ///
-    /// On a cluster this removes each one unchecked. The caller knows that they are dead, because no replica has
-    /// answered it there. Elsewhere the server that removes them checks each, and keeps those that are not dead.
-    async fn prune(&self, owner: &Owner, dead: &[Member]) {
-        if self.0.connection.is_cluster() {
-            return self.forget(owner.as_bytes(), dead).await;
-        }
-        let index = self.owner_key(owner);
-        for dead in dead.chunks(AT_ONCE) {
-            let keys: Vec<_> = dead.iter().map(|member| self.session_key(&member.id())).collect();
-            let pairs = keys.iter().zip(dead).flat_map(|(key, member)| [key.as_slice(), member.as_bytes()]);
-            let arguments: Vec<_> = pairs.collect();
-            let prune = Call { script: &self.0.scripts.prune, key: &index, arguments: &arguments };
-            if self.0.connection.run(prune).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Takes the entries of deleted sessions out of their owner's index. If this fails nothing is lost: the entries are
-    /// removed after the sessions' end.
-    async fn forget(&self, owner: &[u8], members: &[Member]) {
-        if owner.is_empty() || members.is_empty() {
-            return;
-        }
-        let mut remove = redis::cmd("ZREM");
-        remove.arg([self.0.prefix.as_str().as_bytes(), b":o:", owner].concat());
-        remove.arg(members.iter().map(Member::as_bytes).collect::<Vec<_>>());
-        let _ = self.0.connection.write(&remove).await;
     }
 }
 
@@ -324,61 +266,6 @@ enum Deletion {
     Missing,
     /// It has expired, or it has another revision or owner.
     Refused,
-}
-
-/// What a shared load has found.
-#[derive(Clone)]
-enum Found {
-    /// A session, which may have expired.
-    Session(Option<Loaded>),
-    /// Nothing, or a value of another type: `MGET` does not tell.
-    Nothing,
-}
-
-/// Loads the sessions under these keys together.
-async fn load_all(connection: &Connection, keys: Vec<Vec<u8>>) -> Result<Vec<Result<Found, StoreError>>, StoreError> {
-    if let [key] = &keys[..] {
-        return Ok(vec![load_one(connection, key.clone()).await.map(Found::Session)]);
-    }
-    // The server would send a value once for each time that its key is asked for.
-    let mut different = keys.clone();
-    different.sort_unstable();
-    different.dedup();
-    let Reading { values, now } = connection.fetch_at_once(&different).await?;
-    let found = |value| frame(value)?.map_or(Ok(Found::Nothing), |frame| loaded(&frame, now).map(Found::Session));
-    let found: Vec<Result<Found, StoreError>> = values.into_iter().map(found).collect();
-    let of_key = |key| different.binary_search(key).map_or_else(|_| Err(foreign_answer()), |at| found[at].clone());
-    Ok(keys.iter().map(of_key).collect())
-}
-
-async fn load_one(connection: &Connection, key: Vec<u8>) -> Result<Option<Loaded>, StoreError> {
-    let mut reading = connection.fetch(Question::Session, &[key]).await?;
-    match frame(reading.values.pop().ok_or_else(foreign_answer)?)? {
-        Some(frame) => loaded(&frame, reading.now),
-        None => Ok(None),
-    }
-}
-
-/// The frame under a session's key, if there is one.
-fn frame(value: Value) -> Result<Option<Frame>, StoreError> {
-    match value.extract_error().map_err(from_driver)? {
-        Value::Nil => Ok(None),
-        Value::BulkString(value) => Frame::decode(value).map(Some),
-        _ => Err(foreign_answer()),
-    }
-}
-
-/// The content of the session, if it is live at this instant.
-fn loaded(frame: &Frame, now: u64) -> Result<Option<Loaded>, StoreError> {
-    let &Frame { revision, expires_at, ends_at, .. } = frame;
-    if expires_at > ends_at {
-        return Err(foreign_value("the expiry is past the end"));
-    }
-    if expires_at <= now {
-        return Ok(None);
-    }
-    let (expires_in, ends_in) = (Duration::from_millis(expires_at - now), Duration::from_millis(ends_at - now));
-    Ok(Some(Loaded::new(revision, frame.payload.clone(), expires_in, ends_in)))
 }
 
 fn yes_or_no(answer: &Value) -> Result<bool, StoreError> {
