@@ -1,8 +1,8 @@
 //! Redis Cluster: feature `cluster`.
 
 use redis::{
-    Cmd, Pipeline, ProtocolVersion, RedisError, RedisResult, ServerErrorKind, Value, cluster::ClusterClientBuilder,
-    cluster_async::ClusterConnection, cluster_routing::SingleNodeRoutingInfo,
+    Cmd, Pipeline, ProtocolVersion, RedisError, RedisResult, ServerErrorKind, Value, aio::ConnectionLike,
+    cluster::ClusterClientBuilder, cluster_async::ClusterConnection, cluster_routing::SingleNodeRoutingInfo,
 };
 use session_core::StoreError;
 use tokio::time::{Instant, timeout_at};
@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     Builder, RedisStore,
     builder::{IN_FLIGHT, warn_of_eviction},
+    call::{Message, last},
     connection::Server,
     error::{from_driver, from_wait},
     script::{LOAD, Lua, RANGE},
@@ -61,6 +62,17 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn new(connection: ClusterConnection) -> Self {
         Self { connection, load: Lua::new(LOAD), range: Lua::new(RANGE) }
+    }
+
+    /// Sends the message to the node of its keys. A call on one key follows it where it has moved.
+    pub(crate) async fn query(&self, message: Message) -> RedisResult<Value> {
+        match message {
+            Message::Call(command) => self.send(&command).await,
+            Message::Staged(pipeline) => {
+                let mut connection = self.connection.clone();
+                last(connection.req_packed_commands(&pipeline, 0, pipeline.len()).await?)
+            }
+        }
     }
 
     /// Sends the command to the node of its key, and again where a node has said that the key is another's.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 #[cfg(feature = "cluster")]
 use futures_util::future::try_join_all;
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value, aio::ConnectionManager};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, aio::ConnectionManager};
 use session_core::StoreError;
 use tokio::time::timeout;
 
@@ -17,6 +17,7 @@ use crate::cluster::Cluster;
 #[cfg(feature = "sentinel")]
 use crate::sentinel::{Master, Sentinel};
 use crate::{
+    call::{Call, Message, last},
     error::{foreign_answer, from_driver, from_wait},
     index::Steps,
     node::Node,
@@ -35,14 +36,6 @@ pub(crate) enum Server {
     Cluster(Cluster),
     #[cfg(feature = "sentinel")]
     Sentinel(Sentinel),
-}
-
-/// A script, its key and its arguments.
-#[derive(Clone, Copy)]
-pub(crate) struct Call<'a> {
-    pub(crate) script: &'a Lua,
-    pub(crate) key: &'a [u8],
-    pub(crate) arguments: &'a [&'a [u8]],
 }
 
 /// What is read at a key.
@@ -114,7 +107,7 @@ impl Connection {
             match &self.server {
                 Server::Node(node) => {
                     node.send(async |manager: ConnectionManager| {
-                        steps.evaluate(|command| query(manager.clone(), command)).await
+                        steps.evaluate(|message| query(manager.clone(), message)).await
                     })
                     .await
                 }
@@ -122,12 +115,12 @@ impl Connection {
                 Server::Sentinel(sentinel) => {
                     sentinel
                         .send(async |master: Master| {
-                            steps.evaluate(|command| query_master(master.clone(), command)).await
+                            steps.evaluate(|message| query_master(master.clone(), message)).await
                         })
                         .await
                 }
                 #[cfg(feature = "cluster")]
-                Server::Cluster(_) => steps.evaluate(async |command: Cmd| self.send(&command).await).await,
+                Server::Cluster(cluster) => steps.evaluate(|message| cluster.query(message)).await,
             }
         };
         timeout(2 * self.timeout, both).await.map_err(from_wait)?.map_err(from_driver)
@@ -191,7 +184,7 @@ impl Connection {
     #[cfg(feature = "cluster")]
     async fn fetch_each(&self, script: &Lua, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
         let readings = keys.iter().map(async |key| {
-            let parts = self.reading(|| self.evaluate(Call { script, key, arguments: &[] })).await?;
+            let parts = self.reading(|| self.evaluate(Call { script, key, frame: None, arguments: &[] })).await?;
             let Value::Array(parts) = parts else { return Err(foreign_answer()) };
             let [time, value] = parts.try_into().map_err(|_| foreign_answer())?;
             Ok(Reading { values: vec![value], now: instant(Some(time))? })
@@ -201,7 +194,22 @@ impl Connection {
     }
 
     async fn evaluate(&self, call: Call<'_>) -> RedisResult<Value> {
-        call.evaluate(async |command: Cmd| self.send(&command).await).await
+        match &self.server {
+            Server::Node(node) => {
+                node.send(async |manager: ConnectionManager| {
+                    call.evaluate(|message| query(manager.clone(), message)).await
+                })
+                .await
+            }
+            #[cfg(feature = "cluster")]
+            Server::Cluster(cluster) => call.evaluate(|message| cluster.query(message)).await,
+            #[cfg(feature = "sentinel")]
+            Server::Sentinel(sentinel) => {
+                sentinel
+                    .send(async |master: Master| call.evaluate(|message| query_master(master.clone(), message)).await)
+                    .await
+            }
+        }
     }
 
     async fn send(&self, command: &Cmd) -> RedisResult<Value> {
@@ -237,33 +245,19 @@ impl Connection {
     }
 }
 
-impl Call<'_> {
-    pub(crate) async fn evaluate<F: Future<Output = RedisResult<Value>>>(
-        &self,
-        send: impl Fn(Cmd) -> F,
-    ) -> RedisResult<Value> {
-        let command = |name, script: &str| {
-            let mut command = redis::cmd(name);
-            command.arg(script).arg(1).arg(self.key).arg(self.arguments);
-            command
-        };
-        match send(command("EVALSHA", &self.script.hash)).await {
-            // The server has done nothing, and after this `EVAL` it knows the script.
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                send(command("EVAL", self.script.text)).await
-            }
-            done => done,
-        }
+async fn query(mut manager: ConnectionManager, message: Message) -> RedisResult<Value> {
+    match message {
+        Message::Call(command) => command.query_async(&mut manager).await,
+        Message::Staged(pipeline) => last(manager.send_packed_commands(&pipeline, 0, pipeline.len()).await?),
     }
 }
 
-async fn query(mut manager: ConnectionManager, command: Cmd) -> RedisResult<Value> {
-    command.query_async(&mut manager).await
-}
-
 #[cfg(feature = "sentinel")]
-async fn query_master(master: Master, command: Cmd) -> RedisResult<Value> {
-    master.query(&command).await
+async fn query_master(master: Master, message: Message) -> RedisResult<Value> {
+    match message {
+        Message::Call(command) => master.query(&command).await,
+        Message::Staged(pipeline) => last(master.query_all(&pipeline, pipeline.len()).await?),
+    }
 }
 
 /// A pipeline for this many commands, of which the first is `TIME`.

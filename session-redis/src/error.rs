@@ -64,6 +64,16 @@ pub(crate) fn too_late() -> StoreError {
     StoreError::unavailable(BACKEND, Sentence("the session arrived over a minute after its entry in the owner's index"))
 }
 
+/// The staged frame of a write is gone, so the server did nothing.
+pub(crate) fn staged_frame_gone() -> StoreError {
+    StoreError::unavailable(BACKEND, Sentence("the staged value of a write was gone before its script ran"))
+}
+
+/// The system has no randomness to give.
+pub(crate) fn no_randomness(error: getrandom::Error) -> StoreError {
+    StoreError::backend(BACKEND, error)
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Sentence(&'static str);

@@ -68,6 +68,17 @@ impl Frame {
     }
 }
 
+/// The part of an encoded frame before its payload.
+pub(crate) fn head(frame: &[u8]) -> &[u8] {
+    let owner = frame.get(FIXED - 1).map_or(0, |&length| usize::from(length));
+    frame.get(..FIXED + owner).unwrap_or(frame)
+}
+
+/// The parts of a frame that a script writes as they are: the revision, and all from the owner's length on.
+pub(crate) fn revision_and_rest(frame: &[u8]) -> (&[u8], &[u8]) {
+    (frame.get(..8).unwrap_or_default(), frame.get(FIXED - 1..).unwrap_or_default())
+}
+
 /// Whole milliseconds, at most 2^43 of them (279 years), so that adding them to any instant never overflows.
 pub(crate) fn milliseconds(time: Duration) -> u64 {
     const LONGEST: u64 = 1 << 43;

@@ -12,10 +12,10 @@
 
 use std::collections::BTreeSet;
 
-use redis::{Cmd, RedisResult, Value};
+use redis::{RedisResult, Value};
 use session_core::SessionId;
 
-use crate::connection::Call;
+use crate::call::{Call, Message};
 
 /// After this time the second step does nothing, in milliseconds. `create.lua` and `replace.lua` say the same.
 const LATE: u64 = 60_000;
@@ -102,7 +102,7 @@ impl Steps<'_> {
     /// session's server alone, from an instant before the entry was written. Clocks that differ then refuse no login.
     pub(crate) async fn evaluate<F: Future<Output = RedisResult<Value>>>(
         &self,
-        send: impl Fn(Cmd) -> F,
+        send: impl Fn(Message) -> F,
     ) -> RedisResult<Value> {
         let refused = match self.once(&send, None).await? {
             Value::Array(refused) => refused,
@@ -116,7 +116,7 @@ impl Steps<'_> {
 
     async fn once<F: Future<Output = RedisResult<Value>>>(
         &self,
-        send: impl Fn(Cmd) -> F,
+        send: impl Fn(Message) -> F,
         since: Option<&[u8]>,
     ) -> RedisResult<Value> {
         let binding = match self.index.evaluate(&send).await? {

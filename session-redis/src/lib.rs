@@ -39,6 +39,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
+mod call;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod connection;

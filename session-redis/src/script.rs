@@ -1,7 +1,7 @@
 //! The scripts that the server runs, each in one step.
 //!
 //! Redis runs a script as a whole, and its clock stands still while it does. Each script names one key, of a session or
-//! of an owner's index, so that it also runs on a cluster. The top of each file says what the script gets and answers.
+//! of an owner's index, so that it also runs on a cluster. A staged frame is a second key, in the same slot. The top of each file says what the script gets and answers.
 //! `frame.rs` says what a frame is. Each can be tried by hand: `redis-cli --eval touch.lua sessions:s:… , revision
 //! 60000`.
 

@@ -10,8 +10,9 @@ use session_core::{
 
 use crate::{
     Builder,
-    connection::{Call, Connection, Question, Reading},
-    error::{BACKEND, foreign_answer, foreign_value, too_late},
+    call::{Call, Sent},
+    connection::{Connection, Question, Reading},
+    error::{BACKEND, foreign_answer, foreign_value, staged_frame_gone, too_late},
     frame::{Frame, milliseconds},
     index::{Member, SKEW, Steps},
     script::Scripts,
@@ -94,6 +95,10 @@ impl RedisStore {
         [self.0.prefix.as_str().as_bytes(), b":o:", owner.as_bytes()].concat()
     }
 
+    fn sent(&self, entry: Entry<'_>, session: &[u8]) -> Result<Sent, StoreError> {
+        Sent::new(Frame::encode(entry), &self.0.prefix, session, self.0.connection.timeout)
+    }
+
     /// Adds the session to its owner's index, and then writes it. On a cluster the index is in another slot, so one command
     /// cannot do both.
     async fn indexed_write(
@@ -105,7 +110,7 @@ impl RedisStore {
     ) -> Result<Value, StoreError> {
         let Some(owner) = entry.owner else { return self.0.connection.run(write).await };
         let (key, kept) = (self.owner_key(owner), text(ends_in.saturating_add(BEYOND_THE_END)));
-        let index = Call { script: &self.0.scripts.index, key: &key, arguments: &[id.as_bytes(), &kept] };
+        let index = Call { script: &self.0.scripts.index, key: &key, frame: None, arguments: &[id.as_bytes(), &kept] };
         self.0.connection.run_both(Steps { index, session: write }).await
     }
 
@@ -118,7 +123,8 @@ impl RedisStore {
     ) -> Result<Deletion, StoreError> {
         let expected = expected.as_ref().map_or(&[][..], |expected| expected.as_bytes());
         let arguments = [expected, owner.map_or(&[][..], Owner::as_bytes)];
-        let delete = Call { script: &self.0.scripts.delete, key: &self.session_key(id), arguments: &arguments };
+        let delete =
+            Call { script: &self.0.scripts.delete, key: &self.session_key(id), frame: None, arguments: &arguments };
         match self.0.connection.run(delete).await? {
             Value::BulkString(deleted) => {
                 let (binding, owner) = deleted.split_first_chunk::<8>().ok_or_else(foreign_answer)?;
@@ -145,9 +151,10 @@ impl Store for RedisStore {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
-        let (frame, expires, ends) = (Frame::encode(entry), text(expires_in), text(ends_in));
-        let arguments: [&[u8]; 3] = [&frame, &expires, &ends];
-        let create = Call { script: &self.0.scripts.create, key: &self.session_key(id), arguments: &arguments };
+        let (key, expires, ends) = (self.session_key(id), text(expires_in), text(ends_in));
+        let frame = self.sent(entry, &key)?;
+        let arguments: [&[u8]; 2] = [&expires, &ends];
+        let create = Call { script: &self.0.scripts.create, key: &key, frame: Some(&frame), arguments: &arguments };
         let answer = self.indexed_write(id, entry, ends_in, create).await?;
         if yes_or_no(&answer)? { Ok(()) } else { Err(StoreError::AlreadyExists) }
     }
@@ -172,15 +179,16 @@ impl Store for RedisStore {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        let frame = Frame::encode(entry);
+        let key = self.session_key(id);
+        let frame = self.sent(entry, &key)?;
         let times = match expiry {
             Expiry::Keep => vec![],
             Expiry::Extend(expires_in) => vec![text(expires_in)],
             Expiry::Restart { expires_in, ends_in } => vec![text(expires_in), text(ends_in)],
         };
-        let mut arguments: Vec<&[u8]> = vec![expected.as_bytes(), &frame];
+        let mut arguments: Vec<&[u8]> = vec![expected.as_bytes()];
         arguments.extend(times.iter().map(Vec::as_slice));
-        let replace = Call { script: &self.0.scripts.replace, key: &self.session_key(id), arguments: &arguments };
+        let replace = Call { script: &self.0.scripts.replace, key: &key, frame: Some(&frame), arguments: &arguments };
         let answer = match expiry {
             Expiry::Restart { ends_in, .. } => self.indexed_write(id, entry, ends_in, replace).await?,
             Expiry::Keep | Expiry::Extend(_) => self.0.connection.run(replace).await?,
@@ -190,7 +198,8 @@ impl Store for RedisStore {
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
         let arguments: [&[u8]; 2] = [expected.as_bytes(), &text(expires_in)];
-        let touch = Call { script: &self.0.scripts.touch, key: &self.session_key(id), arguments: &arguments };
+        let touch =
+            Call { script: &self.0.scripts.touch, key: &self.session_key(id), frame: None, arguments: &arguments };
         yes_or_no(&self.0.connection.run(touch).await?)
     }
 
@@ -273,6 +282,7 @@ fn yes_or_no(answer: &Value) -> Result<bool, StoreError> {
         Value::Int(1) => Ok(true),
         Value::Int(0) => Ok(false),
         Value::Int(-1) => Err(foreign_value("a value is shorter than a session")),
+        Value::Int(-2) => Err(staged_frame_gone()),
         Value::Array(_) => Err(too_late()),
         _ => Err(foreign_answer()),
     }

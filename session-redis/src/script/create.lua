@@ -1,34 +1,48 @@
 -- Makes a session, unless there is a live one.
 --
--- KEYS: the session. ARGV: the frame; milliseconds until the session expires; milliseconds until it ends. With an owner
--- also the binding of its entry in the index, and perhaps `since`: milliseconds since 1970 on the clock of this server,
--- from before the entry was written. Answers 1: made. 0: there is a live one. {now}: nothing was done, because the
--- entry is more than a minute old.
+-- KEYS: the session. If its frame is staged, also the key of the staged frame.
+-- ARGV: the revision; the frame from the owner's length on, or if it is staged up to the payload; milliseconds until the
+-- session expires; milliseconds until it ends. With an owner also the binding of its entry in the index, and perhaps
+-- `since`: milliseconds since 1970 on the clock of this server, from before the entry was written.
+-- Answers 1: made. 0: there is a live one. {now}: nothing was done, because the entry is more than a minute old. -2:
+-- nothing was done, because the staged frame is gone.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local key = KEYS[1]
-local frame, expires_in, ends_in, binding, since = unpack(ARGV)
+local key, staged = KEYS[1], KEYS[2]
+local revision, rest, expires_in, ends_in, binding, since = unpack(ARGV)
+
+if staged and redis.call('GETRANGE', staged, 0, 0) == '' then return -2 end
+
+local function refuse(answer)
+  if staged then redis.call('DEL', staged) end
+  return answer
+end
 
 if binding then
   local entered_at = since or struct.unpack('>I5', binding, 4) * 1000
-  if now - entered_at > 60000 then return {now} end
+  if now - entered_at > 60000 then return refuse({now}) end
 end
 
-if not redis.call('SET', key, frame, 'NX') then
+local head = redis.pcall('GETRANGE', key, 0, 32)
+if head ~= '' then
   -- An expired session may still be here: after PERSIST, or restored without a time to live.
-  local head = redis.pcall('GETRANGE', key, 0, 32)
-  if type(head) ~= 'string' or #head < 33 then return 0 end
+  if type(head) ~= 'string' or #head < 33 then return refuse(0) end
   local expires_at = struct.unpack('>I8', head, 9)
-  if expires_at > now then return 0 end
-  redis.call('SET', key, frame)
+  if expires_at > now then return refuse(0) end
 end
 
 local ends_at = now + ends_in
 local expires_at = math.min(now + expires_in, ends_at)
--- First the value, then the time to live. PEXPIREAT in the past removes the key, and a SETRANGE after that would make a
--- key that never expires.
-redis.call('SETRANGE', key, 8, struct.pack('>I8I8', expires_at, ends_at) .. (binding or ''))
-redis.call('PEXPIREAT', key, expires_at)
+local middle = struct.pack('>I8I8', expires_at, ends_at) .. (binding or revision)
+if staged then
+  redis.call('RENAME', staged, key)
+  redis.call('SETRANGE', key, 8, middle)
+  -- The time to live comes last. PEXPIREAT in the past removes the key, and a SETRANGE after that would make a key that
+  -- never expires.
+  redis.call('PEXPIREAT', key, expires_at)
+else
+  redis.call('SET', key, revision .. middle .. rest, 'PXAT', expires_at)
+end
 return 1

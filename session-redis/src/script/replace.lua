@@ -1,49 +1,65 @@
 -- Replaces a live session of the expected revision.
 --
--- KEYS: the session. ARGV: the expected revision; the new frame. To move the expiry also milliseconds until the session
--- expires. For a new lifetime also milliseconds until it ends. With an owner, `binding` and `since` follow as in
--- create.lua. Answers 1: replaced. 0: it is not live, or has another revision. -1: the value is no frame. {now}:
--- nothing was done, because the entry is more than a minute old.
+-- KEYS: the session. If its new frame is staged, also the key of the staged frame.
+-- ARGV: the new revision; the new frame from the owner's length on, or if it is staged up to the payload; the expected
+-- revision. To move the expiry also milliseconds until the session expires. For a new lifetime also milliseconds until it
+-- ends. With an owner, `binding` and `since` follow as in create.lua.
+-- Answers 1: replaced. 0: it is not live, or has another revision. -1: the value is no frame. {now}: nothing was done,
+-- because the entry is more than a minute old. -2: nothing was done, because the staged frame is gone.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local key = KEYS[1]
-local expected, frame, expires_in, ends_in, binding, since = unpack(ARGV)
+local key, staged = KEYS[1], KEYS[2]
+local revision, rest, expected, expires_in, ends_in, binding, since = unpack(ARGV)
+
+if staged and redis.call('GETRANGE', staged, 0, 0) == '' then return -2 end
+
+local function refuse(answer)
+  if staged then redis.call('DEL', staged) end
+  return answer
+end
 
 if binding then
   local entered_at = since or struct.unpack('>I5', binding, 4) * 1000
-  if now - entered_at > 60000 then return {now} end
+  if now - entered_at > 60000 then return refuse({now}) end
 end
 
 -- The longest head: 33 bytes, and an owner of 255.
-local head = redis.call('GETRANGE', key, 0, 287)
-if head == '' then return 0 end
-if #head < 33 or #head < 33 + head:byte(33) then return -1 end
-if head:sub(1, 8) ~= expected then return 0 end
+local head = redis.pcall('GETRANGE', key, 0, 287)
+if head == '' then return refuse(0) end
+if type(head) ~= 'string' then return refuse(head) end
+if #head < 33 or #head < 33 + head:byte(33) then return refuse(-1) end
+if head:sub(1, 8) ~= expected then return refuse(0) end
 local expires_at, ends_at = struct.unpack('>I8I8', head, 9)
-if expires_at <= now then return 0 end
+if expires_at <= now then return refuse(0) end
 
+local bound = ''
 if ends_in then
   ends_at = now + ends_in
-  binding = binding or frame:sub(1, 8)
+  bound = binding or revision
 else
-  -- Without a new lifetime the session keeps its owner. The frame almost always has the same one, and is then written as
-  -- it came: Lua is slow to join long strings.
-  binding = head:sub(25, 32)
+  -- Without a new lifetime the session keeps its owner. The frame almost always has the same one.
   local owner = head:sub(33, 33 + head:byte(33))
-  local length = frame:byte(33)
-  if frame:sub(33, 33 + length) ~= owner then
-    frame = frame:sub(1, 32) .. owner .. frame:sub(34 + length)
+  bound = head:sub(25, 32) .. owner
+  local length = rest:byte(1)
+  if staged and length + 1 ~= #owner then
+    rest = redis.call('GETRANGE', staged, 32, -1)
+    redis.call('DEL', staged)
+    staged = nil
   end
+  rest = rest:sub(2 + length)
 end
+if expires_in then expires_at = math.min(now + expires_in, ends_at) end
 
-if expires_in then
-  expires_at = math.min(now + expires_in, ends_at)
-  redis.call('SET', key, frame)
+local middle = struct.pack('>I8I8', expires_at, ends_at) .. bound
+if staged then
+  redis.call('RENAME', staged, key)
+  redis.call('SETRANGE', key, 8, middle)
+  -- The time to live comes last. PEXPIREAT in the past removes the key, and a SETRANGE after that would make a key that
+  -- never expires.
+  redis.call('PEXPIREAT', key, expires_at)
 else
-  redis.call('SET', key, frame, 'KEEPTTL')
+  redis.call('SET', key, revision .. middle .. rest, 'PXAT', expires_at)
 end
-redis.call('SETRANGE', key, 8, struct.pack('>I8I8', expires_at, ends_at) .. binding)
-if expires_in then redis.call('PEXPIREAT', key, expires_at) end
 return 1

@@ -13,15 +13,15 @@ type Run = (&'static str, &'static str, &'static str, Vec<Vec<u8>>, Expected);
 
 /// Every script, with arguments and the expected answer. Each works on what the scripts before it have left.
 fn every(binding: &[u8]) -> Vec<Run> {
-    let frame = [REVISION, &[0; 16], binding, b"\x0242payload"].concat();
+    let rest = b"\x0242payload";
     let entry = [ID, binding].concat();
     let bytes = |arguments: &[&[u8]]| arguments.iter().map(|argument| argument.to_vec()).collect();
     let hour = &b"3600000"[..];
     vec![
         ("index", INDEX, INDEX_OF_42, bytes(&[ID, hour]), Expected::Bytes(8)),
-        ("create", CREATE, SESSION, bytes(&[&frame, hour, hour]), Expected::Is(Value::Int(1))),
+        ("create", CREATE, SESSION, bytes(&[REVISION, rest, hour, hour]), Expected::Is(Value::Int(1))),
         ("touch", TOUCH, SESSION, bytes(&[REVISION, hour]), Expected::Is(Value::Int(1))),
-        ("replace", REPLACE, SESSION, bytes(&[REVISION, &frame, hour]), Expected::Is(Value::Int(1))),
+        ("replace", REPLACE, SESSION, bytes(&[REVISION, rest, REVISION, hour]), Expected::Is(Value::Int(1))),
         #[cfg(feature = "cluster")]
         ("load", LOAD, SESSION, vec![], Expected::Pair),
         #[cfg(feature = "cluster")]

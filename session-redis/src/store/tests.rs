@@ -6,6 +6,8 @@ use session_conformance::servers::{self, Server};
 use super::*;
 use crate::script::Lua;
 
+mod staged;
+
 const HOUR: Duration = Duration::from_secs(3600);
 const ID: SessionId = SessionId::from_bytes([42; 16]);
 const OLD: Revision = Revision::from_bytes([1; 8]);
@@ -44,7 +46,7 @@ impl Bench {
     async fn first_step(&self) -> [u8; 8] {
         let key = self.store.owner_key(&self.owner);
         let arguments: [&[u8]; 2] = [ID.as_bytes(), b"7200000"];
-        let index = Call { script: &self.store.0.scripts.index, key: &key, arguments: &arguments };
+        let index = Call { script: &self.store.0.scripts.index, key: &key, frame: None, arguments: &arguments };
         let Value::BulkString(binding) = self.store.0.connection.run(index).await.unwrap() else {
             panic!("no binding")
         };
@@ -53,13 +55,14 @@ impl Bench {
 
     /// The second step, for a new session or over the one with the old revision.
     async fn second_step(&self, is_new: bool, binding: [u8; 8]) -> Value {
-        let frame = Frame::encode(self.owned(NEW));
+        let key = self.store.session_key(&ID);
+        let frame = self.store.sent(self.owned(NEW), &key).unwrap();
         let (script, mut arguments) = match is_new {
-            true => (&self.store.0.scripts.create, vec![&frame[..]]),
-            false => (&self.store.0.scripts.replace, vec![&OLD.as_bytes()[..], &frame]),
+            true => (&self.store.0.scripts.create, vec![]),
+            false => (&self.store.0.scripts.replace, vec![&OLD.as_bytes()[..]]),
         };
         arguments.extend([b"3600000", b"3600000", &binding[..]]);
-        let write = Call { script, key: &self.store.session_key(&ID), arguments: &arguments };
+        let write = Call { script, key: &key, frame: Some(&frame), arguments: &arguments };
         self.store.0.connection.run(write).await.unwrap()
     }
 

@@ -142,6 +142,12 @@ async fn works(store: &RedisStore, when: &str) {
     let next = if loaded.revision == OLD { NEW } else { OLD };
     assert!(store.replace(&ID, loaded.revision, entry(next), Expiry::Extend(HOUR)).await.unwrap(), "{when}");
     assert!(store.touch(&ID, next, HOUR).await.unwrap(), "{when}");
+    // Too long for a script, so it is staged under a second key.
+    let payload = vec![7; 20_000];
+    let long = entry(loaded.revision).with_payload(&payload);
+    assert!(store.replace(&ID, next, long, Expiry::Keep).await.unwrap(), "{when}, long");
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().payload, payload, "{when}, long");
+    assert!(store.replace(&ID, loaded.revision, entry(next), Expiry::Keep).await.unwrap(), "{when}, short again");
 }
 
 /// How often the replicas have been asked for a string, and for a sorted set.
@@ -189,6 +195,30 @@ async fn no_replica_is_asked_also_where_the_application_s_connection_would() {
     }
     assert_eq!(store.revoke(&owner, None).await.unwrap(), 1);
     assert_eq!(reads(&mut replicas).await, before);
+}
+
+#[tokio::test]
+async fn a_long_frame_is_renamed_on_a_cluster_too() {
+    let store = support::patient().with_prefix("long").unwrap();
+    let store = store.connect(servers::redis_cluster().url()).await.unwrap();
+    let mut nodes = nodes(servers::redis_cluster().url()).await;
+    let payload = vec![7; 20_000];
+    let long = |revision| entry(revision).with_payload(&payload);
+    let mut renames = 0;
+    for node in &mut nodes {
+        renames += calls(node, "rename").await;
+    }
+    for number in 0..30 {
+        let id = SessionId::from_bytes([number; 16]);
+        store.create(&id, long(OLD), HOUR, HOUR).await.unwrap();
+        assert!(store.replace(&id, OLD, long(NEW), Expiry::Keep).await.unwrap());
+        assert_eq!(store.load(&id).await.unwrap().unwrap().payload, payload);
+    }
+    let mut more = 0;
+    for node in &mut nodes {
+        more += calls(node, "rename").await;
+    }
+    assert!(more - renames >= 60, "{} of 60 were renamed", more - renames);
 }
 
 /// Sessions of one owner are in many slots.

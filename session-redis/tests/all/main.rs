@@ -16,6 +16,7 @@ mod round_trips;
 mod sentinel;
 #[cfg(feature = "sentinel")]
 mod silence;
+mod staged;
 #[cfg(feature = "sentinel")]
 mod succession;
 mod support;

@@ -184,6 +184,8 @@ async fn a_server_that_is_full_refuses_to_grow_and_lets_sessions_end() {
     assert_eq!(store.load(&id(full)).await.unwrap(), None, "a part of a session was made");
     let error = store.replace(&id(0), OLD, entry(NEW).with_payload(&payload), Expiry::Keep).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    let mut admin = admin(server.url()).await;
+    assert_eq!(ask::<u128>(&mut admin, &["DBSIZE"]).await, full, "something is left of a write that was refused");
     for number in 0..full {
         let loaded = store.load(&id(number)).await.unwrap().unwrap();
         assert_eq!((loaded.revision, loaded.payload.len()), (OLD, payload.len()), "session {number} of {full}");

@@ -150,7 +150,7 @@ async fn on_a_cluster_too_each_operation_is_one_command() {
 async fn the_rights_that_the_readme_names_are_enough() {
     let server = servers::own_redis(&[]);
     let mut admin = admin(server.url()).await;
-    let rights = "+get +mget +getrange +set +setrange +del +pexpireat +time +zadd +zrange +zrem +zremrangebyscore \
+    let rights = "+get +mget +getrange +set +setrange +rename +del +pexpireat +time +zadd +zrange +zrem +zremrangebyscore \
                   +eval +evalsha";
     for (user, keys, more) in [("able", "~sessions:*", "+info"), ("barely", "~sessions:*", "+ping")] {
         let mut words = vec!["ACL", "SETUSER", user, "on", ">a-password", keys, more];
@@ -164,6 +164,13 @@ async fn the_rights_that_the_readme_names_are_enough() {
         store.create(&ID, owned(OLD), HOUR, HOUR).await.unwrap();
         assert!(store.replace(&ID, OLD, owned(NEW), restart).await.unwrap());
         assert!(store.touch(&ID, NEW, HOUR).await.unwrap());
+        let payload = vec![7; 20_000];
+        let (long, other) = (owned(OLD).with_payload(&payload), SessionId::from_bytes([9; 16]));
+        assert!(!store.replace(&ID, OLD, long, Expiry::Keep).await.unwrap());
+        assert!(store.replace(&ID, NEW, long, Expiry::Keep).await.unwrap());
+        assert!(store.replace(&ID, OLD, entry(NEW), Expiry::Extend(HOUR)).await.unwrap());
+        store.create(&other, long, HOUR, HOUR).await.unwrap();
+        assert!(store.delete(&other, OLD).await.unwrap());
         assert_eq!(store.list(&owner).await.unwrap().len(), 1);
         for answer in support::shared_loads(&store, &mut admin, &[ID; 3]).await {
             assert!(answer.unwrap().is_some());

@@ -1,0 +1,126 @@
+//! A call of a script, and the frame that it writes.
+//!
+//! A script is slow with long arguments: Lua copies them, and most of the server's time goes there. So a long frame is
+//! staged: the same message first writes it under a key of its own, and the script then renames that key. The staged key
+//! is in the slot of the session, because a cluster runs a script only on keys of one slot. If the script never comes, the
+//! staged frame expires with the call's time.
+
+use std::time::Duration;
+
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use session_core::{Namespace, StoreError};
+
+use crate::{
+    error::no_randomness,
+    frame::{head, milliseconds, revision_and_rest},
+    script::Lua,
+};
+
+/// The shortest frame that is staged, in bytes. Below it the second command costs more than Lua.
+const LONG: usize = 8 * 1024;
+
+/// A script, its key and its arguments.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) script: &'a Lua,
+    pub(crate) key: &'a [u8],
+    /// The frame that the script writes, if it writes one. Its parts come before the other arguments.
+    pub(crate) frame: Option<&'a Sent>,
+    pub(crate) arguments: &'a [&'a [u8]],
+}
+
+/// A frame on its way to the server.
+pub(crate) struct Sent {
+    frame: Vec<u8>,
+    staged: Option<Staged>,
+}
+
+/// Where a long frame waits for its script, and for how many milliseconds.
+struct Staged {
+    key: Vec<u8>,
+    lives_for: u64,
+}
+
+/// What is sent in one round trip.
+pub(crate) enum Message {
+    Call(Cmd),
+    /// A `SET` of the frame, and then the script's call.
+    Staged(Pipeline),
+}
+
+impl Sent {
+    /// The frame of the session under this key. The timeout is that of the call.
+    pub(crate) fn new(
+        frame: Vec<u8>,
+        prefix: &Namespace,
+        session: &[u8],
+        timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        if frame.len() < LONG {
+            return Ok(Self { frame, staged: None });
+        }
+        let random = getrandom::u64().map_err(no_randomness)?;
+        // The slot of a key is that of the part in braces.
+        let key = [prefix.as_str().as_bytes(), b":w:{", session, b"}:", format!("{random:016x}").as_bytes()].concat();
+        Ok(Self { frame, staged: Some(Staged { key, lives_for: milliseconds(timeout).max(1) }) })
+    }
+}
+
+impl Call<'_> {
+    /// Sends the call, and sends it again if the server has answered that it did nothing: it does not know the script, or
+    /// the slot of the keys is being moved.
+    pub(crate) async fn evaluate<F: Future<Output = RedisResult<Value>>>(
+        &self,
+        send: impl Fn(Message) -> F,
+    ) -> RedisResult<Value> {
+        let staged = self.frame.and_then(|sent| sent.staged.as_ref());
+        match self.known(&send, staged).await {
+            // Of two keys in a slot that is being moved, each may be on another node. A call on one key finds it.
+            Err(error) if staged.is_some() && is_moving(&error) => self.known(&send, None).await,
+            done => done,
+        }
+    }
+
+    /// After `EVAL` the server knows the script.
+    async fn known<F: Future<Output = RedisResult<Value>>>(
+        &self,
+        send: impl Fn(Message) -> F,
+        staged: Option<&Staged>,
+    ) -> RedisResult<Value> {
+        match send(self.message("EVALSHA", &self.script.hash, staged)).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                send(self.message("EVAL", self.script.text, staged)).await
+            }
+            done => done,
+        }
+    }
+
+    fn message(&self, name: &str, script: &str, staged: Option<&Staged>) -> Message {
+        let mut call = redis::cmd(name);
+        call.arg(script);
+        let Some(Sent { frame, .. }) = self.frame else {
+            call.arg(1).arg(self.key).arg(self.arguments);
+            return Message::Call(call);
+        };
+        let Some(staged) = staged else {
+            let (revision, rest) = revision_and_rest(frame);
+            call.arg(1).arg(self.key).arg(revision).arg(rest).arg(self.arguments);
+            return Message::Call(call);
+        };
+        let (revision, rest) = revision_and_rest(head(frame));
+        call.arg(2).arg(self.key).arg(&staged.key).arg(revision).arg(rest).arg(self.arguments);
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.cmd("SET").arg(&staged.key).arg(frame).arg("PX").arg(staged.lives_for);
+        pipeline.add_command(call);
+        Message::Staged(pipeline)
+    }
+}
+
+/// The answer to the last command, unless an earlier one was refused.
+pub(crate) fn last(answers: Vec<Value>) -> RedisResult<Value> {
+    answers.into_iter().try_fold(Value::Nil, |_, answer| answer.extract_error())
+}
+
+fn is_moving(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain))
+}
