@@ -44,6 +44,11 @@ impl Process {
         Ok(process)
     }
 
+    /// `None` while it does not run.
+    pub(super) fn id(&self) -> Option<u32> {
+        fs::read_to_string(self.folder.path().join("pid")).ok()?.trim().parse().ok()
+    }
+
     pub(super) fn kill(&self) {
         *self.program() = None;
     }

@@ -96,6 +96,17 @@ impl Server {
         }
     }
 
+    /// The ids of the programs that it consists of, for example to ask the system for their CPU time. Processes that
+    /// these have started are not among them.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a program that these tests have started.
+    #[must_use]
+    pub fn process_ids(&self) -> Vec<u32> {
+        self.ours().iter().filter_map(Process::id).collect()
+    }
+
     /// Kills it without a warning to its clients, and waits until it has ended.
     ///
     /// # Panics
