@@ -1,7 +1,7 @@
 //! The way in which the benchmarks of this repository measure. Two things are measured in turn, so other work of the
 //! machine slows down both.
 
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
 use criterion::Bencher;
 use tokio::runtime::Runtime;
@@ -28,4 +28,39 @@ pub fn in_turn(
             Duration::from_micros(times).mul_f64(ratios[ratios.len() / 2])
         })
     });
+}
+
+/// The CPU time that these processes have used, and those that they have started and that still run. Only Linux tells it.
+#[must_use]
+pub fn cpu_of(processes: &[u32]) -> Duration {
+    family(processes).into_iter().map(cpu_of_threads).sum()
+}
+
+/// These processes, and all that they have started.
+fn family(processes: &[u32]) -> Vec<u32> {
+    let mut family = processes.to_vec();
+    let mut next = 0;
+    while let Some(process) = family.get(next) {
+        // Each thread has the processes that it has started.
+        for thread in folders(&format!("/proc/{process}/task")) {
+            let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
+            family.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+        next += 1;
+    }
+    family
+}
+
+/// A thread or process that has ended in the middle counts as nothing.
+fn cpu_of_threads(process: u32) -> Duration {
+    let of_thread = |thread: PathBuf| {
+        let text = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+        let nanoseconds = text.split(' ').next().and_then(|text| text.parse().ok());
+        Duration::from_nanos(nanoseconds.unwrap_or_default())
+    };
+    folders(&format!("/proc/{process}/task")).map(of_thread).sum()
+}
+
+fn folders(path: &str) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path())
 }

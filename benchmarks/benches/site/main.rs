@@ -1,0 +1,36 @@
+//! A small site, as programs to measure: over our stores, over the raw drivers, and over nothing.
+//!
+//! `cargo xtask bench peers` starts them, and those of other authors in `benchmarks/peers`, which have the same routes.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+mod app;
+mod in_process;
+mod load;
+mod raw;
+mod serve;
+
+use axum::Router;
+
+/// `serve KIND [URL]`, `in-process KIND`, or `load` with the arguments that its documentation names.
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["serve", kind, url @ ..] => serve::run(site(kind, url.first().copied().unwrap_or_default())),
+        ["in-process", kind] => in_process::run(site(kind, "")),
+        ["load", arguments @ ..] => load::run(arguments),
+        // `cargo bench` gives every benchmark this one.
+        _ => println!("`cargo xtask bench peers` runs this"),
+    }
+}
+
+async fn site(kind: &str, url: &str) -> Router {
+    match kind {
+        "bare" => raw::bare(),
+        "raw-redis" => raw::site(raw::Redis::connect(url).await),
+        "raw-postgres" => raw::site(raw::Postgres::connect(url).await),
+        "raw-sqlite" => raw::site(raw::Sqlite::open(url).await),
+        _ => app::over(kind, url).await,
+    }
+}
