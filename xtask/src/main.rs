@@ -29,7 +29,13 @@ Tasks:
            it prints a table of what the contract was tested on, what failed, and what did not run
              --no-install        Install nothing; if a program is missing, fail with the list
              -p, --package NAME  Run the tests of this package alone; may be given several times
-  bench    Run the benchmarks, and print one table of ratios; arguments after `--` go to criterion
+  bench    Measure in turn, and print tables with the goals; first the stores beside the plain statements of their
+           drivers, and then small sites beside those of other authors
+             stores, peers       Only the one or the other
+             --rounds NUMBER     How often each site is measured; without this, 9 times
+             --base COMMIT       The sites as they were in this commit, too
+             NAME                Only those lines that have this in their name, such as `redis`
+             --                  What follows goes to criterion
   images   Make the images of the servers from Debian's packages, and print the variables that name them
   servers  Start every server that the stores are tested on, print its URL, and serve until interrupted
   check    Check the rules that no cargo command checks: how many crates ours bring along, how long the files are, and
@@ -46,8 +52,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
         ["test", options @ ..] => test::run(options),
-        ["bench"] => bench::run(&[]),
-        ["bench", "--", criterion @ ..] => bench::run(criterion),
+        ["bench", options @ ..] => bench::run(options),
         ["images"] => images::run(),
         ["servers"] => servers::run(),
         ["check"] => check::run(),

@@ -1,9 +1,11 @@
-//! `cargo xtask bench`: one table of ratios.
-//!
-//! A time says nothing on another machine, or while the machine has other work. So only times of one run are compared.
+//! What a request and a store cost, as ratios. Criterion measures them.
 
-use std::fs;
+use std::{fs, process::Command};
 
+use super::{
+    Options,
+    goal::{Goal, Quartiles, Report},
+};
 use crate::{programs, step};
 
 /// One line of the table: how many times as long the first takes as the second.
@@ -15,12 +17,6 @@ struct Ratio {
     /// How many requests `of` makes at once.
     requests: f64,
     goal: Option<Goal>,
-}
-
-#[derive(Clone, Copy)]
-enum Goal {
-    AtMost(f64),
-    AtLeast(f64),
 }
 
 const fn ratio(what: &'static str, of: &'static str, to: &'static str) -> Ratio {
@@ -80,6 +76,8 @@ const THROUGHPUT: &[Ratio] = &[
     at_least(0.75, in_turn("redis: replace / SET PX, 16 at once", "redis/replace at once")),
     in_turn("redis: replace / SET PX, 64 at once", "redis/replace by many at once"),
     in_turn("redis: replace / SET PX, one at a time", "redis/replace"),
+    at_most(2.6, in_turn("redis: replace / SET PX of 8 KiB, CPU of the server", "redis/replace of 8 KiB")),
+    at_most(2.6, in_turn("redis: replace / SET PX of 66 KiB, CPU of the server", "redis/replace of 66 KiB")),
     at_least(1.5, in_turn("postgres: load / SELECT payload, 16 at once", "postgres/load at once")),
     at_least(1.5, in_turn("postgres: load / SELECT payload, 64 at once", "postgres/load by many at once")),
     at_least(0.95, in_turn("postgres: load / SELECT payload, one at a time", "postgres/load")),
@@ -121,76 +119,74 @@ const SIZES: &[Ratio] = &[
     in_turn("sqlite: list an owner's 5, among 100000 / 1000", "sqlite/list among 100000 to 1000"),
     in_turn("sqlite: purge 10 expired, among 100000 live / 1000", "sqlite/purge of few among 100000 to 1000"),
     in_turn("sqlite: purge, for each of 100000 expired / of 1000", "sqlite/purge of 100000 to 1000"),
+    at_most(1.2, in_turn("sqlite: replace, CPU, among 100000 / 1000", "sqlite/replace among 100000 to 1000")),
+    at_most(1.2, in_turn("sqlite: replace, CPU, among 1000000 / 1000", "sqlite/replace among 1000000 to 1000")),
     in_turn("mongo: list an owner's 5, among 100000 / 1000", "mongo/list among 100000 to 1000"),
 ];
 
-pub(crate) fn run(criterion: &[&str]) -> Result<(), String> {
+/// With a name, only those benchmarks that have it in theirs.
+pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> {
     programs::provide(&[&programs::SERVERS[..], &programs::STAND_IN].concat())?;
-    for (package, benchmark) in [("session-core", "exchange"), ("benchmarks", "stores")] {
-        // With every format of values.
-        step::run(
-            step::cargo(&["bench", "--all-features", "--package", package, "--bench", benchmark, "--"]).args(criterion),
-        )?;
+    let name = options.names.first().copied().unwrap_or_default();
+    let chosen = |line: &&Ratio| line.of.contains(name);
+    for (package, benchmark, lines) in
+        [("session-core", "exchange", vec![REQUESTS]), ("benchmarks", "stores", vec![THROUGHPUT, SIZES])]
+    {
+        if lines.concat().iter().any(|line| chosen(&line)) {
+            // With every format of values.
+            let mut cargo: Command =
+                step::cargo(&["bench", "--all-features", "--package", package, "--bench", benchmark]);
+            step::run(cargo.arg("--").args((!name.is_empty()).then_some(name)).args(&options.criterion))?;
+        }
     }
-    println!("\n{:<66} {:>7}  goal", "medians of one run, on two threads", "ratio");
-    print("time of a request on the memory store", REQUESTS)?;
-    print("throughput of a store / of the driver's plain statement", THROUGHPUT)?;
-    print("time with many sessions / with few", SIZES)
-}
-
-fn print(heading: &str, lines: &[Ratio]) -> Result<(), String> {
-    println!("\n{heading}");
-    for line in lines {
-        let ratio = median(line.of)? / line.requests / median(line.to)?;
-        let goal = line.goal.map_or(String::new(), |goal| goal.verdict(ratio));
-        println!("  {:<64} {ratio:>7.2}  {goal}", line.what);
+    for (title, lines) in [
+        ("time of a request on the memory store", REQUESTS),
+        ("a store / the driver's plain statement", THROUGHPUT),
+        ("time with many sessions / with few", SIZES),
+    ] {
+        report.head(title);
+        for ratio in lines.iter().filter(chosen) {
+            report.line("", ratio.what, ratio.quartiles()?, ratio.goal);
+        }
     }
     Ok(())
 }
 
-impl Goal {
-    fn verdict(self, ratio: f64) -> String {
-        let (words, bound, is_met) = match self {
-            Self::AtMost(most) => ("at most", most, ratio <= most),
-            Self::AtLeast(least) => ("at least", least, ratio >= least),
-        };
-        format!("{words} {bound}: {}", if is_met { "met" } else { "missed" })
+impl Ratio {
+    fn quartiles(&self) -> Result<Quartiles, String> {
+        let to = if self.to == IN_TURN { 1000.0 } else { quartiles(&samples(self.to)?, self.to)?.median };
+        let ratios: Vec<_> = samples(self.of)?.into_iter().map(|sample| sample / self.requests / to).collect();
+        quartiles(&ratios, self.of)
     }
 }
 
-/// The median that criterion found, in nanoseconds.
-fn median(benchmark: &str) -> Result<f64, String> {
-    if benchmark == IN_TURN {
-        return Ok(1000.0);
-    }
-    let path = step::target().join("criterion").join(benchmark).join("new/estimates.json");
+fn quartiles(samples: &[f64], benchmark: &str) -> Result<Quartiles, String> {
+    Quartiles::of(samples.to_vec()).ok_or_else(|| format!("`{benchmark}` has no samples"))
+}
+
+/// The time of each sample that criterion took, in nanoseconds.
+fn samples(benchmark: &str) -> Result<Vec<f64>, String> {
+    let path = step::target().join("criterion").join(benchmark).join("new/sample.json");
     let text = fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    point_estimate(&text).ok_or_else(|| format!("{} has no median", path.display()))
+    times(&text).ok_or_else(|| format!("{} has no samples", path.display()))
 }
 
-fn point_estimate(estimates: &str) -> Option<f64> {
-    let (_, median) = estimates.split_once("\"median\":")?;
-    let (_, estimate) = median.split_once("\"point_estimate\":")?;
-    estimate.split([',', '}']).next()?.trim().parse().ok()
+fn times(samples: &str) -> Option<Vec<f64>> {
+    let numbers = |name: &str| -> Option<Vec<f64>> {
+        let (_, rest) = samples.split_once(&format!("\"{name}\":["))?;
+        rest.split(']').next()?.split(',').map(|number| number.trim().parse().ok()).collect()
+    };
+    Some(numbers("times")?.into_iter().zip(numbers("iters")?).map(|(time, iterations)| time / iterations).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Goal, point_estimate};
+    use super::times;
 
     #[test]
-    fn the_median_is_read_not_the_mean() {
-        let estimates = r#"{"mean":{"confidence_interval":{"lower_bound":1.0},"point_estimate":2.5,"standard_error":1.0},
-            "median":{"confidence_interval":{"lower_bound":1.0},"point_estimate":1.5e3,"standard_error":1.0}}"#;
-        assert_eq!(point_estimate(estimates), Some(1500.0));
-        assert_eq!(point_estimate("{}"), None);
-    }
-
-    #[test]
-    fn a_goal_is_met_on_its_own_side_alone() {
-        assert_eq!(Goal::AtMost(8.0).verdict(8.0), "at most 8: met");
-        assert_eq!(Goal::AtMost(8.0).verdict(8.1), "at most 8: missed");
-        assert_eq!(Goal::AtLeast(0.9).verdict(0.9), "at least 0.9: met");
-        assert_eq!(Goal::AtLeast(0.9).verdict(0.89), "at least 0.9: missed");
+    fn a_sample_is_the_time_of_one_iteration() {
+        let samples = r#"{"sampling_mode":"Linear","iters":[2.0,4.0],"times":[3e3,8000.0]}"#;
+        assert_eq!(times(samples), Some(vec![1500.0, 2000.0]));
+        assert_eq!(times("{}"), None);
     }
 }
