@@ -31,7 +31,9 @@ fn main() {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     sizes::measure::<memory::Memory>(&mut criterion, &runtime, &start(&runtime, Disk::Waits));
     measure::<sqlite::Sqlite>(&mut criterion, &runtime);
+    sizes::measure_writes(&mut criterion, &runtime, &start::<sqlite::Sqlite>(&runtime, Disk::Waits));
     measure::<redis::Redis>(&mut criterion, &runtime);
+    throughput::measure_large(&mut criterion, &runtime, &start::<redis::Redis>(&runtime, Disk::Waits));
     measure::<postgres::Postgres>(&mut criterion, &runtime);
     measure_without_disk::<postgres::Postgres>(&mut criterion, &runtime);
     measure::<mysql::Mysql>(&mut criterion, &runtime);

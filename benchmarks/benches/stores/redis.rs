@@ -18,7 +18,7 @@ use crate::{
 
 pub(crate) struct Redis {
     manager: ConnectionManager,
-    _server: Server,
+    server: Server,
 }
 
 /// The store and the driver share a connection. The driver has its sessions under other keys of the same length.
@@ -48,7 +48,11 @@ impl Backend for Redis {
             .set_response_timeout(timeout)
             .set_concurrency_limit(4096);
         let manager = ConnectionManager::new_with_config(Client::open(info).unwrap(), config).await.unwrap();
-        Self { manager, _server: server }
+        Self { manager, server }
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.server.process_ids()
     }
 
     async fn table(&self, name: &str) -> RedisTable {

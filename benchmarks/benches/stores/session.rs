@@ -22,17 +22,24 @@ pub(crate) static OWNER: LazyLock<Owner> = LazyLock::new(|| Owner::from(42));
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     writes: u64,
+    /// The size of its payload.
+    size: usize,
 }
 
 impl Session {
     pub(crate) fn new(number: usize) -> Self {
+        Self::sized(number, PAYLOAD)
+    }
+
+    /// A session with a payload of this size.
+    pub(crate) fn sized(number: usize, size: usize) -> Self {
         let number = number as u64;
         // The ids are spread like random ones.
         let half = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).to_be_bytes();
         let mut id = [0; 16];
         id[..8].copy_from_slice(&half(number));
         id[8..].copy_from_slice(&half(!number));
-        Self { id: SessionId::from_bytes(id), writes: 0 }
+        Self { id: SessionId::from_bytes(id), writes: 0, size }
     }
 
     /// The same session for the driver, under another revision, so that the two never write the same payload.
@@ -45,8 +52,8 @@ impl Session {
     }
 
     /// A payload that is never the same twice, because a server that sees no change writes nothing.
-    fn payload(self) -> [u8; PAYLOAD] {
-        let mut payload = [b'x'; PAYLOAD];
+    fn payload(self) -> Vec<u8> {
+        let mut payload = vec![b'x'; self.size];
         payload[..8].copy_from_slice(&self.writes.to_be_bytes());
         payload
     }
@@ -57,19 +64,24 @@ impl Session {
 
     /// Creates it in the store.
     pub(crate) async fn create(self, store: &impl Store) {
+        self.create_for(HOUR, store).await;
+    }
+
+    /// The same for this long, unless it is used.
+    pub(crate) async fn create_for(self, life: Duration, store: &impl Store) {
         let payload = self.payload();
         let entry = Entry::new(self.revision(), &payload).with_owner(Some(&OWNER));
-        store.create(&self.id, entry, HOUR, HOUR).await.unwrap();
+        store.create(&self.id, entry, life, HOUR).await.unwrap();
     }
 
     pub(crate) async fn load<T: Table>(self, table: T) -> Self {
         let loaded = table.reading().load(&self.id).await.unwrap().unwrap();
-        assert_eq!(loaded.payload.len(), PAYLOAD);
+        assert_eq!(loaded.payload.len(), self.size);
         self
     }
 
     pub(crate) async fn read<T: Plain>(self, table: T) -> Self {
-        assert_eq!(table.read(&self.id).await.len(), PAYLOAD);
+        assert_eq!(table.read(&self.id).await.len(), self.size);
         self
     }
 

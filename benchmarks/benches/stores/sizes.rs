@@ -1,18 +1,20 @@
 //! The cost of a purge and of a list as the number of sessions grows.
 
 use std::{
-    cell::{Cell, LazyCell},
+    cell::{Cell, LazyCell, RefCell},
+    collections::VecDeque,
     ops::Deref,
     time::Duration,
 };
 
-use benchmarks::in_turn;
+use benchmarks::{cpu_of, in_turn};
 use criterion::{Criterion, SamplingMode};
+use futures_util::{StreamExt, stream};
 use session_core::Store;
 use tokio::runtime::Runtime;
 
 use crate::{
-    session::{OWNER, Session, time},
+    session::{HOUR, OWNER, Session, time},
     table::{Backend, Life, Table},
 };
 
@@ -47,6 +49,69 @@ pub(crate) fn measure<B: Backend>(criterion: &mut Criterion, runtime: &Runtime, 
         });
         group.finish();
         measure_purge_of_many(criterion, runtime, backend);
+    }
+}
+
+/// How many sessions are written in turn, and how many of them in one window.
+const WRITTEN: u32 = 2_000;
+const WRITES: usize = 50;
+
+/// Measures how many times as much CPU time a write takes among this many sessions as among few. Each write moves the
+/// expiry, and the expiries are spread over an hour, as those of a site.
+pub(crate) fn measure_writes<B: Backend>(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    backend: &impl Deref<Target = B>,
+) {
+    for sessions in [100_000, 1_000_000] {
+        let sites = LazyCell::new(|| {
+            let backend = &**backend;
+            runtime.block_on(async {
+                let many = Written::among(sessions, backend.table(&format!("among{sessions}")).await).await;
+                (many, Written::among(FEW, backend.table(&format!("few{sessions}")).await).await)
+            })
+        });
+        let mut group = criterion.benchmark_group(B::NAME);
+        group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(300)).sample_size(10);
+        group.bench_function(format!("replace among {sessions} to 1000"), |bencher| {
+            let (many, few) = &*sites;
+            let processes = backend.processes();
+            in_turn(bencher, runtime, async || many.write(&processes).await, async || few.write(&processes).await);
+        });
+    }
+}
+
+/// A table of live sessions, and those that are written in turn.
+struct Written<T> {
+    table: T,
+    sessions: RefCell<VecDeque<Session>>,
+}
+
+impl<T: Table> Written<T> {
+    async fn among(others: u32, table: T) -> Self {
+        table.fill(others, Life::Live).await;
+        let create = async |number: u32| {
+            let session = Session::new(number as usize);
+            session.create_for(HOUR * (number + 1) / WRITTEN, table.store()).await;
+            session
+        };
+        let sessions = stream::iter(0..WRITTEN).map(create).buffered(64).collect::<VecDeque<_>>().await;
+        table.settle().await;
+        Self { table, sessions: sessions.into() }
+    }
+
+    /// The CPU time of some writes.
+    async fn write(&self, processes: &[u32]) -> Duration {
+        let mut sessions = self.sessions.take();
+        let before = cpu_of(processes);
+        for _ in 0..WRITES {
+            if let Some(session) = sessions.pop_front() {
+                sessions.push_back(session.replace(self.table.clone()).await);
+            }
+        }
+        let took = cpu_of(processes) - before;
+        self.sessions.replace(sessions);
+        took
     }
 }
 

@@ -22,6 +22,11 @@ pub(crate) trait Backend {
 
     async fn start(disk: Disk) -> Self;
 
+    /// The ids of the processes whose CPU time counts: those of its server, or this one if it has none.
+    fn processes(&self) -> Vec<u32> {
+        vec![std::process::id()]
+    }
+
     /// A new table of this name, or what the backend has in place of tables.
     async fn table(&self, name: &str) -> Self::Table;
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use benchmarks::in_turn;
+use benchmarks::{cpu_of, in_turn};
 use criterion::{Bencher, BenchmarkGroup, Criterion, measurement::WallTime};
 use tokio::runtime::Runtime;
 
@@ -54,6 +54,34 @@ pub(crate) fn measure_without_disk<B: Backend<Table: Plain>>(
     });
 }
 
+/// Measures the server's CPU time of writes of large payloads, in parts of the driver's.
+pub(crate) fn measure_large<B: Backend<Table: Plain>>(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    backend: &impl Deref<Target = B>,
+) {
+    let mut group = group::<B>(criterion);
+    for (name, size) in [("8 KiB", 8 << 10), ("66 KiB", 66 << 10)] {
+        let site = LazyCell::new(|| runtime.block_on(Site::of_large(&**backend, size)));
+        group.bench_function(format!("replace of {name}"), |bencher| {
+            let [mut plain, mut stored] = site.sessions.take();
+            let processes = backend.processes();
+            let driver = async || {
+                let before = cpu_of(&processes);
+                at_once(&mut plain, &site.table, Session::write).await;
+                cpu_of(&processes) - before
+            };
+            let store = async || {
+                let before = cpu_of(&processes);
+                at_once(&mut stored, &site.table, Session::replace).await;
+                cpu_of(&processes) - before
+            };
+            in_turn(bencher, runtime, store, driver);
+            site.sessions.replace([plain, stored]);
+        });
+    }
+}
+
 fn group<B: Backend>(criterion: &mut Criterion) -> BenchmarkGroup<'_, WallTime> {
     let mut group = criterion.benchmark_group(B::NAME);
     group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(300)).sample_size(10);
@@ -69,8 +97,16 @@ struct Site<T> {
 
 impl<T: Plain> Site<T> {
     async fn on<B: Backend<Table = T>>(backend: &B) -> Self {
-        let table = backend.table("throughput").await;
-        let stored: Vec<_> = (0..MANY * SESSIONS).map(Session::new).collect();
+        let sessions = (0..MANY * SESSIONS).map(Session::new).collect();
+        Self::with(backend.table("throughput").await, sessions).await
+    }
+
+    async fn of_large<B: Backend<Table = T>>(backend: &B, size: usize) -> Self {
+        let sessions = (0..CLIENTS * SESSIONS).map(|number| Session::sized(number, size)).collect();
+        Self::with(backend.table(&format!("large{size}")).await, sessions).await
+    }
+
+    async fn with(table: T, stored: Vec<Session>) -> Self {
         let plain: Vec<_> = stored.iter().map(|session| session.beside()).collect();
         for (stored, plain) in stored.iter().zip(&plain) {
             stored.create(table.store()).await;
