@@ -27,5 +27,13 @@ macro_rules! chapters {
 chapters! {
     introduction "introduction.md"
     first_login "first-login.md"
+    stores "stores.md"
+    keys "keys.md"
+    testing "testing.md"
+    events "events.md"
+    security "security.md"
+    limits "limits.md"
+    writing_a_store "writing-a-store.md"
+    writing_an_adapter "writing-an-adapter.md"
     coming_from "coming-from.md"
 }

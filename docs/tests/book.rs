@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+// The store and the adapter that the guide shows, each on the kit.
+#[path = "../../examples/adapter.rs"]
+mod adapter;
 mod parts;
+#[path = "../../examples/store.rs"]
+mod store;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -162,8 +167,12 @@ fn each_command_names_a_program_that_is_there() {
             match words[..] {
                 ["cargo", "run", "-p", package, "--bin", program, ..] => judge_program(package, program)?,
                 ["cargo", "run", "-p", package] | ["cargo", "test", "-p", package, ..] => {
-                    let folders = [package.replace("session-conformance", "conformance-tests"), package.to_owned()];
-                    if !folders.iter().any(|folder| root().join(folder).join("Cargo.toml").is_file()) {
+                    let folder = match package {
+                        "session-conformance" => "conformance-tests",
+                        "guide" => "docs",
+                        package => package,
+                    };
+                    if !root().join(folder).join("Cargo.toml").is_file() {
                         return Err(format!("there is no package {package}"));
                     }
                 }
