@@ -19,7 +19,9 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
             let code = answer.code().unwrap_or_default().into_owned();
             match (code.get(..2).unwrap_or_default(), &*code) {
                 // The time for the statement or for the lock is over, or conflicts have used up the store's timeout.
-                (_, "57014" | "55P03" | SERIALIZATION_FAILURE | DEADLOCK) => StoreError::timed_out(BACKEND, error),
+                (_, "57014" | "55P03" | SERIALIZATION_FAILURE | DEADLOCK | TOO_LATE) => {
+                    StoreError::timed_out(BACKEND, error)
+                }
                 // No connection, no access, no space or memory, a server that stops or starts, a broken disk, a standby.
                 ("08" | "28" | "53" | "57" | "58", _) | (_, "25006") => StoreError::unavailable(BACKEND, error),
                 // The server reports corruption itself, or a number or an instant is out of range. Only the row can
@@ -34,6 +36,8 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
 
 const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK: &str = "40P01";
+/// Division by zero: a write has waited for its row until after the expiry. See the statements.
+const TOO_LATE: &str = "22012";
 
 /// The store's error for an address that cannot be used. It must not have the address in it, because that has a password.
 pub(crate) fn not_a_url(source: Option<Error>) -> StoreError {
@@ -50,9 +54,12 @@ struct NotAUrl {
 }
 
 /// Whether the server says that it has applied nothing and that the statement may be sent again.
+///
+/// An error does not prove that it belongs to this statement. It need not: whichever statement has failed, it was undone,
+/// and the answer to the next one proves itself.
 pub(crate) fn is_undone(error: &Error) -> bool {
     let code = error.as_database_error().and_then(|answer| answer.code());
-    code.is_some_and(|code| code == SERIALIZATION_FAILURE || code == DEADLOCK)
+    code.is_some_and(|code| [SERIALIZATION_FAILURE, DEADLOCK, TOO_LATE].contains(&&*code))
 }
 
 /// Whether the server does not know the table, or one of its columns: class 42. A missing right is of the same class.

@@ -67,6 +67,11 @@ pub(crate) fn is_there(row: &PgRow) -> Result<bool, StoreError> {
     row.try_get_raw("id").map(|id| !id.is_null()).map_err(from_driver)
 }
 
+/// Whether the write was done. If not, the column is null.
+pub(crate) fn is_done(row: &PgRow) -> Result<bool, StoreError> {
+    row.try_get_raw("done").map(|done| !done.is_null()).map_err(from_driver)
+}
+
 /// The value of a column. Without the `Option`, the driver would answer NULL with an error of another kind. The store never
 /// writes NULL there, so the row is not its own.
 pub(crate) fn column<'r, T>(row: &'r PgRow, name: &'static str) -> Result<T, StoreError>

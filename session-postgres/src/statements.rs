@@ -6,8 +6,9 @@
 //! - `$1` is the nonce of the message, and `{tag}` is the statement's own number: see [`Statement`]. Each answer has at
 //!   least one row, and each row begins with the XOR (`#`) of the two. So "not done" and "not there", too, prove that they
 //!   belong to this message.
-//! - A write first locks its row, and then reads the clock in a step of its own. A clock that is read before the wait for
-//!   a lock would let a write through that has waited until after the expiry.
+//! - A write may have to wait for its row, and the session may expire until then. So the write is judged twice: in `WHERE`
+//!   before it waits, and in `RETURNING` when it has the row. If the session has expired by then, the statement divides
+//!   by zero, so the server undoes it. See [`EXTEND`].
 //! - Durations are microseconds. Adding them is exact also where a day has 23 hours.
 
 use session_core::Namespace;
@@ -39,9 +40,9 @@ WITH
             ends_at = EXCLUDED.ends_at,
             sweep_at = EXCLUDED.sweep_at
         WHERE session.expires_at <= clock_timestamp()
-        RETURNING 1
+        RETURNING 1 AS done
     )
-SELECT $1::bigint # {tag} AS nonce, count(*) AS written FROM written
+SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 "#;
 
 // The server sends the instants, and the store subtracts them: in the server that would take as long as finding the
@@ -106,104 +107,82 @@ FROM ({statement}) AS answer
 "#;
 
 const KEEP: &str = r#"
-WITH
-    locked AS MATERIALIZED (
-        SELECT id FROM "{table}" WHERE id = $2 AND revision = $3 FOR NO KEY UPDATE
-    ),
-    timed AS MATERIALIZED (
-        SELECT id, clock_timestamp() AS now FROM locked
-    ),
-    written AS (
-        UPDATE "{table}" AS session
-        SET revision = $4, payload = $5
-        FROM timed
-        WHERE session.id = timed.id AND session.revision = $3 AND session.expires_at > timed.now
-        RETURNING 1
-    )
-SELECT $1::bigint # {tag} AS nonce, count(*) AS written FROM written
+WITH written AS (
+    UPDATE "{table}"
+    SET revision = $4, payload = $5
+    WHERE id = $2 AND revision = $3 AND expires_at > clock_timestamp()
+    RETURNING 1 / (expires_at > clock_timestamp())::int AS done
+)
+SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 "#;
 
+// The server reads the row, judges `WHERE`, and waits if another transaction has the row. Then it judges `RETURNING`.
+//
+// - The other has changed the row: the server has judged `WHERE` again by then, with the new row and the clock of that
+//   moment. If the session has expired, nothing is written. So a session that was touched in time is not lost.
+// - The other has changed nothing, or has been undone: the server does not judge `WHERE` again. So `RETURNING` asks for the
+//   expiry that the row had before this statement. `before` is that row, because a query sees nothing that its own
+//   statement writes. `sweep_at` is never later than that expiry, and saves most writes the second look.
+//
+// All instants are counted from one reading of the clock, when the statement came.
 const EXTEND: &str = r#"
-WITH
-    locked AS MATERIALIZED (
-        SELECT id FROM "{table}" WHERE id = $2 AND revision = $3 FOR NO KEY UPDATE
-    ),
-    timed AS MATERIALIZED (
-        SELECT id, clock_timestamp() AS now FROM locked
-    ),
-    written AS (
-        UPDATE "{table}" AS session
-        SET
-            revision = $4,
-            payload = $5,
-            expires_at = LEAST(timed.now + $6 * interval '1 microsecond', session.ends_at),
-            sweep_at = LEAST(timed.now + $6 * interval '1 microsecond', session.sweep_at)
-        FROM timed
-        WHERE session.id = timed.id AND session.revision = $3 AND session.expires_at > timed.now
-        RETURNING 1
-    )
-SELECT $1::bigint # {tag} AS nonce, count(*) AS written FROM written
+WITH written AS (
+    UPDATE "{table}"
+    SET
+        revision = $4,
+        payload = $5,
+        expires_at = LEAST(statement_timestamp() + $6 * interval '1 microsecond', ends_at),
+        sweep_at = LEAST(statement_timestamp() + $6 * interval '1 microsecond', sweep_at)
+    WHERE id = $2 AND revision = $3 AND expires_at > clock_timestamp()
+    RETURNING 1 / (
+        sweep_at > clock_timestamp()
+        OR (SELECT before.expires_at FROM "{table}" AS before WHERE before.id = $2) > clock_timestamp()
+    )::int AS done
+)
+SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 "#;
 
 const RESTART: &str = r#"
-WITH
-    locked AS MATERIALIZED (
-        SELECT id FROM "{table}" WHERE id = $2 AND revision = $3 FOR NO KEY UPDATE
-    ),
-    timed AS MATERIALIZED (
-        SELECT id, clock_timestamp() AS now FROM locked
-    ),
-    written AS (
-        UPDATE "{table}" AS session
-        SET
-            revision = $4,
-            payload = $5,
-            owner = $8,
-            expires_at = timed.now + LEAST($6, $7) * interval '1 microsecond',
-            ends_at = timed.now + $7 * interval '1 microsecond',
-            sweep_at = LEAST(timed.now + LEAST($6, $7) * interval '1 microsecond', session.sweep_at)
-        FROM timed
-        WHERE session.id = timed.id AND session.revision = $3 AND session.expires_at > timed.now
-        RETURNING 1
-    )
-SELECT $1::bigint # {tag} AS nonce, count(*) AS written FROM written
+WITH written AS (
+    UPDATE "{table}"
+    SET
+        revision = $4,
+        payload = $5,
+        owner = $8,
+        expires_at = statement_timestamp() + LEAST($6, $7) * interval '1 microsecond',
+        ends_at = statement_timestamp() + $7 * interval '1 microsecond',
+        sweep_at = LEAST(statement_timestamp() + LEAST($6, $7) * interval '1 microsecond', sweep_at)
+    WHERE id = $2 AND revision = $3 AND expires_at > clock_timestamp()
+    RETURNING 1 / (
+        sweep_at > clock_timestamp()
+        OR (SELECT before.expires_at FROM "{table}" AS before WHERE before.id = $2) > clock_timestamp()
+    )::int AS done
+)
+SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 "#;
 
 const TOUCH: &str = r#"
-WITH
-    locked AS MATERIALIZED (
-        SELECT id FROM "{table}" WHERE id = $2 AND revision = $3 FOR NO KEY UPDATE
-    ),
-    timed AS MATERIALIZED (
-        SELECT id, clock_timestamp() AS now FROM locked
-    ),
-    written AS (
-        UPDATE "{table}" AS session
-        SET
-            expires_at = LEAST(timed.now + $4 * interval '1 microsecond', session.ends_at),
-            sweep_at = LEAST(timed.now + $4 * interval '1 microsecond', session.sweep_at)
-        FROM timed
-        WHERE session.id = timed.id AND session.revision = $3 AND session.expires_at > timed.now
-        RETURNING 1
-    )
-SELECT $1::bigint # {tag} AS nonce, count(*) AS written FROM written
+WITH written AS (
+    UPDATE "{table}"
+    SET
+        expires_at = LEAST(statement_timestamp() + $4 * interval '1 microsecond', ends_at),
+        sweep_at = LEAST(statement_timestamp() + $4 * interval '1 microsecond', sweep_at)
+    WHERE id = $2 AND revision = $3 AND expires_at > clock_timestamp()
+    RETURNING 1 / (
+        sweep_at > clock_timestamp()
+        OR (SELECT before.expires_at FROM "{table}" AS before WHERE before.id = $2) > clock_timestamp()
+    )::int AS done
+)
+SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 "#;
 
 const DELETE: &str = r#"
-WITH
-    locked AS MATERIALIZED (
-        SELECT id FROM "{table}" WHERE id = $2 AND revision = $3 FOR UPDATE
-    ),
-    timed AS MATERIALIZED (
-        SELECT id, clock_timestamp() AS now FROM locked
-    ),
-    written AS (
-        DELETE FROM "{table}" AS session
-        USING timed
-        WHERE session.id = timed.id AND session.revision = $3 AND session.expires_at > timed.now
-        RETURNING 1
-    )
-SELECT $1::bigint # {tag} AS nonce, count(*) AS written FROM written
+WITH written AS (
+    DELETE FROM "{table}"
+    WHERE id = $2 AND revision = $3 AND expires_at > clock_timestamp()
+    RETURNING 1 / (expires_at > clock_timestamp())::int AS done
+)
+SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 "#;
 
 // It locks in the order of the ids, so that two revocations never wait for each other.
@@ -212,13 +191,13 @@ WITH
     locked AS MATERIALIZED (
         SELECT id FROM "{table}" WHERE owner = $2 AND id IS DISTINCT FROM $3 ORDER BY id FOR UPDATE
     ),
-    written AS (
+    deleted AS (
         DELETE FROM "{table}" AS session
         USING locked
         WHERE session.id = locked.id AND session.owner = $2
         RETURNING session.expires_at > clock_timestamp() AS live
     )
-SELECT $1::bigint # {tag} AS nonce, count(*) FILTER (WHERE live) AS written FROM written
+SELECT $1::bigint # {tag} AS nonce, count(*) FILTER (WHERE live) AS revoked FROM deleted
 "#;
 
 // A purge goes through the sessions that are due, in windows of 500 (or of the limit, if that is more) by `sweep_at`.

@@ -12,7 +12,7 @@ use crate::{
     Builder,
     client::{Client, Kind},
     error::{BACKEND, from_driver, is_of_the_table},
-    row::{column, count, first, is_there},
+    row::{column, count, first, is_done, is_there},
     schema::judge,
     statements::{Statement, Statements},
     value::{Value, microseconds},
@@ -166,10 +166,10 @@ impl Table {
         Ok(ids.iter().map(|id| sessions.get(id).cloned().transpose()).collect())
     }
 
-    /// Runs a write, and returns how many rows it has written.
-    async fn write(&self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, StoreError> {
+    /// Runs a write of one session, and returns whether it was done.
+    async fn write(&self, statement: &Statement, values: &[Value<'_>]) -> Result<bool, StoreError> {
         let rows = self.ask(Kind::Write, statement, values).await?;
-        count(first(&rows)?, "written")
+        is_done(first(&rows)?)
     }
 }
 
@@ -196,11 +196,7 @@ impl Store for PostgresStore {
             microseconds(expires_in),
             microseconds(ends_in),
         ];
-        if self.table.write(&self.table.sql.create, &values).await? == 1 {
-            Ok(())
-        } else {
-            Err(StoreError::AlreadyExists)
-        }
+        if self.table.write(&self.table.sql.create, &values).await? { Ok(()) } else { Err(StoreError::AlreadyExists) }
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
@@ -217,27 +213,26 @@ impl Store for PostgresStore {
         let [id, expected] = [Value::Bytes(id.as_bytes()), expected.into()];
         let [revision, payload] = [entry.revision.into(), Value::Bytes(entry.payload)];
         let sql = &self.table.sql;
-        let written = match expiry {
-            Expiry::Keep => self.table.write(&sql.keep, &[id, expected, revision, payload]).await?,
+        match expiry {
+            Expiry::Keep => self.table.write(&sql.keep, &[id, expected, revision, payload]).await,
             Expiry::Extend(expires_in) => {
-                self.table.write(&sql.extend, &[id, expected, revision, payload, microseconds(expires_in)]).await?
+                self.table.write(&sql.extend, &[id, expected, revision, payload, microseconds(expires_in)]).await
             }
             Expiry::Restart { expires_in, ends_in } => {
                 let [expires_in, ends_in] = [microseconds(expires_in), microseconds(ends_in)];
                 let owner = entry.owner.map(Owner::as_bytes).into();
-                self.table.write(&sql.restart, &[id, expected, revision, payload, expires_in, ends_in, owner]).await?
+                self.table.write(&sql.restart, &[id, expected, revision, payload, expires_in, ends_in, owner]).await
             }
-        };
-        Ok(written == 1)
+        }
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
         let values = [Value::Bytes(id.as_bytes()), expected.into(), microseconds(expires_in)];
-        Ok(self.table.write(&self.table.sql.touch, &values).await? == 1)
+        self.table.write(&self.table.sql.touch, &values).await
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        Ok(self.table.write(&self.table.sql.delete, &[Value::Bytes(id.as_bytes()), expected.into()]).await? == 1)
+        self.table.write(&self.table.sql.delete, &[Value::Bytes(id.as_bytes()), expected.into()]).await
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
@@ -253,7 +248,8 @@ impl Store for PostgresStore {
 
     async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
         let keep = keep.map(|id| &id.as_bytes()[..]).into();
-        self.table.write(&self.table.sql.revoke, &[Value::Bytes(owner.as_bytes()), keep]).await
+        let rows = self.table.ask(Kind::Write, &self.table.sql.revoke, &[Value::Bytes(owner.as_bytes()), keep]).await?;
+        count(first(&rows)?, "revoked")
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {

@@ -7,7 +7,8 @@ use super::{
     process::{Plan, find, first_line, run, start_on_a_free_port, unprivileged},
 };
 
-pub(super) fn start() -> Server {
+/// It has this many connections to the server. If there are fewer than clients, they are shared all the time.
+pub(super) fn start(connections: u32) -> Server {
     let Some(program) = find(&["pgbouncer"]) else {
         panic!("PgBouncer is missing: apt-get install pgbouncer, or set SESSION_TEST_PGBOUNCER_URL")
     };
@@ -16,11 +17,10 @@ pub(super) fn start() -> Server {
     let (process, port) = start_on_a_free_port("pgbouncer", |folder, port| {
         let folder = folder.path();
         let settings = folder.join("pgbouncer.ini");
-        // There are fewer connections to the server than clients, so they are shared all the time.
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={upstream} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
-             default_pool_size = 4\nmax_client_conn = 300\n"
+             default_pool_size = {connections}\nmax_client_conn = 300\n"
         );
         fs::write(&settings, text).unwrap();
         // It refuses to run as root.

@@ -102,46 +102,6 @@ async fn migrate_waits_for_nobody_where_the_table_is_there() {
     store.migrate().await.unwrap();
 }
 
-/// The holder of the lock changes nothing, or changes the row: PostgreSQL judges a row again only in the second case.
-#[tokio::test]
-async fn a_write_that_waits_for_the_row_until_after_the_expiry_does_nothing() {
-    for (table, pooled, change) in [
-        ("late", false, "SELECT FROM late FOR UPDATE"),
-        ("late_changed", false, "UPDATE late_changed SET payload = 'changed'"),
-        ("late_pooled", true, "SELECT FROM late_pooled FOR UPDATE"),
-        ("late_pooled_changed", true, "UPDATE late_pooled_changed SET payload = 'changed'"),
-    ] {
-        let store = open(table, pooled).await;
-        for number in 1..=5 {
-            store.create(&id(number), entry(1), Duration::from_secs(1), HOUR).await.unwrap();
-        }
-        let mut holder = connect().await;
-        run(&mut holder, &format!("BEGIN; {change}")).await;
-        let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
-        let waiting = store.clone();
-        let late = tokio::spawn(async move {
-            let ids = [1, 2, 3, 4, 5].map(id);
-            tokio::join!(
-                waiting.replace(&ids[0], entry(1).revision, entry(2), Expiry::Keep),
-                waiting.replace(&ids[1], entry(1).revision, entry(2), Expiry::Extend(HOUR)),
-                waiting.replace(&ids[2], entry(1).revision, entry(2), restart),
-                waiting.touch(&ids[3], entry(1).revision, HOUR),
-                waiting.delete(&ids[4], entry(1).revision),
-            )
-        });
-        until_they_wait(table, 5).await;
-        run(&mut holder, &format!("SELECT pg_sleep_until((SELECT max(expires_at) FROM {table}))")).await;
-        run(&mut holder, "COMMIT").await;
-        let (keep, extend, restart, touch, delete) = late.await.unwrap();
-        for (name, answer) in
-            [("keep", keep), ("extend", extend), ("restart", restart), ("touch", touch), ("delete", delete)]
-        {
-            assert!(!answer.unwrap(), "{table}: {name} waited until after the expiry, and was done");
-        }
-        assert_eq!(number(&mut holder, &format!("SELECT count(*) FROM {table}")).await, 5);
-    }
-}
-
 /// A user may have a stricter `default_transaction_isolation`. Then the server refuses a write, where it would
 /// otherwise wait and judge the row again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -9,3 +9,4 @@ mod outage;
 mod resend;
 mod rows;
 mod statements;
+mod waiting;
