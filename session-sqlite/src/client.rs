@@ -1,33 +1,40 @@
 //! The connections: one that writes, and some that read.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use session_core::StoreError;
+use session_core::{SharedTrips, StoreError};
 use sqlx::{
-    Error, SqlStr, Sqlite, SqlitePool,
+    SqlStr, Sqlite, SqlitePool,
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
 };
-use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
-    error::{from_driver, from_wait},
+    error::{BACKEND, from_driver},
+    group::MOST,
     value::Value,
+    writer::{Outcome, Write, Writer},
 };
 
-/// The connections, and how long to wait.
+/// The connections, and the writes that wait.
 pub(crate) struct Client {
-    writer: SqlitePool,
+    writer: Arc<Writer>,
+    /// The writes of requests: those that wait at the same moment go together.
+    writes: SharedTrips<Write, u64>,
     readers: SqlitePool,
-    /// SQLite lets one connection write at a time. Writes that wait here are served in order. A connection that waits
-    /// for SQLite's own lock only tries it now and then.
-    writing: Semaphore,
-    timeout: Duration,
 }
 
 impl Client {
     pub(crate) fn new(writer: SqlitePool, readers: SqlitePool, timeout: Duration) -> Self {
-        Self { writer, readers, writing: Semaphore::new(1), timeout }
+        let writer = Arc::new(Writer::new(writer, timeout));
+        let writes = SharedTrips::new(BACKEND, MOST, {
+            let writer = Arc::clone(&writer);
+            move |writes: Vec<Write>| {
+                let writer = Arc::clone(&writer);
+                async move { Ok(writer.write_all(&writes).await) }
+            }
+        });
+        Self { writer, writes, readers }
     }
 
     /// Runs a statement that reads, and returns the rows of its answer.
@@ -35,27 +42,19 @@ impl Client {
         query(sql, values).fetch_all(&self.readers).await.map_err(from_driver)
     }
 
-    /// Runs a statement that writes, and returns how many rows it has written.
-    ///
-    /// It is one statement, and the driver hands it to the connection's thread as one message. So a future that is
-    /// dropped has either sent it or not. A statement that was sent is done wholly, before the connection's next one.
-    pub(crate) async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        let _turn = self.turn().await?;
-        let result = query(sql, values).execute(&self.writer).await.map_err(from_driver)?;
-        Ok(result.rows_affected())
+    /// Runs a statement that writes, alone or together with others, and returns how many rows it has written.
+    pub(crate) async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Outcome {
+        self.writes.ask_once(Write::new(sql, values, self.writer.deadline())?).await
+    }
+
+    /// Runs a statement that writes, in a turn of its own.
+    pub(crate) async fn write_alone(&self, sql: &SqlStr, values: &[Value<'_>]) -> Outcome {
+        self.writer.write(&Write::new(sql, values, self.writer.deadline())?).await
     }
 
     /// Runs several statements.
     pub(crate) async fn run(&self, sql: SqlStr) -> Result<(), StoreError> {
-        let _turn = self.turn().await?;
-        sqlx::raw_sql(sql).execute(&self.writer).await.map(drop).map_err(from_driver)
-    }
-
-    /// Waits for the turn to write.
-    async fn turn(&self) -> Result<impl Drop + '_, StoreError> {
-        let turn = timeout(self.timeout, self.writing.acquire()).await.map_err(from_wait)?;
-        // The semaphore is never closed.
-        turn.map_err(|_| from_driver(Error::PoolClosed))
+        self.writer.run(sql).await
     }
 }
 
@@ -84,6 +83,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path().join("sessions.db")).await.unwrap();
         let Client { writer, readers, .. } = &store.0.client;
+        let writer = &writer.pool;
         assert_eq!(writer.options().get_max_connections(), 1);
         assert_eq!(readers.options().get_max_connections(), 4);
         let settings = [

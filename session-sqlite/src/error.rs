@@ -57,6 +57,15 @@ pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }
 
+/// The store's error for a write whose turn comes after its deadline.
+pub(crate) fn too_late() -> StoreError {
+    StoreError::timed_out(BACKEND, TooLate)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("other writes took too long")]
+struct TooLate;
+
 /// The store's error for a file that was not opened.
 ///
 /// SQLite says only "unable to open database file". It makes a file that is missing, but no folder. So a missing folder is

@@ -39,12 +39,14 @@
 mod builder;
 mod client;
 mod error;
+mod group;
 mod purge;
 mod row;
 mod schema;
 mod statements;
 mod store;
 mod value;
+mod writer;
 
 pub use sqlx;
 

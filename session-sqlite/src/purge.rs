@@ -22,11 +22,11 @@ impl SqliteStore {
     /// Goes through one window. Each of its two statements is right by itself, so nothing has to hold them together.
     async fn sweep(&self, limit: u32) -> Result<Window, StoreError> {
         let sql = &self.0.sql;
-        let deleted = self.write(&sql.purge, &[Value::Number(limit.into())]).await?;
+        let deleted = self.write_alone(&sql.purge, &[Value::Number(limit.into())]).await?;
         if deleted == u64::from(limit) {
             return Ok(Window { deleted, is_last: false });
         }
-        let moved = self.write(&sql.move_on, &[Value::Number(limit.into())]).await?;
+        let moved = self.write_alone(&sql.move_on, &[Value::Number(limit.into())]).await?;
         Ok(Window { deleted, is_last: moved == 0 })
     }
 }

@@ -1,4 +1,4 @@
-//! The store: one statement an operation.
+//! The store: one statement an operation. A purge has two.
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
@@ -118,9 +118,14 @@ impl SqliteStore {
         self.explain(self.0.client.read(sql, values).await).await
     }
 
-    /// Runs a write, and returns how many rows it has written.
+    /// Runs a write of a request, and returns how many rows it has written.
     pub(crate) async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
         self.explain(self.0.client.write(sql, values).await).await
+    }
+
+    /// Runs a write that holds up no request by itself, and returns how many rows it has written.
+    pub(crate) async fn write_alone(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        self.explain(self.0.client.write_alone(sql, values).await).await
     }
 }
 

@@ -4,5 +4,7 @@
 
 mod concurrency;
 mod file;
+mod gate;
+mod group;
 mod killed;
 mod sweep;
