@@ -18,7 +18,7 @@ use crate::{
     exchange::{Answer, Inner, Live, Loss, Standing, State},
     record::{Data, Delta, Found, Header, Record},
     request::SessionSecret,
-    store::{Patience, Sending, Settled, Write, read},
+    store::{Patience, Settled, Write, read},
 };
 
 /// A place in the order of the exchange's writes, with what is in flight.
@@ -130,7 +130,7 @@ impl<'a> Place<'a> {
             None => {}
             Some(InFlight::Write { write, .. }) => {
                 let write = write.clone();
-                let settled = write.settle(&self.store, Sending::Again, &Patience::new()).await;
+                let settled = write.settle_again(&self.store).await;
                 let _ = self.finish(settled)?;
             }
             // If the login was overtaken, the session that was loaded is another login's now. So this exchange has lost it.
@@ -323,13 +323,13 @@ impl Turn<'_, '_> {
             let Carried::All = self.carry(version, |carried| InFlight::Generation { carried }) else {
                 return Ok(Attempted::Beaten);
             };
-            let settled = write.settle(&self.store, Sending::First, patience).await?;
+            let settled = write.settle(&self.store, patience).await?;
             return self.finish_generation(generation, settled);
         }
         let write = Arc::new(write);
         let in_flight = |carried| InFlight::Write { write: write.clone(), carried };
         let Carried::All = self.carry(version, in_flight) else { return Ok(Attempted::Beaten) };
-        let settled = write.settle(&self.store, Sending::First, patience).await;
+        let settled = write.settle(&self.store, patience).await;
         self.finish(settled)
     }
 

@@ -11,7 +11,7 @@ use crate::{
     request::Resource,
     session::at_once::changed,
     site::Site,
-    store::{Patience, PatientStore, Sending, Settled, Write, read},
+    store::{Patience, PatientStore, Settled, Write, read},
 };
 
 /// A user's session outside of a request: for a webhook, or a job. It comes from
@@ -168,7 +168,7 @@ impl StoredSession {
             }
             self.site.policy.judge_size(&data, before)?;
             let record = Record { header: found.header().clone(), data };
-            match Write::new(&found, record, Expiry::Keep)?.settle(&self.store, Sending::First, &patience).await? {
+            match Write::new(&found, record, Expiry::Keep)?.settle(&self.store, &patience).await? {
                 Settled::Applied(_) => return Ok(answer),
                 Settled::Conflict(now) => found = self.judge(now)?,
                 Settled::Gone => return Err(Error::Gone),

@@ -29,7 +29,7 @@ pub use self::{
 pub(crate) use self::{
     observed::Observed,
     patience::{CREATIONS, MERGES, Patience, PatientStore, SENDINGS},
-    write::{Sending, Settled, Write, read},
+    write::{Settled, Write, read},
 };
 
 /// A register per session: the contract that every database crate keeps.

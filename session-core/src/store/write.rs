@@ -42,14 +42,6 @@ impl Settled {
     }
 }
 
-/// Whether a write may have been sent before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sending {
-    First,
-    /// The outcome of the first is not known.
-    Again,
-}
-
 impl Write {
     /// The write that puts `record` in the place of `base`. What cannot be read is never overwritten, only carried along.
     pub(crate) fn new(base: &Found, mut record: Record, expiry: Expiry) -> Result<Self, Error> {
@@ -64,36 +56,42 @@ impl Write {
 
     /// Sends the write until its outcome is known.
     ///
-    /// If the write is sent once, `false` is a plain conflict. After an unknown outcome, `false` may mean that the first
-    /// sending was applied. So core first looks for its own revision in the record, and only then sends the write again,
-    /// under the same revision. No write is applied twice, not even by a packet that arrives late.
-    ///
-    /// After a conflict it first waits as the writer's patience says, and then looks. So what it answers is fresh.
-    pub(crate) async fn settle(
+    /// If the write is sent once, `false` is a plain conflict. Core first waits as the writer's patience says, and then
+    /// looks. So what it answers is fresh.
+    pub(crate) async fn settle(&self, store: &PatientStore, patience: &Patience) -> Result<Settled, Error> {
+        match self.send(store).await {
+            Ok(Some(applied)) => Ok(Settled::Applied(applied)),
+            Ok(None) => {
+                patience.pause().await;
+                Ok(read(store, &self.id).await?.map_or(Settled::Gone, Settled::conflict))
+            }
+            Err(failure) => self.settle_after(store, 1, Some(failure)).await,
+        }
+    }
+
+    /// The same for a write that has been sent in an earlier call, with an outcome that is not known.
+    pub(crate) async fn settle_again(&self, store: &PatientStore) -> Result<Settled, Error> {
+        self.settle_after(store, 0, None).await
+    }
+
+    /// After an unknown outcome, `false` may mean that the first sending was applied. So core first looks for its own
+    /// revision in the record, and only then sends the write again, under the same revision. No write is applied twice, not
+    /// even by a packet that arrives late.
+    async fn settle_after(
         &self,
         store: &PatientStore,
-        mut sending: Sending,
-        patience: &Patience,
+        sent: u32,
+        mut failure: Option<StoreError>,
     ) -> Result<Settled, Error> {
-        let mut failure = None;
-        for count in 0..SENDINGS {
-            if sending == Sending::Again {
-                if let Some(settled) = self.look(store).await? {
-                    return Ok(settled);
-                }
-                pause_between_sendings(count).await;
+        for count in sent..SENDINGS {
+            if let Some(settled) = self.look(store).await? {
+                return Ok(settled);
             }
+            pause_between_sendings(count).await;
             match self.send(store).await {
                 Ok(Some(applied)) => return Ok(Settled::Applied(applied)),
-                Ok(None) if sending == Sending::First => {
-                    patience.pause().await;
-                    return Ok(read(store, &self.id).await?.map_or(Settled::Gone, Settled::conflict));
-                }
                 Ok(None) => {}
-                Err(error) => {
-                    failure = Some(error);
-                    sending = Sending::Again;
-                }
+                Err(error) => failure = Some(error),
             }
         }
         Err(failure.map_or(Error::Contended, Error::from))
