@@ -97,6 +97,13 @@ impl Browser {
     }
 }
 
+/// The same browser at as many processes. Requests of one process take turns, so its store would not have to decide.
+fn at_processes<S: Subject>(trial: &Trial<S>, browser: &Browser) -> Vec<Browser> {
+    let at_another =
+        |_| Browser { manager: Site::over(trial, Policy::default()).manager, cookie: browser.cookie.clone() };
+    (0..AT_ONCE).map(at_another).collect()
+}
+
 async fn session(exchange: &Exchange) -> Session {
     saved("load", exchange.session().await)
 }
@@ -120,10 +127,10 @@ pub(crate) async fn n_parallel_updates_of_one_key_add_n<S: Subject>(trial: &Tria
     let site = Site::over(trial, Policy::default());
     let browser = site.logged_in(&owner("user 42")).await;
     for round in 0..2 {
-        let browser = browser.clone();
+        let browsers = at_processes(trial, &browser);
         trial
-            .together(round, AT_ONCE, move |_, _| {
-                let mut browser = browser.clone();
+            .together(round, AT_ONCE, move |number, _| {
+                let mut browser = browsers[number as usize].clone();
                 async move {
                     let exchange = browser.open();
                     session(&exchange).await.update("counter", |n: &mut u64| *n += 1).unwrap();
@@ -151,10 +158,10 @@ pub(crate) async fn an_update_whose_answer_is_lost_is_applied_once<S: Subject>(t
 pub(crate) async fn changes_of_different_keys_at_once_are_all_kept<S: Subject>(trial: &Trial<S>) {
     let site = Site::over(trial, Policy::default());
     let browser = site.logged_in(&owner("user 42")).await;
-    let writer = browser.clone();
+    let writers = at_processes(trial, &browser);
     trial
         .together(0, AT_ONCE, move |number, _| {
-            let mut browser = writer.clone();
+            let mut browser = writers[number as usize].clone();
             async move {
                 let exchange = browser.open();
                 session(&exchange).await.insert(&format!("key {number}"), &number).unwrap();
@@ -173,9 +180,9 @@ pub(crate) async fn of_many_who_take_a_value_one_gets_it<S: Subject>(trial: &Tri
         let exchange = browser.open();
         session(&exchange).await.insert("code", &round).unwrap();
         browser.close(&exchange).await;
-        let taker = browser.clone();
-        let taken = trial.together(round, AT_ONCE, move |_, _| {
-            let taker = taker.clone();
+        let takers = at_processes(trial, &browser);
+        let taken = trial.together(round, AT_ONCE, move |number, _| {
+            let taker = takers[number as usize].clone();
             async move { saved("take", session(&taker.open()).await.take::<u128>("code").await) }
         });
         let winners = taken.await.into_iter().flatten().count();
