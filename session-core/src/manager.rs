@@ -44,6 +44,7 @@ impl SessionManager {
         let store = Observed::by_numbers(store);
         Self(Arc::new(Site {
             store,
+            writers: Arc::default(),
             keys: Keys::new(keys),
             cookie: CookieConfig::production(),
             token_header: None,

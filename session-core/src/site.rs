@@ -9,13 +9,15 @@ use crate::{
     record::Header,
     request::{Carrier, CarrierKind, Keys, Resource, UnknownPeerLog},
     response::PlainHttpLog,
-    store::PatientStore,
+    store::{PatientStore, Writers},
 };
 
 /// What a site decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
     pub(crate) store: Arc<dyn Store>,
+    /// Those who write to it now. Shared with the clones that were changed since.
+    pub(crate) writers: Arc<Writers>,
     pub(crate) keys: Keys,
     pub(crate) cookie: CookieConfig,
     /// For clients without cookies.
@@ -29,7 +31,7 @@ pub(crate) struct Site {
     pub(crate) trusted_proxies: TrustedProxies,
     /// What browsers clear at a logout.
     pub(crate) cleared: Vec<SiteData>,
-    /// Shared with the clones that were changed since, as is the next one.
+    /// Shared with those clones, too, as is the next one.
     pub(crate) plain_http_log: Arc<PlainHttpLog>,
     pub(crate) unknown_peer_log: Arc<UnknownPeerLog>,
 }

@@ -95,7 +95,7 @@ impl Turn<'_, '_> {
             }
             let header = Header { login_note: Some(self.note(found)), ..found.header().clone() };
             let edit = view.edit(found, header, view.merged()?, self.use_of(found));
-            if let Attempted::Done(_) = self.attempt(edit, &patience).await? {
+            if let Attempted::Done(_) = self.attempt(edit, &mut patience).await? {
                 return Ok(());
             }
         }

@@ -178,13 +178,13 @@ impl Turn<'_, '_> {
                 }
                 Step::Replace(edit, successor) => {
                     contended?;
-                    if let Attempted::Done(_) = self.attempt(*edit, &patience).await? {
+                    if let Attempted::Done(_) = self.attempt(*edit, &mut patience).await? {
                         self.tell_of(&successor);
                         return Ok(Outcome::Saved);
                     }
                 }
                 Step::Ride(ride) => {
-                    if let Attempted::Done(()) = self.ride(ride, &patience).await {
+                    if let Attempted::Done(()) = self.ride(ride, &mut patience).await {
                         return Ok(Outcome::Unchanged);
                     }
                 }
@@ -193,7 +193,7 @@ impl Turn<'_, '_> {
     }
 
     /// Does what is due. Where that fails nothing is lost: an event tells, and the token goes on as it is.
-    async fn ride(&mut self, ride: Ride, patience: &Patience) -> Attempted<()> {
+    async fn ride(&mut self, ride: Ride, patience: &mut Patience) -> Attempted<()> {
         let (attempted, failed): (_, fn(Error) -> EventKind) = match ride {
             Ride::Touch(found) => (self.try_touch(&found, patience).await, EventKind::TouchFailed),
             Ride::Rotate(edit) => (self.try_rotate(*edit, patience).await, EventKind::SuccessorFailed),
@@ -205,7 +205,7 @@ impl Turn<'_, '_> {
         })
     }
 
-    async fn try_rotate(&mut self, edit: Edit, patience: &Patience) -> Result<Attempted<()>, Error> {
+    async fn try_rotate(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted<()>, Error> {
         patience.judge_ride()?;
         let Attempted::Done(_) = self.attempt(edit, patience).await? else { return Ok(Attempted::Beaten) };
         self.tell_of(&Successor::Proposed);

@@ -102,7 +102,7 @@ impl Turn<'_, '_> {
                     return self.login_beside(login, None).await;
                 }
             };
-            match self.login_in_place(login, live, &view, &patience).await? {
+            match self.login_in_place(login, live, &view, &mut patience).await? {
                 InPlace::Done => return Ok(()),
                 InPlace::Doubled(began) => {
                     let before = Before { began, seen: Some(&live.found), replaced: None };
@@ -119,7 +119,7 @@ impl Turn<'_, '_> {
         login: &JudgedLogin,
         live: &Live,
         view: &View,
-        patience: &Patience,
+        patience: &mut Patience,
     ) -> Result<InPlace, Error> {
         let (found, was) = (&live.found, live.found.header());
         let began = self.began(Some(found));
@@ -201,7 +201,7 @@ impl Turn<'_, '_> {
             let next = now.next_generation(secret.hash(), age);
             let Some((header, event)) = renewal.apply(now, next, age) else { return Ok(()) };
             let edit = view.edit(&live.found, header, view.merged()?, self.use_of(&live.found));
-            match self.attempt(edit, &patience).await? {
+            match self.attempt(edit, &mut patience).await? {
                 Attempted::Done(found) => {
                     let told = if matches!(event, EventKind::ActingEnded) { &live.found } else { &found };
                     self.tell(event, Some(told));

@@ -14,11 +14,11 @@ use std::{
 use tokio::sync::MutexGuard;
 
 use crate::{
-    Error, Expiry,
+    Error, Expiry, SessionId,
     exchange::{Answer, Inner, Live, Loss, Standing, State},
     record::{Data, Delta, Found, Header, Record},
     request::SessionSecret,
-    store::{Patience, Settled, Write, read},
+    store::{Next, Patience, Settled, Write, Writer, read},
 };
 
 /// A place in the order of the exchange's writes, with what is in flight.
@@ -28,7 +28,11 @@ pub(crate) struct Place<'a> {
 }
 
 /// The turn to write: nothing of an earlier call is in flight any more.
-pub(crate) struct Turn<'p, 'a>(&'p mut Place<'a>);
+pub(crate) struct Turn<'p, 'a> {
+    place: &'p mut Place<'a>,
+    /// One of those in this process that write to the session, while an attempt was beaten and the next one is to come.
+    writer: Option<Writer<'a>>,
+}
 
 /// Changes on their way to the store, until the outcome is known. A call that fails or is dropped leaves them here.
 #[derive(Debug)]
@@ -106,13 +110,13 @@ impl<'a> Deref for Turn<'_, 'a> {
     type Target = Place<'a>;
 
     fn deref(&self) -> &Place<'a> {
-        self.0
+        self.place
     }
 }
 
 impl DerefMut for Turn<'_, '_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        self.0
+        self.place
     }
 }
 
@@ -144,7 +148,7 @@ impl<'a> Place<'a> {
                 self.rebase()?;
             }
         }
-        Ok(Turn(self))
+        Ok(Turn { place: self, writer: None })
     }
 
     /// The same, for what gives the client a token.
@@ -311,26 +315,52 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Turn<'_, '_> {
+impl<'a> Turn<'_, 'a> {
     /// One attempt: judges the size, sends the write with the changes that it was made of until its outcome is known, and
     /// goes on with what became of it.
-    pub(crate) async fn attempt(&mut self, edit: Edit, patience: &Patience) -> Result<Attempted, Error> {
+    pub(crate) async fn attempt(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted, Error> {
         let Edit { base, record, expiry, version } = edit;
         self.site().policy.judge_size(&record.data, &base.record.data)?;
         let generation = record.header.generation;
         let write = Write::new(&base, record, expiry)?;
+        // A login or renewal waits for nobody.
         if generation != base.header().generation {
             let Carried::All = self.carry(version, |carried| InFlight::Generation { carried }) else {
                 return Ok(Attempted::Beaten);
             };
-            let settled = write.settle(&self.store, patience).await?;
+            let mut without_turn = self.place.exchange.site.writers.writer(base.id);
+            let settled = write.settle(&self.store, patience, &mut without_turn).await?;
             return self.finish_generation(generation, settled);
+        }
+        let mut writer = self.writer(base.id);
+        let next = writer.next(base.revision).await;
+        if let Next::Look(now) = next {
+            self.writer = Some(writer);
+            patience.take_back();
+            return self.look(now, &base).await;
         }
         let write = Arc::new(write);
         let in_flight = |carried| InFlight::Write { write: write.clone(), carried };
         let Carried::All = self.carry(version, in_flight) else { return Ok(Attempted::Beaten) };
-        let settled = write.settle(&self.store, patience).await;
+        let settled = write.settle(&self.store, patience, &mut writer).await;
+        self.writer = Some(writer);
         self.finish(settled)
+    }
+
+    /// One of those of this process that write to this session. It goes on where the attempt before has left it.
+    fn writer(&mut self, id: SessionId) -> Writer<'a> {
+        let of_before = self.writer.take().filter(|writer| writer.is_of(id));
+        of_before.unwrap_or_else(|| self.place.exchange.site.writers.writer(id))
+    }
+
+    /// Goes on with what another writer of this process has just written, or else with what the store has.
+    async fn look(&mut self, now: Option<Arc<Found>>, base: &Found) -> Result<Attempted, Error> {
+        let now = match now {
+            Some(now) => Some(Arc::new(base.overtaken_by(&now))),
+            None => read(&self.store, &base.id).await?,
+        };
+        self.follow_even_if_lost(now)?;
+        Ok(Attempted::Beaten)
     }
 
     /// Moves the pending changes into the write that was made of them.

@@ -256,6 +256,12 @@ impl Found {
         &self.record.header
     }
 
+    /// What another request of this process has just written over it. How much time is left is as this one was told by the
+    /// store: the other one has only worked it out.
+    pub(crate) fn overtaken_by(&self, written: &Self) -> Self {
+        Self { left: self.left, ..written.clone() }
+    }
+
     /// How old the current lifetime was when the store answered, on the store's clock.
     pub(crate) fn age_when_asked(&self) -> Age {
         Age::of(self.header().lifetime.absolute).since(Age::of(self.left.ends_in))

@@ -56,7 +56,7 @@ impl Session {
             let attempted = match live {
                 Some(Live { found, .. }) => {
                     let edit = view.edit(found, found.header().clone(), data, inner.use_of(found));
-                    turn.attempt(edit, &patience).await?
+                    turn.attempt(edit, &mut patience).await?
                 }
                 None => turn.create_anonymous(data, Purpose::Visit, view.version).await?,
             };

@@ -281,7 +281,7 @@ impl Session {
                 return Ok(Some(value));
             };
             let edit = view.edit(found, found.header().clone(), data, inner.use_of(found));
-            if let Attempted::Done(_) = turn.attempt(edit, &patience).await? {
+            if let Attempted::Done(_) = turn.attempt(edit, &mut patience).await? {
                 return Ok(Some(value));
             }
         }

@@ -11,7 +11,7 @@ use crate::{
     request::Resource,
     session::at_once::changed,
     site::Site,
-    store::{Patience, PatientStore, Settled, Write, read},
+    store::{Next, Patience, PatientStore, Settled, Write, read},
 };
 
 /// A user's session outside of a request: for a webhook, or a job. It comes from
@@ -153,6 +153,7 @@ impl StoredSession {
     ) -> Result<T, Error> {
         let mut found = self.found().await?;
         let mut patience = Patience::new();
+        let mut writer = self.site.writers.writer(self.id);
         loop {
             patience.attempt()?;
             let before = &found.record.data;
@@ -168,7 +169,16 @@ impl StoredSession {
             }
             self.site.policy.judge_size(&data, before)?;
             let record = Record { header: found.header().clone(), data };
-            match Write::new(&found, record, Expiry::Keep)?.settle(&self.store, &patience).await? {
+            let write = Write::new(&found, record, Expiry::Keep)?;
+            if let Next::Look(now) = writer.next(found.revision).await {
+                patience.take_back();
+                found = match now {
+                    Some(now) => self.judge(Arc::new(found.overtaken_by(&now)))?,
+                    None => self.found().await?,
+                };
+                continue;
+            }
+            match write.settle(&self.store, &patience, &mut writer).await? {
                 Settled::Applied(_) => return Ok(answer),
                 Settled::Conflict(now) => found = self.judge(now)?,
                 Settled::Gone => return Err(Error::Gone),

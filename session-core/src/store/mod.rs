@@ -16,6 +16,7 @@ mod purpose;
 mod schema;
 mod shared;
 mod write;
+mod writers;
 
 pub use self::{
     entry::{Entry, Expiry, Loaded},
@@ -30,6 +31,7 @@ pub(crate) use self::{
     observed::Observed,
     patience::{CREATIONS, MERGES, Patience, PatientStore, SENDINGS},
     write::{Settled, Write, read},
+    writers::{Next, Writer, Writers},
 };
 
 /// A register per session: the contract that every database crate keeps.

@@ -52,6 +52,11 @@ impl Patience {
         if is_left { Ok(()) } else { Err(Error::Contended) }
     }
 
+    /// Takes an attempt back that has sent nothing.
+    pub(crate) fn take_back(&mut self) {
+        self.attempts = self.attempts.saturating_sub(1);
+    }
+
     /// Whether this attempt is one too many for what only rides along.
     pub(crate) fn is_over_for_rides(&self) -> bool {
         self.attempts > RIDES

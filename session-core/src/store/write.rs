@@ -8,7 +8,7 @@ use crate::{
     Entry, Error, Expiry, Revision, SessionId, StoreError,
     moment::TimeLeft,
     record::{Found, Record},
-    store::{Patience, PatientStore, SENDINGS, patience::pause_between_sendings},
+    store::{Patience, PatientStore, SENDINGS, Writer, patience::pause_between_sendings},
 };
 
 /// A `replace` under a revision of its own, so that an unknown outcome can be asked for.
@@ -35,6 +35,10 @@ pub(crate) enum Settled {
 }
 
 impl Settled {
+    fn found(&self) -> Option<&Arc<Found>> {
+        if let Self::Applied(found) | Self::Conflict(found) = self { Some(found) } else { None }
+    }
+
     fn conflict(now: Arc<Found>) -> Self {
         #[cfg(feature = "metrics")]
         crate::numbers::merge();
@@ -54,18 +58,32 @@ impl Write {
         Ok(Self { id: base.id, expected: base.revision, own, record, expiry, left: base.left })
     }
 
-    /// Sends the write until its outcome is known.
+    /// Sends the write until its outcome is known. The writer's turn, if it has one, ends then.
     ///
     /// If the write is sent once, `false` is a plain conflict. Core first waits as the writer's patience says, and then
     /// looks. So what it answers is fresh.
-    pub(crate) async fn settle(&self, store: &PatientStore, patience: &Patience) -> Result<Settled, Error> {
+    pub(crate) async fn settle(
+        &self,
+        store: &PatientStore,
+        patience: &Patience,
+        writer: &mut Writer<'_>,
+    ) -> Result<Settled, Error> {
         match self.send(store).await {
-            Ok(Some(applied)) => Ok(Settled::Applied(applied)),
+            Ok(Some(applied)) => {
+                writer.end(Some(&applied));
+                Ok(Settled::Applied(applied))
+            }
             Ok(None) => {
+                writer.end(None);
                 patience.pause().await;
                 Ok(read(store, &self.id).await?.map_or(Settled::Gone, Settled::conflict))
             }
-            Err(failure) => self.settle_after(store, 1, Some(failure)).await,
+            // In its turn: if others wrote now, its revision would soon be forgotten.
+            Err(failure) => {
+                let settled = self.settle_after(store, 1, Some(failure)).await;
+                writer.end(settled.as_ref().ok().and_then(Settled::found));
+                settled
+            }
         }
     }
 

@@ -10,5 +10,7 @@ mod overtaken;
 mod patience;
 mod rotation;
 mod saving;
+mod schedules;
 mod theft;
+mod turns;
 mod unsettled;

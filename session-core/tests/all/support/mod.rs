@@ -76,6 +76,13 @@ impl Site {
         Self { lab, manager, events }
     }
 
+    /// The same site in another process.
+    pub(crate) fn another_process(&self) -> Self {
+        let (lab, events) = (self.lab.clone(), self.events.clone());
+        let manager = SessionManager::new(lab.clone(), keys()).with_observer(events.clone());
+        Self { lab, manager, events }
+    }
+
     /// A browser without cookies.
     pub(crate) fn browser(&self) -> Browser {
         Browser { manager: self.manager.clone(), cookie: None }

@@ -1,0 +1,198 @@
+//! Writers of one session in random orders: each await may come at any time or be the last, and calls of the store fail.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use session_core::{Error, Outcome};
+use tokio::{task::yield_now, time::Instant};
+
+use crate::support::*;
+
+/// Xorshift. It gives the same numbers for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % n as u64).unwrap()
+    }
+}
+
+/// What became of one addition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Added {
+    Yes,
+    No,
+    Unknown,
+}
+
+impl From<Result<(), Error>> for Added {
+    fn from(answer: Result<(), Error>) -> Self {
+        match answer {
+            Ok(()) => Self::Yes,
+            Err(Error::Gone | Error::Superseded | Error::Contended) => Self::No,
+            Err(_) => Self::Unknown,
+        }
+    }
+}
+
+/// The ways to add one.
+const WAYS: usize = 4;
+
+async fn add(browser: Browser, way: usize) -> Added {
+    let exchange = browser.open();
+    // An error of the load: nothing was sent.
+    let Ok(session) = exchange.session().await else { return Added::No };
+    if session.owner().is_none() {
+        return Added::No;
+    }
+    if way == 0 {
+        return session.update_now("n", |n: &mut i64| *n += 1).await.map(drop).into();
+    }
+    if way == 1 {
+        let id = session.id().unwrap();
+        let Ok(Some(stored)) = browser.manager.session_of(&user(), &id).await else { return Added::No };
+        return stored.update("n", |n: &mut i64| *n += 1).await.map(drop).into();
+    }
+    add_one(&session);
+    if way == 2 {
+        return session.save().await.into();
+    }
+    match exchange.commit().await {
+        Ok(Outcome::Saved) => Added::Yes,
+        Ok(_) => Added::No,
+        Err(error) => Err(error).into(),
+    }
+}
+
+/// A task of this schedule: it runs when it was woken, and the dice say that it is its turn.
+struct Task {
+    running: Option<Pin<Box<dyn Future<Output = Added>>>>,
+    is_woken: Arc<Flag>,
+    added: Added,
+}
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Task {
+    fn new(running: impl Future<Output = Added> + 'static) -> Self {
+        let is_woken = Arc::new(Flag(AtomicBool::new(true)));
+        Self { running: Some(Box::pin(running)), is_woken, added: Added::Unknown }
+    }
+
+    fn can_run(&self) -> bool {
+        self.running.is_some() && self.is_woken.0.load(Ordering::SeqCst)
+    }
+
+    fn run(&mut self) {
+        self.is_woken.0.store(false, Ordering::SeqCst);
+        let waker = Waker::from(Arc::clone(&self.is_woken));
+        let Some(running) = &mut self.running else { return };
+        if let Poll::Ready(added) = running.as_mut().poll(&mut Context::from_waker(&waker)) {
+            (self.running, self.added) = (None, added);
+        }
+    }
+}
+
+/// Runs the tasks in the order of the dice. One in `drops` steps drops a task.
+async fn run(dice: &mut Dice, tasks: &mut [Task], drops: Option<usize>) {
+    let mut idle = 0;
+    while tasks.iter().any(|task| task.running.is_some()) {
+        let ready: Vec<_> = (0..tasks.len()).filter(|number| tasks[*number].can_run()).collect();
+        if ready.is_empty() {
+            // Whoever yields is woken by the runtime. If nobody is, all wait for the clock.
+            yield_now().await;
+            idle += 1;
+            if idle > 3 {
+                tokio::time::advance(Duration::from_millis(1)).await;
+            }
+            continue;
+        }
+        idle = 0;
+        let task = &mut tasks[ready[dice.below(ready.len())]];
+        match drops {
+            Some(drops) if dice.below(drops) == 0 => task.running = None,
+            _ => task.run(),
+        }
+    }
+}
+
+async fn schedule(seed: u64) {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let site = Site::new();
+    let browser = site.logged_in(USER).await;
+    let nodes = [site.clone(), site.another_process()];
+    let (processes, is_faulty) = (1 + dice.below(2), dice.below(2) == 0);
+    let drops = (dice.below(2) == 0).then_some(30);
+    let ends = dice.below(8) == 0;
+    let faults = if is_faulty { dice.below(5) } else { 0 };
+    for _ in 0..faults {
+        let fault = [Fault::Fails, Fault::LosesReply, Fault::ArrivesLate][dice.below(3)].clone();
+        let call = if dice.below(4) == 0 { Call::Load } else { Call::Replace };
+        let is_late = matches!(fault, Fault::ArrivesLate);
+        site.lab.next(if is_late { Call::Replace } else { call }, fault);
+    }
+    let mut tasks: Vec<_> = (0..2 + dice.below(8))
+        .map(|_| {
+            let manager = nodes[dice.below(processes)].manager.clone();
+            Task::new(add(Browser { manager, ..browser.clone() }, dice.below(WAYS)))
+        })
+        .collect();
+    if ends {
+        let browser = browser.clone();
+        tasks.push(Task::new(async move {
+            let exchange = browser.open();
+            match exchange.session().await {
+                Ok(session) => session.logout().await.map_or(Added::Unknown, |()| Added::No),
+                Err(_) => Added::Unknown,
+            }
+        }));
+    }
+    let begun = Instant::now();
+    run(&mut dice, &mut tasks, drops).await;
+    let what = format!("seed {seed}, {processes} processes, {faults} faults, drops: {drops:?}, ends: {ends}");
+    if processes == 1 && faults == 0 {
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_millis(50), "somebody was not called: {waited:?}, {what}");
+    }
+    site.lab.forget_faults();
+    site.lab.deliver_late().await;
+    for node in &nodes {
+        let manager = format!("{:?}", node.manager);
+        assert!(manager.contains("Writers { sessions: 0, writers: 0 }"), "{what}: {manager}");
+    }
+    let has_ended = ends && tasks.pop().is_some_and(|task| task.added == Added::No);
+    if has_ended {
+        return assert!(!is_stored(&site, &browser).await, "a write has revived the session: {what}");
+    }
+    let count = |added| i64::try_from(tasks.iter().filter(|task| task.added == added).count()).unwrap();
+    let (surely, perhaps) = (count(Added::Yes), count(Added::Unknown));
+    if let Some(n) = browser.get::<i64>("n").await {
+        assert!((surely..=surely + perhaps).contains(&n), "{n} of {surely}, perhaps {perhaps} more: {what}");
+    } else {
+        assert!(ends, "nobody has ended it: {what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_whatever_order_writers_run_and_whichever_are_dropped_their_changes_are_exact() {
+    for seed in 1..=2000 {
+        schedule(seed).await;
+    }
+}
