@@ -12,7 +12,7 @@ use sqlx::{
 use crate::{
     error::{BACKEND, from_driver},
     group::MOST,
-    value::Value,
+    value::{Value, arguments},
     writer::{Outcome, Write, Writer},
 };
 
@@ -39,7 +39,13 @@ impl Client {
 
     /// Runs a statement that reads, and returns the rows of its answer.
     pub(crate) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<SqliteRow>, StoreError> {
-        query(sql, values).fetch_all(&self.readers).await.map_err(from_driver)
+        query(sql, values)?.fetch_all(&self.readers).await.map_err(from_driver)
+    }
+
+    /// Runs a statement whose answer has one row at most. The driver then stops at this row: it does not look for another,
+    /// and the read is over before the row comes.
+    pub(crate) async fn read_one(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Option<SqliteRow>, StoreError> {
+        query(sql, values)?.fetch_optional(&self.readers).await.map_err(from_driver)
     }
 
     /// Runs a statement that writes, alone or together with others, and returns how many rows it has written.
@@ -58,12 +64,8 @@ impl Client {
     }
 }
 
-fn query(sql: &SqlStr, values: &[Value<'_>]) -> Query<'static, Sqlite, SqliteArguments> {
-    values.iter().fold(sqlx::query(sql.clone()), |query, &value| match value {
-        Value::Number(number) => query.bind(number),
-        Value::Bytes(bytes) => query.bind(bytes),
-        Value::NoBytes => query.bind(None::<&[u8]>),
-    })
+fn query(sql: &SqlStr, values: &[Value<'_>]) -> Result<Query<'static, Sqlite, SqliteArguments>, StoreError> {
+    Ok(sqlx::query_with(sql.clone(), arguments(values)?))
 }
 
 #[cfg(test)]

@@ -118,6 +118,10 @@ impl SqliteStore {
         self.explain(self.0.client.read(sql, values).await).await
     }
 
+    pub(crate) async fn read_one(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Option<SqliteRow>, StoreError> {
+        self.explain(self.0.client.read_one(sql, values).await).await
+    }
+
     /// Runs a write of a request, and returns how many rows it has written.
     pub(crate) async fn write(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<u64, StoreError> {
         self.explain(self.0.client.write(sql, values).await).await
@@ -156,9 +160,8 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let rows = self.read(&self.0.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
-        match rows.first() {
-            Some(row) => loaded(row, column(row, "now")?),
+        match self.read_one(&self.0.sql.load, &[Value::Bytes(id.as_bytes())]).await? {
+            Some(row) => loaded(&row, column(&row, "now")?),
             None => Ok(None),
         }
     }

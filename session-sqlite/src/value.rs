@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use session_core::Revision;
+use session_core::{Revision, StoreError};
+use sqlx::{Arguments, Error, sqlite::SqliteArguments};
+
+use crate::error::from_driver;
 
 /// The value of a parameter: a number or bytes.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +25,27 @@ impl From<Revision> for Value<'_> {
     fn from(revision: Revision) -> Self {
         Self::Number(i64::from_be_bytes(*revision.as_bytes()))
     }
+}
+
+impl Value<'_> {
+    /// How many bytes it adds to what a statement writes.
+    pub(crate) fn length(&self) -> usize {
+        if let Self::Bytes(bytes) = self { bytes.len() } else { 0 }
+    }
+}
+
+/// The values as the driver's arguments.
+pub(crate) fn arguments(values: &[Value<'_>]) -> Result<SqliteArguments, StoreError> {
+    let mut arguments = SqliteArguments::default();
+    for &value in values {
+        let added = match value {
+            Value::Number(number) => arguments.add(number),
+            Value::Bytes(bytes) => arguments.add(bytes),
+            Value::NoBytes => arguments.add(None::<&[u8]>),
+        };
+        added.map_err(|error| from_driver(Error::Encode(error)))?;
+    }
+    Ok(arguments)
 }
 
 /// Whole milliseconds, at most 2^43 of them (279 years), so that adding them to any instant never overflows.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_core::StoreError;
-use sqlx::{Arguments, Error, SqlStr, Sqlite, SqlitePool, pool::PoolConnection, sqlite::SqliteArguments};
+use sqlx::{Error, SqlStr, Sqlite, SqlitePool, pool::PoolConnection, sqlite::SqliteArguments};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     error::{from_driver, from_wait},
-    value::Value,
+    value::{Value, arguments},
 };
 
 /// How many rows a statement has written.
@@ -27,20 +27,8 @@ pub(crate) struct Write {
 
 impl Write {
     pub(crate) fn new(sql: &SqlStr, values: &[Value<'_>], deadline: Instant) -> Result<Self, StoreError> {
-        let mut arguments = SqliteArguments::default();
-        let mut bytes = 0;
-        for &value in values {
-            let added = match value {
-                Value::Number(number) => arguments.add(number),
-                Value::Bytes(value) => {
-                    bytes += value.len();
-                    arguments.add(value)
-                }
-                Value::NoBytes => arguments.add(None::<&[u8]>),
-            };
-            added.map_err(|error| from_driver(Error::Encode(error)))?;
-        }
-        Ok(Self { sql: sql.clone(), arguments, bytes, deadline })
+        let bytes = values.iter().map(Value::length).sum();
+        Ok(Self { sql: sql.clone(), arguments: arguments(values)?, bytes, deadline })
     }
 
     /// The driver hands the statement to the connection's thread as one message. So a future that is dropped has either
