@@ -1,0 +1,20 @@
+// The old site: logs a user in, says whether somebody is logged in. `node site.mjs REDIS_URL SECRET`.
+import { RedisStore } from "connect-redis";
+import express from "express";
+import session from "express-session";
+import { createClient } from "redis";
+
+const [url, secret] = process.argv.slice(2);
+const client = createClient({ url });
+await client.connect();
+const site = express();
+site.use(session({ store: new RedisStore({ client }), secret, resave: false, saveUninitialized: false }));
+site.post("/login/:user", (request, response, next) => {
+  request.session.regenerate((error) => {
+    if (error) return next(error);
+    request.session.user = request.params.user;
+    response.send("logged in");
+  });
+});
+site.get("/account", (request, response) => response.send(request.session.user ?? "nobody"));
+const server = site.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
