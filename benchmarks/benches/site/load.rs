@@ -124,7 +124,7 @@ impl Load {
         (clients, start.elapsed())
     }
 
-    /// Acknowledged increments, without those that the counters have.
+    /// Acknowledged increments, without those that the counters have. A site without sessions has no counters.
     async fn lost(&self, clients: &mut [Client]) -> i64 {
         let acknowledged: i64 = clients.iter().map(|client| client.increments).sum();
         let counters = match self.operation {
@@ -132,6 +132,9 @@ impl Load {
             Operation::IncOne => 1,
             _ => return 0,
         };
+        if clients.iter().any(|client| client.cookie.is_empty()) {
+            return 0;
+        }
         let mut counted = 0;
         for client in &mut clients[..counters] {
             counted += client.call("GET", "/count").await.parse::<i64>().unwrap();
