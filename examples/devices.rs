@@ -14,6 +14,7 @@ use session_memory::MemoryStore;
 use session_tower::{CurrentOwner, Key, Keyring, Session, SessionError, SessionId, SessionLayer, SessionManager};
 use tokio::net::TcpListener;
 
+// ANCHOR: handlers
 async fn login(session: Session, headers: HeaderMap) -> Result<Redirect, SessionError> {
     // Check the password first: `login.rs` shows how.
     session.login(42).await?;
@@ -52,6 +53,7 @@ async fn end_others(session: Session) -> Result<Redirect, SessionError> {
     session.revoke_others().await?; // logins that are under way elsewhere are refused, too
     Ok(Redirect::to("/devices"))
 }
+// ANCHOR_END: handlers
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

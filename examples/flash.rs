@@ -11,6 +11,7 @@ use session_memory::MemoryStore;
 use session_tower::{Key, Keyring, Session, SessionError, SessionLayer, SessionManager};
 use tokio::net::TcpListener;
 
+// ANCHOR: handlers
 async fn save(session: Session) -> Result<Redirect, SessionError> {
     // The redirect leaves only once this is stored. So the next page always finds it.
     session.insert("flash", "It is saved.")?;
@@ -23,6 +24,7 @@ async fn home(session: Session) -> Result<Html<String>, SessionError> {
     let flash = flash.unwrap_or_default(); // it is our own text: one of a user would have to be escaped
     Ok(Html(format!("<p>{flash}</p><form method=post action=/save><button>Save</button></form>")))
 }
+// ANCHOR_END: handlers
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

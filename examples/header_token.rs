@@ -24,6 +24,7 @@ struct Password {
 
 // No handler knows which kind of client it serves. The layer reads the token and sends it.
 
+// ANCHOR: handlers
 async fn login(session: Session, Form(form): Form<Password>) -> Result<StatusCode, SessionError> {
     // Compare with a hash: `login.rs` shows how.
     if form.password != "password" {
@@ -41,6 +42,7 @@ async fn logout(session: Session) -> Result<StatusCode, SessionError> {
     session.logout().await?; // the header of the answer is empty then: forget the token
     Ok(StatusCode::NO_CONTENT)
 }
+// ANCHOR_END: handlers
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -52,9 +54,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Err(_) => SessionManager::development(store),
     };
     manager.purge_every(Duration::from_secs(60));
+    // ANCHOR: manager
     // `Session-Token` in both directions. A client takes the new token of any answer in place of the old one, and
     // forgets it after a 401. A request with this header has no cookies: they are ignored.
     let manager = manager.with_token_header(TokenHeader::default());
+    // ANCHOR_END: manager
 
     let app = Router::new()
         .route("/login", post(login))

@@ -23,11 +23,13 @@ struct Ticked {
     remember: Option<String>,
 }
 
+// ANCHOR: login
 async fn login(session: Session, Form(form): Form<Ticked>) -> Result<Redirect, SessionError> {
     // Check the password first: `login.rs` shows how.
     session.login(Login::new(42).remembered(form.remember.is_some())).await?;
     Ok(Redirect::to("/account"))
 }
+// ANCHOR_END: login
 
 async fn account(CurrentOwner(owner): CurrentOwner) -> String {
     format!("the account of user {owner}")
@@ -43,6 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Err(_) => SessionManager::development(store),
     };
     manager.purge_every(Duration::from_secs(60));
+    // ANCHOR: policy
     // Two times each: how long without a request, and how long at all. The cookie of a persistent login outlives the
     // browser. The other one ends with it, and on the server after these times.
     let policy = Policy::builder()
@@ -50,6 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .remembered(Lifetime::new(DAY * 14, DAY * 90).persistent())
         .build()?;
     let manager = manager.with_policy(policy);
+    // ANCHOR_END: policy
 
     let page = "<form method=post action=/login><label><input type=checkbox name=remember> remember me</label> \
                 <button>Log in as user 42</button></form>";

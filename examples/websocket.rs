@@ -22,6 +22,7 @@ const PAGE: &str = "<form method=post action=/login><button>Log in</button></for
     socket.onopen = () => socket.send('hello'); socket.onmessage = event => say(event.data);\
     socket.onclose = () => say('closed')</script>";
 
+// ANCHOR: ends
 /// Wakes the sockets when a session of this process ends.
 #[derive(Clone, Debug)]
 struct Ends(watch::Sender<()>);
@@ -33,7 +34,9 @@ impl Observer for Ends {
         }
     }
 }
+// ANCHOR_END: ends
 
+// ANCHOR: socket
 async fn upgrade(_: CurrentOwner, session: Session, ends: watch::Receiver<()>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(|socket| async move {
         // The socket is dropped, and so closed, when this returns.
@@ -65,6 +68,7 @@ async fn talk(mut socket: WebSocket, session: Session, mut ends: watch::Receiver
         }
     }
 }
+// ANCHOR_END: socket
 
 async fn login(session: Session) -> Result<Redirect, SessionError> {
     session.login(42).await?; // check the password first: `login.rs` shows how
@@ -86,8 +90,10 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         Err(_) => SessionManager::development(store),
     };
     manager.purge_every(Duration::from_secs(60));
+    // ANCHOR: observe
     let (sender, ends) = watch::channel(());
     let manager = manager.with_observer(Ends(sender));
+    // ANCHOR_END: observe
 
     let app = Router::new()
         .route("/", get(Html(PAGE)))

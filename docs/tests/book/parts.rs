@@ -13,6 +13,8 @@ pub(crate) fn read(path: &Path) -> String {
 pub(crate) struct Chapter {
     pub(crate) blocks: Vec<Block>,
     pub(crate) links: Vec<String>,
+    /// What stands between backticks in the text.
+    pub(crate) code: Vec<String>,
     /// What a link can name behind `#`: mdbook makes it of the heading.
     pub(crate) anchors: BTreeSet<String>,
 }
@@ -36,6 +38,9 @@ impl Chapter {
         let mut chapter = Self::default();
         let (mut block, mut heading) = (None::<Block>, None::<String>);
         for event in Parser::new(text) {
+            if let Event::Code(code) = &event {
+                chapter.code.push(code.to_string());
+            }
             match event {
                 Event::Start(Tag::CodeBlock(kind)) => {
                     let info = match kind {

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 // The store and the adapter that the guide shows, each on the kit.
-#[path = "../../examples/adapter.rs"]
+#[path = "../../../examples/adapter.rs"]
 mod adapter;
+mod log;
 mod parts;
-#[path = "../../examples/store.rs"]
+#[path = "../../../examples/store.rs"]
 mod store;
 
 use std::{
@@ -179,7 +180,7 @@ fn each_command_names_a_program_that_is_there() {
                 ["cargo", "xtask", task, ..] if tasks.contains(&format!("[\"{task}\"")) => {}
                 ["cargo", "new", _] | ["cargo", "run" | "test"] | ["cd", _] => {}
                 ["curl" | "openssl", ..] => {}
-                _ => return Err(format!("`{line}` is no command that is known to work: see docs/tests/book.rs")),
+                _ => return Err(format!("`{line}` is no command that is known to work: see docs/tests/book")),
             }
         }
         Ok(())
