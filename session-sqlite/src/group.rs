@@ -143,3 +143,27 @@ impl Drop for Transaction<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_is_dropped_never_goes_back_to_the_pool() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new().filename(folder.path().join("a.db")).create_if_missing(true);
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        let writer = Writer::new(pool.clone(), Duration::from_secs(30));
+        let turn = writer.turn(writer.deadline()).await.unwrap();
+        let mut transaction = Transaction::begin(turn).await.unwrap();
+        transaction.run("CREATE TABLE written (number)").await.unwrap();
+        drop(transaction);
+        // In an open transaction SQLite refuses another.
+        sqlx::raw_sql("BEGIN; ROLLBACK").execute(&pool).await.unwrap();
+        assert!(sqlx::query("SELECT * FROM written").fetch_all(&pool).await.is_err(), "it was not rolled back");
+    }
+}
