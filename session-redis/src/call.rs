@@ -24,6 +24,8 @@ const LONG: usize = 8 * 1024;
 pub(crate) struct Call<'a> {
     pub(crate) script: &'a Lua,
     pub(crate) key: &'a [u8],
+    /// The index that the script writes, too.
+    pub(crate) index: Option<&'a [u8]>,
     /// The frame that the script writes, if it writes one. Its parts come before the other arguments.
     pub(crate) frame: Option<&'a Sent>,
     pub(crate) arguments: &'a [&'a [u8]],
@@ -96,19 +98,16 @@ impl Call<'_> {
     }
 
     fn message(&self, name: &str, script: &str, staged: Option<&Staged>) -> Message {
+        let staged_key = staged.map(|staged| &staged.key[..]);
+        let keys: Vec<_> = [Some(self.key), self.index, staged_key].into_iter().flatten().collect();
         let mut call = redis::cmd(name);
-        call.arg(script);
-        let Some(Sent { frame, .. }) = self.frame else {
-            call.arg(1).arg(self.key).arg(self.arguments);
-            return Message::Call(call);
-        };
-        let Some(staged) = staged else {
-            let (revision, rest) = revision_and_rest(frame);
-            call.arg(1).arg(self.key).arg(revision).arg(rest).arg(self.arguments);
-            return Message::Call(call);
-        };
-        let (revision, rest) = revision_and_rest(head(frame));
-        call.arg(2).arg(self.key).arg(&staged.key).arg(revision).arg(rest).arg(self.arguments);
+        call.arg(script).arg(keys.len()).arg(keys);
+        if let Some(Sent { frame, .. }) = self.frame {
+            let (revision, rest) = revision_and_rest(if staged.is_some() { head(frame) } else { frame });
+            call.arg(revision).arg(rest);
+        }
+        call.arg(self.arguments);
+        let (Some(Sent { frame, .. }), Some(staged)) = (self.frame, staged) else { return Message::Call(call) };
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.cmd("SET").arg(&staged.key).arg(frame).arg("PX").arg(staged.lives_for);
         pipeline.add_command(call);

@@ -12,17 +12,16 @@ use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, aio::Conne
 use session_core::StoreError;
 use tokio::time::timeout;
 
-#[cfg(feature = "cluster")]
-use crate::cluster::Cluster;
 #[cfg(feature = "sentinel")]
 use crate::sentinel::{Master, Sentinel};
 use crate::{
     call::{Call, Message, last},
     error::{foreign_answer, from_driver, from_wait},
-    index::Steps,
     node::Node,
     script::Lua,
 };
+#[cfg(feature = "cluster")]
+use crate::{cluster::Cluster, index::Steps};
 
 /// A handle on one node, a cluster or a watched master, and how long each round trip may take.
 pub(crate) struct Connection {
@@ -98,31 +97,9 @@ impl Connection {
     }
 
     /// Runs both steps, and returns the answer of the second.
-    ///
-    /// A new master may lack what the first step has written. So if the second step is sent to one, the first step is
-    /// sent there again. One case is left: the driver may connect again between the two, to a
-    /// new server, and does not tell. Then the entry may be missing (README, "What a failover can lose").
-    pub(crate) async fn run_both(&self, steps: Steps<'_>) -> Result<Value, StoreError> {
-        let both = async {
-            match &self.server {
-                Server::Node(node) => {
-                    node.send(async |manager: ConnectionManager| {
-                        steps.evaluate(|message| query(manager.clone(), message)).await
-                    })
-                    .await
-                }
-                #[cfg(feature = "sentinel")]
-                Server::Sentinel(sentinel) => {
-                    sentinel
-                        .send(async |master: Master| {
-                            steps.evaluate(|message| query_master(master.clone(), message)).await
-                        })
-                        .await
-                }
-                #[cfg(feature = "cluster")]
-                Server::Cluster(cluster) => steps.evaluate(|message| cluster.query(message)).await,
-            }
-        };
+    #[cfg(feature = "cluster")]
+    pub(crate) async fn run_both(&self, cluster: &Cluster, steps: Steps<'_>) -> Result<Value, StoreError> {
+        let both = steps.evaluate(|message| cluster.query(message));
         timeout(2 * self.timeout, both).await.map_err(from_wait)?.map_err(from_driver)
     }
 
@@ -184,7 +161,8 @@ impl Connection {
     #[cfg(feature = "cluster")]
     async fn fetch_each(&self, script: &Lua, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
         let readings = keys.iter().map(async |key| {
-            let parts = self.reading(|| self.evaluate(Call { script, key, frame: None, arguments: &[] })).await?;
+            let parts =
+                self.reading(|| self.evaluate(Call { script, key, index: None, frame: None, arguments: &[] })).await?;
             let Value::Array(parts) = parts else { return Err(foreign_answer()) };
             let [time, value] = parts.try_into().map_err(|_| foreign_answer())?;
             Ok(Reading { values: vec![value], now: instant(Some(time))? })

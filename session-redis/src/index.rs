@@ -1,8 +1,8 @@
 //! The index of an owner's sessions: how an entry gets there before its session, and when it may be removed.
 //!
 //! An entry is `id(16) ‖ binding(8)`, and its session has the same binding. On a cluster the index and the session are on
-//! different servers. So a login takes two steps: the entry is written first, and then the session. An entry without a
-//! session may belong to a login whose second step is still on its way, and must stay.
+//! different servers. So there a login takes two steps: the entry is written first, and then the session. Elsewhere one script
+//! writes both. An entry without a session may belong to a login whose second step is still on its way, and must stay.
 //!
 //! It need not stay for ever, because the binding says when the entry was written: `at=` and the seconds since 1970 on the
 //! clock of the index's server. The second step does nothing if its entry is more than a minute old. The clocks of two
@@ -12,9 +12,11 @@
 
 use std::collections::BTreeSet;
 
+#[cfg(feature = "cluster")]
 use redis::{RedisResult, Value};
 use session_core::SessionId;
 
+#[cfg(feature = "cluster")]
 use crate::call::{Call, Message};
 
 /// After this time the second step does nothing, in milliseconds. `create.lua` and `replace.lua` say the same.
@@ -85,7 +87,8 @@ impl Index {
     }
 }
 
-/// The two steps of a write that binds a session to an owner.
+/// The two steps of a write that binds a session to an owner, on a cluster.
+#[cfg(feature = "cluster")]
 #[derive(Clone, Copy)]
 pub(crate) struct Steps<'a> {
     /// Adds the entry.
@@ -94,6 +97,7 @@ pub(crate) struct Steps<'a> {
     pub(crate) session: Call<'a>,
 }
 
+#[cfg(feature = "cluster")]
 impl Steps<'_> {
     /// Runs both steps, and returns the answer of the second.
     ///

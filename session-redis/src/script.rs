@@ -1,15 +1,24 @@
 //! The scripts that the server runs, each in one step.
 //!
-//! Redis runs a script as a whole, and its clock stands still while it does. Each script names one key, of a session or
-//! of an owner's index, so that it also runs on a cluster. A staged frame is a second key, in the same slot. The top of each file says what the script gets and answers.
+//! Redis runs a script as a whole, and its clock stands still while it does. On a cluster each script names one key, of a
+//! session or of an owner's index, and perhaps a staged frame in the same slot. On one server a login names the session and
+//! the index. The top of each file says what the script gets and answers.
 //! `frame.rs` says what a frame is. Each can be tried by hand: `redis-cli --eval touch.lua sessions:s:… , revision
 //! 60000`.
 
 use redis::Script;
 
-const INDEX: &str = include_str!("script/index.lua");
-const CREATE: &str = include_str!("script/create.lua");
-const REPLACE: &str = include_str!("script/replace.lua");
+/// A script that adds an entry to an index: the function that does it comes first.
+macro_rules! entering {
+    ($file:literal) => {
+        concat!(include_str!("script/enter.lua"), include_str!($file))
+    };
+}
+
+#[cfg(feature = "cluster")]
+const INDEX: &str = entering!("script/index.lua");
+const CREATE: &str = entering!("script/create.lua");
+const REPLACE: &str = entering!("script/replace.lua");
 const TOUCH: &str = include_str!("script/touch.lua");
 const DELETE: &str = include_str!("script/delete.lua");
 const PRUNE: &str = include_str!("script/prune.lua");
@@ -34,6 +43,7 @@ impl Lua {
 /// The scripts of a store.
 #[derive(Debug)]
 pub(crate) struct Scripts {
+    #[cfg(feature = "cluster")]
     pub(crate) index: Lua,
     pub(crate) create: Lua,
     pub(crate) replace: Lua,
@@ -45,6 +55,7 @@ pub(crate) struct Scripts {
 impl Scripts {
     pub(crate) fn new() -> Self {
         Self {
+            #[cfg(feature = "cluster")]
             index: Lua::new(INDEX),
             create: Lua::new(CREATE),
             replace: Lua::new(REPLACE),

@@ -1,4 +1,5 @@
-//! The store. Each operation is one command, and with an owner one more for the index of their sessions.
+//! The store. Each operation is one command. With an owner, a logout is one more, for the index of their sessions, and on a
+//! cluster a login, too.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -14,10 +15,13 @@ use crate::{
     connection::{Connection, Question, Reading},
     error::{BACKEND, foreign_answer, foreign_value, staged_frame_gone, too_late},
     frame::{Frame, milliseconds},
-    index::{Member, SKEW, Steps},
+    index::{Member, SKEW},
     script::Scripts,
     store::load::{Found, LOADED_AT_ONCE, frame, load_all, load_one, loaded},
 };
+
+#[cfg(feature = "cluster")]
+use crate::{connection::Server, index::Steps};
 
 mod entries;
 mod load;
@@ -99,8 +103,8 @@ impl RedisStore {
         Sent::new(Frame::encode(entry), &self.0.prefix, session, self.0.connection.timeout)
     }
 
-    /// Adds the session to its owner's index, and then writes it. On a cluster the index is in another slot, so one command
-    /// cannot do both.
+    /// Writes the session and its entry in the owner's index: by one script, or on a cluster by two. There the index is in
+    /// another slot, so one command cannot do both.
     async fn indexed_write(
         &self,
         id: &SessionId,
@@ -109,9 +113,17 @@ impl RedisStore {
         write: Call<'_>,
     ) -> Result<Value, StoreError> {
         let Some(owner) = entry.owner else { return self.0.connection.run(write).await };
-        let (key, kept) = (self.owner_key(owner), text(ends_in.saturating_add(BEYOND_THE_END)));
-        let index = Call { script: &self.0.scripts.index, key: &key, frame: None, arguments: &[id.as_bytes(), &kept] };
-        self.0.connection.run_both(Steps { index, session: write }).await
+        let (index, kept) = (self.owner_key(owner), text(ends_in.saturating_add(BEYOND_THE_END)));
+        #[cfg(feature = "cluster")]
+        if let Server::Cluster(cluster) = &self.0.connection.server {
+            let arguments: [&[u8]; 2] = [id.as_bytes(), &kept];
+            let enter =
+                Call { script: &self.0.scripts.index, key: &index, index: None, frame: None, arguments: &arguments };
+            return self.0.connection.run_both(cluster, Steps { index: enter, session: write }).await;
+        }
+        let neither_binding_nor_since: [&[u8]; 2] = [b"", b""];
+        let arguments = [write.arguments, &neither_binding_nor_since, &[id.as_bytes(), &kept]].concat();
+        self.0.connection.run(Call { index: Some(&index), arguments: &arguments, ..write }).await
     }
 
     /// Deletes the session if it has this revision and this owner, where they are given.
@@ -123,8 +135,13 @@ impl RedisStore {
     ) -> Result<Deletion, StoreError> {
         let expected = expected.as_ref().map_or(&[][..], |expected| expected.as_bytes());
         let arguments = [expected, owner.map_or(&[][..], Owner::as_bytes)];
-        let delete =
-            Call { script: &self.0.scripts.delete, key: &self.session_key(id), frame: None, arguments: &arguments };
+        let delete = Call {
+            script: &self.0.scripts.delete,
+            key: &self.session_key(id),
+            index: None,
+            frame: None,
+            arguments: &arguments,
+        };
         match self.0.connection.run(delete).await? {
             Value::BulkString(deleted) => {
                 let (binding, owner) = deleted.split_first_chunk::<8>().ok_or_else(foreign_answer)?;
@@ -154,7 +171,8 @@ impl Store for RedisStore {
         let (key, expires, ends) = (self.session_key(id), text(expires_in), text(ends_in));
         let frame = self.sent(entry, &key)?;
         let arguments: [&[u8]; 2] = [&expires, &ends];
-        let create = Call { script: &self.0.scripts.create, key: &key, frame: Some(&frame), arguments: &arguments };
+        let create =
+            Call { script: &self.0.scripts.create, key: &key, index: None, frame: Some(&frame), arguments: &arguments };
         let answer = self.indexed_write(id, entry, ends_in, create).await?;
         if yes_or_no(&answer)? { Ok(()) } else { Err(StoreError::AlreadyExists) }
     }
@@ -188,7 +206,13 @@ impl Store for RedisStore {
         };
         let mut arguments: Vec<&[u8]> = vec![expected.as_bytes()];
         arguments.extend(times.iter().map(Vec::as_slice));
-        let replace = Call { script: &self.0.scripts.replace, key: &key, frame: Some(&frame), arguments: &arguments };
+        let replace = Call {
+            script: &self.0.scripts.replace,
+            key: &key,
+            index: None,
+            frame: Some(&frame),
+            arguments: &arguments,
+        };
         let answer = match expiry {
             Expiry::Restart { ends_in, .. } => self.indexed_write(id, entry, ends_in, replace).await?,
             Expiry::Keep | Expiry::Extend(_) => self.0.connection.run(replace).await?,
@@ -198,8 +222,13 @@ impl Store for RedisStore {
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
         let arguments: [&[u8]; 2] = [expected.as_bytes(), &text(expires_in)];
-        let touch =
-            Call { script: &self.0.scripts.touch, key: &self.session_key(id), frame: None, arguments: &arguments };
+        let touch = Call {
+            script: &self.0.scripts.touch,
+            key: &self.session_key(id),
+            index: None,
+            frame: None,
+            arguments: &arguments,
+        };
         yes_or_no(&self.0.connection.run(touch).await?)
     }
 
@@ -293,4 +322,5 @@ fn text(time: Duration) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "cluster")]
 mod tests;

@@ -1,17 +1,20 @@
 -- Makes a session, unless there is a live one.
 --
--- KEYS: the session. If its frame is staged, also the key of the staged frame.
+-- KEYS: the session. Where this script writes the entry of the owner's index, also the index. If the frame is staged,
+-- also the key of the staged frame.
 -- ARGV: the revision; the frame from the owner's length on, or if it is staged up to the payload; milliseconds until the
--- session expires; milliseconds until it ends. With an owner also the binding of its entry in the index, and perhaps
--- `since`: milliseconds since 1970 on the clock of this server, from before the entry was written.
+-- session expires; milliseconds until it ends. With an owner also, where this script writes the entry, '', '', the
+-- session's id and the milliseconds that the entry is kept. Elsewhere the binding of the entry, and perhaps `since`:
+-- milliseconds since 1970 on the clock of this server, from before the entry was written.
 -- Answers 1: made. 0: there is a live one. {now}: nothing was done, because the entry is more than a minute old. -2:
 -- nothing was done, because the staged frame is gone.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local key, staged = KEYS[1], KEYS[2]
-local revision, rest, expires_in, ends_in, binding, since = unpack(ARGV)
+local revision, rest, expires_in, ends_in, binding, since, id, kept_for = unpack(ARGV)
+local key, index = KEYS[1], id and KEYS[2]
+local staged = KEYS[index and 3 or 2]
 
 if staged and redis.call('GETRANGE', staged, 0, 0) == '' then return -2 end
 
@@ -20,7 +23,7 @@ local function refuse(answer)
   return answer
 end
 
-if binding then
+if binding and not index then
   local entered_at = since or struct.unpack('>I5', binding, 4) * 1000
   if now - entered_at > 60000 then return refuse({now}) end
 end
@@ -33,6 +36,7 @@ if head ~= '' then
   if expires_at > now then return refuse(0) end
 end
 
+if index then binding = enter(index, id, kept_for) end
 local ends_at = now + ends_in
 local expires_at = math.min(now + expires_in, ends_at)
 local middle = struct.pack('>I8I8', expires_at, ends_at) .. (binding or revision)

@@ -1,17 +1,19 @@
 -- Replaces a live session of the expected revision.
 --
--- KEYS: the session. If its new frame is staged, also the key of the staged frame.
+-- KEYS: the session. Where this script writes the entry of the owner's index, also the index. If the new frame is staged,
+-- also the key of the staged frame.
 -- ARGV: the new revision; the new frame from the owner's length on, or if it is staged up to the payload; the expected
 -- revision. To move the expiry also milliseconds until the session expires. For a new lifetime also milliseconds until it
--- ends. With an owner, `binding` and `since` follow as in create.lua.
+-- ends, and with an owner the same as in create.lua.
 -- Answers 1: replaced. 0: it is not live, or has another revision. -1: the value is no frame. {now}: nothing was done,
 -- because the entry is more than a minute old. -2: nothing was done, because the staged frame is gone.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local key, staged = KEYS[1], KEYS[2]
-local revision, rest, expected, expires_in, ends_in, binding, since = unpack(ARGV)
+local revision, rest, expected, expires_in, ends_in, binding, since, id, kept_for = unpack(ARGV)
+local key, index = KEYS[1], id and KEYS[2]
+local staged = KEYS[index and 3 or 2]
 
 if staged and redis.call('GETRANGE', staged, 0, 0) == '' then return -2 end
 
@@ -20,7 +22,7 @@ local function refuse(answer)
   return answer
 end
 
-if binding then
+if binding and not index then
   local entered_at = since or struct.unpack('>I5', binding, 4) * 1000
   if now - entered_at > 60000 then return refuse({now}) end
 end
@@ -37,6 +39,7 @@ if expires_at <= now then return refuse(0) end
 local bound = ''
 if ends_in then
   ends_at = now + ends_in
+  if index then binding = enter(index, id, kept_for) end
   bound = binding or revision
 else
   -- Without a new lifetime the session keeps its owner. The frame almost always has the same one.

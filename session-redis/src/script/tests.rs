@@ -18,6 +18,7 @@ fn every(binding: &[u8]) -> Vec<Run> {
     let bytes = |arguments: &[&[u8]]| arguments.iter().map(|argument| argument.to_vec()).collect();
     let hour = &b"3600000"[..];
     vec![
+        #[cfg(feature = "cluster")]
         ("index", INDEX, INDEX_OF_42, bytes(&[ID, hour]), Expected::Bytes(8)),
         ("create", CREATE, SESSION, bytes(&[REVISION, rest, hour, hour]), Expected::Is(Value::Int(1))),
         ("touch", TOUCH, SESSION, bytes(&[REVISION, hour]), Expected::Is(Value::Int(1))),

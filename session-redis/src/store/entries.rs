@@ -52,7 +52,8 @@ impl RedisStore {
             let keys: Vec<_> = dead.iter().map(|member| self.session_key(&member.id())).collect();
             let pairs = keys.iter().zip(dead).flat_map(|(key, member)| [key.as_slice(), member.as_bytes()]);
             let arguments: Vec<_> = pairs.collect();
-            let prune = Call { script: &self.0.scripts.prune, key: &index, frame: None, arguments: &arguments };
+            let prune =
+                Call { script: &self.0.scripts.prune, key: &index, index: None, frame: None, arguments: &arguments };
             if self.0.connection.run(prune).await.is_err() {
                 return;
             }

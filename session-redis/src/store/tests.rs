@@ -1,4 +1,4 @@
-//! The two steps of a login with time between them: the second step is held, comes late, or never comes.
+//! The two steps of a login on a cluster, with time between them: the second step is held, comes late, or never comes.
 
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, aio::MultiplexedConnection};
 use session_conformance::servers::{self, Server};
@@ -14,6 +14,12 @@ const OLD: Revision = Revision::from_bytes([1; 8]);
 const NEW: Revision = Revision::from_bytes([2; 8]);
 const RESTART: Expiry = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
 
+async fn connect(url: &str) -> MultiplexedConnection {
+    // By default the driver gives up after half a second, which a busy machine may need.
+    let patient = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(HOUR));
+    redis::Client::open(url).unwrap().get_multiplexed_async_connection_with_config(&patient).await.unwrap()
+}
+
 /// A store and an operator's connection, on a server of their own.
 struct Bench {
     store: RedisStore,
@@ -25,11 +31,22 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let server = servers::own_redis(&[]);
+        let admin = connect(server.url()).await;
         let store = RedisStore::builder().with_timeout(HOUR).connect(server.url()).await.unwrap();
-        // By default the driver gives up after half a second, which a busy machine may need.
-        let patient = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(HOUR));
-        let client = redis::Client::open(server.url()).unwrap();
-        let admin = client.get_multiplexed_async_connection_with_config(&patient).await.unwrap();
+        Self { store, admin, owner: Owner::from(42), _server: server }
+    }
+
+    /// A cluster of one node, where a login still takes two steps.
+    async fn on_a_cluster() -> Self {
+        // By default the bus port is the node's port plus 10000, which may be above the last port.
+        let bus = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let server = servers::own_redis(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
+        let mut admin = connect(server.url()).await;
+        Cmd::new().arg(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).exec_async(&mut admin).await.unwrap();
+        while !redis::cmd("CLUSTER").arg("INFO").query_async::<String>(&mut admin).await.unwrap().contains("state:ok") {
+        }
+        let url = server.url().replace("redis://", "redis+cluster://");
+        let store = RedisStore::builder().with_timeout(HOUR).connect(&url).await.unwrap();
         Self { store, admin, owner: Owner::from(42), _server: server }
     }
 
@@ -46,7 +63,8 @@ impl Bench {
     async fn first_step(&self) -> [u8; 8] {
         let key = self.store.owner_key(&self.owner);
         let arguments: [&[u8]; 2] = [ID.as_bytes(), b"7200000"];
-        let index = Call { script: &self.store.0.scripts.index, key: &key, frame: None, arguments: &arguments };
+        let index =
+            Call { script: &self.store.0.scripts.index, key: &key, index: None, frame: None, arguments: &arguments };
         let Value::BulkString(binding) = self.store.0.connection.run(index).await.unwrap() else {
             panic!("no binding")
         };
@@ -62,7 +80,7 @@ impl Bench {
             false => (&self.store.0.scripts.replace, vec![&OLD.as_bytes()[..]]),
         };
         arguments.extend([b"3600000", b"3600000", &binding[..]]);
-        let write = Call { script, key: &key, frame: Some(&frame), arguments: &arguments };
+        let write = Call { script, key: &key, index: None, frame: Some(&frame), arguments: &arguments };
         self.store.0.connection.run(write).await.unwrap()
     }
 
@@ -158,7 +176,7 @@ return at";
 
 #[tokio::test]
 async fn two_servers_whose_clocks_differ_refuse_no_login() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::on_a_cluster().await;
     bench.scripts().index = Lua::new(BEHIND);
     bench.store.create(&ID, bench.owned(OLD), HOUR, HOUR).await.unwrap();
     assert!(bench.is_listed().await);
@@ -170,7 +188,7 @@ async fn two_servers_whose_clocks_differ_refuse_no_login() {
 
 #[tokio::test]
 async fn a_login_whose_second_step_is_late_twice_is_unavailable_and_nothing_is_written() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::on_a_cluster().await;
     bench.store.create(&ID, Entry::new(OLD, b""), HOUR, HOUR).await.unwrap();
     let late = "redis.call('INCR','{'..KEYS[1]..'}:tries') return {1}";
     (bench.scripts().create, bench.scripts().replace) = (Lua::new(late), Lua::new(late));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use session_conformance::servers;
-use session_core::{Owner, SessionId, Store};
+use session_core::{Owner, SessionId, Store, StoreError};
 use session_redis::{
     RedisStore,
     redis::{Cmd, FromRedisValue, aio::ConnectionLike},
@@ -118,6 +118,45 @@ async fn an_entry_without_a_session_stays_for_an_hour_and_a_minute() {
     age(&mut admin, "sessions", 200).await;
     assert_eq!(store.list(&owner).await.unwrap(), []);
     assert_eq!(ask::<u64>(&mut admin, &["DBSIZE"]).await, 0);
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_leaves_no_entry() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let (owner, long) = (Owner::from(42), vec![7; 20_000]);
+    let restart = session_core::Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+    for payload in [&b"short"[..], &long] {
+        let owned = |revision| entry(revision).with_payload(payload).with_owner(Some(&owner));
+        assert!(!store.replace(&ID, OLD, owned(NEW), restart).await.unwrap());
+        store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+        assert!(!store.replace(&ID, NEW, owned(NEW), restart).await.unwrap());
+        assert!(matches!(store.create(&ID, owned(NEW), HOUR, HOUR).await, Err(StoreError::AlreadyExists)));
+        assert!(entries(&mut admin, "sessions").await.is_empty());
+        assert!(store.replace(&ID, OLD, owned(NEW), restart).await.unwrap());
+        assert_eq!(store.list(&owner).await.unwrap()[0].1.payload, payload);
+        assert_eq!(entries(&mut admin, "sessions").await.len(), 1);
+        assert!(store.delete(&ID, NEW).await.unwrap());
+        assert_eq!(ask::<u64>(&mut admin, &["DBSIZE"]).await, 0);
+    }
+}
+
+/// If the index cannot be written, the session would survive "log out everywhere".
+#[tokio::test]
+async fn a_session_whose_index_is_foreign_is_not_made() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let owner = Owner::from(42);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    ask::<()>(&mut admin, &["SET", "sessions:o:42", "x"]).await;
+    let (owned, other) = (entry(NEW).with_owner(Some(&owner)), SessionId::from_bytes([7; 16]));
+    let error = store.create(&other, owned, HOUR, HOUR).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    assert_eq!(store.load(&other).await.unwrap(), None);
+    let restart = session_core::Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+    let error = store.replace(&ID, OLD, owned, restart).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, OLD);
 }
 
 /// A login in place gives the session an entry of its own.

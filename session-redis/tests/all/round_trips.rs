@@ -28,7 +28,7 @@ async fn a_load_and_a_list_read_the_clock_before_the_sessions() {
 }
 
 #[tokio::test]
-async fn each_operation_costs_one_round_trip_and_an_owner_one_more() {
+async fn each_operation_costs_one_round_trip_and_a_logout_one_more() {
     let server = servers::own_redis(&[]);
     let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
     let (owner, other) = (Owner::from(42), SessionId::from_bytes([43; 16]));
@@ -60,14 +60,35 @@ async fn each_operation_costs_one_round_trip_and_an_owner_one_more() {
     costs!(1, store.touch(&ID, NEW, HOUR));
     costs!(1, store.delete(&ID, NEW));
     costs!(1, store.load(&ID));
-    costs!(2, store.create(&ID, owned(OLD), HOUR, HOUR));
+    costs!(1, store.create(&ID, owned(OLD), HOUR, HOUR));
     costs!(1, store.replace(&ID, OLD, owned(NEW), Expiry::Extend(HOUR)));
-    costs!(2, store.replace(&ID, NEW, owned(OLD), restart));
-    costs!(2, store.create(&other, owned(OLD), HOUR, HOUR));
+    costs!(1, store.replace(&ID, NEW, owned(OLD), restart));
+    costs!(1, store.create(&other, owned(OLD), HOUR, HOUR));
     costs!(2, store.list(&owner));
     costs!(2, store.delete(&other, OLD));
     costs!(3, store.revoke(&owner, None));
     costs!(0, store.purge(10));
+}
+
+/// A login makes a session under a new id and then deletes the visitor's.
+#[tokio::test]
+async fn a_login_that_gives_the_session_another_id_takes_two_round_trips() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let (owner, visitor, user) = (Owner::from(42), SessionId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
+    let login = async || {
+        store.create(&user, entry(NEW).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
+        assert!(store.delete(&visitor, OLD).await.unwrap());
+    };
+    store.create(&visitor, entry(OLD), HOUR, HOUR).await.unwrap();
+    login().await;
+    store.revoke(&owner, None).await.unwrap();
+    store.create(&visitor, entry(OLD), HOUR, HOUR).await.unwrap();
+    while ask::<InfoDict>(&mut admin, &["INFO", "clients"]).await.get("connected_clients") != Some(2_u64) {}
+    let before = reads(&mut admin).await;
+    login().await;
+    assert_eq!(reads(&mut admin).await - before - 1, 2);
+    assert_eq!(store.list(&owner).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
