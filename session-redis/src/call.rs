@@ -8,11 +8,11 @@
 use std::time::Duration;
 
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
-use session_core::{Namespace, StoreError};
+use session_core::{Entry, Namespace, StoreError};
 
 use crate::{
     error::no_randomness,
-    frame::{head, milliseconds, revision_and_rest},
+    frame::{head, length, milliseconds, revision_and_rest},
     script::Lua,
 };
 
@@ -24,8 +24,8 @@ const LONG: usize = 8 * 1024;
 pub(crate) struct Call<'a> {
     pub(crate) script: &'a Lua,
     pub(crate) key: &'a [u8],
-    /// The index that the script writes, too.
-    pub(crate) index: Option<&'a [u8]>,
+    /// The other keys that the script writes.
+    pub(crate) others: &'a [&'a [u8]],
     /// The frame that the script writes, if it writes one. Its parts come before the other arguments.
     pub(crate) frame: Option<&'a Sent>,
     pub(crate) arguments: &'a [&'a [u8]],
@@ -98,10 +98,9 @@ impl Call<'_> {
     }
 
     fn message(&self, name: &str, script: &str, staged: Option<&Staged>) -> Message {
-        let staged_key = staged.map(|staged| &staged.key[..]);
-        let keys: Vec<_> = [Some(self.key), self.index, staged_key].into_iter().flatten().collect();
         let mut call = redis::cmd(name);
-        call.arg(script).arg(keys.len()).arg(keys);
+        call.arg(script).arg(1 + self.others.len() + usize::from(staged.is_some()));
+        call.arg(self.key).arg(self.others).arg(staged.map(|staged| &staged.key[..]));
         if let Some(Sent { frame, .. }) = self.frame {
             let (revision, rest) = revision_and_rest(if staged.is_some() { head(frame) } else { frame });
             call.arg(revision).arg(rest);
@@ -112,6 +111,24 @@ impl Call<'_> {
         pipeline.cmd("SET").arg(&staged.key).arg(frame).arg("PX").arg(staged.lives_for);
         pipeline.add_command(call);
         Message::Staged(pipeline)
+    }
+}
+
+/// Whether the frame of this entry has to be staged.
+pub(crate) fn is_long(entry: &Entry<'_>) -> bool {
+    length(entry) >= LONG
+}
+
+/// The answer to a script. A server that is not the master, or has no replica to write to, refuses each session's write in
+/// the same way. So that is an error of the whole. Any other error within an answer belongs to its session.
+pub(crate) fn whole(answer: Value) -> RedisResult<Value> {
+    let refuses_all = |answer: &&Value| matches!(answer, Value::ServerError(error) if ["READONLY", "MASTERDOWN", "NOREPLICAS"].contains(&error.code()));
+    match &answer {
+        Value::Array(answers) => match answers.iter().find(refuses_all) {
+            Some(refusal) => refusal.clone().extract_error(),
+            None => Ok(answer),
+        },
+        _ => answer.extract_error(),
     }
 }
 

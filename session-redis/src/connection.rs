@@ -15,13 +15,12 @@ use tokio::time::timeout;
 #[cfg(feature = "sentinel")]
 use crate::sentinel::{Master, Sentinel};
 use crate::{
-    call::{Call, Message, last},
+    call::{Call, Message, last, whole},
     error::{foreign_answer, from_driver, from_wait},
     node::Node,
-    script::Lua,
 };
 #[cfg(feature = "cluster")]
-use crate::{cluster::Cluster, index::Steps};
+use crate::{cluster::Cluster, index::Steps, script::Lua};
 
 /// A handle on one node, a cluster or a watched master, and how long each round trip may take.
 pub(crate) struct Connection {
@@ -162,7 +161,7 @@ impl Connection {
     async fn fetch_each(&self, script: &Lua, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
         let readings = keys.iter().map(async |key| {
             let parts =
-                self.reading(|| self.evaluate(Call { script, key, index: None, frame: None, arguments: &[] })).await?;
+                self.reading(|| self.evaluate(Call { script, key, others: &[], frame: None, arguments: &[] })).await?;
             let Value::Array(parts) = parts else { return Err(foreign_answer()) };
             let [time, value] = parts.try_into().map_err(|_| foreign_answer())?;
             Ok(Reading { values: vec![value], now: instant(Some(time))? })
@@ -225,7 +224,7 @@ impl Connection {
 
 async fn query(mut manager: ConnectionManager, message: Message) -> RedisResult<Value> {
     match message {
-        Message::Call(command) => command.query_async(&mut manager).await,
+        Message::Call(command) => whole(manager.send_packed_command(&command).await?),
         Message::Staged(pipeline) => last(manager.send_packed_commands(&pipeline, 0, pipeline.len()).await?),
     }
 }

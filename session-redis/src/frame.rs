@@ -34,7 +34,7 @@ impl Frame {
     /// The frame that is sent for an entry. The server fills in the expiry and the end.
     pub(crate) fn encode(entry: Entry<'_>) -> Vec<u8> {
         let owner = entry.owner.map_or(&[][..], Owner::as_bytes);
-        let mut frame = Vec::with_capacity(FIXED + owner.len() + entry.payload.len());
+        let mut frame = Vec::with_capacity(length(&entry));
         frame.extend(entry.revision.as_bytes());
         frame.extend([0; 16]);
         frame.extend(entry.revision.as_bytes());
@@ -66,6 +66,11 @@ impl Frame {
             payload: value.slice(payload..),
         })
     }
+}
+
+/// How long the frame of this entry is, in bytes.
+pub(crate) fn length(entry: &Entry<'_>) -> usize {
+    FIXED + entry.owner.map_or(0, |owner| owner.as_bytes().len()) + entry.payload.len()
 }
 
 /// The part of an encoded frame before its payload.

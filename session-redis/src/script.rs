@@ -2,9 +2,11 @@
 //!
 //! Redis runs a script as a whole, and its clock stands still while it does. On a cluster each script names one key, of a
 //! session or of an owner's index, and perhaps a staged frame in the same slot. On one server a login names the session and
-//! the index. The top of each file says what the script gets and answers.
-//! `frame.rs` says what a frame is. Each can be tried by hand: `redis-cli --eval touch.lua sessions:s:… , revision
-//! 60000`.
+//! the index, and an update names several sessions. The top of each file says what the script gets and answers.
+//! `frame.rs` says what a frame is. Each can be tried by hand: `redis-cli --eval delete.lua sessions:s:… ,
+//! revision ''`.
+
+use std::sync::Arc;
 
 use redis::Script;
 
@@ -19,7 +21,7 @@ macro_rules! entering {
 const INDEX: &str = entering!("script/index.lua");
 const CREATE: &str = entering!("script/create.lua");
 const REPLACE: &str = entering!("script/replace.lua");
-const TOUCH: &str = include_str!("script/touch.lua");
+const UPDATE: &str = include_str!("script/update.lua");
 const DELETE: &str = include_str!("script/delete.lua");
 const PRUNE: &str = include_str!("script/prune.lua");
 #[cfg(feature = "cluster")]
@@ -47,7 +49,7 @@ pub(crate) struct Scripts {
     pub(crate) index: Lua,
     pub(crate) create: Lua,
     pub(crate) replace: Lua,
-    pub(crate) touch: Lua,
+    pub(crate) update: Arc<Lua>,
     pub(crate) delete: Lua,
     pub(crate) prune: Lua,
 }
@@ -59,7 +61,7 @@ impl Scripts {
             index: Lua::new(INDEX),
             create: Lua::new(CREATE),
             replace: Lua::new(REPLACE),
-            touch: Lua::new(TOUCH),
+            update: Arc::new(Lua::new(UPDATE)),
             delete: Lua::new(DELETE),
             prune: Lua::new(PRUNE),
         }

@@ -37,6 +37,7 @@ use tokio::{
 use crate::{
     Builder, RedisStore,
     builder::{IN_FLIGHT, warn_of_eviction},
+    call::whole,
     connection::Server,
     error::{from_driver, from_wait},
 };
@@ -266,7 +267,7 @@ impl Search {
 impl Master {
     pub(crate) async fn query(self, command: &Cmd) -> RedisResult<Value> {
         let (mut connection, command) = (self.connection.clone(), command.clone());
-        self.hear(async move { command.query_async(&mut connection).await }).await
+        self.hear(async move { whole(connection.send_packed_command(&command).await?) }).await
     }
 
     pub(crate) async fn query_all(self, pipeline: &Pipeline, count: usize) -> RedisResult<Vec<Value>> {

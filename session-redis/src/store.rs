@@ -17,7 +17,10 @@ use crate::{
     frame::{Frame, milliseconds},
     index::{Member, SKEW},
     script::Scripts,
-    store::load::{Found, LOADED_AT_ONCE, frame, load_all, load_one, loaded},
+    store::{
+        load::{Found, LOADED_AT_ONCE, frame, load_all, load_one, loaded},
+        update::{UPDATED_AT_ONCE, Update, update_all},
+    },
 };
 
 #[cfg(feature = "cluster")]
@@ -25,6 +28,7 @@ use crate::{connection::Server, index::Steps};
 
 mod entries;
 mod load;
+mod update;
 
 /// How long an index keeps a session after its end. A failover may lead to a server whose clock is behind, and the
 /// session is written a while after its entry.
@@ -54,6 +58,7 @@ struct Inner {
     connection: Arc<Connection>,
     scripts: Scripts,
     loads: SharedTrips<Vec<u8>, Found>,
+    updates: SharedTrips<Update, bool>,
 }
 
 impl RedisStore {
@@ -88,7 +93,13 @@ impl RedisStore {
             let connection = Arc::clone(&asked);
             async move { load_all(&connection, keys).await }
         });
-        Self(Arc::new(Inner { prefix, connection, scripts: Scripts::new(), loads }))
+        let scripts = Scripts::new();
+        let (written, script) = (Arc::clone(&connection), Arc::clone(&scripts.update));
+        let updates = SharedTrips::new(BACKEND, UPDATED_AT_ONCE, move |updates| {
+            let (connection, script) = (Arc::clone(&written), Arc::clone(&script));
+            async move { update_all(&connection, &script, updates).await }
+        });
+        Self(Arc::new(Inner { prefix, connection, scripts, loads, updates }))
     }
 
     fn session_key(&self, id: &SessionId) -> Vec<u8> {
@@ -118,12 +129,12 @@ impl RedisStore {
         if let Server::Cluster(cluster) = &self.0.connection.server {
             let arguments: [&[u8]; 2] = [id.as_bytes(), &kept];
             let enter =
-                Call { script: &self.0.scripts.index, key: &index, index: None, frame: None, arguments: &arguments };
+                Call { script: &self.0.scripts.index, key: &index, others: &[], frame: None, arguments: &arguments };
             return self.0.connection.run_both(cluster, Steps { index: enter, session: write }).await;
         }
         let neither_binding_nor_since: [&[u8]; 2] = [b"", b""];
         let arguments = [write.arguments, &neither_binding_nor_since, &[id.as_bytes(), &kept]].concat();
-        self.0.connection.run(Call { index: Some(&index), arguments: &arguments, ..write }).await
+        self.0.connection.run(Call { others: &[&index], arguments: &arguments, ..write }).await
     }
 
     /// Deletes the session if it has this revision and this owner, where they are given.
@@ -138,7 +149,7 @@ impl RedisStore {
         let delete = Call {
             script: &self.0.scripts.delete,
             key: &self.session_key(id),
-            index: None,
+            others: &[],
             frame: None,
             arguments: &arguments,
         };
@@ -172,7 +183,7 @@ impl Store for RedisStore {
         let frame = self.sent(entry, &key)?;
         let arguments: [&[u8]; 2] = [&expires, &ends];
         let create =
-            Call { script: &self.0.scripts.create, key: &key, index: None, frame: Some(&frame), arguments: &arguments };
+            Call { script: &self.0.scripts.create, key: &key, others: &[], frame: Some(&frame), arguments: &arguments };
         let answer = self.indexed_write(id, entry, ends_in, create).await?;
         if yes_or_no(&answer)? { Ok(()) } else { Err(StoreError::AlreadyExists) }
     }
@@ -198,6 +209,9 @@ impl Store for RedisStore {
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
         let key = self.session_key(id);
+        if let Some(update) = Update::replace(&key, expected, entry, expiry) {
+            return self.update(update).await;
+        }
         let frame = self.sent(entry, &key)?;
         let times = match expiry {
             Expiry::Keep => vec![],
@@ -209,7 +223,7 @@ impl Store for RedisStore {
         let replace = Call {
             script: &self.0.scripts.replace,
             key: &key,
-            index: None,
+            others: &[],
             frame: Some(&frame),
             arguments: &arguments,
         };
@@ -221,15 +235,7 @@ impl Store for RedisStore {
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
-        let arguments: [&[u8]; 2] = [expected.as_bytes(), &text(expires_in)];
-        let touch = Call {
-            script: &self.0.scripts.touch,
-            key: &self.session_key(id),
-            index: None,
-            frame: None,
-            arguments: &arguments,
-        };
-        yes_or_no(&self.0.connection.run(touch).await?)
+        self.update(Update::touch(self.session_key(id), expected, text(expires_in))).await
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {

@@ -53,7 +53,7 @@ impl RedisStore {
             let pairs = keys.iter().zip(dead).flat_map(|(key, member)| [key.as_slice(), member.as_bytes()]);
             let arguments: Vec<_> = pairs.collect();
             let prune =
-                Call { script: &self.0.scripts.prune, key: &index, index: None, frame: None, arguments: &arguments };
+                Call { script: &self.0.scripts.prune, key: &index, others: &[], frame: None, arguments: &arguments };
             if self.0.connection.run(prune).await.is_err() {
                 return;
             }

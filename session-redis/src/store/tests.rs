@@ -64,7 +64,7 @@ impl Bench {
         let key = self.store.owner_key(&self.owner);
         let arguments: [&[u8]; 2] = [ID.as_bytes(), b"7200000"];
         let index =
-            Call { script: &self.store.0.scripts.index, key: &key, index: None, frame: None, arguments: &arguments };
+            Call { script: &self.store.0.scripts.index, key: &key, others: &[], frame: None, arguments: &arguments };
         let Value::BulkString(binding) = self.store.0.connection.run(index).await.unwrap() else {
             panic!("no binding")
         };
@@ -80,7 +80,7 @@ impl Bench {
             false => (&self.store.0.scripts.replace, vec![&OLD.as_bytes()[..]]),
         };
         arguments.extend([b"3600000", b"3600000", &binding[..]]);
-        let write = Call { script, key: &key, index: None, frame: Some(&frame), arguments: &arguments };
+        let write = Call { script, key: &key, others: &[], frame: Some(&frame), arguments: &arguments };
         self.store.0.connection.run(write).await.unwrap()
     }
 

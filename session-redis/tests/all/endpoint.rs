@@ -5,7 +5,6 @@ use std::{
         Arc,
         atomic::{AtomicU16, Ordering},
     },
-    task::Poll,
     time::{Duration, Instant},
 };
 

@@ -14,6 +14,7 @@ mod outage;
 mod round_trips;
 #[cfg(feature = "sentinel")]
 mod sentinel;
+mod shared_writes;
 #[cfg(feature = "sentinel")]
 mod silence;
 mod staged;

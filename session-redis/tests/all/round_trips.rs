@@ -37,7 +37,7 @@ async fn each_operation_costs_one_round_trip_and_a_logout_one_more() {
     // From now on the server knows the scripts.
     store.create(&ID, owned(OLD), HOUR, HOUR).await.unwrap();
     store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.unwrap();
-    store.replace(&ID, NEW, entry(OLD), Expiry::Extend(HOUR)).await.unwrap();
+    store.replace(&ID, NEW, entry(OLD), restart).await.unwrap();
     store.touch(&ID, OLD, HOUR).await.unwrap();
     store.delete(&ID, OLD).await.unwrap();
     // The connection that `connect` has tried is being closed, and the server counts that as a read. So wait until it
