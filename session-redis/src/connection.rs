@@ -109,14 +109,14 @@ impl Connection {
 
     /// Reads the values at these keys, in their order. The clock is read first: a session that is touched between the
     /// two reads is then live at both.
-    pub(crate) async fn fetch(&self, question: Question, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
+    pub(crate) async fn fetch<K: AsRef<[u8]>>(&self, question: Question, keys: &[K]) -> Result<Reading, StoreError> {
         #[cfg(feature = "cluster")]
         if let Server::Cluster(cluster) = &self.server {
             return self.fetch_each(question.script(cluster), keys).await;
         }
         let mut pipeline = timed(1 + keys.len());
         for key in keys {
-            question.add(&mut pipeline, key);
+            question.add(&mut pipeline, key.as_ref());
         }
         let (now, values) = self.send_reads(&pipeline, keys.len()).await?;
         if values.len() == keys.len() { Ok(Reading { values, now }) } else { Err(foreign_answer()) }
@@ -158,10 +158,11 @@ impl Connection {
     }
 
     #[cfg(feature = "cluster")]
-    async fn fetch_each(&self, script: &Lua, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
+    async fn fetch_each<K: AsRef<[u8]>>(&self, script: &Lua, keys: &[K]) -> Result<Reading, StoreError> {
         let readings = keys.iter().map(async |key| {
-            let parts =
-                self.reading(|| self.evaluate(Call { script, key, others: &[], frame: None, arguments: &[] })).await?;
+            let parts = self
+                .reading(|| self.evaluate(Call { script, key: key.as_ref(), others: &[], frame: None, arguments: &[] }))
+                .await?;
             let Value::Array(parts) = parts else { return Err(foreign_answer()) };
             let [time, value] = parts.try_into().map_err(|_| foreign_answer())?;
             Ok(Reading { values: vec![value], now: instant(Some(time))? })

@@ -192,12 +192,12 @@ impl Store for RedisStore {
         let key = self.session_key(id);
         // On a cluster the keys of several sessions are on several nodes.
         if self.0.connection.is_cluster() {
-            return load_one(&self.0.connection, key).await;
+            return load_one(&self.0.connection, &key).await;
         }
-        match self.0.loads.ask(key.clone()).await? {
+        match self.0.loads.ask(key).await? {
             Found::Session(loaded) => Ok(loaded),
             // A value of another type is no logout. Nobody else waits for this trip.
-            Found::Nothing => load_one(&self.0.connection, key).await,
+            Found::Nothing => load_one(&self.0.connection, &self.session_key(id)).await,
         }
     }
 

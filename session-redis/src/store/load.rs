@@ -29,7 +29,7 @@ pub(super) async fn load_all(
     keys: Vec<Vec<u8>>,
 ) -> Result<Vec<Result<Found, StoreError>>, StoreError> {
     if let [key] = &keys[..] {
-        return Ok(vec![load_one(connection, key.clone()).await.map(Found::Session)]);
+        return Ok(vec![load_one(connection, key).await.map(Found::Session)]);
     }
     // The server would send a value once for each time that its key is asked for.
     let mut different = keys.clone();
@@ -42,7 +42,7 @@ pub(super) async fn load_all(
     Ok(keys.iter().map(of_key).collect())
 }
 
-pub(super) async fn load_one(connection: &Connection, key: Vec<u8>) -> Result<Option<Loaded>, StoreError> {
+pub(super) async fn load_one(connection: &Connection, key: &[u8]) -> Result<Option<Loaded>, StoreError> {
     let mut reading = connection.fetch(Question::Session, &[key]).await?;
     match frame(reading.values.pop().ok_or_else(foreign_answer)?)? {
         Some(frame) => loaded(&frame, reading.now),
