@@ -2,10 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use crate::{
-    ConfigError, Error,
-    record::{Data, length},
-};
+use crate::{ConfigError, Error, record::Data};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -229,8 +226,8 @@ impl Policy {
 
     /// No session grows beyond the limit. One that is larger, because the limit was lowered, may stay so.
     pub(crate) fn judge_size(&self, data: &Data, before: &Data) -> Result<(), Error> {
-        let (size, limit) = (length(data.iter()), self.size_limit);
-        if size > limit && size > length(before.iter()) { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
+        let (size, limit) = (data.length(), self.size_limit);
+        if size > limit && size > before.length() { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 
     /// How long a key is still needed after it has signed its last token.

@@ -11,7 +11,7 @@ use crate::{
     adapter::AttachedUsers,
     exchange::{Answer, InFlight, Joined, Standing, View},
     moment::Moment,
-    record::{Age, Delta, Found, Overlay, length, value_length},
+    record::{Age, Delta, Found, Overlay, value_length},
     request::{Resource, SessionToken, Withholding},
     site::{Caller, Site, Whose},
     store::{MERGES, PatientStore},
@@ -85,17 +85,17 @@ impl State {
 
     /// The value under this key, as this request sees it.
     pub(crate) fn value(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        if !self.seen.cleared && !self.seen.values.contains_key(key) {
+        if !self.seen.cleared && !self.seen.values.contains(key) {
             self.judge_read()?;
         }
-        Ok(self.standing.with_stored(|stored| self.seen.get(key, stored).cloned()))
+        Ok(self.standing.with_stored(|stored| self.seen.get(key, stored)))
     }
 
     /// How large the session is with this value under the key, or with none, and how large it was.
     pub(crate) fn size_with(&mut self, key: &Bytes, value: Option<&Bytes>) -> (usize, usize) {
         let before = self.size();
         let length = |value: &Bytes| value_length(key, value);
-        let replaced = self.standing.with_stored(|stored| self.seen.get(key, stored).map_or(0, length));
+        let replaced = self.standing.with_stored(|stored| self.seen.get(key, stored).as_ref().map_or(0, length));
         (before - replaced + value.map_or(0, length), before)
     }
 
@@ -110,7 +110,7 @@ impl State {
     /// Worked out once for each state of what is stored. If each insertion looked at all values, many would take n² steps.
     fn size(&mut self) -> usize {
         let known = self.seen.length;
-        let size = known.unwrap_or_else(|| self.standing.with_stored(|stored| length(self.seen.entries(stored))));
+        let size = known.unwrap_or_else(|| self.standing.with_stored(|stored| self.seen.length_over(stored)));
         self.seen.length = Some(size);
         size
     }

@@ -35,7 +35,7 @@ impl Device {
     /// [`Error::Decode`] if a value of another type is stored, [`Error::Store`] if the values of that session cannot be
     /// read: then the device can still be ended.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        self.data.values()?.get(key.as_bytes()).map(|value| format::decode(key.as_bytes(), value)).transpose()
+        self.data.values()?.get(key.as_bytes()).map(|value| format::decode(key.as_bytes(), &value)).transpose()
     }
 
     fn new(found: Found, current: Option<SessionId>) -> Self {

@@ -1,12 +1,12 @@
 //! What a request changed, and applying it to what is stored.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
     Error,
-    record::{Data, Values},
+    record::{Data, KeyMap, Values, value_length},
 };
 
 /// Runs again on what another request has saved.
@@ -16,7 +16,7 @@ pub(crate) type Update = Arc<dyn Fn(Option<&Bytes>) -> Result<Bytes, Error> + Se
 #[derive(Clone, Default)]
 pub(crate) struct Delta {
     cleared: bool,
-    changes: BTreeMap<Bytes, Change>,
+    changes: KeyMap<Change>,
 }
 
 #[derive(Clone, Default)]
@@ -48,12 +48,12 @@ impl Delta {
     }
 
     pub(crate) fn update(&mut self, key: Bytes, update: Update) {
-        self.changes.entry(key).or_default().updates.push(update);
+        self.changes.or_default(key).updates.push(update);
     }
 
     /// Returns the changes that this one replaces, to be dropped where no lock is held.
     pub(crate) fn clear(&mut self) -> Self {
-        std::mem::replace(self, Self { cleared: true, changes: BTreeMap::new() })
+        std::mem::replace(self, Self { cleared: true, changes: KeyMap::new() })
     }
 
     /// These changes, then the later ones.
@@ -61,11 +61,11 @@ impl Delta {
         if later.cleared {
             return later;
         }
-        for (key, change) in later.changes {
+        for (key, change) in later.changes.into_entries() {
             if change.start.is_some() {
                 self.changes.insert(key, change);
             } else {
-                self.changes.entry(key).or_default().updates.extend(change.updates);
+                self.changes.or_default(key).updates.extend(change.updates);
             }
         }
         self
@@ -74,13 +74,13 @@ impl Delta {
     /// The values of the changed keys over this state. `None`: absent.
     pub(crate) fn over(&self, data: &Data) -> Result<Overlay, Error> {
         let stored = data.values()?;
-        let mut values = BTreeMap::new();
-        for (key, change) in &self.changes {
+        let mut values = KeyMap::new();
+        for (key, change) in self.changes.iter() {
             let mut value = match &change.start {
                 Some(Start::Value(value)) => Some(value.clone()),
                 Some(Start::Absent) => None,
                 None if self.cleared => None,
-                None => stored.get(key).cloned(),
+                None => stored.get(key),
             };
             for update in &change.updates {
                 value = Some(update(value.as_ref())?);
@@ -93,11 +93,8 @@ impl Delta {
     pub(crate) fn apply(&self, data: &Data) -> Result<Data, Error> {
         let overlay = self.over(data)?;
         let mut applied = if self.cleared { Values::new() } else { data.values()?.clone() };
-        for (key, value) in overlay.values {
-            match value {
-                Some(value) => applied.insert(key, value),
-                None => applied.remove(&key),
-            };
+        for (key, value) in overlay.values.into_entries() {
+            applied.set(key, value);
         }
         Ok(Data::Values(applied))
     }
@@ -113,24 +110,35 @@ impl fmt::Debug for Delta {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overlay {
     pub(crate) cleared: bool,
-    pub(crate) values: BTreeMap<Bytes, Option<Bytes>>,
+    pub(crate) values: KeyMap<Option<Bytes>>,
     /// Of an envelope with what is seen, once it was worked out.
     pub(crate) length: Option<usize>,
 }
 
 impl Overlay {
-    pub(crate) fn get<'a>(&'a self, key: &[u8], below: &'a Data) -> Option<&'a Bytes> {
+    pub(crate) fn get(&self, key: &[u8], below: &Data) -> Option<Bytes> {
         match self.values.get(key) {
-            Some(value) => value.as_ref(),
+            Some(value) => value.clone(),
             None if self.cleared => None,
             None => below.get(key),
         }
     }
 
-    /// The values over these, in the order of their keys.
-    pub(crate) fn entries<'a>(&'a self, below: &'a Data) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> {
-        let untouched = below.iter().filter(|(key, _)| !self.cleared && !self.values.contains_key(*key));
-        untouched.chain(self.values.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))))
+    /// The keys of the values over these, in no order.
+    pub(crate) fn keys<'a>(&'a self, below: &'a Data) -> impl Iterator<Item = &'a [u8]> {
+        let untouched = below.iter().filter(|(key, _)| !self.cleared && !self.values.contains(key));
+        let changed = self.values.iter().filter(|(_, value)| value.is_some());
+        untouched.map(|(key, _)| key).chain(changed.map(|(key, _)| &**key))
+    }
+
+    /// How many bytes an envelope with the values over these takes at most.
+    pub(crate) fn length_over(&self, below: &Data) -> usize {
+        let none = Data::new();
+        let below = if self.cleared { &none } else { below };
+        let length_of = |key: &Bytes, value: Option<&Bytes>| value.map_or(0, |value| value_length(key, value));
+        self.values.iter().fold(below.length(), |length, (key, value)| {
+            length - length_of(key, below.get(key).as_ref()) + length_of(key, value.as_ref())
+        })
     }
 }
 

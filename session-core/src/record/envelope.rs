@@ -88,7 +88,10 @@ impl Record {
         let head = u16::try_from(out.len() - before).unwrap_or(u16::MAX);
         out[before - 2..before].copy_from_slice(&head.to_be_bytes());
         match &self.data {
-            Data::Values(values) => put_values(&mut out, values),
+            Data::Values(values) => {
+                out.put_u8(DATA);
+                values.put(&mut out);
+            }
             Data::Unread(part) => out.put_slice(part),
         }
         out.into()
@@ -96,7 +99,7 @@ impl Record {
 
     pub(crate) fn encoded_length(&self) -> usize {
         let data = match &self.data {
-            Data::Values(values) => 1 + 4 + values_length(values.iter()),
+            Data::Values(values) => 1 + 4 + values.encoded_length(),
             Data::Unread(part) => part.len(),
         };
         1 + 2 + head_length(&self.header) + data
@@ -109,10 +112,7 @@ impl Record {
             ENVELOPE_1 => {
                 let header = take_head(input).filter(|header| header.later.flags == 0)?;
                 let part = || [&[DATA], &**input].concat().into();
-                Some(Self {
-                    header,
-                    data: read_values(input.clone()).map_or_else(|| Data::Unread(part()), Data::Values),
-                })
+                Some(Self { header, data: Values::read(input).map_or_else(|| Data::Unread(part()), Data::Values) })
             }
             ENVELOPE_2 => {
                 let length = input.try_get_u16().ok()?;
@@ -243,49 +243,18 @@ fn take_owner(input: &mut Bytes) -> Option<Owner> {
     Owner::try_from(&*take(input, length.into())?).ok()
 }
 
-fn put_values(out: &mut Vec<u8>, values: &Values) {
-    out.put_u8(DATA);
-    put_length(out, values.len());
-    for (key, value) in values {
-        put_length(out, key.len());
-        out.put_slice(key);
-        put_length(out, value.len());
-        out.put_slice(value);
-    }
-}
-
 fn read_data(part: Bytes) -> Data {
     let values = match part.first() {
-        Some(&DATA) => read_values(part.slice(1..)),
+        Some(&DATA) => Values::read(&part.slice(1..)),
         _ => None,
     };
     values.map_or(Data::Unread(part), Data::Values)
 }
 
-fn read_values(mut part: Bytes) -> Option<Values> {
-    let input = &mut part;
-    let count = input.try_get_u32().ok()?;
-    let mut values = Values::new();
-    for _ in 0..count {
-        let key = take_counted(input)?;
-        let value = take_counted(input)?;
-        let ascends = values.last_key_value().is_none_or(|(last, _)| *last < key);
-        if !ascends || std::str::from_utf8(&key).is_err() {
-            return None;
-        }
-        values.insert(key, value);
-    }
-    input.is_empty().then_some(values)
-}
-
 /// How many bytes an envelope with these values takes at most: rotation never makes a session too large.
-pub(crate) fn length<'a>(values: impl Iterator<Item = (&'a Bytes, &'a Bytes)>) -> usize {
+pub(crate) fn length(values: usize) -> usize {
     let without_values = 1 + 2 + LONGEST_HEAD + 1 + 4;
-    without_values + values_length(values)
-}
-
-fn values_length<'a>(values: impl Iterator<Item = (&'a Bytes, &'a Bytes)>) -> usize {
-    values.map(|(key, value)| value_length(key, value)).sum()
+    without_values + values
 }
 
 /// How many bytes a value takes in an envelope.
@@ -293,18 +262,8 @@ pub(crate) fn value_length(key: &[u8], value: &[u8]) -> usize {
     8 + key.len() + value.len()
 }
 
-fn put_length(out: &mut Vec<u8>, length: usize) {
-    // The size limit keeps every length far below this.
-    out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-}
-
 fn take(input: &mut Bytes, length: usize) -> Option<Bytes> {
     (length <= input.len()).then(|| input.split_to(length))
-}
-
-fn take_counted(input: &mut Bytes) -> Option<Bytes> {
-    let length = input.try_get_u32().ok()?;
-    take(input, usize::try_from(length).ok()?)
 }
 
 fn array<const N: usize>(input: &mut Bytes) -> Option<[u8; N]> {

@@ -1,6 +1,6 @@
 //! The decoded session, and the envelope that a store keeps of it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -10,12 +10,16 @@ use crate::{Lifetime, Loaded, Owner, Revision, SessionId, StoreError, moment::Ti
 mod delta;
 mod envelope;
 pub(crate) mod format;
+mod key_map;
 pub(crate) mod rotation;
+mod values;
 
 pub use self::format::Format;
 pub(crate) use self::{
     delta::{Delta, Overlay, Update},
+    key_map::KeyMap,
     rotation::Verdict,
+    values::Values,
 };
 
 pub(crate) use envelope::{length, value_length};
@@ -49,9 +53,6 @@ impl Age {
     }
 }
 
-/// The session's values, each encoded: key → format byte and value.
-pub(crate) type Values = BTreeMap<Bytes, Bytes>;
-
 /// The part of a record that is the application's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Data {
@@ -73,24 +74,29 @@ impl Data {
         }
     }
 
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Bytes> {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Bytes> {
         self.values().ok()?.get(key)
     }
 
-    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Bytes> {
+    pub(crate) fn remove(&mut self, key: &Bytes) -> Option<Bytes> {
         match self {
             Self::Values(values) => values.remove(key),
             Self::Unread(_) => None,
         }
     }
 
-    /// In the order of the keys. None of what was not read.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
-        self.values().into_iter().flatten()
+    /// In no order. None of what was not read.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.values().into_iter().flat_map(Values::iter)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.values().is_ok_and(BTreeMap::is_empty)
+        self.values().is_ok_and(Values::is_empty)
+    }
+
+    /// How many bytes an envelope with this takes at most, but for what was not read.
+    pub(crate) fn length(&self) -> usize {
+        length(self.values().map_or(0, Values::encoded_length))
     }
 }
 

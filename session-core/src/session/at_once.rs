@@ -50,7 +50,7 @@ impl Session {
                 turn.judge_open()?;
             }
             let mut values = view.merged()?.values()?.clone();
-            let (value, encoded) = changed(inner.site().format, &key, values.get(&key), &change)?;
+            let (value, encoded) = changed(inner.site().format, &key, values.get(&key).as_ref(), &change)?;
             values.insert(key.clone(), encoded);
             let data = Data::Values(values);
             let attempted = match live {

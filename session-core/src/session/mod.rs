@@ -73,7 +73,7 @@ impl Session {
     pub fn keys(&self) -> Vec<String> {
         let state = self.inner().state();
         let mut keys: Vec<_> = state.standing.with_stored(|stored| {
-            state.seen.entries(stored).map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect()
+            state.seen.keys(stored).map(|key| String::from_utf8_lossy(key).into_owned()).collect()
         });
         keys.sort_unstable();
         keys
@@ -92,8 +92,8 @@ impl Session {
         let encoded = self.inner().site().format.encode(key.as_bytes(), value)?;
         let key = Bytes::copy_from_slice(key.as_bytes());
         let mut state = self.inner().state();
-        let is_stored = state.standing.with_stored(|stored| state.seen.get(&key, stored) == Some(&encoded));
-        if is_stored && !state.seen.values.contains_key(&key) {
+        let is_stored = state.standing.with_stored(|stored| state.seen.get(&key, stored).as_ref() == Some(&encoded));
+        if is_stored && !state.seen.values.contains(&key) {
             return Ok(());
         }
         self.see(&mut state, &key, encoded.clone())?;

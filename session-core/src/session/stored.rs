@@ -80,7 +80,7 @@ impl StoredSession {
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let found = self.found().await?;
         let value = found.record.data.values()?.get(key.as_bytes());
-        value.map(|value| format::decode(key.as_bytes(), value)).transpose()
+        value.map(|value| format::decode(key.as_bytes(), &value)).transpose()
     }
 
     /// Sets the value under this key.
@@ -158,11 +158,8 @@ impl StoredSession {
             patience.attempt()?;
             let before = &found.record.data;
             let mut values = before.values()?.clone();
-            let (answer, value) = change(values.get(key.as_bytes()))?;
-            match value {
-                Some(value) => values.insert(Bytes::copy_from_slice(key.as_bytes()), value),
-                None => values.remove(key.as_bytes()),
-            };
+            let (answer, value) = change(values.get(key.as_bytes()).as_ref())?;
+            values.set(Bytes::copy_from_slice(key.as_bytes()), value);
             let data = Data::Values(values);
             if data == *before {
                 return Ok(answer);

@@ -1,0 +1,144 @@
+//! The lazy reading beside a full one that makes a map.
+
+use proptest::{collection, prelude::*};
+
+use super::*;
+
+type Map = BTreeMap<Bytes, Bytes>;
+
+impl FromIterator<(Bytes, Bytes)> for Values {
+    fn from_iter<I: IntoIterator<Item = (Bytes, Bytes)>>(entries: I) -> Self {
+        let mut values = Self::new();
+        entries.into_iter().for_each(|(key, value)| values.insert(key, value));
+        values
+    }
+}
+
+/// Reads the whole part into a map.
+fn read_all(mut part: &[u8]) -> Option<Map> {
+    let count = part.try_get_u32().ok()?;
+    let mut map = Map::new();
+    for _ in 0..count {
+        let mut take = || {
+            let length = part.try_get_u32().ok()?.try_into().ok()?;
+            let (taken, rest) = part.split_at_checked(length)?;
+            part = rest;
+            Some(Bytes::copy_from_slice(taken))
+        };
+        let (key, value) = (take()?, take()?);
+        if map.last_key_value().is_some_and(|(last, _)| *last >= key) || std::str::from_utf8(&key).is_err() {
+            return None;
+        }
+        map.insert(key, value);
+    }
+    part.is_empty().then_some(map)
+}
+
+fn map(values: &Values) -> Map {
+    values.iter().map(|(key, value)| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))).collect()
+}
+
+fn written(values: &Values) -> Bytes {
+    let mut out = Vec::new();
+    values.put(&mut out);
+    out.into()
+}
+
+/// Short keys of few letters, so that many begin alike and some are asked for.
+fn key() -> impl Strategy<Value = Bytes> {
+    "[a-cé]{0,4}".prop_map(Bytes::from)
+}
+
+fn entries() -> impl Strategy<Value = Map> {
+    collection::btree_map(key(), collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from), 0..120)
+}
+
+/// Some bytes of a part are changed, and it is cut or lengthened.
+fn broken() -> impl Strategy<Value = Bytes> {
+    let byte = prop_oneof![Just(0), Just(1), Just(255), any::<u8>()];
+    let changes = collection::vec((any::<prop::sample::Index>(), byte), 0..4);
+    let end = prop_oneof![Just(0), -40..8_isize];
+    (entries(), changes, end).prop_map(|(entries, changes, end)| {
+        let mut part = written(&entries.into_iter().collect()).to_vec();
+        for (at, byte) in changes {
+            let at = at.index(part.len());
+            part[at] = byte;
+        }
+        part.resize(part.len().saturating_add_signed(end), 0);
+        part.into()
+    })
+}
+
+/// Whether both readings find the same, and nothing else.
+fn reads_alike(part: &Bytes) -> bool {
+    match (Values::read(part), read_all(part)) {
+        (Some(values), Some(entries)) => {
+            let is_found = entries.iter().all(|(key, value)| values.get(key).as_ref() == Some(value));
+            is_found && map(&values) == entries && values.len() == entries.len() && written(&values) == *part
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_read_lazily_is_what_is_read_at_once(part in broken()) {
+        prop_assert!(reads_alike(&part));
+    }
+
+    #[test]
+    fn garbage_is_read_by_both_or_by_neither(part in collection::vec(prop_oneof![3 => 0..3_u8, 1 => any::<u8>()], 0..200)) {
+        prop_assert!(reads_alike(&part.into()));
+    }
+
+    #[test]
+    fn a_key_is_found_where_there_is_one_and_nowhere_else(entries in entries(), asked in collection::vec(key(), 1..40)) {
+        let values = Values::read(&written(&entries.clone().into_iter().collect())).unwrap();
+        for key in asked {
+            prop_assert_eq!(values.get(&key), entries.get(&key).cloned());
+        }
+    }
+
+    #[test]
+    fn changes_over_what_is_stored_are_written_as_a_map_would_write_them(
+        stored in entries(),
+        changes in collection::vec((key(), prop::option::of(collection::vec(any::<u8>(), 0..4).prop_map(Bytes::from))), 0..60),
+    ) {
+        let mut values = Values::read(&written(&stored.clone().into_iter().collect())).unwrap();
+        let (before, mut model) = (values.clone(), stored.clone());
+        for (key, value) in changes {
+            match &value {
+                Some(value) => model.insert(key.clone(), value.clone()),
+                None => model.remove(&key),
+            };
+            values.set(key, value);
+            prop_assert_eq!(values.len(), model.len());
+        }
+        let rebuilt: Values = model.clone().into_iter().collect();
+        prop_assert_eq!(map(&values), model.clone());
+        prop_assert_eq!(written(&values), written(&rebuilt));
+        prop_assert_eq!(written(&values).len(), 4 + values.encoded_length());
+        prop_assert_eq!(read_all(&written(&values)).unwrap(), model.clone());
+        prop_assert_eq!(&values, &rebuilt);
+        prop_assert_eq!(values == before, model == stored);
+    }
+}
+
+#[test]
+fn lengths_and_counts_that_are_too_large_are_unreadable() {
+    let largest = u32::MAX.to_be_bytes();
+    let one = 1_u32.to_be_bytes();
+    for part in [&largest[..], &[one, largest].concat(), &[one, one, largest].concat(), &one, b"", b"\0\0\0"] {
+        assert!(Values::read(&Bytes::copy_from_slice(part)).is_none(), "{part:?}");
+    }
+}
+
+#[test]
+fn a_value_that_nobody_changes_lies_where_it_was_loaded() {
+    let part = written(
+        &[("a", "1"), ("b", "2")].map(|(key, value)| (Bytes::from(key), Bytes::from(value))).into_iter().collect(),
+    );
+    let values = Values::read(&part).unwrap();
+    assert!(part.as_ptr_range().contains(&values.get(b"b").unwrap().as_ptr()));
+}
