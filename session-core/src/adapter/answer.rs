@@ -61,16 +61,17 @@ pub fn changes<'a>(
 ) -> (Vec<HeaderChange>, Option<SaidToCaches>) {
     let is_caching = |name: &str| name.eq_ignore_ascii_case(header::CACHE_CONTROL.as_str());
     let mut handled: Vec<_> = handled.into_iter().collect();
-    let mut changes = Vec::new();
     let first = handled.iter().find(|(name, _)| is_caching(name)).map(|(_, value)| *value);
     // If a middleware in between has set another, that one counts as the handler's.
     let inside = inside.filter(|SaidToCaches(inside)| first == Some(inside.as_bytes()));
     if inside.is_some() {
         handled.retain(|(name, _)| !is_caching(name));
-        changes.push(HeaderChange::Remove(header::CACHE_CONTROL));
     }
     let is_handlers = handled.iter().any(|(name, _)| is_caching(name));
-    changes.extend(exchange.changes(handled));
+    let mut changes = exchange.changes(handled);
+    if inside.is_some() {
+        changes.insert(0, HeaderChange::Remove(header::CACHE_CONTROL));
+    }
     let said = |changes: &[HeaderChange]| {
         changes.iter().find_map(|change| match change {
             HeaderChange::Append(name, value) if *name == header::CACHE_CONTROL => Some(value.clone()),

@@ -160,7 +160,7 @@ fn put_head(out: &mut Vec<u8>, header: &Header) {
         out.put_i64(note.0);
     }
     out.put_u8(u8::try_from(revisions.len()).unwrap_or(u8::MAX));
-    for revision in revisions {
+    for revision in revisions.iter() {
         out.put_slice(revision.as_bytes());
     }
     if let Some(proof) = proof {

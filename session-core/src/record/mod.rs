@@ -11,6 +11,7 @@ mod delta;
 mod envelope;
 pub(crate) mod format;
 mod key_map;
+mod revisions;
 pub(crate) mod rotation;
 mod values;
 
@@ -18,6 +19,7 @@ pub use self::format::Format;
 pub(crate) use self::{
     delta::{Delta, Overlay, Update},
     key_map::KeyMap,
+    revisions::Revisions,
     rotation::Verdict,
     values::Values,
 };
@@ -126,7 +128,7 @@ pub(crate) struct Header {
     /// When a login over several requests began.
     pub(crate) login_note: Option<Age>,
     /// The last revisions of the record, its own first.
-    pub(crate) revisions: Vec<Revision>,
+    pub(crate) revisions: Revisions,
     /// `None`: since the login the user has not proven again who they are.
     pub(crate) proof: Option<Proof>,
     /// `None`: the owner acts as nobody else.
@@ -177,7 +179,7 @@ impl Header {
             owner: None,
             lifetime,
             login_note: None,
-            revisions: Vec::new(),
+            revisions: Revisions::default(),
             proof: None,
             acting: None,
             later: LaterFields::default(),
@@ -230,8 +232,7 @@ impl Header {
 
     /// The same, written under this revision.
     pub(crate) fn under(mut self, revision: Revision) -> Self {
-        self.revisions.insert(0, revision);
-        self.revisions.truncate(REVISIONS);
+        self.revisions.put_first(revision);
         self
     }
 

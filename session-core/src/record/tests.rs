@@ -132,7 +132,7 @@ fn the_longest_head_is_no_longer_than_the_rules_allow() {
         retired: Some(SecretHash([0; 32])),
         owner: Some(Owner::try_from([7; Owner::MAX_LENGTH].as_slice()).unwrap()),
         login_note: Some(Age::START),
-        revisions: vec![Revision::from_bytes([0; 8]); REVISIONS],
+        revisions: [Revision::from_bytes([0; 8]); REVISIONS].into_iter().collect(),
         proof: Some(Proof { generation: 0, age: Age::START }),
         acting: Some(Acting { generation: 0, as_owner: Owner::try_from([7; Owner::MAX_LENGTH].as_slice()).unwrap() }),
         later: LaterFields { flags: 0, fields: vec![0; 150].into() },

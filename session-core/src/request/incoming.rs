@@ -51,8 +51,9 @@ pub struct Incoming {
 impl Incoming {
     /// A request with these `Cookie` headers.
     pub fn new<'a>(cookie_headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut cookies = Vec::with_capacity(256);
+        let mut cookies = Vec::new();
         for header in cookie_headers {
+            cookies.reserve(header.len() + 2);
             cookies.extend_from_slice(header);
             cookies.extend_from_slice(b"; ");
         }

@@ -31,7 +31,7 @@ fn login() -> Record {
         owner: Some(Owner::from(42)),
         lifetime: Lifetime::new(14 * DAY, 30 * DAY).persistent(),
         login_note: Some(Age(-5000)),
-        revisions: [9, 8, 7].map(|byte| Revision::from_bytes([byte; 8])).into(),
+        revisions: [9, 8, 7].map(|byte| Revision::from_bytes([byte; 8])).into_iter().collect(),
         proof: None,
         acting: None,
         later: LaterFields::default(),
