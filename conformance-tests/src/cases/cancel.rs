@@ -19,9 +19,9 @@ use crate::{
 /// How far a future comes before it is dropped. It is polled some times, and then dropped either at once or when it is
 /// woken again.
 #[derive(Clone, Copy, Debug)]
-struct Cut {
-    polls: u32,
-    at_once: bool,
+pub(super) struct Cut {
+    pub(super) polls: u32,
+    pub(super) at_once: bool,
 }
 
 /// Each cut, with an id of its own.
@@ -30,7 +30,7 @@ fn cuts() -> impl Iterator<Item = (SessionId, Cut)> {
     (0..12).map(cut)
 }
 
-async fn drop_at<T>(cut: Cut, future: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn drop_at<T>(cut: Cut, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut polls = cut.polls;
     std::future::poll_fn(|context| {

@@ -11,6 +11,7 @@ pub(crate) mod promise;
 pub(crate) mod purge;
 pub(crate) mod race;
 pub(crate) mod replace;
+pub(crate) mod shared;
 pub(crate) mod time;
 pub(crate) mod touch;
 
@@ -105,6 +106,10 @@ macro_rules! each_case {
                 a_session_that_is_made_again_while_it_is_deleted_is_listed
                 list_is_exact_once_concurrent_changes_are_over
                 list_misses_no_session_that_stands_and_shows_no_strangers;
+            shared:
+                loads_at_the_same_moment_each_get_their_own_session
+                replaces_at_the_same_moment_each_get_their_own_answer
+                a_load_among_many_sees_the_write_before_it;
             linear:
                 a_concurrent_history_is_linearizable;
             cancel:

@@ -118,6 +118,10 @@ faults! {
     TheIndexLosesUpdates => list_is_exact_once_concurrent_changes_are_over,
     ListReadsTheRowsLater => list_misses_no_session_that_stands_and_shows_no_strangers,
     ListReadsByOffset => list_misses_no_session_that_stands_and_shows_no_strangers,
+    LoadsAreMixedUp => loads_at_the_same_moment_each_get_their_own_session,
+    ADroppedLoadTakesTheOthersAlong => loads_at_the_same_moment_each_get_their_own_session,
+    OneConflictFailsAll => replaces_at_the_same_moment_each_get_their_own_answer,
+    LoadJoinsOneThatWasSent => a_load_among_many_sees_the_write_before_it,
     LoadReadsAReplica => a_concurrent_history_is_linearizable,
 
     CreateWritesTheListEntryLater => a_dropped_create_leaves_no_session_or_all_of_it,

@@ -60,6 +60,9 @@ impl Small {
 
     pub(crate) async fn load_in_steps(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
         match self.fault {
+            LoadsAreMixedUp => Ok(self.load_mixed_up(id).await),
+            LoadJoinsOneThatWasSent => Ok(self.load_with_one_that_was_sent(id).await),
+            ADroppedLoadTakesTheOthersAlong => self.load_behind_the_first(id).await,
             LoadReadsAReplica => {
                 let (rows, now) = self.lock();
                 Ok(rows.replica.get(&self.key(id)).map(|row| self.loaded(row, now)))
@@ -101,6 +104,9 @@ impl Small {
                 self.rewrite(row, entry, expiry, now);
                 true
             });
+        }
+        if self.is(OneConflictFailsAll) {
+            return self.replace_all_or_none(id, expected, entry, expiry).await;
         }
         let replaced = self.replace_now(id, expected, entry, expiry);
         match self.fault {

@@ -14,6 +14,7 @@ use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, StoreError
 use super::{
     clock::Clock,
     fault::Fault::{self, *},
+    shared::Shared,
 };
 
 /// Opens stores that are broken in this way.
@@ -65,6 +66,7 @@ pub(crate) struct Rows {
     pub(crate) graves: BTreeMap<Vec<u8>, Row>,
     pub(crate) replica: BTreeMap<Vec<u8>, Row>,
     pub(crate) connections: u32,
+    pub(crate) shared: Shared,
 }
 
 #[derive(Clone, Debug)]
