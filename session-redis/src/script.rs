@@ -1,6 +1,6 @@
 //! The scripts that the server runs, each in one step.
 //!
-//! Redis runs a script as a whole, and its clock stands still while it does. On a cluster each script names one key, of a
+//! Redis runs a script as a whole. Its clock stands still for what a script reads, but in Redis 7.0 not for `PEXPIREAT`. On a cluster each script names one key, of a
 //! session or of an owner's index, and perhaps a staged frame in the same slot. On one server a login names the session and
 //! the index, and an update names several sessions. The top of each file says what the script gets and answers.
 //! `frame.rs` says what a frame is. Each can be tried by hand: `redis-cli --eval delete.lua sessions:s:… ,

@@ -21,9 +21,12 @@ local function update(key, expected, revision, payload, expires_in)
   if expires_in ~= '' then expires_at = math.min(now + expires_in, ends_at) end
 
   if revision == '' then
-    -- PEXPIREAT comes first: a server whose memory is full refuses a SETRANGE unless the script has written before.
+    -- PEXPIREAT comes first: a server whose memory is full refuses a SETRANGE unless the script has written before. It
+    -- deletes a session whose time is up by then. A SETRANGE would make a key of the rest, which never expires.
     redis.call('PEXPIREAT', key, expires_at)
-    if expires_at > now then redis.call('SETRANGE', key, 8, struct.pack('>I8', expires_at)) end
+    if redis.call('GETRANGE', key, 0, 0) ~= '' then
+      redis.call('SETRANGE', key, 8, struct.pack('>I8', expires_at))
+    end
   else
     local kept = head:sub(17, 33 + head:byte(33))
     redis.call('SET', key, revision .. struct.pack('>I8', expires_at) .. kept .. payload, 'PXAT', expires_at)

@@ -1,6 +1,6 @@
 //! Replaces and touches that wait at the same moment share one script. Each has its own outcome.
 
-use std::{future::Future, pin::Pin, task::Poll};
+use std::{future::Future, pin::Pin, task::Poll, time::Duration};
 
 use futures_util::future::join_all;
 use session_conformance::servers::{self, Proxy};
@@ -103,6 +103,25 @@ async fn writes_of_one_session_that_share_a_script_keep_their_order() {
     line_up(&mut writes).await;
     let answers: Vec<_> = join_all(writes).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(answers, [true, true, false, true, true, false]);
+}
+
+/// Redis 7.0 deletes a session whose end passes while the script runs.
+#[tokio::test]
+async fn touches_in_the_last_moment_leave_no_key_that_never_expires() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (filled(server.url(), &[]).await, admin(server.url()).await);
+    let ids: Vec<_> = (0..64).map(|number| SessionId::from_bytes([number; 16])).collect();
+    let moment = Duration::from_millis(5);
+    for _ in 0..100 {
+        for created in join_all(ids.iter().map(|id| store.create(id, entry(OLD), moment, moment))).await {
+            created.unwrap();
+        }
+        while join_all(ids.iter().map(|id| touch(&store, *id))).await.into_iter().any(Result::unwrap) {}
+        let left: Vec<String> = ask(&mut admin, &["KEYS", "*"]).await;
+        for key in left {
+            assert_ne!(ask::<i64>(&mut admin, &["PTTL", &key]).await, -1, "{key}");
+        }
+    }
 }
 
 #[tokio::test]
