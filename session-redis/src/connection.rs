@@ -99,7 +99,7 @@ impl Connection {
     #[cfg(feature = "cluster")]
     pub(crate) async fn run_both(&self, cluster: &Cluster, steps: Steps<'_>) -> Result<Value, StoreError> {
         let both = steps.evaluate(|message| cluster.query(message));
-        timeout(2 * self.timeout, both).await.map_err(from_wait)?.map_err(from_driver)
+        timeout(self.timeout.saturating_mul(2), both).await.map_err(from_wait)?.map_err(from_driver)
     }
 
     /// Sends a command once.
