@@ -31,7 +31,9 @@ impl Client {
             let writer = Arc::clone(&writer);
             move |writes: Vec<Write>| {
                 let writer = Arc::clone(&writer);
-                async move { Ok(writer.write_all(&writes).await) }
+                // In a task, because it holds up all other writes: a caller may leave its future alone.
+                let written = tokio::spawn(async move { writer.write_all(&writes).await });
+                async move { written.await.map_err(|error| StoreError::unavailable(BACKEND, error)) }
             }
         });
         Self { writer, writes, readers }

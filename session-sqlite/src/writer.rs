@@ -14,6 +14,9 @@ use crate::{
     value::{Value, arguments},
 };
 
+/// A longer timeout is as good as none. With one of `Duration::MAX` no instant could be told.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// How many rows a statement has written.
 pub(crate) type Outcome = Result<u64, StoreError>;
 
@@ -55,7 +58,7 @@ impl Writer {
 
     /// Until when a write that comes now waits for its turn.
     pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.timeout
+        Instant::now() + self.timeout.min(LONGEST_WAIT)
     }
 
     /// Waits for the turn to write, and for the connection.

@@ -81,6 +81,20 @@ async fn a_write_that_comes_alone_is_one_statement() {
     assert_eq!(gate.prepared_statements().await - before, 2, "a create and a touch");
 }
 
+/// For example, a handler begins to save and then waits for something else.
+#[tokio::test]
+async fn a_write_that_nobody_polls_holds_nobody_up() {
+    let gate = Gate::new().await;
+    for number in [1, 2] {
+        gate.store.create(&id(number), entry(), HOUR, HOUR).await.unwrap();
+    }
+    let mut left_alone = [extend(&gate, 1)];
+    line_up(&mut left_alone).await;
+    assert_eq!(touch(&gate, 2).await.unwrap(), 1);
+    let [left_alone] = left_alone;
+    assert_eq!(left_alone.await.unwrap(), 1);
+}
+
 #[tokio::test]
 async fn writes_that_wait_go_together_each_with_its_own_outcome_and_in_their_order() {
     let gate = Gate::new().await;
