@@ -341,7 +341,12 @@ impl<'a> Turn<'_, 'a> {
         }
         let write = Arc::new(write);
         let in_flight = |carried| InFlight::Write { write: write.clone(), carried };
-        let Carried::All = self.carry(version, in_flight) else { return Ok(Attempted::Beaten) };
+        let Carried::All = self.carry(version, in_flight) else {
+            // It keeps its place in line, and what it has waited already.
+            writer.end(None);
+            self.writer = Some(writer);
+            return Ok(Attempted::Beaten);
+        };
         let settled = write.settle(&self.store, patience, &mut writer).await;
         self.writer = Some(writer);
         self.finish(settled)
