@@ -149,6 +149,10 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> 
             report.line("", ratio.what, ratio.quartiles()?, ratio.goal);
         }
     }
+    if name.is_empty() {
+        // It prints what it finds by itself.
+        step::run(&mut step::cargo(&["run", "--release", "--package", "benchmarks", "--example", "one_session"]))?;
+    }
     Ok(())
 }
 
