@@ -1,6 +1,6 @@
 //! Sixteen writers on one session: how many tries a write needs, how many writes a second are exact, and how long one takes.
 //!
-//! `cargo run --release -p benchmarks --example one_session`, with the number of rounds, and then `two` if the writers are in
+//! `cargo run --profile bench -p benchmarks --example one_session`, with the number of rounds, and then `two` if the writers are in
 //! two processes. A round is half a second on each store. It prints the medians, with the quartiles.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
 
