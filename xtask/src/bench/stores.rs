@@ -151,7 +151,15 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> 
     }
     if name.is_empty() {
         // It prints what it finds by itself.
-        step::run(&mut step::cargo(&["run", "--profile", "bench", "--package", "benchmarks", "--example", "one_session"]))?;
+        step::run(&mut step::cargo(&[
+            "run",
+            "--profile",
+            "bench",
+            "--package",
+            "benchmarks",
+            "--example",
+            "one_session",
+        ]))?;
     }
     Ok(())
 }
