@@ -149,18 +149,6 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> 
             report.line("", ratio.what, ratio.quartiles()?, ratio.goal);
         }
     }
-    if name.is_empty() {
-        // It prints what it finds by itself.
-        step::run(&mut step::cargo(&[
-            "run",
-            "--profile",
-            "bench",
-            "--package",
-            "benchmarks",
-            "--example",
-            "one_session",
-        ]))?;
-    }
     Ok(())
 }
 

@@ -116,7 +116,7 @@ async fn run(dice: &mut Dice, tasks: &mut [Task], drops: Option<usize>) {
     while tasks.iter().any(|task| task.running.is_some()) {
         let ready: Vec<_> = (0..tasks.len()).filter(|number| tasks[*number].can_run()).collect();
         if ready.is_empty() {
-            // Whoever yields is woken by the runtime. If nobody is, all wait for the clock.
+            // The runtime wakes a task that has yielded. If it wakes none, all tasks wait for the clock.
             yield_now().await;
             idle += 1;
             if idle > 3 {
