@@ -20,6 +20,16 @@ async fn pool(path: &Path) -> SqlitePool {
 }
 
 #[tokio::test]
+async fn a_timeout_without_end_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = pool(&folder.path().join("sessions.db")).await;
+    let store = SqliteStore::builder().with_timeout(Duration::MAX).with_pool(pool);
+    store.migrate().await.unwrap();
+    store.create(&ID, entry(), HOUR, HOUR).await.unwrap();
+    assert!(store.load(&ID).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_session_survives_a_restart_and_a_deleted_one_stays_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.db");
