@@ -121,8 +121,7 @@ SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 // - The other has changed the row: the server has judged `WHERE` again by then, with the new row and the clock of that
 //   moment. If the session has expired, nothing is written. So a session that was touched in time is not lost.
 // - The other has changed nothing, or has been undone: the server does not judge `WHERE` again. So `RETURNING` asks for the
-//   expiry that the row had before this statement. `before` is that row, because a query sees nothing that its own
-//   statement writes. `sweep_at` is never later than that expiry, and saves most writes the second look.
+//   expiry that the row had until now.
 //
 // All instants are counted from one reading of the clock, when the statement came.
 const EXTEND: &str = r#"
@@ -131,13 +130,11 @@ WITH written AS (
     SET
         revision = $4,
         payload = $5,
+        previous_expires_at = expires_at,
         expires_at = LEAST(statement_timestamp() + $6 * interval '1 microsecond', ends_at),
         sweep_at = LEAST(statement_timestamp() + $6 * interval '1 microsecond', sweep_at)
     WHERE id = $2 AND revision = $3 AND expires_at > clock_timestamp()
-    RETURNING 1 / (
-        sweep_at > clock_timestamp()
-        OR (SELECT before.expires_at FROM "{table}" AS before WHERE before.id = $2) > clock_timestamp()
-    )::int AS done
+    RETURNING 1 / (previous_expires_at > clock_timestamp())::int AS done
 )
 SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 "#;
@@ -149,14 +146,12 @@ WITH written AS (
         revision = $4,
         payload = $5,
         owner = $8,
+        previous_expires_at = expires_at,
         expires_at = statement_timestamp() + LEAST($6, $7) * interval '1 microsecond',
         ends_at = statement_timestamp() + $7 * interval '1 microsecond',
         sweep_at = LEAST(statement_timestamp() + LEAST($6, $7) * interval '1 microsecond', sweep_at)
     WHERE id = $2 AND revision = $3 AND expires_at > clock_timestamp()
-    RETURNING 1 / (
-        sweep_at > clock_timestamp()
-        OR (SELECT before.expires_at FROM "{table}" AS before WHERE before.id = $2) > clock_timestamp()
-    )::int AS done
+    RETURNING 1 / (previous_expires_at > clock_timestamp())::int AS done
 )
 SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 "#;
@@ -165,13 +160,11 @@ const TOUCH: &str = r#"
 WITH written AS (
     UPDATE "{table}"
     SET
+        previous_expires_at = expires_at,
         expires_at = LEAST(statement_timestamp() + $4 * interval '1 microsecond', ends_at),
         sweep_at = LEAST(statement_timestamp() + $4 * interval '1 microsecond', sweep_at)
     WHERE id = $2 AND revision = $3 AND expires_at > clock_timestamp()
-    RETURNING 1 / (
-        sweep_at > clock_timestamp()
-        OR (SELECT before.expires_at FROM "{table}" AS before WHERE before.id = $2) > clock_timestamp()
-    )::int AS done
+    RETURNING 1 / (previous_expires_at > clock_timestamp())::int AS done
 )
 SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 "#;

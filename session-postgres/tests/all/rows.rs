@@ -38,7 +38,7 @@ fn store(pool: &PgPool, table: &str, pooled: bool) -> PostgresStore {
     PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled).with_pool(pool.clone())
 }
 
-/// Somebody has made the table without its checks, and has written rows that are not this store's.
+/// Somebody has made a table without NOT NULL, and has written rows that are not this store's.
 #[tokio::test]
 async fn a_foreign_row_is_corrupt_and_stays_as_it_is() {
     let pool = pool(&[]).await;
@@ -101,24 +101,23 @@ async fn a_table_of_other_types_is_corrupt() {
 }
 
 #[tokio::test]
-async fn the_table_itself_refuses_what_is_no_session() {
+async fn the_table_itself_refuses_half_a_session() {
     let pool = pool(&[]).await;
     run(&pool, "DROP TABLE IF EXISTS checked").await;
     store(&pool, "checked", false).migrate().await.unwrap();
     for row in [
-        "'short', 1, '', NULL, now(), now(), now()",
+        "NULL, 1, '', NULL, now(), now(), now()",
         "$1, NULL, '', NULL, now(), now(), now()",
         "$1, 1, NULL, NULL, now(), now(), now()",
-        "$1, 1, '', decode(repeat('00', 256), 'hex'), now(), now(), now()",
-        "$1, 1, '', NULL, now() + '1 hour', now(), now()",
-        "$1, 1, '', NULL, now(), now(), now() + '1 hour'",
-        "$1, 1, '', NULL, 'infinity', 'infinity', now()",
+        "$1, 1, '', NULL, NULL, now(), now()",
+        "$1, 1, '', NULL, now(), NULL, now()",
+        "$1, 1, '', NULL, now(), now(), NULL",
     ] {
         let row = row.replace("$1", &format!("'\\x{HEX}'"));
         let insert = format!("INSERT INTO checked VALUES ({row})");
         let error = sqlx::query(AssertSqlSafe(insert)).execute(&pool).await.unwrap_err();
         let code = error.as_database_error().and_then(|error| error.code()).unwrap().into_owned();
-        assert!(code == "23514" || code == "23502", "{row}: {error}");
+        assert_eq!(code, "23502", "{row}: {error}");
     }
 }
 
