@@ -14,7 +14,7 @@ use serde_json::Value;
 use session_core::{Error, SessionId};
 use session_tower::{CurrentOwner, Session, SessionError};
 
-use crate::{devices, failure::Failure, fields::COUNTER, lab::Counting};
+use crate::{counting::Counting, devices, failure::Failure, fields::COUNTER};
 
 /// Never asks for the session.
 pub(crate) async fn ping() -> &'static str {

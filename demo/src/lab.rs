@@ -1,33 +1,21 @@
-//! Parts for tests: a store that counts the calls of the store inside, and a page that other sites send forms to.
+//! Parts for tests: the counts of the store's calls, and a page that other sites send forms to.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-
-use async_trait::async_trait;
 use axum::{
     Json,
     extract::State,
     response::{IntoResponse, Redirect, Response},
 };
-use session_core::{Entry, Error, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
+use session_core::Error;
 use session_tower::{Session, SessionError};
 
-use crate::fields::COUNTER;
-
-type Calls = BTreeMap<&'static str, u64>;
-
-#[derive(Clone, Debug)]
-pub(crate) struct Counting {
-    store: Arc<dyn Store>,
-    calls: Arc<Mutex<Calls>>,
-}
+use crate::{
+    counting::{Calls, Counting},
+    fields::COUNTER,
+};
 
 /// `GET /lab/ops`: the store's calls so far, by method.
 pub(crate) async fn ops(State(counting): State<Counting>) -> Json<Calls> {
-    Json(counting.calls.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    Json(counting.calls())
 }
 
 /// `POST /lab/return`: the page to which a bank sends its customer back. The browser keeps the login's cookie back
@@ -46,67 +34,4 @@ pub(crate) async fn come_back(session: Session) -> Result<String, SessionError> 
     let count = COUNTER.update(&session, |count| *count += 1)?;
     let owner = session.owner().map_or_else(|| "nobody".to_owned(), |owner| owner.to_string());
     Ok(format!("counted {count} for {owner}"))
-}
-
-impl Counting {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        let methods = ["create", "load", "replace", "touch", "delete", "list", "revoke", "purge"];
-        Self { store, calls: Arc::new(Mutex::new(methods.map(|method| (method, 0)).into())) }
-    }
-
-    fn count(&self, method: &'static str) -> &dyn Store {
-        *self.calls.lock().unwrap_or_else(PoisonError::into_inner).entry(method).or_default() += 1;
-        &*self.store
-    }
-}
-
-#[async_trait]
-impl Store for Counting {
-    async fn create(
-        &self,
-        id: &SessionId,
-        entry: Entry<'_>,
-        expires_in: Duration,
-        ends_in: Duration,
-    ) -> Result<(), StoreError> {
-        self.count("create").create(id, entry, expires_in, ends_in).await
-    }
-
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        self.count("load").load(id).await
-    }
-
-    async fn replace(
-        &self,
-        id: &SessionId,
-        expected: Revision,
-        entry: Entry<'_>,
-        expiry: Expiry,
-    ) -> Result<bool, StoreError> {
-        self.count("replace").replace(id, expected, entry, expiry).await
-    }
-
-    async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
-        self.count("touch").touch(id, expected, expires_in).await
-    }
-
-    async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        self.count("delete").delete(id, expected).await
-    }
-
-    async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
-        self.count("list").list(owner).await
-    }
-
-    async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
-        self.count("revoke").revoke(owner, keep).await
-    }
-
-    async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        self.count("purge").purge(limit).await
-    }
-
-    fn backend(&self) -> &'static str {
-        self.store.backend()
-    }
 }

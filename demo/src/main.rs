@@ -5,6 +5,7 @@
 
 mod account;
 mod api;
+mod counting;
 mod data;
 mod devices;
 mod failure;
@@ -34,8 +35,8 @@ use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
+    counting::Counting,
     flags::{Flags, StoreFlag},
-    lab::Counting,
     site::Site,
     users::Users,
 };

@@ -18,12 +18,7 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
 };
 
-use crate::{
-    account, api, devices, home,
-    lab::{self, Counting},
-    page, sent, sorry,
-    users::Users,
-};
+use crate::{account, api, counting::Counting, devices, home, lab, page, sent, sorry, users::Users};
 
 /// The state that the handlers share.
 #[derive(Clone)]
