@@ -1,8 +1,13 @@
-//! A store that counts the calls of the store inside.
+//! A store that counts the calls of the store inside, and can be cut off from it.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    error::Error,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,12 +20,25 @@ pub(crate) type Calls = BTreeMap<&'static str, u64>;
 pub(crate) struct Counting {
     store: Arc<dyn Store>,
     calls: Arc<Mutex<Calls>>,
+    is_cut: Arc<AtomicBool>,
 }
+
+/// Why each call of a store fails that is cut off.
+#[derive(Clone, Copy, Debug)]
+struct CutOff;
+
+impl fmt::Display for CutOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cut off to show what an outage does")
+    }
+}
+
+impl Error for CutOff {}
 
 impl Counting {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let methods = ["create", "load", "replace", "touch", "delete", "list", "revoke", "purge"];
-        Self { store, calls: Arc::new(Mutex::new(methods.map(|method| (method, 0)).into())) }
+        Self { store, calls: Arc::new(Mutex::new(methods.map(|method| (method, 0)).into())), is_cut: Arc::default() }
     }
 
     /// The calls so far, by method.
@@ -28,9 +46,18 @@ impl Counting {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn count(&self, method: &'static str) -> &dyn Store {
+    /// From now on each call fails, or none does any more.
+    pub(crate) fn cut(&self, is_cut: bool) {
+        self.is_cut.store(is_cut, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::SeqCst)
+    }
+
+    fn count(&self, method: &'static str) -> Result<&dyn Store, StoreError> {
         *self.calls.lock().unwrap_or_else(PoisonError::into_inner).entry(method).or_default() += 1;
-        &*self.store
+        if self.is_cut() { Err(StoreError::unavailable(self.store.backend(), CutOff)) } else { Ok(&*self.store) }
     }
 }
 
@@ -43,11 +70,11 @@ impl Store for Counting {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
-        self.count("create").create(id, entry, expires_in, ends_in).await
+        self.count("create")?.create(id, entry, expires_in, ends_in).await
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        self.count("load").load(id).await
+        self.count("load")?.load(id).await
     }
 
     async fn replace(
@@ -57,27 +84,27 @@ impl Store for Counting {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        self.count("replace").replace(id, expected, entry, expiry).await
+        self.count("replace")?.replace(id, expected, entry, expiry).await
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
-        self.count("touch").touch(id, expected, expires_in).await
+        self.count("touch")?.touch(id, expected, expires_in).await
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        self.count("delete").delete(id, expected).await
+        self.count("delete")?.delete(id, expected).await
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
-        self.count("list").list(owner).await
+        self.count("list")?.list(owner).await
     }
 
     async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
-        self.count("revoke").revoke(owner, keep).await
+        self.count("revoke")?.revoke(owner, keep).await
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        self.count("purge").purge(limit).await
+        self.count("purge")?.purge(limit).await
     }
 
     fn backend(&self) -> &'static str {

@@ -18,6 +18,7 @@ use crate::{
     failure::Failure,
     fields::{COUNTER, DRAFT, FLASH, flash},
     page::{self, in_words, notice},
+    promises,
     users::Users,
 };
 
@@ -60,7 +61,12 @@ pub(crate) async fn page(
                 }
             }
         }
+        p.lead {
+            "Try it: open a second browser, log in as the same user in both, and end one from the other under Devices. "
+            "Or press the buttons of the promises."
+        }
         div.cards {
+            (promises::card())
             section.card {
                 h2 { "Counter" }
                 p.number { output #counter data-fresh { (count) } }

@@ -14,6 +14,7 @@ mod flags;
 mod home;
 mod lab;
 mod page;
+mod promises;
 mod sent;
 mod site;
 mod sorry;
@@ -80,14 +81,14 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let proxies = flags.proxies().map_err(|error| format!("--trusted-proxy: {error}"))?;
     let store = open_store(&flags.store).await;
     let store = store.map_err(|error| format!("--store {}: {}", flags.store, with_causes(&*error)))?;
-    let counting = Counting::new(store);
+    let counting = Counting::new(store.clone());
     let manager = SessionManager::new(counting.clone(), keys)
         .with_cookie(flags.cookie()?)
         .with_policy(policy)
         .with_trusted_proxies(proxies)
         // The script of the pages stores texts of the user, too.
         .with_clear_site_data([SiteData::Storage]);
-    let site = Site { users: Users::open().await?, counting: flags.lab.then_some(counting) };
+    let site = Site { users: Users::open().await?, store, counting: flags.lab.then_some(counting) };
     let app = site::router(&site, manager.clone());
 
     let purging = manager.purge_every(PURGE);

@@ -1,6 +1,6 @@
 //! The site: its routes, and the layers around all of them.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
-use session_core::SessionManager;
+use session_core::{SessionManager, Store};
 use session_tower::{AccessLogLayer, Exchange, SessionLayer};
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -18,12 +18,14 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
 };
 
-use crate::{account, api, counting::Counting, devices, home, lab, page, sent, sorry, users::Users};
+use crate::{account, api, counting::Counting, devices, home, lab, page, promises, sent, sorry, users::Users};
 
 /// The state that the handlers share.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) users: Users,
+    /// For the plays, whose calls do not count.
+    pub(crate) store: Arc<dyn Store>,
     /// Only in the lab.
     pub(crate) counting: Option<Counting>,
 }
@@ -31,6 +33,12 @@ pub(crate) struct Site {
 impl FromRef<Site> for Users {
     fn from_ref(site: &Site) -> Self {
         site.users.clone()
+    }
+}
+
+impl FromRef<Site> for Arc<dyn Store> {
+    fn from_ref(site: &Site) -> Self {
+        site.store.clone()
     }
 }
 
@@ -52,6 +60,8 @@ pub(crate) fn router(site: &Site, manager: SessionManager) -> Router {
         .route("/devices", get(devices::page))
         .route("/devices/end", get(devices::ask_to_end).post(devices::end))
         .route("/devices/end-others", get(devices::ask_to_end_others).post(devices::end_others))
+        .route("/promises", get(promises::page))
+        .route("/promises/{name}", post(promises::play))
         .route("/api/ping", get(api::ping))
         .route("/api/me", get(api::me))
         .route("/api/status", get(api::status))

@@ -12,6 +12,7 @@ addEventListener("pageshow", (event) => {
 const owner = document.body.dataset.owner;
 const note = document.getElementById("note");
 changeInPlace();
+race();
 tellWhenFormIsOld();
 if (owner !== undefined) {
   giveNoteBack();
@@ -62,6 +63,33 @@ function changeInPlace() {
       });
     });
   }
+}
+
+// This browser sends many requests at once. Each adds one to the counter, and none may be lost.
+function race() {
+  const form = document.getElementById("race");
+  if (!form) return;
+  form.hidden = false;
+  const said = document.getElementById("raced");
+  async function answer(path, method) {
+    const response = await fetch(path, { method, cache: "no-store" });
+    if (!response.ok) throw new Error(response.status);
+    return response.json();
+  }
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const requests = Number(form.dataset.requests);
+    try {
+      const before = await answer("/api/counter", "POST"); // this one makes a session if there is none
+      await Promise.all(Array.from({ length: requests }, () => answer("/api/counter", "POST")));
+      const { counter } = await answer("/api/data", "GET");
+      const verdict = counter === before + requests ? "Kept. None was lost" : "Some were lost, or others counted, too";
+      said.textContent = `${verdict}: your counter stood at ${before}, ${requests} requests added one each at once, and it stands at ${counter}.`;
+    } catch {
+      said.textContent = "The counter does not answer just now. Try again in a moment.";
+    }
+    said.hidden = false;
+  });
 }
 
 // A login that takes too long is refused. So a form that has stood for too long says so before anything is typed. No

@@ -13,6 +13,7 @@ mod login;
 mod outage;
 mod pages;
 mod parallel;
+mod promises;
 mod readme;
 mod servers;
 mod time;

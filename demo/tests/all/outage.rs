@@ -44,6 +44,8 @@ fn an_outage_is_a_503_and_loses_nothing() {
     assert!(page.body.contains("value=\"anna\"") && !page.body.contains("correct horse"), "{}", page.body);
     assert_eq!(browser.get("/api/ping").status, 200);
     assert_eq!(demo.browser().get("/").status, 200, "a visitor without a session notices nothing");
+    let play = demo.browser().post("/promises/logout");
+    assert_eq!((play.status, play.body.contains("nothing could be shown")), (503, true), "{}", play.body);
     demo.logs(&["ERROR", "session", "the table sessions is missing"]);
 
     tell(&demo, "ALTER TABLE away RENAME TO sessions");

@@ -38,10 +38,16 @@ async fn send(profile: &Profile, action: &str, note: &str) {
 async fn axe_finds_nothing_on_any_page_in_any_state_and_no_page_is_too_wide() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let (profile, other) = (chromium.profile(&demo).await, chromium.profile(&demo).await);
-    for path in ["/", "/login", "/login?why=ended", "/login?next=%2Fdevices", "/register", "/nowhere", "/note"] {
+    for path in
+        ["/", "/login", "/login?why=ended", "/login?next=%2Fdevices", "/register", "/promises", "/nowhere", "/note"]
+    {
         profile.open(path).await;
         is_good(&profile, path).await;
     }
+    profile.open("/promises").await;
+    profile.press("Steal the database").await;
+    profile.sees("What the database has").await;
+    is_good(&profile, "a play").await;
     profile.open("/login").await;
     profile.send_form("nobody", "Log in").await;
     profile.sees("The name or the password is wrong.").await;

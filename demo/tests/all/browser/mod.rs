@@ -17,6 +17,7 @@ mod devices;
 mod forms;
 mod moving;
 mod pages;
+mod promises;
 mod tab;
 mod targets;
 mod warning;
