@@ -12,6 +12,7 @@ mod published;
 mod record;
 mod servers;
 mod step;
+mod stranger;
 mod table;
 mod test;
 mod twins;
@@ -43,6 +44,8 @@ Tasks:
   published
            Make the packages that a registry would get. Unpack, build and test them by themselves, and build them once
            more with the oldest versions that their manifests allow. This needs the servers that `test` installs
+  stranger Make a registry of these packages in a folder, and build a project outside of this workspace that depends on them
+           as on any other crate
   api      Check what the published crates promise to those who compile against them: which types of other crates they
            show, the oldest compiler that they build with, and what has changed since their last release
 ";
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         ["servers"] => servers::run(),
         ["check"] => check::run(),
         ["published"] => published::run(),
+        ["stranger"] => stranger::run(),
         ["api"] => api::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -32,10 +32,15 @@ pub(crate) fn run() -> Result<(), String> {
     here(&mut cargo(&["check", "--workspace", "--all-features"]))
 }
 
+/// Packs what a registry would get.
+pub(crate) fn package() -> Result<(), String> {
+    let packages = CEILINGS.iter().flat_map(|(package, _)| ["--package", package]);
+    step::run(cargo(&["package", "--no-verify", "--allow-dirty"]).args(packages))
+}
+
 /// Makes every package and unpacks it into a workspace of its own, in which they find one another.
 fn make_packages(folder: &Path) -> Result<(), String> {
-    let packages = CEILINGS.iter().flat_map(|(package, _)| ["--package", package]);
-    step::run(cargo(&["package", "--no-verify", "--allow-dirty"]).args(packages))?;
+    package()?;
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(|error| format!("{} cannot be removed: {error}", folder.display()))?;
     }
@@ -73,6 +78,6 @@ fn leave_doctests_out(manifest: &Path) -> Result<(), String> {
     write(manifest, without.as_bytes())
 }
 
-fn write(path: &Path, text: &[u8]) -> Result<(), String> {
+pub(crate) fn write(path: &Path, text: &[u8]) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
