@@ -1,0 +1,87 @@
+//! What the least costs that keeps the promises, by the bare drivers. Where a goal of speed is missed, this shows where its
+//! limit is.
+//!
+//! `cargo run --profile bench -p benchmarks --example limits`, with the number of rounds. Everything runs in turn, in short
+//! windows. A line is the median of the ratios of its windows and those of the first line, with the quartiles.
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
+
+mod postgres;
+mod redis;
+
+use std::{env, time::Duration};
+
+use session_core::{Entry, Expiry, Revision, SessionId, Store};
+
+const PAYLOAD: [u8; 300] = [b'x'; 300];
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const ID: SessionId = SessionId::from_bytes([7; 16]);
+
+/// The statements of a window.
+const TIMES: u32 = 300;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let rounds = env::args().nth(1).map_or(9, |rounds| rounds.parse().unwrap());
+    redis::measure(rounds).await;
+    postgres::measure(rounds).await;
+}
+
+/// What is measured, and the seconds that each of its windows took.
+struct Line {
+    name: &'static str,
+    windows: Vec<f64>,
+}
+
+impl Line {
+    /// A window: what many runs of this take by this clock.
+    async fn window(&mut self, clock: impl Fn() -> Duration, mut run: impl AsyncFnMut()) {
+        let before = clock();
+        for _ in 0..TIMES {
+            run().await;
+        }
+        self.windows.push((clock() - before).as_secs_f64());
+    }
+}
+
+fn lines<const COUNT: usize>(names: [&'static str; COUNT]) -> [Line; COUNT] {
+    names.map(|name| Line { name, windows: Vec::new() })
+}
+
+/// The lines, each in parts of the first.
+fn print(title: &str, lines: &[Line]) {
+    println!("{title}");
+    for line in lines {
+        let mut ratios: Vec<_> = line.windows.iter().zip(&lines[0].windows).map(|(own, first)| own / first).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        let quarter = |of: usize| ratios[(ratios.len() - 1) * of / 4];
+        println!("  {:<60} {:.2}  ({:.2} to {:.2})", line.name, quarter(2), quarter(1), quarter(3));
+    }
+}
+
+/// The one session of a store, and its revision.
+struct Session<S> {
+    store: S,
+    revision: i64,
+}
+
+impl<S: Store> Session<S> {
+    async fn new(store: S) -> Self {
+        store.create(&ID, entry(0), HOUR, DAY).await.unwrap();
+        Self { store, revision: 0 }
+    }
+
+    async fn load(&self) {
+        self.store.load(&ID).await.unwrap().unwrap();
+    }
+
+    async fn replace(&mut self) {
+        let expected = Revision::from_bytes(self.revision.to_be_bytes());
+        self.revision += 1;
+        assert!(self.store.replace(&ID, expected, entry(self.revision), Expiry::Extend(HOUR)).await.unwrap());
+    }
+}
+
+fn entry(revision: i64) -> Entry<'static> {
+    Entry::new(Revision::from_bytes(revision.to_be_bytes()), &PAYLOAD)
+}

@@ -1,0 +1,96 @@
+//! What the processes of PostgreSQL compute for a statement. The disk and the network are not in it.
+
+use benchmarks::cpu_of;
+use session_conformance::servers;
+use session_postgres::{
+    PostgresStore,
+    sqlx::{
+        self, Connection, Executor, PgConnection, PgPool, Postgres,
+        postgres::{PgArguments, PgPoolOptions},
+        query::Query,
+    },
+};
+
+use crate::{ID, PAYLOAD, Session, lines, print};
+
+/// tower-sessions' table, and its statement for a write.
+const PEER: &str = "
+    CREATE TABLE peer (id text PRIMARY KEY, data bytea NOT NULL, expiry_date timestamptz NOT NULL);
+    INSERT INTO peer VALUES ('an-id-of-22-characters', '', now());
+";
+const PEER_WRITE: &str = "
+    INSERT INTO peer (id, data, expiry_date) VALUES ('an-id-of-22-characters', $1, now() + interval '1 hour')
+    ON CONFLICT (id) DO UPDATE SET data = excluded.data, expiry_date = excluded.expiry_date
+";
+
+const CHECKS: &str = "
+    ALTER TABLE checked
+        ADD CHECK (octet_length(id) = 16),
+        ADD CHECK (octet_length(owner) <= 255),
+        ADD CHECK (ends_at < 'infinity'),
+        ADD CHECK (sweep_at <= expires_at AND expires_at <= ends_at)
+";
+
+const READ: &str = "SELECT payload FROM sessions WHERE id = $1";
+const READ_LIVE: &str = "
+    SELECT $2::bigint # 7 AS nonce, id, revision, payload, expires_at, ends_at, statement_timestamp()
+    FROM sessions WHERE id = $1 AND expires_at > statement_timestamp()
+";
+const WRITE: &str = "UPDATE sessions SET payload = $2 WHERE id = $1";
+const WRITE_LIVE: &str = "
+    UPDATE sessions SET revision = $3, payload = $2, expires_at = LEAST(now() + interval '1 hour', ends_at)
+    WHERE id = $1 AND revision = $3 AND expires_at > clock_timestamp()
+";
+
+pub(crate) async fn measure(rounds: usize) {
+    let server = servers::own_postgres(&["fsync=off"]);
+    let mut connection = PgConnection::connect(server.url()).await.unwrap();
+    let pool = PgPoolOptions::new().max_connections(1).connect(server.url()).await.unwrap();
+    let mut session = session_in(&pool, "sessions").await;
+    let mut checked = session_in(&pool, "checked").await;
+    connection.execute(sqlx::raw_sql(CHECKS)).await.unwrap();
+    connection.execute(sqlx::raw_sql(PEER)).await.unwrap();
+    let mut reads = lines(["the payload by its id", "the row alone, without a proof of a miss", "the store's load"]);
+    let mut writes = lines([
+        "tower-sessions",
+        "the payload by its id",
+        "a live session by its id and revision",
+        "the store's replace",
+        "the store's replace, with four CHECKs in the table",
+    ]);
+    let processes = server.process_ids();
+    let clock = || cpu_of(&processes);
+    let id = || ID.as_bytes().to_vec();
+    for _ in 0..rounds {
+        reads[0].window(clock, async || one(&mut connection, sqlx::query(READ).bind(id())).await).await;
+        reads[1]
+            .window(clock, async || one(&mut connection, sqlx::query(READ_LIVE).bind(id()).bind(7_i64)).await)
+            .await;
+        reads[2].window(clock, async || session.load().await).await;
+        let write = |sql| sqlx::query(sql).bind(id()).bind(&PAYLOAD[..]);
+        writes[0].window(clock, async || run(&mut connection, sqlx::query(PEER_WRITE).bind(&PAYLOAD[..])).await).await;
+        writes[1].window(clock, async || run(&mut connection, write(WRITE)).await).await;
+        let revision = session.revision;
+        writes[2].window(clock, async || run(&mut connection, write(WRITE_LIVE).bind(revision)).await).await;
+        writes[3].window(clock, async || session.replace().await).await;
+        writes[4].window(clock, async || checked.replace().await).await;
+    }
+    print("PostgreSQL: the server's CPU of a load, in parts of the plainest", &reads);
+    print("PostgreSQL: the server's CPU of a replace, in parts of tower-sessions'", &writes);
+}
+
+async fn session_in(pool: &PgPool, table: &str) -> Session<PostgresStore> {
+    let store = PostgresStore::builder().with_table(table).unwrap().with_pool(pool.clone());
+    store.migrate().await.unwrap();
+    Session::new(store).await
+}
+
+type Statement = Query<'static, Postgres, PgArguments>;
+
+async fn one(connection: &mut PgConnection, statement: Statement) {
+    statement.fetch_one(connection).await.unwrap();
+}
+
+async fn run(connection: &mut PgConnection, statement: Statement) {
+    assert_eq!(statement.execute(connection).await.unwrap().rows_affected(), 1);
+}

@@ -1,0 +1,65 @@
+//! How long one client waits for Redis that sends the next command when it has the answer to the last.
+
+use std::time::Instant;
+
+use redis::{Client, Script, aio::MultiplexedConnection, cmd, pipe};
+use session_conformance::servers;
+use session_redis::RedisStore;
+
+use crate::{HOUR, PAYLOAD, Session, TIMES, lines, print};
+
+/// The least that compares and sets: eight bytes of the value are its revision.
+const COMPARE_AND_SET: &str = "
+    if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
+    redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+    return 1
+";
+
+pub(crate) async fn measure(rounds: usize) {
+    let server = servers::own_redis(&[]);
+    let client = Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut session = Session::new(RedisStore::connect(server.url()).await.unwrap()).await;
+    let script = Script::new(COMPARE_AND_SET);
+    set(&mut connection).await;
+    let mut reads = lines(["GET", "TIME and GET in one trip: the session, and its age", "the store's load"]);
+    let mut writes = lines(["SET", "a script that compares and sets", "the store's replace"]);
+    let begun = Instant::now();
+    let clock = || begun.elapsed();
+    for _ in 0..rounds {
+        reads[0].window(clock, async || get(&mut connection).await).await;
+        reads[1].window(clock, async || time_and_get(&mut connection).await).await;
+        reads[2].window(clock, async || session.load().await).await;
+        writes[0].window(clock, async || set(&mut connection).await).await;
+        writes[1].window(clock, async || compare_and_set(&script, &mut connection).await).await;
+        writes[2].window(clock, async || session.replace().await).await;
+    }
+    print("Redis, one client: how long a load takes, in parts of GET", &reads);
+    print("Redis, one client: how long a replace takes, in parts of SET", &writes);
+    let of_all = writes[0].windows.iter().sum::<f64>();
+    let a_second = f64::from(TIMES) * rounds as f64 / of_all;
+    println!(
+        "  Writers of one session that wait for one another: at most {a_second:.0} SETs a second, on this machine."
+    );
+}
+
+async fn get(connection: &mut MultiplexedConnection) {
+    let value: Vec<u8> = cmd("GET").arg("plain").query_async(connection).await.unwrap();
+    assert_eq!(value, PAYLOAD);
+}
+
+async fn time_and_get(connection: &mut MultiplexedConnection) {
+    let both = pipe().cmd("TIME").cmd("GET").arg("plain").query_async(connection).await;
+    let (_, value): ((u64, u64), Vec<u8>) = both.unwrap();
+    assert_eq!(value, PAYLOAD);
+}
+
+async fn set(connection: &mut MultiplexedConnection) {
+    let () = cmd("SET").arg("plain").arg(&PAYLOAD).query_async(connection).await.unwrap();
+}
+
+async fn compare_and_set(script: &Script, connection: &mut MultiplexedConnection) {
+    let mut call = script.key("plain");
+    call.arg(&PAYLOAD[..8]).arg(&PAYLOAD).arg(HOUR.as_secs() * 1000);
+    assert_eq!(call.invoke_async::<i64>(connection).await.unwrap(), 1);
+}
