@@ -1,52 +1,101 @@
-//! Server-side sessions as a tower layer, with extractors for axum.
+//! Server-side sessions for axum, and for all that speaks tower: a layer, and extractors.
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
 //! # mod example {
-//! use axum::{Router, routing::get};
-//! use session_memory::MemoryStore;
-//! use session_tower::{Session, SessionError, SessionLayer, SessionManager};
+//! use axum::{Router, response::Redirect, routing::{get, post}};
+//! use session_tower::{
+//!     CurrentOwner, Keyring, Session, SessionError, SessionLayer, SessionManager, Store,
+//! };
 //!
-//! async fn home(session: Session) -> Result<String, SessionError> {
-//!     let visits = session.update("visits", |n: &mut u64| *n += 1)?;
-//!     Ok(format!("visit {visits}"))
+//! /// Check the password first.
+//! async fn login(session: Session) -> Result<Redirect, SessionError> {
+//!     session.login(42).await?;
+//!     Ok(Redirect::to("/account"))
 //! }
 //!
-//! fn app() -> Router {
-//!     let manager = SessionManager::development(MemoryStore::new()); // in production: SessionManager::new(store, keys)
-//!     Router::new().route("/", get(home)).layer(SessionLayer::new(manager))
+//! /// Without a login the answer is a 401.
+//! async fn account(CurrentOwner(user): CurrentOwner) -> String {
+//!     format!("the account of user {user}")
+//! }
+//!
+//! /// A request that is still under way cannot bring the session back.
+//! async fn logout(session: Session) -> Result<Redirect, SessionError> {
+//!     session.logout().await?;
+//!     Ok(Redirect::to("/"))
+//! }
+//!
+//! fn app(store: impl Store, keys: Keyring) -> Router {
+//!     Router::new()
+//!         .route("/login", post(login))
+//!         .route("/account", get(account))
+//!         .route("/logout", post(logout))
+//!         .layer(SessionLayer::new(SessionManager::new(store, keys)))
 //! }
 //! # }
 //! ```
 //!
+//! The store is a crate of its own, such as `session-postgres`. The keys sign the cookies: `openssl rand -base64 32` makes one, and
+//! [`Key::from_base64`] reads it. On your own machine, over plain http, take
+//! `SessionManager::development(MemoryStore::new())` of `session-memory`.
+//!
+//! # Tasks
+//!
+//! | you want | take |
+//! | --- | --- |
+//! | to log in and out | [`login`](session_core::Session::login), [`logout`](session_core::Session::logout); [`begin_login`](session_core::Session::begin_login) for two factors or an identity provider |
+//! | the user of a page | [`CurrentOwner`], their id; [`CurrentUser`], your own user type. For many routes at once: [`login_required`], [`require`] |
+//! | the way back after a login | [`LoginPage`], [`SessionGuard::or_redirect_to`] |
+//! | remember me | [`Login::remembered`]: [below](#remember-me) |
+//! | a flash message | [`insert`](session_core::Session::insert), then [`take`](session_core::Session::take): [below](#a-flash-message) |
+//! | the list of a user's devices, and to end one | [`devices`](session_core::Session::devices), [`end`](session_core::Session::end): [below](#devices) |
+//! | to log out everywhere | [`revoke_others`](session_core::Session::revoke_others): [below](#log-out-everywhere). From a job: [`SessionManager::revoke_all`] |
+//! | a cart that two tabs change at once | [`update`](session_core::Session::update), which loses nothing |
+//! | the password again before what matters | [`require_fresh`], [`proved`](session_core::Session::proved) |
+//! | to refuse forged requests (CSRF) | tower-http's `CsrfLayer`: [below](#forged-requests) |
+//! | websockets and streams | [`update_now`](session_core::Session::update_now), [`current_login`](session_core::Session::current_login): [below](#websockets-and-streams) |
+//! | to be behind a proxy, with https | [`SessionLayer::with_peer`], [`SessionManager::with_trusted_proxies`]: [below](#behind-a-proxy) |
+//! | other timeouts, a limit of sessions | [`Policy`], [`Lifetime`], [`Login::lasting`] |
+//! | another cookie | [`CookieConfig`]; a second session beside the first: [`SessionLayer::named`] |
+//! | mobile apps and programs, without cookies | [`TokenHeader`] |
+//! | several sites in one program | [`SessionLayer::by_host`] |
+//! | an access log | [`AccessLogLayer`] |
+//! | to know what has happened | [`EventKind`], which is told to `tracing` and to each [`Observer`] |
+//! | a session in a webhook or a job | [`SessionManager::session_of`] |
+//! | to log in within a test | [`SessionManager::login_for_tests`] |
+//! | another store | `session-sqlite`, `session-postgres`, `session-redis`, `session-mysql`, `session-mongo` |
+//!
+//! # The types
+//!
 //! - [`SessionLayer`] opens an exchange for each request and commits it before the response head leaves.
 //! - [`Session`] is what a handler asks for. It is loaded only then: a request that never asks costs no call to the
-//!   store. It derefs to [`session_core::Session`], which has all its methods.
-//! - [`CurrentUser`] is the application's user who is logged in, loaded once a request by the function that
-//!   [`SessionLayer::with_users`] has, or as whom that one [acts](session_core::Session::act_as).
-//! - [`login_required`], [`require_fresh`] and [`require`] guard routes. [`SessionGuard::or_redirect_to`] sends browsers to
-//!   the [`LoginPage`], with the way back.
+//!   store. All its methods are listed there.
 //! - [`SessionError`] is the error that a handler returns with `?`. Its response has the right status and an empty
 //!   body, and keeps the cause for your logs.
+//! - [`Exchange`] is the request with its response, for middleware. It is in the extensions of the request and of the response.
 //! - [`SessionManager`], [`Keyring`], [`Policy`], [`Owner`], [`Login`], [`Field`], and everything else of
-//!   `session-core` is re-exported. So an application depends on this crate and a store. [`Session`] and [`Exchange`]
-//!   are this crate's own: they carry the marker of their layer.
-//! - [`AccessLogLayer`] writes the access log, a line for each request.
-//! - [`Exchange`] is in the extensions of the request and of the response, for middleware and access logs.
+//!   `session-core` is re-exported. So an application depends on this crate and a store.
 //!
 //! # How to
 //!
-//! Log in, and remember the users who have ticked the box:
+//! ## Remember me
 //!
 //! ```
 //! # use session_tower::{Login, Owner, Session, SessionError};
 //! async fn log_in(session: &Session, user: &str, remember: bool) -> Result<(), SessionError> {
-//!     let owner = Owner::try_from(user)?; // a number goes in as it is: `Login::new(42)`
+//!     // A number goes in as it is: `Login::new(42)`.
+//!     let owner = Owner::try_from(user)?;
 //!     Ok(session.login(Login::new(owner).remembered(remember)).await?)
 //! }
 //! ```
 //!
-//! Say something on the next page, once. After a logout this makes a new session without an owner:
+//! By default such a login lasts 14 days without use, and 30 days in all. If you give it times of your own
+//! ([`PolicyBuilder::remembered`]), say [`Lifetime::persistent`], too. Without it the browser drops the cookie when it is
+//! closed, and nothing tells you.
+//!
+//! ## A flash message
+//!
+//! The next page says it, once. After a logout this makes a new session without an owner:
 //!
 //! ```
 //! # use session_tower::{Session, SessionError};
@@ -54,23 +103,16 @@
 //!     Ok(session.insert("flash", text)?)
 //! }
 //!
+//! /// Of two tabs one gets it.
 //! async fn said(session: &Session) -> Result<Option<String>, SessionError> {
-//!     Ok(session.take("flash").await?) // of two tabs one gets it
+//!     Ok(session.take("flash").await?)
 //! }
 //! ```
 //!
-//! Log out everywhere, this browser included. Logins that are under way elsewhere are refused:
+//! ## Devices
 //!
-//! ```
-//! # use session_tower::{Session, SessionError};
-//! async fn log_out_everywhere(session: &Session) -> Result<(), SessionError> {
-//!     session.revoke_others().await?;
-//!     Ok(session.logout().await?) // the cookie of this browser goes, too
-//! }
-//! ```
-//!
-//! List the user's devices, and end one or all others. A label is a value of the session. The handler of the login
-//! inserts it after [`login`](session_core::Session::login):
+//! A label is a value of the session. The handler of the login inserts it after
+//! [`login`](session_core::Session::login):
 //!
 //! ```
 //! # use session_tower::{Session, SessionError, SessionId};
@@ -83,17 +125,28 @@
 //!     Ok(list)
 //! }
 //!
-//! async fn end(session: &Session, one: Option<SessionId>) -> Result<(), SessionError> {
-//!     match one {
-//!         Some(id) => drop(session.end(&id).await?),
-//!         None => drop(session.revoke_others().await?),
-//!     }
-//!     Ok(())
+//! /// The id comes from a form. Another user's session is not ended by it.
+//! async fn end(session: &Session, id: &str) -> Result<bool, SessionError> {
+//!     Ok(session.end(&id.parse::<SessionId>()?).await?)
 //! }
 //! ```
 //!
-//! Use the session in a websocket. Its handler takes a [`Session`] beside `WebSocketUpgrade`, and moves it into
-//! `on_upgrade`. The response has left by then, so nothing is loaded or saved unless the socket asks:
+//! ## Log out everywhere
+//!
+//! This browser included. Logins that are under way elsewhere are refused:
+//!
+//! ```
+//! # use session_tower::{Session, SessionError};
+//! async fn log_out_everywhere(session: &Session) -> Result<(), SessionError> {
+//!     session.revoke_others().await?;
+//!     // The cookie of this browser goes, too.
+//!     Ok(session.logout().await?)
+//! }
+//! ```
+//!
+//! ## Websockets and streams
+//!
+//! A handler takes a [`Session`] beside `WebSocketUpgrade`, and moves it into `on_upgrade`. The response has left by then, so nothing is loaded or saved unless the socket asks:
 //!
 //! ```
 //! # use session_tower::{Error, Session};
@@ -102,26 +155,28 @@
 //!     // Saved at once, over what others have saved.
 //!     match session.update_now("messages", |count: &mut u64| *count += 1).await {
 //!         Ok(count) => Some(count.to_string()),
-//!         Err(Error::Gone | Error::Superseded) => None, // the user has logged out, or in again
+//!         // The user has logged out, or in again.
+//!         Err(Error::Gone | Error::Superseded) => None,
+//!         // The store is down for a moment. No layer tells a log of this.
 //!         Err(error) => {
-//!             tracing::error!(error = &error as &dyn std::error::Error, "message not counted"); // no layer sees this one
-//!             Some("try again".to_owned()) // the store is down for a moment
+//!             eprintln!("a message was not counted: {error}");
+//!             Some("try again".to_owned())
 //!         }
 //!     }
 //! }
 //! ```
 //!
-//! - A socket hears of a logout only when it asks. So while it waits, call `session.reload().await` now and then, for
-//!   example each minute in a `tokio::select!`. That is one load. Its errors mean the same as above.
+//! - A socket hears of a logout only when it asks. So while it waits, call `session.current_login(Duration::ZERO).await`
+//!   now and then, for example each minute. That is one load. Its errors mean the same as above.
 //! - `update` is refused there, because its answer would be a value from before the response left. Before a `get`, call
 //!   `session.reload().await`.
-//! - A save counts as use of the session, even `session.save().await` with nothing to save. A `reload` does not. So if
+//! - A save counts as use of the session, even `session.save().await` with nothing to save. A question does not. So if
 //!   a socket only shows news, its user is logged out after the idle timeout.
+//! - A session cannot begin in a socket, because no cookie can leave any more. Insert something on a page before, or ask
+//!   for [`CurrentOwner`] in the handler.
+//! - Any page can open a websocket with its visitor's cookies. See [forged requests](#forged-requests).
 //!
-//! A session cannot begin in a socket, because no cookie can leave any more. Insert something on a page before, or ask
-//! for `CurrentOwner` in the handler.
-//!
-//! # Guard against forged requests
+//! ## Forged requests
 //!
 //! `SameSite` keeps the session's cookie out of many requests that pages of other sites send, but not out of those of a
 //! sibling domain or of another port. tower-http's `CsrfLayer` refuses the others (feature `csrf`, 0.7.1 or later). It goes
@@ -136,7 +191,8 @@
 //!
 //! fn app(manager: SessionManager) -> Router {
 //!     let guarded = Router::new().route("/transfer", post(transfer)).layer(CsrfLayer::new());
-//!     let open = Router::new().route("/paid", post(paid)); // the payment service sends its form here
+//!     // The payment service sends its form here.
+//!     let open = Router::new().route("/paid", post(paid));
 //!     guarded.merge(open).layer(SessionLayer::new(manager))
 //! }
 //! # async fn transfer() {}
@@ -144,41 +200,81 @@
 //! # }
 //! ```
 //!
-//! - It lets every `GET` pass, so no `GET` may change anything. A websocket begins with one, and any page can open it
-//!   with the user's cookies. So its handler asks [`is_cross_origin`](session_core::Exchange::is_cross_origin):
+//! - **It lets every `GET` pass, and so every websocket,** which begins with one. The guards of `session-actix` and
+//!   `session-poem` refuse those of other origins; tower-http's does not. Any page can open a websocket with the user's cookies.
+//!   So its handler asks [`is_cross_origin`](session_core::Exchange::is_cross_origin):
 //!
 //!   ```
 //!   # use session_tower::{Exchange, TrustedOrigins};
 //!   # use http::StatusCode;
 //!   fn judge(request: &http::Request<()>) -> Result<(), StatusCode> {
-//!       let exchange = request.extensions().get::<Exchange>().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+//!       let exchange = request.extensions().get::<Exchange>();
+//!       let exchange = exchange.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
 //!       match exchange.is_cross_origin(&TrustedOrigins::default()) {
 //!           true => Err(StatusCode::FORBIDDEN),
 //!           false => Ok(()),
 //!       }
 //!   }
 //!   ```
+//! - No other `GET` may change anything either.
 //! - It knows nothing of header clients, so a [`TokenHeader`] carries nothing past it. Mobile apps and programs send neither
 //!   of the two headers, and pass. A single-page app of another origin has to be named by `add_trusted_origin`, beside the
 //!   CORS rules that [`TokenHeader`] asks for. Pages of a trusted origin may use the cookies, too, as far as `SameSite` lets
 //!   them. If that is too much, write a middleware in its place that asks `is_cross_origin`.
 //!
+//! ## Behind a proxy
+//!
+//! Four things belong together. If one is missing, logins do not stick, or the log has the address of the proxy for that of
+//! each client:
+//!
+//! 1. The proxy sends `X-Forwarded-For`, `X-Forwarded-Proto` and `Host`.
+//! 2. The manager believes this proxy: [`SessionManager::with_trusted_proxies`].
+//! 3. The layer tells the manager who is at the other end of the connection: [`SessionLayer::with_peer`].
+//! 4. The server tells the layer: in axum, `into_make_service_with_connect_info`.
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # mod example {
+//! use std::net::SocketAddr;
+//!
+//! use axum::{Router, extract::ConnectInfo};
+//! use session_tower::{ConfigError, SessionLayer, SessionManager, TrustedProxies};
+//!
+//! /// `proxies`: their addresses, such as `10.4.0.0/16`. Nobody else is believed.
+//! fn sessions(manager: SessionManager, proxies: &str) -> Result<SessionLayer, ConfigError> {
+//!     let manager = manager.with_trusted_proxies(TrustedProxies::at([proxies])?);
+//!     Ok(SessionLayer::new(manager).with_peer(|extensions| {
+//!         extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0)
+//!     }))
+//! }
+//!
+//! async fn serve(app: Router, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+//!     let service = app.into_make_service_with_connect_info::<SocketAddr>();
+//!     axum::serve(listener, service).await
+//! }
+//! # }
+//! ```
+//!
 //! # Features
 //!
-//! - `axum`, a default: extractors for axum 0.8 ([`Session`], `Option<Session>`, `Result<Session, SessionError>`,
-//!   `CurrentOwner`) and `IntoResponse` for [`SessionError`]. Without it (`default-features = false`) the crate serves
-//!   any tower service over the `http` types, and [`Session::of`] takes the extractor's place. If the feature is
-//!   missing, the compiler cannot say so, because the trait is axum's. It says that a function with a [`Session`] is no
-//!   `Handler`.
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `axum`, a default | extractors for axum 0.8 ([`Session`], `Option<Session>`, `Result<Session, SessionError>`, `CurrentOwner`, `CurrentUser`), and `IntoResponse` for [`SessionError`] |
+//! | `messagepack`, `bincode` | formats of values beside JSON: see [`Format`] |
+//! | `metrics` | counters and durations: see [the numbers](session_core#numbers) |
+//! | `uuid` | an [`Owner`] from a `Uuid`, and back |
 //!
-//! - `messagepack`, `bincode`: formats of values beside JSON, see [`Format`].
-//! - `uuid`: an [`Owner`] from a `Uuid`, and back.
+//! Without `axum` (`default-features = false`) the crate serves any tower service over the `http` types, and [`Session::of`] takes
+//! the extractor's place. If the feature is missing, the compiler cannot say so, because the trait is axum's. It says that a
+//! function with a [`Session`] is no `Handler`.
 //!
 //! # What it does not do
 //!
 //! It authenticates nobody: it keeps what your login has found out. It does not read the peer's address by itself, because
-//! servers keep it in different places: see [`SessionLayer::with_peer`].
-
+//! servers keep it in different places: see [behind a proxy](#behind-a-proxy).
+// Without axum there is no such item. Its links lead to the section that says so.
+#![cfg_attr(not(feature = "axum"), doc = "")]
+#![cfg_attr(not(feature = "axum"), doc = "[`CurrentOwner`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
