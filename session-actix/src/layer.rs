@@ -81,6 +81,7 @@ type Refuses = dyn Fn(&ServiceRequest) -> bool + Send + Sync;
 ///     Ok("welcome")
 /// }
 /// ```
+#[doc(alias("SessionMiddleware", "IdentityMiddleware"))]
 pub struct SessionLayer<K = ()> {
     managers: Managers,
     made_at: &'static Location<'static>,

@@ -232,6 +232,7 @@ impl SessionManager {
     /// # Errors
     ///
     /// [`Error::Store`].
+    #[doc(alias = "get_session")]
     pub async fn session_of(&self, owner: &Owner, id: &SessionId) -> Result<Option<StoredSession>, Error> {
         StoredSession::load(self.0.clone(), owner, id).await
     }
@@ -297,6 +298,7 @@ impl SessionManager {
     /// # Errors
     ///
     /// [`Error::Store`], [`Error::Contended`]: some may be ended, others not; call again.
+    #[doc(alias = "log_out_everywhere")]
     pub async fn revoke_all(&self, owner: &Owner) -> Result<u64, Error> {
         self.call(async |caller| epoch::revoke(caller, owner, None).await).await
     }
@@ -320,6 +322,7 @@ impl SessionManager {
     /// # Panics
     ///
     /// If it is not called within a tokio runtime.
+    #[doc(alias("continuously_delete_expired", "clearsessions", "cleanup"))]
     #[allow(clippy::must_use_candidate, reason = "dropping the handle lets the task run on")]
     pub fn purge_every(&self, interval: Duration) -> PurgeTask {
         PurgeTask::run(Arc::clone(&self.0.store), interval, self.0.observers.clone())

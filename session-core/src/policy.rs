@@ -21,6 +21,7 @@ const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 ///
 /// let shift = Lifetime::new(Duration::from_secs(15 * 60), Duration::from_secs(8 * 60 * 60));
 /// ```
+#[doc(alias("expiry", "max_age", "cookie_age"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
     pub(crate) idle: Duration,

@@ -81,6 +81,7 @@ type Refuses = dyn Fn(&Request) -> bool + Send + Sync;
 ///     Ok("welcome")
 /// }
 /// ```
+#[doc(alias("ServerSession", "CookieSession"))]
 pub struct SessionLayer<K = ()> {
     managers: Managers,
     made_at: &'static Location<'static>,

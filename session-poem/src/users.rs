@@ -84,6 +84,7 @@ impl<K> SessionLayer<K> {
 ///     format!("the account of {}", user.name)
 /// }
 /// ```
+#[doc(alias = "Identity")]
 pub struct CurrentUser<U>(LoadedUser<U>);
 
 impl<U: Send + Sync + 'static> CurrentUser<U> {

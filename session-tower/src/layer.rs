@@ -118,6 +118,7 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 /// let manager = SessionManager::development(MemoryStore::new());
 /// let service = ServiceBuilder::new().layer(SessionLayer::new(manager)).service_fn(hello);
 /// ```
+#[doc(alias("SessionManagerLayer", "AuthManagerLayer"))]
 pub struct SessionLayer<K = ()> {
     managers: Managers,
     made_at: &'static Location<'static>,

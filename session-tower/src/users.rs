@@ -85,6 +85,7 @@ impl<K> SessionLayer<K> {
 ///     format!("the account of {}", user.name)
 /// }
 /// ```
+#[doc(alias("AuthSession", "AuthUser"))]
 pub struct CurrentUser<U>(LoadedUser<U>);
 
 impl<U: Send + Sync + 'static> CurrentUser<U> {

@@ -149,6 +149,7 @@ impl CarrierKind {
 /// let at_last = Keyring::new(new);
 /// # Ok::<(), session_core::RandomnessError>(())
 /// ```
+#[doc(alias("secret", "SECRET_KEY", "secret_key_base"))]
 #[derive(Clone, Debug)]
 pub struct Keyring {
     /// The first signs.

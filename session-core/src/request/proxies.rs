@@ -88,6 +88,7 @@ impl From<SocketAddr> for Peer {
 /// # Ok(manager)
 /// # }
 /// ```
+#[doc(alias = "trust_proxy")]
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     who: Who,

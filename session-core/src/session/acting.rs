@@ -47,6 +47,7 @@ impl Session {
     /// # Errors
     ///
     /// [`Error::NotLoggedIn`]. Else as [`renew`](Self::renew).
+    #[doc(alias = "impersonate")]
     pub async fn act_as(&self, owner: impl Into<Owner>) -> Result<(), Error> {
         self.inner().act_as(&owner.into()).await
     }
@@ -57,6 +58,7 @@ impl Session {
     /// # Errors
     ///
     /// As [`renew`](Self::renew).
+    #[doc(alias = "stop_impersonating")]
     pub async fn stop_acting(&self) -> Result<(), Error> {
         self.inner().stop_acting().await
     }

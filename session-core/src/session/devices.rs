@@ -8,6 +8,7 @@ impl Session {
     /// # Errors
     ///
     /// [`Error::Store`]; after the response has left, [`Error::Gone`] or [`Error::Superseded`] if the session has ended.
+    #[doc(alias("sessions", "active_sessions"))]
     pub async fn devices(&self) -> Result<Vec<Device>, Error> {
         self.reload_after_response().await?;
         let Some(owner) = self.owner() else { return Ok(Vec::new()) };
@@ -39,6 +40,7 @@ impl Session {
     ///
     /// [`Error::Store`], [`Error::Contended`]: some may be ended, others not; call again. After the response has left,
     /// [`Error::Gone`] or [`Error::Superseded`] if this session has ended.
+    #[doc(alias = "log_out_everywhere")]
     pub async fn revoke_others(&self) -> Result<u64, Error> {
         self.reload_after_response().await?;
         let login = self.live(|live| live.found.header().owner.clone().map(|owner| (owner, Kept::of(&live.found))));

@@ -50,13 +50,16 @@ impl Login {
         }
     }
 
-    /// Whether the session gets the lifetime of those who asked to be remembered.
+    /// Whether the session gets the lifetime of those who asked to be remembered: see
+    /// [`PolicyBuilder::remembered`](crate::PolicyBuilder::remembered).
+    #[doc(alias = "remember_me")]
     #[must_use]
     pub fn remembered(self, remembered: bool) -> Self {
         Self { remembered, ..self }
     }
 
     /// Ends the owner's other sessions, and their logins in flight: after a password was changed or reset.
+    #[doc(alias = "session_auth_hash")]
     #[must_use]
     pub fn ending_others(self) -> Self {
         Self { ends_others: true, ..self }
@@ -174,6 +177,7 @@ impl Session {
     /// [`Error::Gone`] or [`Error::Superseded`] if the session was lost to another request. [`Error::ResponseSent`].
     /// [`Error::Owner`] if the user id is empty or longer than 255 bytes, [`Error::Lifetime`] if the login's own timeouts do not
     /// fit together. Else as [`Exchange::commit`](crate::Exchange::commit): then nobody has been logged in.
+    #[doc(alias("authenticate", "sign_in", "log_in"))]
     pub async fn login(&self, login: impl Into<Login>) -> Result<(), Error> {
         self.inner().login(login.into()).await
     }
@@ -200,6 +204,7 @@ impl Session {
     ///
     /// [`Error::Gone`], [`Error::Superseded`], [`Error::ResponseSent`]. Else as
     /// [`Exchange::commit`](crate::Exchange::commit).
+    #[doc(alias("regenerate", "cycle_id", "cycle_key", "change_id", "reset_session"))]
     pub async fn renew(&self) -> Result<(), Error> {
         self.inner().renew().await
     }
@@ -277,6 +282,7 @@ impl Session {
     /// [`Error::Store`], [`Error::Contended`]: then the session may still be there, and no cookie is sent either.
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if nothing of it can be read, not even whose it is. Against
     /// somebody who writes to it without a pause [`revoke_all`](crate::SessionManager::revoke_all) wins.
+    #[doc(alias("destroy", "flush", "purge", "invalidate", "delete", "sign_out", "log_out"))]
     pub async fn logout(&self) -> Result<(), Error> {
         self.inner().logout().await
     }

@@ -29,6 +29,25 @@ pub use self::{current::CurrentLogin, field::Field, login::Login, stored::Stored
 /// Values that are inserted, updated or removed are kept in memory and saved when the request is committed, merged into
 /// what other requests have saved. What acts at once is `async`.
 ///
+/// | to | call |
+/// | --- | --- |
+/// | read a value | [`get`](Self::get), [`contains`](Self::contains), [`keys`](Self::keys) |
+/// | set a value | [`insert`](Self::insert) |
+/// | change a value, so that no update is lost | [`update`](Self::update) |
+/// | take a value out, for one caller only: a flash message, a code | [`take`](Self::take) |
+/// | remove a value, or all | [`remove`](Self::remove), [`clear`](Self::clear) |
+/// | log in, at once or over several requests | [`login`](Self::login), [`begin_login`](Self::begin_login) |
+/// | log out | [`logout`](Self::logout) |
+/// | give the session a fresh token, as `regenerate` and `cycle_id` do elsewhere | [`renew`](Self::renew) |
+/// | know who is logged in | [`owner`](Self::owner), [`current_login`](Self::current_login) |
+/// | ask for a proof again: a password, a code | [`require_fresh`](Self::require_fresh), [`proved`](Self::proved), [`proved_age`](Self::proved_age) |
+/// | list the user's devices, end one, log out everywhere | [`devices`](Self::devices), [`end`](Self::end), [`revoke_others`](Self::revoke_others) |
+/// | act as another user | [`act_as`](Self::act_as), [`stop_acting`](Self::stop_acting), [`acting_as`](Self::acting_as) |
+/// | know the name of the session, its age and the time left | [`id`](Self::id), [`is_new`](Self::is_new), [`age`](Self::age), [`expires_in`](Self::expires_in), [`ends_in`](Self::ends_in), [`idle_timeout`](Self::idle_timeout) |
+/// | work in a websocket or a stream | [`update_now`](Self::update_now), [`save`](Self::save), [`reload`](Self::reload) |
+/// | poll without keeping the user logged in | [`skip_touch`](Self::skip_touch) |
+/// | know whether the stored session can be read | [`readable`](Self::readable) |
+///
 /// # Examples
 ///
 /// ```
@@ -69,6 +88,7 @@ impl Session {
     }
 
     /// The keys that have a value.
+    #[doc(alias = "entries")]
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         let state = self.inner().state();
@@ -88,6 +108,7 @@ impl Session {
     ///
     /// [`Error::Encode`] if the value cannot be encoded, or could not be read back. [`Error::TooLarge`] if the session
     /// would exceed the policy's limit. In both cases nothing has changed.
+    #[doc(alias("set", "put"))]
     pub fn insert<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), Error> {
         let encoded = self.inner().site().format.encode(key.as_bytes(), value)?;
         let key = Bytes::copy_from_slice(key.as_bytes());
@@ -105,6 +126,7 @@ impl Session {
     }
 
     /// Removes the value under this key; whether there was one.
+    #[doc(alias("delete", "unset"))]
     pub fn remove(&self, key: &str) -> bool {
         let key = Bytes::copy_from_slice(key.as_bytes());
         let mut state = self.inner().state();
@@ -166,6 +188,7 @@ impl Session {
     /// [`insert`](Self::insert), [`Error::Contended`] if other tasks of this request changed it each time the closure ran:
     /// then nothing has changed. [`Error::UpdateAfterResponse`] in a stream or websocket, whose response has left: the answer
     /// could be long outdated. Take [`update_now`](Self::update_now).
+    #[doc(alias = "modify")]
     pub fn update<T, F>(&self, key: &str, change: F) -> Result<T, Error>
     where
         T: Default + Serialize + DeserializeOwned,
@@ -206,12 +229,14 @@ impl Session {
     }
 
     /// The session's name, for logs and lists of devices; none before it is stored.
+    #[doc(alias("session_id", "sessionID"))]
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {
         self.live(|live| live.found.id)
     }
 
     /// Who is logged in. While they [act](Self::act_as) as another user, that is still the one who has logged in.
+    #[doc(alias("user", "user_id", "identity"))]
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {
         self.live(|live| live.found.header().owner.clone()).flatten()
@@ -231,6 +256,7 @@ impl Session {
     }
 
     /// How long until the session expires unless it is used.
+    #[doc(alias("expiry", "max_age", "ttl"))]
     #[must_use]
     pub fn expires_in(&self) -> Option<Duration> {
         self.live(|live| live.found.left.now().expires_in)
@@ -255,6 +281,7 @@ impl Session {
     ///
     /// [`Error::Decode`]: the value stays. [`Error::Gone`], [`Error::Superseded`] if the session was lost since it was
     /// loaded. Else as [`Exchange::commit`]: if it is unknown whether the value was taken out, it is not handed out either.
+    #[doc(alias("flash", "pop"))]
     pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let inner = self.inner();
         let mut place = inner.place().await;
@@ -307,6 +334,7 @@ impl Session {
     ///
     /// [`Error::Gone`] if the session has ended, [`Error::Superseded`] if a login or renewal has overtaken this request: a
     /// websocket that was opened before the login does not become the user's. [`Error::Store`].
+    #[doc(alias("load", "refresh"))]
     pub async fn reload(&self) -> Result<(), Error> {
         let inner = self.inner();
         let mut place = inner.place().await;
