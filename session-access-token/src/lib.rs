@@ -34,7 +34,8 @@
 //! # Ok(()) }
 //!
 //! fn handle(verifier: &Verifier, headers: &http::HeaderMap) -> Result<String, VerifyError> {
-//!     let claims = verifier.verify_headers(headers)?; // Authorization: Bearer v4.public.…
+//!     // Of `Authorization: Bearer v4.public.…`.
+//!     let claims = verifier.verify_headers(headers)?;
 //!     Ok(format!("the orders of {}", claims.subject().unwrap_or("a user whose id is no text")))
 //! }
 //! ```

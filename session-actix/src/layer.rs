@@ -174,7 +174,8 @@ impl<K> SessionLayer<K> {
     /// use session_actix::SessionLayer;
     ///
     /// # fn layer(manager: session_core::SessionManager) -> SessionLayer {
-    /// SessionLayer::new(manager).with_https(|_| Some(true)) // every connection comes from a tunnel that ends TLS
+    /// // Every connection comes from a tunnel that ends TLS.
+    /// SessionLayer::new(manager).with_https(|_| Some(true))
     /// # }
     /// ```
     #[must_use]

@@ -5,13 +5,20 @@
 //! use session_memory::MemoryStore;
 //!
 //! # async fn handle(request: http::Request<()>) -> Result<http::HeaderMap, Error> {
-//! let manager = SessionManager::development(MemoryStore::default()); // in production: SessionManager::new(store, keys)
-//! let exchange = manager.open(&request);                   // no I/O: a forged cookie never reaches the store
-//! let session = exchange.session().await?;                 // one load, when somebody asks
-//! let visits = session.update("visits", |n: &mut u64| *n += 1)?; // runs again on what others have saved
-//! session.login(42).await?;                                // a fresh token; the old one is dead
-//! exchange.commit().await?;                                // merged, never overwritten
-//! Ok(exchange.headers())                                   // at most one Set-Cookie
+//! // On your own machine. In production: SessionManager::new(store, keys)
+//! let manager = SessionManager::development(MemoryStore::default());
+//! // No I/O: a forged cookie never reaches the store.
+//! let exchange = manager.open(&request);
+//! // One load, when somebody asks.
+//! let session = exchange.session().await?;
+//! // Runs again on what others have saved.
+//! let visits = session.update("visits", |n: &mut u64| *n += 1)?;
+//! // A fresh token; the old one is dead.
+//! session.login(42).await?;
+//! // Merged, never overwritten.
+//! exchange.commit().await?;
+//! // At most one Set-Cookie.
+//! Ok(exchange.headers())
 //! # }
 //! ```
 //!

@@ -27,7 +27,7 @@ use crate::{
 /// use session_memory::MemoryStore;
 ///
 /// # let from_environment = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-/// // 32 random bytes in base64, from where your secrets are: `openssl rand -base64 32`.
+/// // From where your secrets are. `openssl rand -base64 32` makes it.
 /// let keys = Keyring::new(Key::from_base64(from_environment)?);
 /// let manager = SessionManager::new(MemoryStore::default(), keys);
 /// # Ok::<(), session_core::ConfigError>(())

@@ -36,7 +36,8 @@ use crate::{Exchange, ResponseBody, SessionError, future::pairs};
 ///     let page = LoginPage::new("/login")?;
 ///     Ok(Router::new()
 ///         .route("/account", get(|| async { "your account" }))
-///         .route_layer(login_required().or_redirect_to(page)) // for the routes above
+///         // For the routes above.
+///         .route_layer(login_required().or_redirect_to(page))
 ///         .route("/login", get(|| async { "a form" }))
 ///         .layer(sessions)) // outside of the guard
 /// }

@@ -82,7 +82,8 @@ type Refuses = dyn Fn(&Parts) -> bool + Send + Sync;
 ///     Router::new()
 ///         .route("/account", get(account))
 ///         .route("/login", post(login))
-///         .layer(CatchPanicLayer::new()) // inside: its 500 gets what the session has to say
+///         // Inside: its 500 gets what the session has to say.
+///         .layer(CatchPanicLayer::new())
 ///         .layer(sessions)
 ///         .layer(AccessLogLayer::new()) // outside: it sees what leaves
 /// }
@@ -219,7 +220,8 @@ impl<K> SessionLayer<K> {
     /// ```
     /// use session_tower::SessionLayer;
     ///
-    /// /// The part that accepts connections puts this into the extensions of each request.
+    /// /// The part that accepts connections puts this into the extensions of each
+    /// /// request.
     /// #[derive(Clone)]
     /// struct Connection {
     ///     is_tls: bool,

@@ -4,6 +4,7 @@ mod api;
 mod bench;
 mod check;
 mod engine;
+mod examples;
 mod images;
 mod names;
 mod packages;

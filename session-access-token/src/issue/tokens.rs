@@ -33,7 +33,8 @@ const MIN_LIFETIME: Duration = Duration::from_secs(5);
 /// let keys = SigningKeys::new(SigningKey::from_base64(from_environment)?);
 /// let tokens = AccessTokens::new("https://accounts.example", "https://api.example", keys)?
 ///     .with_lifetime(Duration::from_secs(30))?;
-/// assert_eq!(tokens.cache_control(), "private, max-age=300"); // beside tokens.key_set_json(), which anybody may have
+/// // For `tokens.key_set_json()`, which anybody may have.
+/// assert_eq!(tokens.cache_control(), "private, max-age=300");
 /// # Ok::<(), session_access_token::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -22,7 +22,8 @@ use crate::{Error, InvalidOwner, InvalidSessionId, LoginPage, UnexpectedOwner, r
 /// let answer = Failure::from(Error::Contended).answer(handled);
 /// assert_eq!(answer.status(), 503);
 /// assert_eq!(answer.headers()["retry-after"], "1");
-/// assert_eq!(answer.headers()["set-cookie"], "theme=dark"); // what happened happened
+/// // The cookies of the handler leave all the same.
+/// assert_eq!(answer.headers()["set-cookie"], "theme=dark");
 /// assert!(!answer.headers().contains_key("content-length"));
 /// ```
 #[derive(Clone, Debug)]

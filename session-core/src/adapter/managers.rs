@@ -11,7 +11,8 @@ use crate::{Hosts, Incoming, SessionManager, request::HostError};
 /// use session_core::{Hosts, SessionManager, adapter::Managers};
 ///
 /// fn of_a_layer(manager: SessionManager, hosts: Hosts) -> [Managers; 2] {
-///     [manager.into(), hosts.into()] // `SessionLayer::new` and `SessionLayer::by_host`
+///     // `SessionLayer::new` and `SessionLayer::by_host`.
+///     [manager.into(), hosts.into()]
 /// }
 /// ```
 #[derive(Clone, Debug)]

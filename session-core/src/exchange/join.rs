@@ -60,7 +60,8 @@ impl Exchange {
     /// let bank = site.clone().with_policy(short);
     ///
     /// let exchange = site.open(&http::Request::new(()));
-    /// assert!(exchange.join(&bank).is_ok()); // a login lasts five minutes from here on
+    /// // A login lasts five minutes from here on.
+    /// assert!(exchange.join(&bank).is_ok());
     /// # Ok(())
     /// # }
     /// # open().unwrap();

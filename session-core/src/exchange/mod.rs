@@ -71,7 +71,8 @@ pub(crate) use self::{
 ///     let exchange = manager.open(&request);
 ///     let mut response = handler(&exchange).await.unwrap_or_else(|error| failed(&error));
 ///     if let Err(error) = exchange.commit().await {
-///         response = failed(&error); // where handlers set cookies of their own, keep these
+///         // Where handlers set cookies of their own, keep these.
+///         response = failed(&error);
 ///     }
 ///     exchange.apply(response.headers_mut());
 ///     response

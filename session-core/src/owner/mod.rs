@@ -42,7 +42,8 @@ pub use devices::Device;
 ///
 /// let user: u64 = Owner::from(42).try_into()?;
 /// assert_eq!(user, 42);
-/// assert!(u64::try_from(Owner::try_from("007").unwrap()).is_err()); // another owner than Owner::from(7)
+/// // Another owner than Owner::from(7).
+/// assert!(u64::try_from(Owner::try_from("007").unwrap()).is_err());
 /// # Ok::<(), UnexpectedOwner>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

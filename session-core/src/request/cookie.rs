@@ -276,7 +276,8 @@ impl CookieConfigBuilder {
     /// ```
     /// use session_core::CookieConfig;
     ///
-    /// let suffixes = ["com", "uk", "co.uk", "github.io"]; // in real life from <https://publicsuffix.org>
+    /// // In real life from <https://publicsuffix.org>.
+    /// let suffixes = ["com", "uk", "co.uk", "github.io"];
     /// let cookie = |domain| CookieConfig::builder("session").domain(domain).public_suffixes(move |d| suffixes.contains(&d));
     /// assert!(cookie("shop.co.uk").build().is_ok());
     /// assert!(cookie("co.uk").build().is_err());

@@ -54,7 +54,8 @@ const LOGGED: usize = 256;
 /// let blog = SessionManager::new(MemoryStore::new(), keys);
 /// let hosts = Hosts::new("shop.example", shop)?.and_alias("www.shop.example")?.and("blog.example", blog)?;
 /// assert!(hosts.manager("www.shop.example").is_some());
-/// assert!(hosts.manager("WWW.shop.example:443").is_none()); // a host is written in one way only
+/// // A host is written in one way only.
+/// assert!(hosts.manager("WWW.shop.example:443").is_none());
 /// # Ok::<(), session_core::ConfigError>(())
 /// ```
 ///

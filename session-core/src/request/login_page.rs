@@ -26,7 +26,8 @@ const LONGEST: usize = 8000;
 ///     LoginPage::new("/login")
 /// }
 ///
-/// /// Where the handler of the login form sends the user. Anybody can write the query, so it is judged each time.
+/// /// Where the handler of the login form sends the user. Anybody can write the
+/// /// query, so it is judged each time.
 /// fn way_back(next: Option<&str>) -> &str {
 ///     next.filter(|next| is_local_target(next)).unwrap_or("/")
 /// }

@@ -35,7 +35,7 @@ impl Session {
     /// }
     ///
     /// async fn look(session: &Session, user: &LoadedUser<User>, customer: u64) -> Result<bool, Error> {
-    ///     // The right counts that somebody has themselves, so nobody acts from within acting.
+    ///     // Their own right counts, so nobody acts from within acting.
     ///     let may_act = user.is_support && !user.is_acted_as();
     ///     if may_act {
     ///         session.act_as(customer).await?;

@@ -168,7 +168,8 @@ impl Session {
     ///
     /// ```compile_fail,E0507
     /// # fn put(session: &session_core::Session, article: String) -> Result<(), session_core::Error> {
-    /// session.update("cart", move |cart: &mut Vec<String>| cart.push(article))?; // `Fn`, not `FnOnce`
+    /// // `Fn`, not `FnOnce`.
+    /// session.update("cart", move |cart: &mut Vec<String>| cart.push(article))?;
     /// # Ok(())
     /// # }
     /// ```
@@ -177,7 +178,8 @@ impl Session {
     ///
     /// ```compile_fail,E0521
     /// # fn add(session: &session_core::Session, amount: &u64) -> Result<(), session_core::Error> {
-    /// session.update("total", move |total: &mut u64| *total += amount)?; // copy the amount first
+    /// // Copy the amount first.
+    /// session.update("total", move |total: &mut u64| *total += amount)?;
     /// # Ok(())
     /// # }
     /// ```

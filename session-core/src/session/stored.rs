@@ -28,7 +28,7 @@ use crate::{
 /// ```
 /// use session_core::{Error, Owner, SessionId, SessionManager};
 ///
-/// /// The payment service calls, with what the order has noted: whose session it was.
+/// /// The payment service calls. The order has noted whose session it was.
 /// async fn paid(sessions: &SessionManager, user: u64, id: &SessionId, order: u64) -> Result<(), Error> {
 ///     if let Some(session) = sessions.session_of(&Owner::from(user), id).await? {
 ///         session.update("paid", |orders: &mut Vec<u64>| orders.push(order)).await?;

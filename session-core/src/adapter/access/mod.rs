@@ -72,7 +72,8 @@ type Writer = dyn Fn(&AccessRecord) + Send + Sync;
 ///     let response = next(request).await;
 ///     let headers = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
 ///     line.answer(response.status(), headers, Some(response.body().len() as u64));
-///     // A framework whose bodies are sent in parts keeps the line in the body, and tells it of each part.
+///     // A framework whose bodies are sent in parts keeps the line in the body,
+///     // and tells it of each part.
 ///     line.sent(response.body().len(), true);
 ///     response // the line is written when it is dropped
 /// }
