@@ -80,6 +80,17 @@
 //!
 //! [`SessionManager::with_store_spans`] puts a span of `tracing` around each call of the store. It needs no feature.
 //!
+//! # Features
+//!
+//! None is on by default, and none changes what works without it. The adapters hand on some of them.
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `messagepack` | `Format::MessagePack`: smaller than JSON, and it holds bytes as they are |
+//! | `bincode` | `Format::Bincode`: the smallest. No version of its crate is maintained (RUSTSEC-2025-0141) |
+//! | `metrics` | the [numbers](#numbers) |
+//! | `uuid` | an [`Owner`] from a `Uuid`, and back |
+//!
 //! # What it cannot see or save
 //!
 //! A stolen token is found out when it is used after its owner's browser has proven the successor. That leaves:
