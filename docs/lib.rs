@@ -44,4 +44,5 @@ chapters! {
     writing_a_store "writing-a-store.md"
     writing_an_adapter "writing-an-adapter.md"
     coming_from "coming-from.md"
+    words "words.md"
 }
