@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{examples, names, step, twins};
+use crate::{examples, map, names, step, twins};
 
 /// Our published crates, and how many crates of other people each may bring along with its default features.
 pub(crate) const CEILINGS: [(&str, usize); 13] = [
@@ -70,6 +70,7 @@ pub(crate) fn run() -> Result<(), String> {
     }
     println!("no file is longer than {LONGEST_FILE} lines");
     twins::check(&sources)?;
+    map::check(&sources)?;
     examples::check(&sources)?;
     names::check(&sources)
 }

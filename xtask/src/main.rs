@@ -6,6 +6,7 @@ mod check;
 mod engine;
 mod examples;
 mod images;
+mod map;
 mod names;
 mod packages;
 mod programs;
