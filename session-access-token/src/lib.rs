@@ -101,6 +101,14 @@
 //!
 //! - `issue` (default): minting. Without it the crate verifies, and brings neither `session-core` nor tokio.
 
+// Without minting there are no such items. Their links lead to the section that says so.
+#![cfg_attr(not(feature = "issue"), doc = "")]
+#![cfg_attr(not(feature = "issue"), doc = "[`AccessTokenExt`]: #features")]
+#![cfg_attr(not(feature = "issue"), doc = "[`AccessTokens::key_set_json`]: #features")]
+#![cfg_attr(not(feature = "issue"), doc = "[`AccessTokens::new`]: #features")]
+#![cfg_attr(not(feature = "issue"), doc = "[`AccessTokens::with_lifetime`]: #features")]
+#![cfg_attr(not(feature = "issue"), doc = "[`AccessTokens`]: #features")]
+#![cfg_attr(not(feature = "issue"), doc = "[`SigningKeys`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod claims;
