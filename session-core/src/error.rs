@@ -139,6 +139,9 @@ impl Error {
     /// The HTTP status that an adapter answers, with an opaque body: 503 for what may work later, 409 for a request
     /// that lost against another, 403 for one that is given no session, 401 where the user has to prove who they are, 400 for a
     /// user id or session id that cannot be one, 500 for the rest.
+    ///
+    /// It is a method and no `From`, so that no `?` makes a bare status of an error by accident. That would lose the cause, the
+    /// line in the log and the `Retry-After`. A handler returns the `SessionError` of its adapter, which keeps them.
     #[must_use]
     pub fn status(&self) -> http::StatusCode {
         use http::StatusCode as Status;

@@ -145,6 +145,10 @@ impl SessionManager {
     }
 
     /// The same, believing what these proxies say of the client's address and of https. Nobody else is believed.
+    ///
+    /// It is one of the things that belong together: the proxy sends the headers, the manager believes it, the layer of the
+    /// adapter tells who the [peer](crate::Peer) is (`with_peer` under tower; under actix-web and poem it does so by itself), and
+    /// under axum the server tells the layer (`into_make_service_with_connect_info`).
     #[must_use]
     pub fn with_trusted_proxies(self, proxies: TrustedProxies) -> Self {
         self.with(|site| site.trusted_proxies = proxies)
@@ -283,7 +287,8 @@ impl SessionManager {
     }
 
     /// Ends every session of the owner's, and every login of theirs that has begun and not ended. Returns how many live
-    /// sessions there were.
+    /// sessions there were. Sessions that had expired are not counted. Where the store does not expire them by itself, their
+    /// rows stay until the [purge](Self::purge), as all expired ones do.
     ///
     /// It is for the outside of a request: for support, or a job. It sends no cookie, and the requests that are under way keep
     /// their handles. In a handler, call [`Session::revoke_others`](crate::Session::revoke_others) and then

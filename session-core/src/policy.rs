@@ -275,6 +275,10 @@ impl PolicyBuilder {
     }
 
     /// How long a login with "remember me" lasts. Default: idle 14 days, absolute 30, persistent.
+    ///
+    /// **A lifetime of your own needs [`persistent`](Lifetime::persistent), too.** Without it browsers drop the cookie when they are
+    /// closed, and no error tells of it: the session lasts on the server, and nobody comes back to it.
+    /// [`Policy::describe`] says which it is.
     #[must_use]
     pub fn remembered(mut self, lifetime: Lifetime) -> Self {
         self.0.remembered = lifetime;

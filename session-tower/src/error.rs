@@ -46,6 +46,10 @@ impl SessionError {
 
     /// The status of the response: see [`session_core::Error::status`]. It is 500 without the layer, or with two layers
     /// that exclude each other, and 401 without a login.
+    ///
+    /// A handler that answers a status of its own returns `Ok(StatusCode::FORBIDDEN.into_response())`, and `?` for its session.
+    /// There is no `From<SessionError>` for `StatusCode`: a bare status would lose the cause, the line in the log and the
+    /// `Retry-After`.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status()

@@ -174,7 +174,8 @@ impl SessionLayer {
 impl<K> SessionLayer<K> {
     /// The same with a function that finds the peer, which is the other end of the connection. The peer's address goes
     /// into events, and by it the manager knows its trusted proxies. Without this function no proxy is trusted, unless
-    /// they are [counted](session_core::TrustedProxies::hops).
+    /// they are [counted](session_core::TrustedProxies::hops). What else belongs to it: [behind a
+    /// proxy](crate#behind-a-proxy).
     ///
     /// # Examples
     ///

@@ -33,7 +33,7 @@
 //! A whole adapter, over the types of the `http` crate:
 //!
 //! ```
-//! use std::panic::Location;
+//! use std::{net::SocketAddr, panic::Location};
 //!
 //! use http::{Request, Response};
 //! use session_core::{
@@ -78,7 +78,11 @@
 //!     }
 //!
 //!     fn incoming(&self, request: &Request<()>) -> Incoming {
-//!         let incoming = Incoming::from(request);
+//!         let mut incoming = Incoming::from(request);
+//!         // Where this server has put it. Without it no proxy is believed.
+//!         if let Some(peer) = request.extensions().get::<SocketAddr>() {
+//!             incoming = incoming.with_peer(*peer);
+//!         }
 //!         match self.manager.token_header() {
 //!             Some(header) => {
 //!                 let values = request.headers().get_all(header.request_name());

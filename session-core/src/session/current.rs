@@ -65,9 +65,11 @@ impl Session {
     /// The login of this session; `None` if nobody is logged in. For what others will trust without asking the store, such
     /// as an access token, and for a websocket that asks now and then whether its user is still logged in.
     ///
-    /// The store is asked again if the response head has left, or if this request began longer than `at_most_ago` ago.
-    /// Otherwise the answer is what this request knows, and there is no call. A login counts once it is saved, and it
-    /// is not a use of the session.
+    /// `at_most_ago` says how old the answer may be. The store is asked again if this request began longer ago, and always
+    /// once the response head has left. Otherwise the answer is what this request knows, and there is no call. So
+    /// `Duration::ZERO` always asks. A websocket may pass anything, and `Duration::ZERO` says what is meant.
+    ///
+    /// A login counts once it is saved, and the question is not a use of the session.
     ///
     /// # Examples
     ///
