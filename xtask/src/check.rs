@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{examples, map, names, step, twins};
+use crate::{examples, map, methods, names, step, twins};
 
 /// Our published crates, and how many crates of other people each may bring along with its default features.
 pub(crate) const CEILINGS: [(&str, usize); 13] = [
@@ -71,6 +71,7 @@ pub(crate) fn run() -> Result<(), String> {
     println!("no file is longer than {LONGEST_FILE} lines");
     twins::check(&sources)?;
     map::check(&sources)?;
+    methods::check(&sources)?;
     examples::check(&sources)?;
     names::check(&sources)
 }
@@ -110,6 +111,11 @@ fn judge_front(package: &str) -> Result<(), String> {
         if !manifest.contains(line) {
             return Err(format!("the Cargo.toml of {package} lacks `{line}`"));
         }
+    }
+    // The documentation shows beside an item which feature brings it.
+    let badges = "#![cfg_attr(docsrs, feature(doc_cfg))]";
+    if !step::read(&folder(package).join("src/lib.rs"))?.contains(badges) {
+        return Err(format!("the src/lib.rs of {package} lacks `{badges}`"));
     }
     Ok(())
 }

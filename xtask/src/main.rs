@@ -7,6 +7,7 @@ mod engine;
 mod examples;
 mod images;
 mod map;
+mod methods;
 mod names;
 mod packages;
 mod programs;
