@@ -1,7 +1,7 @@
 //! A small site around server-side sessions: register, log in, count, fill a cart, see your devices, log out.
 //!
 //! `cargo run -p demo`, then open <http://127.0.0.1:3000>. The interesting files: `site.rs` puts the sessions around the
-//! router, `account.rs` logs in and out, `devices.rs` ends other sessions.
+//! router, `account.rs` logs in and out, `devices.rs` ends other sessions, `promises` shows what is promised.
 
 mod account;
 mod api;

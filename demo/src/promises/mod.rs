@@ -62,9 +62,10 @@ const PROMISES: [Promise; 9] = [
     Promise {
         name: "database",
         title: "A stolen database opens nothing",
-        tries: "A thief reads the session's record in the database, and makes cookies of it.",
+        tries: "A thief reads the session's record in the database, and makes a cookie of it.",
         button: "Steal the database",
-        proof: "The record has no part of the secret in the cookie, and no cookie that was made of it opens the account.",
+        proof: "The record has a hash of the secret, and no part of it. A cookie of the hash opens nothing, not even \
+                with the site's key.",
         by_hand: None,
     },
     Promise {

@@ -8,6 +8,7 @@ use axum::http::{Method, StatusCode};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use session_core::{EventKind, Lifetime, Policy, Store};
 use session_memory::MemoryStore;
+use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use super::stage::{Answer, Client, Interrupted, Line, SetCookie, Stage};
@@ -140,21 +141,33 @@ async fn database(stage: &Stage) -> Result<bool, Interrupted> {
     let text = cookie.as_bytes().get(27..).unwrap_or_default();
     let shows = secret.windows(8).any(has) || text.windows(8).any(has);
 
-    // The secret has 32 bytes, so the thief takes each 32 bytes of the record for it.
-    let signature = cookie.split_once('.').map_or("", |(_, signature)| signature);
-    let (mut tried, mut opened) = (0, 0);
-    for guess in record.windows(32) {
-        let token = Base64UrlUnpadded::encode_string(&[head, guess].concat());
-        let mut thief = Client::new("The thief").with_cookie(format!("{token}.{signature}"));
-        tried += 1;
-        opened += u32::from(stage.send(&mut thief, Method::GET, "/account").await?.status == StatusCode::OK);
-    }
-    stage.say(format!(
-        "The thief makes {tried} cookies of it, one of each 32 bytes that stand together, and sends GET /account with \
-         each. {opened} of them open the account."
-    ));
+    let hash = Sha256::digest(secret);
+    let Some(stored) = record.windows(32).find(|part| *part == hash.as_slice()) else {
+        stage.say("The record has no hash of the secret.");
+        return Ok(false);
+    };
+
+    stage.say("The thief finds the hash of the secret in the record, and makes a cookie of it.");
+    let token = [head, stored].concat();
+    let before = stage.store.calls();
+    let mut thief = Client::new("The thief").with_cookie(unsigned(&token));
+    let unsigned = stage.get(&mut thief, "/account").await?;
+    let is_asked = stage.store.calls() != before;
+    stage.say(if is_asked { "The store was asked." } else { "It is not signed, so the store was not even asked." });
     let inside = stage.get(&mut browser, "/account").await?;
-    Ok(!shows && tried > 0 && opened == 0 && inside.status == StatusCode::OK)
+
+    stage.say("The thief has stolen the site's key, too, and signs the cookie.");
+    let mut thief = thief.with_cookie(stage.sign(&token)?);
+    let signed = stage.get(&mut thief, "/account").await?;
+    let shows_theft = stage.was_told(&EventKind::TheftDetected);
+    stage.say(if shows_theft { "The site gets the event session.theft." } else { "The site gets no event." });
+    let is_refused = [unsigned, signed].iter().all(|answer| answer.status == StatusCode::UNAUTHORIZED);
+    Ok(!shows && is_refused && !is_asked && shows_theft && inside.status == StatusCode::OK)
+}
+
+/// A cookie of this token with a signature that nobody made.
+fn unsigned(token: &[u8]) -> String {
+    format!("{}.{}", Base64UrlUnpadded::encode_string(token), "A".repeat(43))
 }
 
 async fn theft(stage: &Stage, clock: &MemoryStore) -> Result<bool, Interrupted> {

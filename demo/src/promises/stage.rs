@@ -20,12 +20,14 @@ use axum::{
     routing::{get, post},
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, KeyInit, Mac};
 use rand::{TryRng, rngs::SysRng};
 use session_core::{
     CookieConfig, EventKind, Key, Keyring, Lifetime, Observer, Owner, Policy, SessionEvent, SessionId, SessionManager,
     Store,
 };
 use session_tower::{CurrentOwner, Session, SessionError, SessionLayer};
+use sha2::Sha256;
 use tokio::sync::Notify;
 use tower_service::Service;
 
@@ -37,11 +39,15 @@ pub(crate) type Interrupted = Box<dyn std::error::Error + Send + Sync>;
 /// How long a session of a play is kept in the site's store.
 const BRIEF: Duration = Duration::from_secs(300);
 
+/// The name of the cookie.
+const COOKIE: &str = "stage";
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Stage {
     /// Two nodes of the small site. They share the store and the keys, and nothing else.
     nodes: [Router; 2],
+    key: [u8; 32],
     pub(crate) store: Counting,
     pub(crate) gate: Arc<Gate>,
     events: Events,
@@ -160,10 +166,11 @@ impl Stage {
     }
 
     pub(crate) fn over(store: Arc<dyn Store>, policy: &Policy) -> Result<Self, Interrupted> {
-        let (store, keys) = (Counting::new(store), Keyring::new(Key::generate()?));
+        let (store, key) = (Counting::new(store), random()?);
+        let keys = Keyring::new(Key::from_bytes(&key)?);
         let (events, gate) = (Events::default(), Arc::<Gate>::default());
         let scene = Scene { user: user()?, gate: gate.clone() };
-        let cookie = CookieConfig::builder("stage").secure(false).build()?;
+        let cookie = CookieConfig::builder(COOKIE).secure(false).build()?;
         let node = || {
             let manager = SessionManager::new(store.clone(), keys.clone())
                 .with_cookie(cookie.clone())
@@ -174,7 +181,21 @@ impl Stage {
             small_site(scene.clone()).layer(SessionLayer::new(manager))
         };
         let nodes = [node(), node()];
-        Ok(Self { nodes, store, gate, events, script: Arc::default() })
+        Ok(Self { nodes, key, store, gate, events, script: Arc::default() })
+    }
+
+    /// The cookie of this token, as only the owner of the site's key can make it.
+    pub(crate) fn sign(&self, token: &[u8]) -> Result<String, Interrupted> {
+        let token = Base64UrlUnpadded::encode_string(token);
+        let parts = ["cookie", "", COOKIE, &token];
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key)?;
+        for part in parts {
+            mac.update(&u32::try_from(part.len())?.to_be_bytes());
+        }
+        for part in parts {
+            mac.update(part.as_bytes());
+        }
+        Ok(format!("{token}.{}", Base64UrlUnpadded::encode_string(&mac.finalize().into_bytes())))
     }
 
     pub(crate) fn say(&self, text: impl Into<String>) {
@@ -216,7 +237,7 @@ impl Stage {
     pub(crate) async fn send(&self, client: &mut Client, method: Method, path: &str) -> Result<Answer, Interrupted> {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(cookie) = &client.cookie {
-            request = request.header(header::COOKIE, format!("stage={cookie}"));
+            request = request.header(header::COOKIE, format!("{COOKIE}={cookie}"));
         }
         let response = self.nodes[client.node].clone().call(request.body(Body::empty())?).await?;
         let status = response.status();
@@ -249,13 +270,17 @@ pub(crate) fn shortened(cookie: &str) -> String {
 
 /// A user of this play alone. No name of a user of the site has a colon.
 fn user() -> Result<Owner, Interrupted> {
-    let mut bytes = [0; 16];
-    SysRng.try_fill_bytes(&mut bytes)?;
     let mut name = "play:".to_owned();
-    for byte in bytes {
+    for byte in random::<16>()? {
         write!(name, "{byte:02x}")?;
     }
     Ok(Owner::try_from(name)?)
+}
+
+fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], Interrupted> {
+    let mut bytes = [0; LENGTH];
+    SysRng.try_fill_bytes(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn small_site(scene: Scene) -> Router {

@@ -97,8 +97,13 @@ fn a_stolen_database_is_shown(store: &str) {
         &[
             "The browser's cookie: …",
             "What the database has…",
-            "The thief makes … 0 of them open the account.",
+            "The thief finds the hash of the secret…",
+            "The thief: GET /account with cookie …AAAAAA → 401 Unauthorized",
+            "It is not signed, so the store was not even asked.",
             "The browser: GET /account with cookie … → 200 OK, “user 42, who has counted to 0”",
+            "The thief has stolen the site's key, too…",
+            "The thief: GET /account with cookie … → 401 Unauthorized, removes the cookie",
+            "The site gets the event session.theft.",
         ],
     );
     let record = lines.iter().find(|line| line.starts_with("What the database has")).unwrap();
