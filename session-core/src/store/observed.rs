@@ -117,11 +117,11 @@ impl Store for Observed {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
-        self.observe("create", self.store.create(id, entry, expires_in, ends_in)).await
+        self.observe("create", (*self.store).create(id, entry, expires_in, ends_in)).await
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        self.observe("load", self.store.load(id)).await
+        self.observe("load", (*self.store).load(id)).await
     }
 
     async fn replace(
@@ -131,27 +131,27 @@ impl Store for Observed {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        self.observe("replace", self.store.replace(id, expected, entry, expiry)).await
+        self.observe("replace", (*self.store).replace(id, expected, entry, expiry)).await
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
-        self.observe("touch", self.store.touch(id, expected, expires_in)).await
+        self.observe("touch", (*self.store).touch(id, expected, expires_in)).await
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        self.observe("delete", self.store.delete(id, expected)).await
+        self.observe("delete", (*self.store).delete(id, expected)).await
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
-        self.observe("list", self.store.list(owner)).await
+        self.observe("list", (*self.store).list(owner)).await
     }
 
     async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
-        self.observe("revoke", self.store.revoke(owner, keep)).await
+        self.observe("revoke", (*self.store).revoke(owner, keep)).await
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
-        self.observe("purge", self.store.purge(limit)).await
+        self.observe("purge", (*self.store).purge(limit)).await
     }
 
     fn backend(&self) -> &'static str {

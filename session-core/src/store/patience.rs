@@ -97,7 +97,8 @@ pub(crate) async fn pause_between_sendings(sending: u32) {
 async fn wait(attempt: u32) {
     let most = 1000 << attempt.min(5);
     let part = random::<1>().map_or(255, |[byte]| u64::from(byte));
-    tokio::time::sleep(Duration::from_micros(most * part / 255)).await;
+    // Boxed: a timer is large, and most operations never wait.
+    Box::pin(tokio::time::sleep(Duration::from_micros(most * part / 255))).await;
 }
 
 /// How long a request goes on after the first error of its store. From the next answer on there is no such limit.
@@ -110,6 +111,9 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
 /// The store as one request asks it: from the first error on, all its calls together have three seconds.
 ///
 /// Each call has a timeout of its own in the driver. An operation of several calls would wait for each of them.
+///
+/// The calls go to the store within the `Arc`. An `Arc` of a store is a store, too, and its methods would box each future
+/// once more.
 #[derive(Debug)]
 pub(crate) struct PatientStore {
     store: Arc<dyn Store>,
@@ -129,11 +133,11 @@ impl PatientStore {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
-        self.ask(self.store.create(id, entry, expires_in, ends_in)).await
+        self.ask((*self.store).create(id, entry, expires_in, ends_in)).await
     }
 
     pub(crate) async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        self.ask(self.store.load(id)).await
+        self.ask((*self.store).load(id)).await
     }
 
     pub(crate) async fn replace(
@@ -143,7 +147,7 @@ impl PatientStore {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        self.ask(self.store.replace(id, expected, entry, expiry)).await
+        self.ask((*self.store).replace(id, expected, entry, expiry)).await
     }
 
     pub(crate) async fn touch(
@@ -152,26 +156,26 @@ impl PatientStore {
         expected: Revision,
         expires_in: Duration,
     ) -> Result<bool, StoreError> {
-        self.ask(self.store.touch(id, expected, expires_in)).await
+        self.ask((*self.store).touch(id, expected, expires_in)).await
     }
 
     pub(crate) async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        self.ask(self.store.delete(id, expected)).await
+        self.ask((*self.store).delete(id, expected)).await
     }
 
     pub(crate) async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
-        self.ask(self.store.list(owner)).await
+        self.ask((*self.store).list(owner)).await
     }
 
     pub(crate) async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
-        self.ask(self.store.revoke(owner, keep)).await
+        self.ask((*self.store).revoke(owner, keep)).await
     }
 
     async fn ask<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let answer = match self.deadline() {
             None => call.await,
-            // What a dropped call has done is as unknown as after any other error.
-            Some(deadline) => timeout_at(deadline, call)
+            // What a dropped call has done is as unknown as after any other error. Boxed: most calls need no timer.
+            Some(deadline) => Box::pin(timeout_at(deadline, call))
                 .await
                 .unwrap_or_else(|_| Err(StoreError::timed_out("the session store", OutOfPatience))),
         };
