@@ -107,6 +107,8 @@ impl Opened {
         if let Some(header) = manager.token_header() {
             self.exchanges.iter().for_each(|outer| outer.exchange.note_token_header_inside(header.response_name()));
         }
+        // Most requests have one.
+        self.exchanges.reserve_exact(1);
         self.exchanges.push(OpenedExchange { layer, manager: manager.clone(), exchange: exchange.clone() });
         Ok(Entered::Opened(exchange))
     }

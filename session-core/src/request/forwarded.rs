@@ -32,20 +32,34 @@ pub(crate) struct Word {
     pub(crate) host: Option<String>,
 }
 
-/// The lines of a header as one list (RFC 9110, section 5.3), of which the end is kept.
-pub(crate) fn list<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut list = Vec::new();
-    for line in lines {
-        if !list.is_empty() {
-            list.push(b',');
+/// The lines of a header as one list (RFC 9110, section 5.3).
+#[derive(Default)]
+pub(crate) struct Lines(Vec<u8>);
+
+impl Lines {
+    pub(crate) fn of(line: &str) -> Self {
+        Self(line.into())
+    }
+
+    pub(crate) fn add(&mut self, line: &[u8]) {
+        if !self.0.is_empty() {
+            self.0.push(b',');
         }
-        list.extend_from_slice(line);
+        self.0.extend_from_slice(line);
     }
-    match list.len().checked_sub(READ) {
-        None | Some(0) => String::from_utf8_lossy(&list).into_owned(),
-        // The mark keeps what is cut through from being read as something whole.
-        Some(cut) => format!("?{}", String::from_utf8_lossy(&list[cut..])),
+
+    /// Only the end of a long list is kept.
+    pub(crate) fn into_list(self) -> String {
+        match self.0.len().checked_sub(READ) {
+            None | Some(0) => String::from_utf8(self.0).unwrap_or_else(|error| lossy(error.as_bytes())),
+            // The mark keeps what is cut through from being read as something whole.
+            Some(cut) => format!("?{}", lossy(&self.0[cut..])),
+        }
     }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 impl ProxyHeaders {

@@ -1,20 +1,19 @@
 //! What a request tells: its cookies, its resource, its peer, and what trusted proxies say of it.
 
-use std::{fmt, net::IpAddr, sync::OnceLock};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::OnceLock};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request, uri::Authority};
+use http::{HeaderMap, Method, Uri, request, uri::Authority};
 use zeroize::Zeroizing;
 
 use crate::{
     Peer, PlainHttp, TokenHeader, TrustedProxies,
-    request::{Arrival, ChosenHost, OtherOrigin, ProxyHeaders, Source, forwarded::list, origin::is_host_and_port},
+    request::{
+        Arrival, ChosenHost, OtherOrigin, ProxyHeaders, Source,
+        forwarded::Lines,
+        origin::is_host_and_port,
+        read_headers::{self, ReadHeaders},
+    },
 };
-
-static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// What a request tells about itself.
 ///
@@ -37,7 +36,7 @@ pub struct Incoming {
     /// The `Cookie` headers, joined as RFC 9113, section 8.2.3 does.
     pub(crate) cookies: Vec<u8>,
     pub(crate) token: Option<Zeroizing<String>>,
-    method: Option<String>,
+    method: Option<Cow<'static, str>>,
     path: Option<String>,
     route: Option<String>,
     peer: Option<Peer>,
@@ -53,9 +52,7 @@ impl Incoming {
     pub fn new<'a>(cookie_headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut cookies = Vec::new();
         for header in cookie_headers {
-            cookies.reserve(header.len() + 2);
-            cookies.extend_from_slice(header);
-            cookies.extend_from_slice(b"; ");
+            read_headers::add_cookies(&mut cookies, header);
         }
         Self { cookies, ..Self::default() }
     }
@@ -111,7 +108,7 @@ impl Incoming {
     /// [wants it](crate::SessionManager::with_paths_in_events).
     #[must_use]
     pub fn with_resource(mut self, method: &str, path: &str) -> Self {
-        self.method = Some(method.to_owned());
+        self.method = Some(method_name(method));
         self.path = Some(path.to_owned());
         self
     }
@@ -147,8 +144,8 @@ impl Incoming {
     /// by a comma. They are believed only if the peer is a proxy that the manager trusts: [`TrustedProxies`].
     #[must_use]
     pub fn with_x_forwarded(mut self, forwarded_for: &str, proto: &str) -> Self {
-        self.proxy_headers.x_forwarded_for = list([forwarded_for.as_bytes()]);
-        self.proxy_headers.x_forwarded_proto = list([proto.as_bytes()]);
+        self.proxy_headers.x_forwarded_for = Lines::of(forwarded_for).into_list();
+        self.proxy_headers.x_forwarded_proto = Lines::of(proto).into_list();
         self
     }
 
@@ -156,7 +153,7 @@ impl Incoming {
     /// peer is a proxy that a list of hosts trusts: [`Hosts::with_forwarded_host`](crate::Hosts::with_forwarded_host).
     #[must_use]
     pub fn with_x_forwarded_host(mut self, host: &str) -> Self {
-        self.proxy_headers.x_forwarded_host = list([host.as_bytes()]);
+        self.proxy_headers.x_forwarded_host = Lines::of(host).into_list();
         self
     }
 
@@ -164,7 +161,7 @@ impl Incoming {
     /// the peer is a proxy that the manager trusts, and that [says it there](crate::ProxyHeader::Forwarded).
     #[must_use]
     pub fn with_forwarded(mut self, forwarded: &str) -> Self {
-        self.proxy_headers.forwarded = list([forwarded.as_bytes()]);
+        self.proxy_headers.forwarded = Lines::of(forwarded).into_list();
         self
     }
 
@@ -181,7 +178,7 @@ impl Incoming {
     /// [`WithheldReason::CrossSite`](crate::WithheldReason::CrossSite).
     #[must_use]
     pub fn with_origin(mut self, origin: &str) -> Self {
-        self.source.set_origin(origin);
+        self.source.set_origin(origin.to_owned());
         self
     }
 
@@ -211,12 +208,12 @@ impl Incoming {
     }
 
     fn of(method: &Method, target: &Uri, headers: &HeaderMap) -> Self {
-        let incoming = Self::from(headers).with_resource(method.as_str(), target.path());
-        match target.authority() {
-            // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
-            Some(authority) => incoming.with_host(authority.as_str()),
-            None => incoming,
+        let mut incoming = Self::from(headers).with_resource(method.as_str(), target.path());
+        // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
+        if let Some(authority) = target.authority() {
+            incoming.source.set_host(authority.as_str());
         }
+        incoming
     }
 
     /// Whether the adapter has told nothing of the other end of the connection.
@@ -259,6 +256,12 @@ impl Incoming {
     }
 }
 
+/// The usual methods take no memory.
+fn method_name(method: &str) -> Cow<'static, str> {
+    let usual = ["GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"].into_iter().find(|usual| *usual == method);
+    usual.map_or_else(|| Cow::Owned(method.to_owned()), Cow::Borrowed)
+}
+
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, path, peer, https, .. } = self;
@@ -273,26 +276,8 @@ impl fmt::Debug for Incoming {
 
 impl From<&HeaderMap> for Incoming {
     fn from(headers: &HeaderMap) -> Self {
-        let list = |name: &HeaderName| list(headers.get_all(name).into_iter().map(HeaderValue::as_bytes));
-        let value = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let mut incoming = Self {
-            proxy_headers: ProxyHeaders {
-                x_forwarded_for: list(&X_FORWARDED_FOR),
-                x_forwarded_proto: list(&X_FORWARDED_PROTO),
-                x_forwarded_host: list(&X_FORWARDED_HOST),
-                forwarded: list(&header::FORWARDED),
-            },
-            ..Self::new(headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes))
-        };
-        if headers.get_all(header::HOST).iter().nth(1).is_some() {
-            incoming.source.note_several_hosts();
-        }
-        incoming
-            .with_host(value(&header::HOST))
-            .with_origin(&list(&header::ORIGIN))
-            .with_referer(value(&header::REFERER))
-            .with_upgrade(&list(&header::UPGRADE))
-            .with_fetch_metadata(&list(&FETCH_SITE), value(&FETCH_MODE))
+        let (cookies, source, proxy_headers) = ReadHeaders::of(headers).into_parts();
+        Self { cookies, source, proxy_headers, ..Self::default() }
     }
 }
 
@@ -311,7 +296,7 @@ impl From<&request::Parts> for Incoming {
 /// What is believed of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Resource {
-    pub(crate) method: Option<String>,
+    pub(crate) method: Option<Cow<'static, str>>,
     pub(crate) path: Option<String>,
     /// The first that was told.
     pub(crate) route: OnceLock<String>,

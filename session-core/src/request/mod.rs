@@ -8,6 +8,7 @@ mod keyring;
 mod login_page;
 mod origin;
 mod proxies;
+mod read_headers;
 mod scope;
 mod target;
 mod token;

@@ -121,7 +121,7 @@ struct Page {
 impl Source {
     /// Takes note of the request's host, with its port if it has one.
     pub(crate) fn set_host(&mut self, host: &str) {
-        let host: Option<Authority> = host.parse().ok();
+        let host: Option<Authority> = if host.is_empty() { None } else { host.parse().ok() };
         let is_other = |before: &Authority| !host.as_ref().is_some_and(|host| has_same_name(before, host));
         // A framework may find the page by the one, and the list the site by the other.
         self.has_several_hosts |= self.host.as_ref().is_some_and(is_other);
@@ -139,8 +139,8 @@ impl Source {
     }
 
     /// Takes note of `Origin`, or of several lines of it with commas between them.
-    pub(crate) fn set_origin(&mut self, origin: &str) {
-        origin.clone_into(&mut self.origin);
+    pub(crate) fn set_origin(&mut self, origin: String) {
+        self.origin = origin;
     }
 
     /// Takes note of `Upgrade`.
