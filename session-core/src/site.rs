@@ -53,6 +53,9 @@ impl Site {
         id: Option<SessionId>,
         whose: impl Into<Whose<'a>>,
     ) {
+        if !self.observers.want(&kind) {
+            return;
+        }
         let Whose { owner, acting_as } = whose.into();
         let path = resource.path.as_deref().filter(|_| self.has_paths_in_events);
         self.observers.tell(&SessionEvent {

@@ -145,6 +145,11 @@ impl Log {
         }
     }
 
+    /// Whether a line of this kind could be written at all.
+    pub(crate) fn wants(&self, kind: &EventKind) -> bool {
+        is_enabled(kind.level())
+    }
+
     pub(crate) fn write(&self, event: &SessionEvent) {
         self.write_suppressed();
         let kind = &event.kind;

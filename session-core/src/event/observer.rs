@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Log, SessionEvent};
+use super::{EventKind, Log, SessionEvent};
 
 /// Gets every [`SessionEvent`]. It is called within the request, so it must not block.
 ///
@@ -57,6 +57,11 @@ impl Observers {
         if let Some(log) = &self.log {
             log.write_suppressed();
         }
+    }
+
+    /// Whether anybody wants to hear of this. If not, the event need not be made.
+    pub(crate) fn want(&self, kind: &EventKind) -> bool {
+        cfg!(feature = "metrics") || !self.own.is_empty() || self.log.as_ref().is_some_and(|log| log.wants(kind))
     }
 
     pub(crate) fn tell(&self, event: &SessionEvent) {

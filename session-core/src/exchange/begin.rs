@@ -55,7 +55,7 @@ impl Place<'_> {
         while patience.attempt().is_ok() {
             let header = Header { login_note: None, ..found.header().clone() };
             let record = Record { header, data: found.record.data.clone() };
-            if Write::new(&found, record, Expiry::Keep)?.send(store).await?.is_some() {
+            if Write::new(&found, record, Expiry::Keep)?.send(store).await? {
                 break;
             }
             patience.pause().await;
@@ -94,7 +94,7 @@ impl Turn<'_, '_> {
                 continue;
             }
             let header = Header { login_note: Some(self.note(found)), ..found.header().clone() };
-            let edit = view.edit(found, header, view.merged()?, self.use_of(found));
+            let edit = view.edit(found, header, view.merged()?, self.use_of(found))?;
             if let Attempted::Done(_) = self.attempt(edit, &mut patience).await? {
                 return Ok(());
             }

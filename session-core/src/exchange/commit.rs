@@ -1,15 +1,16 @@
 //! Saving: what was changed is merged into what is stored; what is due rides along.
 
-use std::{sync::Arc, time::Duration};
+use std::{array, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use crate::{
     Entry, Error, EventKind, Expiry, Outcome, Purpose, Revision, SessionId,
     exchange::{Attempted, Carried, Edit, InFlight, Inner, Live, Place, Standing, State, Turn, View},
     moment::TimeLeft,
     record::{Data, Found, Header, Record, rotation},
-    request::{SecretHash, SessionSecret},
+    request::{SecretHash, SessionSecret, random},
     store::{CREATIONS, Patience, read},
 };
 
@@ -26,14 +27,14 @@ pub(crate) enum Occasion {
 enum Step {
     Done(Outcome),
     Create { data: Data, version: u64 },
-    Replace(Box<Edit>, Successor),
+    Replace(Edit, Successor),
     Ride(Ride),
 }
 
 /// Nothing was changed, but something is due. The next request can do it, too.
 enum Ride {
     Touch(Arc<Found>),
-    Rotate(Box<Edit>),
+    Rotate(Edit),
 }
 
 /// Whether a write stores a successor of the client's token.
@@ -45,12 +46,21 @@ enum Successor {
 impl Inner {
     /// Saves, and sends a successor that is stored and not yet proven. After that the response counts as sent.
     pub(crate) async fn commit(&self) -> Result<Outcome, Error> {
-        let mut place = self.place().await;
-        if place.leave_if_untouched() {
+        if self.leave_if_untouched() {
             return Ok(Outcome::Unchanged);
         }
         // Most requests change nothing, so the large future is built only when it is needed.
-        Box::pin(place.commit()).await
+        Box::pin(async { self.place().await.commit().await }).await
+    }
+
+    /// Counts the response as sent if there is nothing to save, nothing is due, and no other call of this exchange is
+    /// writing; whether that was so.
+    pub(crate) fn leave_if_untouched(&self) -> bool {
+        let Ok(in_flight) = self.in_flight.try_lock() else { return false };
+        let mut state = self.state();
+        let leaves = in_flight.is_none() && self.is_untouched(&state);
+        state.sent |= leaves;
+        leaves
     }
 
     /// Saves the changes because the handler asked for it.
@@ -114,10 +124,10 @@ impl Inner {
             rotation::propose(&mut header, secret)?;
             successor = Successor::Proposed;
         }
-        let edit = |data| Box::new(view.edit(base, header, data, self.use_of(base)));
+        let edit = |data| view.edit(base, header, data, self.use_of(base));
         Ok(match changed {
-            Some(data) => Step::Replace(edit(data), successor),
-            None => Step::Ride(Ride::Rotate(edit(base.record.data.clone()))),
+            Some(data) => Step::Replace(edit(data)?, successor),
+            None => Step::Ride(Ride::Rotate(edit(base.record.data.clone())?)),
         })
     }
 
@@ -128,23 +138,26 @@ impl Inner {
 
     /// A fresh secret, unless there is no key to sign its token with.
     pub(crate) fn mint(&self) -> Result<SessionSecret, Error> {
-        if self.site().keys.now().is_empty() {
-            Err(crate::RandomnessError.into())
-        } else {
-            Ok(SessionSecret::random()?)
-        }
+        self.judge_keys()?;
+        Ok(SessionSecret::random()?)
+    }
+
+    /// The same with an id and the first revision, for a new session. They are of one call of the operating system.
+    fn mint_session(&self) -> Result<(SessionId, Revision, SessionSecret), Error> {
+        self.judge_keys()?;
+        let bytes = Zeroizing::new(random::<56>()?);
+        let id = SessionId::from_bytes(array::from_fn(|at| bytes[at]));
+        let revision = Revision::from_bytes(array::from_fn(|at| bytes[16 + at]));
+        let secret = SessionSecret::from_bytes(array::from_fn(|at| bytes[24 + at]));
+        Ok((id, revision, secret))
+    }
+
+    fn judge_keys(&self) -> Result<(), Error> {
+        if self.site().keys.now().is_empty() { Err(crate::RandomnessError.into()) } else { Ok(()) }
     }
 }
 
 impl Place<'_> {
-    /// Counts the response as sent if there is nothing to save and nothing is due; whether that was so.
-    fn leave_if_untouched(&self) -> bool {
-        let mut state = self.state();
-        let leaves = !self.has_in_flight() && self.is_untouched(&state);
-        state.sent |= leaves;
-        leaves
-    }
-
     async fn commit(&mut self) -> Result<Outcome, Error> {
         let outcome = match self.resolve().await {
             Ok(mut turn) => turn.save(Occasion::Commit).await,
@@ -170,7 +183,7 @@ impl Turn<'_, '_> {
                 Step::Done(outcome) => return Ok(outcome),
                 Step::Create { data, version } => {
                     contended?;
-                    match self.create_anonymous(data, Purpose::Visit, version).await {
+                    match Box::pin(self.create_anonymous(data, Purpose::Visit, version)).await {
                         Ok(Attempted::Done(_)) => return Ok(Outcome::Saved),
                         Ok(_) => {}
                         Err(error) => return Outcome::of(error),
@@ -178,13 +191,14 @@ impl Turn<'_, '_> {
                 }
                 Step::Replace(edit, successor) => {
                     contended?;
-                    if let Attempted::Done(_) = self.attempt(*edit, &mut patience).await? {
+                    if let Attempted::Done(_) = self.attempt(edit, &mut patience).await? {
                         self.tell_of(&successor);
                         return Ok(Outcome::Saved);
                     }
                 }
                 Step::Ride(ride) => {
-                    if let Attempted::Done(()) = self.ride(ride, &mut patience).await {
+                    // Boxed: it is due once a minute at most.
+                    if let Attempted::Done(()) = Box::pin(self.ride(ride, &mut patience)).await {
                         return Ok(Outcome::Unchanged);
                     }
                 }
@@ -196,7 +210,7 @@ impl Turn<'_, '_> {
     async fn ride(&mut self, ride: Ride, patience: &mut Patience) -> Attempted<()> {
         let (attempted, failed): (_, fn(Error) -> EventKind) = match ride {
             Ride::Touch(found) => (self.try_touch(&found, patience).await, EventKind::TouchFailed),
-            Ride::Rotate(edit) => (self.try_rotate(*edit, patience).await, EventKind::SuccessorFailed),
+            Ride::Rotate(edit) => (self.try_rotate(edit, patience).await, EventKind::SuccessorFailed),
         };
         attempted.unwrap_or_else(|error| {
             self.drop_in_flight();
@@ -257,7 +271,7 @@ impl Turn<'_, '_> {
     /// Stores a new session. Its outcome unknown, it is tried again once, under a fresh id.
     pub(crate) async fn create(
         &mut self,
-        data: Data,
+        mut data: Data,
         purpose: Purpose,
         version: u64,
         header: impl Fn(SecretHash) -> Header,
@@ -268,8 +282,8 @@ impl Turn<'_, '_> {
         }
         let mut failure = None;
         for _ in 0..CREATIONS {
-            let (id, own, secret) = (SessionId::random()?, Revision::random()?, self.mint()?);
-            let record = Record { header: header(secret.hash()).under(own), data: data.clone() };
+            let (id, own, secret) = self.mint_session()?;
+            let record = Record { header: header(secret.hash()).under(own), data };
             let (expires_in, ends_in) = (record.header.lifetime.idle, record.header.lifetime.absolute);
             let payload = record.encode();
             let entry = Entry::shared(own, &payload).with_owner(record.header.owner.as_ref()).with_purpose(purpose);
@@ -279,7 +293,7 @@ impl Turn<'_, '_> {
                     let left = TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in };
                     return Ok(Attempted::Done((Arc::new(Found { id, record, revision: own, left }), secret)));
                 }
-                Err(error) => failure = Some(error),
+                Err(error) => (failure, data) = (Some(error), record.data),
             }
         }
         self.put_back();

@@ -96,9 +96,10 @@ impl Inner {
                 Verdict::Pending if opening.patience.is_over_for_rides() => {
                     return Ok(Opened::Live(found, token.clone()));
                 }
-                Verdict::Pending => opening.promote(&found, token).await?,
-                Verdict::Theft if contended.is_err() => opening.revoke(found).await?,
-                Verdict::Theft => opening.end_stolen(found).await?,
+                // Boxed: the token of most requests is the current one, and needs no room for what follows here.
+                Verdict::Pending => Box::pin(opening.promote(&found, token)).await?,
+                Verdict::Theft if contended.is_err() => Box::pin(opening.revoke(found)).await?,
+                Verdict::Theft => Box::pin(opening.end_stolen(found)).await?,
             };
             if let Some(opened) = opened {
                 return Ok(opened);
@@ -167,14 +168,14 @@ impl Opening<'_> {
     async fn promote(&mut self, found: &Found, token: &SessionToken) -> Result<Option<Opened>, Error> {
         let mut record = found.record.clone();
         rotation::promote(&mut record.header, found.age());
-        let write = Box::new(Write::new(found, record, Expiry::Keep)?);
-        self.promotion = Some(write.own);
-        match Box::pin(write.send(&self.exchange.store)).await {
-            Ok(Some(promoted)) => {
-                self.exchange.tell(EventKind::Rotated, Some(&promoted));
-                return Ok(Some(Opened::Live(promoted, token.clone())));
+        let write = Write::new(found, record, Expiry::Keep)?;
+        self.promotion = Some(write.written.revision);
+        match write.send(&self.exchange.store).await {
+            Ok(true) => {
+                self.exchange.tell(EventKind::Rotated, Some(&write.written));
+                return Ok(Some(Opened::Live(write.written, token.clone())));
             }
-            Ok(None) => {}
+            Ok(false) => {}
             Err(error) => self.patience.bear(error)?,
         }
         Ok(None)

@@ -133,7 +133,7 @@ impl Turn<'_, '_> {
         let header =
             Header { owner: Some(login.owner.clone()), lifetime, login_note: None, proof: None, acting: None, ..next };
         let expiry = Expiry::Restart { expires_in: lifetime.idle, ends_in: lifetime.absolute };
-        match self.attempt(view.edit(found, header, data, expiry), patience).await? {
+        match self.attempt_generation(view.edit(found, header, data, expiry)?, patience).await? {
             Attempted::Done(written) => {
                 let replaced = Some(Kept::of(found));
                 self.admit(Written { found: written, secret, replaced, began }, login).await?;
@@ -200,8 +200,8 @@ impl Turn<'_, '_> {
             let (secret, now, age) = (self.mint()?, live.found.header(), live.found.age());
             let next = now.next_generation(secret.hash(), age);
             let Some((header, event)) = renewal.apply(now, next, age) else { return Ok(()) };
-            let edit = view.edit(&live.found, header, view.merged()?, self.use_of(&live.found));
-            match self.attempt(edit, &mut patience).await? {
+            let edit = view.edit(&live.found, header, view.merged()?, self.use_of(&live.found))?;
+            match self.attempt_generation(edit, &mut patience).await? {
                 Attempted::Done(found) => {
                     let told = if matches!(event, EventKind::ActingEnded) { &live.found } else { &found };
                     self.tell(event, Some(told));

@@ -11,7 +11,7 @@ use crate::{
     adapter::AttachedUsers,
     exchange::{Answer, InFlight, Joined, Standing, View},
     moment::Moment,
-    record::{Age, Delta, Found, Overlay, value_length},
+    record::{Age, Delta, Found, Overlay, ValueKey, value_length},
     request::{Resource, SessionToken, Withholding},
     site::{Caller, Site, Whose},
     store::{MERGES, PatientStore},
@@ -92,7 +92,7 @@ impl State {
     }
 
     /// How large the session is with this value under the key, or with none, and how large it was.
-    pub(crate) fn size_with(&mut self, key: &Bytes, value: Option<&Bytes>) -> (usize, usize) {
+    pub(crate) fn size_with(&mut self, key: &[u8], value: Option<&Bytes>) -> (usize, usize) {
         let before = self.size();
         let length = |value: &Bytes| value_length(key, value);
         let replaced = self.standing.with_stored(|stored| self.seen.get(key, stored).as_ref().map_or(0, length));
@@ -100,7 +100,7 @@ impl State {
     }
 
     /// Lets this request see the value; `None`: that there is none.
-    pub(crate) fn see(&mut self, key: &Bytes, value: Option<Bytes>) {
+    pub(crate) fn see(&mut self, key: &ValueKey, value: Option<Bytes>) {
         let (size, _) = self.size_with(key, value.as_ref());
         self.seen.length = Some(size);
         self.seen.values.insert(key.clone(), value);

@@ -38,7 +38,7 @@ pub(crate) struct Turn<'p, 'a> {
 #[derive(Debug)]
 pub(crate) enum InFlight {
     /// A write within a generation. The record tells by the write's revision whether it was applied.
-    Write { write: Arc<Write>, carried: Delta },
+    Write { write: Write, carried: Delta },
     /// A new session. Nobody else knows its id, so it goes on under a fresh one.
     Creation { carried: Delta },
     /// A login or renewal. If the session is still of the generation that was loaded, it was not applied.
@@ -55,8 +55,7 @@ pub(crate) struct View {
 /// What is to take the place of what is stored, as it was planned on one version of the state.
 pub(crate) struct Edit {
     base: Arc<Found>,
-    record: Record,
-    expiry: Expiry,
+    write: Write,
     version: u64,
 }
 
@@ -80,8 +79,9 @@ pub(crate) enum Carried {
 }
 
 impl View {
-    pub(crate) fn edit(&self, base: &Arc<Found>, header: Header, data: Data, expiry: Expiry) -> Edit {
-        Edit { base: base.clone(), record: Record { header, data }, expiry, version: self.version }
+    pub(crate) fn edit(&self, base: &Arc<Found>, header: Header, data: Data, expiry: Expiry) -> Result<Edit, Error> {
+        let write = Write::new(base, Record { header, data }, expiry)?;
+        Ok(Edit { base: base.clone(), write, version: self.version })
     }
 
     /// The changes over what is stored.
@@ -132,16 +132,17 @@ impl<'a> Place<'a> {
     pub(crate) async fn resolve(&mut self) -> Result<Turn<'_, 'a>, Error> {
         match &*self.in_flight {
             None => {}
+            // Boxed: most calls find nothing in flight.
             Some(InFlight::Write { write, .. }) => {
                 let write = write.clone();
-                let settled = write.settle_again(&self.store).await;
+                let settled = Box::pin(write.settle_again(&self.store)).await;
                 let _ = self.finish(settled)?;
             }
             // If the login was overtaken, the session that was loaded is another login's now. So this exchange has lost it.
             Some(InFlight::Creation { .. } | InFlight::Generation { .. }) => {
                 let id = self.state().standing.live().map(|live| live.found.id);
                 if let Some(id) = id {
-                    let now = read(&self.store, &id).await?;
+                    let now = Box::pin(read(&self.store, &id)).await?;
                     let _ = self.adopt(now);
                 }
                 self.put_back();
@@ -160,10 +161,6 @@ impl<'a> Place<'a> {
     /// A response that has left carries no token any more.
     pub(crate) fn judge_open(&self) -> Result<(), Error> {
         if self.state().sent { Err(Error::ResponseSent) } else { Ok(()) }
-    }
-
-    pub(crate) fn has_in_flight(&self) -> bool {
-        self.in_flight.is_some()
     }
 
     /// The session is another request's now: nothing is created or sent any more.
@@ -319,29 +316,17 @@ impl<'a> Turn<'_, 'a> {
     /// One attempt: judges the size, sends the write with the changes that it was made of until its outcome is known, and
     /// goes on with what became of it.
     pub(crate) async fn attempt(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted, Error> {
-        let Edit { base, record, expiry, version } = edit;
-        self.site().policy.judge_size(&record.data, &base.record.data)?;
-        let generation = record.header.generation;
-        let write = Write::new(&base, record, expiry)?;
-        // A login or renewal waits for nobody.
-        if generation != base.header().generation {
-            let Carried::All = self.carry(version, |carried| InFlight::Generation { carried }) else {
-                return Ok(Attempted::Beaten);
-            };
-            let mut without_turn = self.place.exchange.site.writers.writer(base.id);
-            let settled = write.settle(&self.store, patience, &mut without_turn).await?;
-            return self.finish_generation(generation, settled);
-        }
+        let Edit { base, write, version } = edit;
+        self.judge_size(&write, &base)?;
         let mut writer = self.writer(base.id);
         let next = writer.next(base.revision).await;
         if let Next::Look(now) = next {
             self.writer = Some(writer);
             patience.take_back();
-            return self.look(now, &base).await;
+            // Boxed: who has its turn at once needs no room for it.
+            return Box::pin(self.look(now, &base)).await;
         }
-        let write = Arc::new(write);
-        let in_flight = |carried| InFlight::Write { write: write.clone(), carried };
-        let Carried::All = self.carry(version, in_flight) else {
+        let Carried::All = self.carry(version, |carried| InFlight::Write { write: write.clone(), carried }) else {
             // It keeps its place in line, and what it has waited already.
             writer.end(None);
             self.writer = Some(writer);
@@ -350,6 +335,22 @@ impl<'a> Turn<'_, 'a> {
         let settled = write.settle(&self.store, patience, &mut writer).await;
         self.writer = Some(writer);
         self.finish(settled)
+    }
+
+    /// The same for a login or renewal. It waits for no turn.
+    pub(crate) async fn attempt_generation(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted, Error> {
+        let Edit { base, write, version } = edit;
+        self.judge_size(&write, &base)?;
+        let Carried::All = self.carry(version, |carried| InFlight::Generation { carried }) else {
+            return Ok(Attempted::Beaten);
+        };
+        let mut without_turn = self.place.exchange.site.writers.writer(base.id);
+        let settled = write.settle(&self.store, patience, &mut without_turn).await?;
+        self.finish_generation(write.written.header().generation, settled)
+    }
+
+    fn judge_size(&self, write: &Write, base: &Found) -> Result<(), Error> {
+        self.site().policy.judge_size(&write.written.record.data, &base.record.data)
     }
 
     /// One of those of this process that write to this session. It goes on where the attempt before has left it.

@@ -1,6 +1,6 @@
 //! Whose session it is.
 
-use std::{convert::Infallible, fmt};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 mod conversion;
 pub(crate) mod devices;
@@ -47,7 +47,7 @@ pub use devices::Device;
 /// # Ok::<(), UnexpectedOwner>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Owner(Box<[u8]>);
+pub struct Owner(Arc<[u8]>);
 
 impl Owner {
     /// The longest owner, in bytes.
@@ -137,7 +137,7 @@ macro_rules! owner_from_integer {
         impl From<$integer> for Owner {
             /// The integer in decimal text.
             fn from(id: $integer) -> Self {
-                Self(id.to_string().into_bytes().into())
+                Self(id.to_string().as_bytes().into())
             }
         }
     )*};

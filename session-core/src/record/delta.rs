@@ -1,16 +1,51 @@
 //! What a request changed, and applying it to what is stored.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 
 use crate::{
     Error,
-    record::{Data, KeyMap, Values, value_length},
+    record::{Data, KeyMap, ValueKey, Values, value_length},
 };
 
-/// Runs again on what another request has saved.
-pub(crate) type Update = Arc<dyn Fn(Option<&Bytes>) -> Result<Bytes, Error> + Send + Sync>;
+/// What makes a value of the stored one, or of none. It is applied again to what another request has saved.
+pub(crate) trait Update: Send + Sync {
+    fn apply(&self, stored: Option<&Bytes>) -> Result<Bytes, Error>;
+}
+
+/// A change of a value, as a request saves it: what `run` makes of the stored one.
+pub(crate) struct Updating<R> {
+    pub(crate) run: R,
+    /// What it was first made of, and what came of it. So the closure runs again only on another value.
+    first: OnceLock<(Option<Bytes>, Bytes)>,
+}
+
+impl<R> Updating<R> {
+    pub(crate) fn new(run: R) -> Self {
+        Self { run, first: OnceLock::new() }
+    }
+
+    pub(crate) fn note(&self, before: Option<Bytes>, after: Bytes) {
+        // Only the first counts.
+        let _ = self.first.set((before, after));
+    }
+}
+
+impl<T, R> Update for Updating<R>
+where
+    R: Fn(Option<&Bytes>) -> Result<(T, Bytes), Error> + Send + Sync,
+{
+    fn apply(&self, stored: Option<&Bytes>) -> Result<Bytes, Error> {
+        match self.first.get() {
+            Some((before, after)) if before.as_ref() == stored => Ok(after.clone()),
+            _ => (self.run)(stored).map(|(_, after)| after),
+        }
+    }
+}
 
 /// What a request changed: applied to any state of the session it gives that state with the changes.
 #[derive(Clone, Default)]
@@ -23,7 +58,7 @@ pub(crate) struct Delta {
 pub(crate) struct Change {
     /// `None`: the updates start from what is stored.
     start: Option<Start>,
-    updates: Vec<Update>,
+    updates: Vec<Arc<dyn Update>>,
 }
 
 #[derive(Clone)]
@@ -38,17 +73,22 @@ impl Delta {
     }
 
     /// Returns the change that this one replaces, to be dropped where no lock is held.
-    pub(crate) fn insert(&mut self, key: Bytes, value: Bytes) -> Option<Change> {
+    pub(crate) fn insert(&mut self, key: ValueKey, value: Bytes) -> Option<Change> {
         self.changes.insert(key, Change { start: Some(Start::Value(value)), updates: Vec::new() })
     }
 
     /// Returns the change that this one replaces, to be dropped where no lock is held.
-    pub(crate) fn remove(&mut self, key: Bytes) -> Option<Change> {
+    pub(crate) fn remove(&mut self, key: ValueKey) -> Option<Change> {
         self.changes.insert(key, Change { start: Some(Start::Absent), updates: Vec::new() })
     }
 
-    pub(crate) fn update(&mut self, key: Bytes, update: Update) {
-        self.changes.or_default(key).updates.push(update);
+    pub(crate) fn update(&mut self, key: ValueKey, update: Arc<dyn Update>) {
+        let updates = &mut self.changes.or_default(key).updates;
+        if updates.is_empty() {
+            // Most requests update a key once.
+            updates.reserve_exact(1);
+        }
+        updates.push(update);
     }
 
     /// Returns the changes that this one replaces, to be dropped where no lock is held.
@@ -76,27 +116,28 @@ impl Delta {
         let stored = data.values()?;
         let mut values = KeyMap::new();
         for (key, change) in self.changes.iter() {
-            let mut value = match &change.start {
-                Some(Start::Value(value)) => Some(value.clone()),
-                Some(Start::Absent) => None,
-                None if self.cleared => None,
-                None => stored.get(key),
-            };
-            for update in &change.updates {
-                value = Some(update(value.as_ref())?);
-            }
-            values.insert(key.clone(), value);
+            values.insert(key.clone(), self.value(key, change, stored)?);
         }
         Ok(Overlay { cleared: self.cleared, values, length: None })
     }
 
     pub(crate) fn apply(&self, data: &Data) -> Result<Data, Error> {
-        let overlay = self.over(data)?;
-        let mut applied = if self.cleared { Values::new() } else { data.values()?.clone() };
-        for (key, value) in overlay.values.into_entries() {
-            applied.set(key, value);
+        let stored = data.values()?;
+        let mut applied = if self.cleared { Values::new() } else { stored.clone() };
+        for (key, change) in self.changes.iter() {
+            applied.set(key.clone(), self.value(key, change, stored)?);
         }
         Ok(Data::Values(applied))
+    }
+
+    fn value(&self, key: &[u8], change: &Change, stored: &Values) -> Result<Option<Bytes>, Error> {
+        let start = match &change.start {
+            Some(Start::Value(value)) => Some(value.clone()),
+            Some(Start::Absent) => None,
+            None if self.cleared => None,
+            None => stored.get(key),
+        };
+        change.updates.iter().try_fold(start, |value, update| update.apply(value.as_ref()).map(Some))
     }
 }
 
@@ -135,7 +176,7 @@ impl Overlay {
     pub(crate) fn length_over(&self, below: &Data) -> usize {
         let none = Data::new();
         let below = if self.cleared { &none } else { below };
-        let length_of = |key: &Bytes, value: Option<&Bytes>| value.map_or(0, |value| value_length(key, value));
+        let length_of = |key: &[u8], value: Option<&Bytes>| value.map_or(0, |value| value_length(key, value));
         self.values.iter().fold(below.length(), |length, (key, value)| {
             length - length_of(key, below.get(key).as_ref()) + length_of(key, value.as_ref())
         })

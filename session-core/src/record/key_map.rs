@@ -1,8 +1,9 @@
 //! A map that usually has one key.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
+/// The key of a value, as what was changed keeps it. A clone shares it from the first one on.
+pub(crate) type ValueKey = Arc<[u8]>;
 
 /// A longer vector would have to move too much for each new key.
 const FEW: usize = 32;
@@ -10,8 +11,8 @@ const FEW: usize = 32;
 /// A map of keys. Few of them are a sorted vector: most requests change one key, and a tree has room for eleven.
 #[derive(Clone, Debug)]
 pub(crate) enum KeyMap<V> {
-    Few(Vec<(Bytes, V)>),
-    Many(BTreeMap<Bytes, V>),
+    Few(Vec<(ValueKey, V)>),
+    Many(BTreeMap<ValueKey, V>),
 }
 
 impl<V> KeyMap<V> {
@@ -42,7 +43,7 @@ impl<V> KeyMap<V> {
     }
 
     /// Returns the value that this one replaces.
-    pub(crate) fn insert(&mut self, key: Bytes, value: V) -> Option<V> {
+    pub(crate) fn insert(&mut self, key: ValueKey, value: V) -> Option<V> {
         self.make_room();
         match self {
             Self::Few(entries) => match place(entries, &key) {
@@ -64,7 +65,7 @@ impl<V> KeyMap<V> {
     }
 
     /// The value under this key, or its default, which is then there.
-    pub(crate) fn or_default(&mut self, key: Bytes) -> &mut V
+    pub(crate) fn or_default(&mut self, key: ValueKey) -> &mut V
     where
         V: Default,
     {
@@ -82,7 +83,7 @@ impl<V> KeyMap<V> {
     }
 
     /// In the order of the keys.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ValueKey, &V)> {
         let (few, many) = match self {
             Self::Few(entries) => (&entries[..], None),
             Self::Many(entries) => (&[][..], Some(entries)),
@@ -91,7 +92,7 @@ impl<V> KeyMap<V> {
     }
 
     /// In the order of the keys.
-    pub(crate) fn into_entries(self) -> impl Iterator<Item = (Bytes, V)> {
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = (ValueKey, V)> {
         let (few, many) = match self {
             Self::Few(entries) => (entries, BTreeMap::new()),
             Self::Many(entries) => (Vec::new(), entries),
@@ -111,7 +112,7 @@ impl<V> KeyMap<V> {
 }
 
 /// Where the key is, or where it would have to be.
-fn place<V>(entries: &[(Bytes, V)], key: &[u8]) -> Result<usize, usize> {
+fn place<V>(entries: &[(ValueKey, V)], key: &[u8]) -> Result<usize, usize> {
     entries.binary_search_by(|(other, _)| (**other).cmp(key))
 }
 

@@ -17,8 +17,8 @@ mod values;
 
 pub use self::format::Format;
 pub(crate) use self::{
-    delta::{Delta, Overlay, Update},
-    key_map::KeyMap,
+    delta::{Delta, Overlay, Updating},
+    key_map::{KeyMap, ValueKey},
     revisions::Revisions,
     rotation::Verdict,
     values::Values,
@@ -80,7 +80,7 @@ impl Data {
         self.values().ok()?.get(key)
     }
 
-    pub(crate) fn remove(&mut self, key: &Bytes) -> Option<Bytes> {
+    pub(crate) fn remove(&mut self, key: &ValueKey) -> Option<Bytes> {
         match self {
             Self::Values(values) => values.remove(key),
             Self::Unread(_) => None,

@@ -7,7 +7,7 @@ use std::{cmp::Ordering, collections::BTreeMap, iter, ops::Range};
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::{KeyMap, value_length};
+use super::{KeyMap, ValueKey, value_length};
 
 /// The session's values: key → format byte and value.
 #[derive(Clone, Debug, Default)]
@@ -49,18 +49,18 @@ impl Values {
         }
     }
 
-    pub(crate) fn insert(&mut self, key: Bytes, value: Bytes) {
+    pub(crate) fn insert(&mut self, key: ValueKey, value: Bytes) {
         self.set(key, Some(value));
     }
 
-    pub(crate) fn remove(&mut self, key: &Bytes) -> Option<Bytes> {
+    pub(crate) fn remove(&mut self, key: &ValueKey) -> Option<Bytes> {
         let removed = self.get(key)?;
         self.set(key.clone(), None);
         Some(removed)
     }
 
     /// `None`: there is no such value from now on.
-    pub(crate) fn set(&mut self, key: Bytes, value: Option<Bytes>) {
+    pub(crate) fn set(&mut self, key: ValueKey, value: Option<Bytes>) {
         if self.stored.get(&key) == value {
             self.changed.remove(&key);
         } else {

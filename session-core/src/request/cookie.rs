@@ -160,7 +160,11 @@ impl CookieConfig {
                 break;
             }
             match std::str::from_utf8(value).map_err(|_| Forged::Malformed).and_then(|v| keys.verify(carrier, v)) {
-                Ok(token) => read.tokens.push(token),
+                Ok(token) => {
+                    // Most requests have one.
+                    read.tokens.reserve_exact(1);
+                    read.tokens.push(token);
+                }
                 Err(Forged::Malformed) => read.malformed += 1,
                 Err(Forged::Signature) => read.wrongly_signed += 1,
             }
@@ -186,16 +190,20 @@ impl CookieConfig {
     }
 
     fn header(&self, scope: &CookieScope, value: &str, life: &str) -> Option<HeaderValue> {
-        let (path, domain) = scope.place();
-        let mut header = format!("{}={value}{path}{life}{domain}", self.name);
-        header.push_str(if self.secure { "; Secure" } else { "" });
-        header.push_str(if self.http_only { "; HttpOnly" } else { "" });
-        header.push_str(match self.same_site {
+        let [of_path, path, of_domain, domain] = scope.place();
+        let secure = if self.secure { "; Secure" } else { "" };
+        let http_only = if self.http_only { "; HttpOnly" } else { "" };
+        let same_site = match self.same_site {
             SameSite::Strict => "; SameSite=Strict",
             SameSite::Lax => "; SameSite=Lax",
             SameSite::None => "; SameSite=None",
-        });
-        header.push_str(if scope.is_partitioned() { "; Partitioned" } else { "" });
+        };
+        let partitioned = if scope.is_partitioned() { "; Partitioned" } else { "" };
+        let (name, place) = ([self.name.as_str(), "=", value], [of_path, path, life, of_domain, domain]);
+        let flags = [secure, http_only, same_site, partitioned];
+        // Of exactly its length, so that nothing is copied again.
+        let mut header = String::with_capacity(name.iter().chain(&place).chain(&flags).map(|part| part.len()).sum());
+        header.extend(name.into_iter().chain(place).chain(flags));
         let mut header = HeaderValue::try_from(header).ok()?;
         header.set_sensitive(true);
         Some(header)

@@ -199,12 +199,12 @@ impl Keyring {
     /// `token.mac`, the MAC over the carrier and the token.
     pub(crate) fn sign(&self, carrier: Carrier<'_>, token: &SessionToken) -> Result<SignedToken, RandomnessError> {
         let key = self.keys.first().ok_or(RandomnessError)?;
-        let token = token.encode();
-        let mac = key.mac(carrier, &token).finalize().into_bytes();
         let mut signed = Zeroizing::new(String::with_capacity(SignedToken::LENGTH));
-        signed.push_str(&token);
+        token.encode_into(&mut signed).ok_or(RandomnessError)?;
+        let mac = key.mac(carrier, &signed).finalize().into_bytes();
+        let mut text = [0; MAC_TEXT_LENGTH];
         signed.push('.');
-        signed.push_str(&Base64UrlUnpadded::encode_string(&mac));
+        signed.push_str(Base64UrlUnpadded::encode(&mac, &mut text).map_err(|_| RandomnessError)?);
         Ok(SignedToken(signed))
     }
 

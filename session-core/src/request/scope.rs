@@ -91,10 +91,10 @@ impl CookieScope {
         rest.is_empty() || rest.ends_with('.')
     }
 
-    /// The attributes `Path` and `Domain`, the second empty where there is none.
-    pub(crate) fn place(&self) -> (String, String) {
-        let domain = self.domain.as_ref().map(|domain| format!("; Domain={domain}"));
-        (format!("; Path={}", self.path), domain.unwrap_or_default())
+    /// The attributes `Path` and `Domain`, in parts. The last two are empty where there is no domain.
+    pub(crate) fn place(&self) -> [&str; 4] {
+        let (of_domain, domain) = self.domain.as_ref().map_or(("", ""), |domain| ("; Domain=", domain));
+        ["; Path=", &self.path, of_domain, domain]
     }
 }
 

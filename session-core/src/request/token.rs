@@ -50,10 +50,6 @@ impl SessionId {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
-
-    pub(crate) fn random() -> Result<Self, RandomnessError> {
-        random().map(Self)
-    }
 }
 
 impl fmt::Display for SessionId {
@@ -156,12 +152,15 @@ pub(crate) struct SessionToken {
 impl SessionToken {
     pub(crate) const TEXT_LENGTH: usize = 70;
 
-    pub(crate) fn encode(&self) -> Zeroizing<String> {
+    /// Writes its text into a string with room for it. `None` does not happen: the lengths are right.
+    pub(crate) fn encode_into(&self, text: &mut String) -> Option<()> {
         let mut bytes = Zeroizing::new([0; 52]);
         bytes[..16].copy_from_slice(&self.id.0);
         bytes[16..20].copy_from_slice(&self.generation.to_be_bytes());
         bytes[20..].copy_from_slice(self.secret.as_bytes());
-        Zeroizing::new(Base64UrlUnpadded::encode_string(bytes.as_slice()))
+        let mut encoded = Zeroizing::new([0; Self::TEXT_LENGTH]);
+        text.push_str(Base64UrlUnpadded::encode(bytes.as_slice(), encoded.as_mut_slice()).ok()?);
+        Some(())
     }
 
     /// Reads a token whose MAC has been verified.

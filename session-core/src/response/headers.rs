@@ -112,9 +112,11 @@ impl Exchange {
         if privacy == Privacy::NotAsked {
             return Vec::new();
         }
-        let mut changes = Changes { handled: handled.into_iter().collect(), changes: Vec::new() };
         let answer = inner.state().answer.clone();
         let cookies = self.set_cookies(&answer);
+        // Beside the cookies most responses get `Cache-Control` and `Vary`.
+        let room = Vec::with_capacity(cookies.len() + 2);
+        let mut changes = Changes { handled: handled.into_iter().collect(), changes: room };
         // A client without cookies gets its token by another way, but gets it with this response.
         if !cookies.is_empty() || matches!(answer, Answer::Token { .. }) {
             changes.forbid_caches();

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Error, Format, Purpose, Session,
     exchange::{Attempted, Live},
-    record::{Data, format},
+    record::{Data, ValueKey, format},
     store::Patience,
 };
 
@@ -40,7 +40,7 @@ impl Session {
         let inner = self.inner();
         let mut place = inner.place().await;
         let mut turn = place.resolve().await?;
-        let key = Bytes::copy_from_slice(key.as_bytes());
+        let key = ValueKey::from(key.as_bytes());
         let mut patience = Patience::new();
         loop {
             patience.attempt()?;
@@ -55,7 +55,7 @@ impl Session {
             let data = Data::Values(values);
             let attempted = match live {
                 Some(Live { found, .. }) => {
-                    let edit = view.edit(found, found.header().clone(), data, inner.use_of(found));
+                    let edit = view.edit(found, found.header().clone(), data, inner.use_of(found))?;
                     turn.attempt(edit, &mut patience).await?
                 }
                 None => turn.create_anonymous(data, Purpose::Visit, view.version).await?,

@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Error, Exchange, Owner, SessionId,
     exchange::{Attempted, Inner, Live, State},
-    record::{Overlay, Update, format},
+    record::{Overlay, Updating, ValueKey, format},
     session::at_once::changed,
     store::{MERGES, Patience, read},
 };
@@ -111,7 +111,7 @@ impl Session {
     #[doc(alias("set", "put"))]
     pub fn insert<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), Error> {
         let encoded = self.inner().site().format.encode(key.as_bytes(), value)?;
-        let key = Bytes::copy_from_slice(key.as_bytes());
+        let key = ValueKey::from(key.as_bytes());
         let mut state = self.inner().state();
         let is_stored = state.standing.with_stored(|stored| state.seen.get(&key, stored).as_ref() == Some(&encoded));
         if is_stored && !state.seen.values.contains(&key) {
@@ -128,7 +128,7 @@ impl Session {
     /// Removes the value under this key; whether there was one.
     #[doc(alias("delete", "unset"))]
     pub fn remove(&self, key: &str) -> bool {
-        let key = Bytes::copy_from_slice(key.as_bytes());
+        let key = ValueKey::from(key.as_bytes());
         let mut state = self.inner().state();
         if !state.standing.with_stored(|stored| state.seen.get(&key, stored).is_some()) {
             return false;
@@ -196,15 +196,10 @@ impl Session {
         T: Default + Serialize + DeserializeOwned,
         F: Fn(&mut T) + Send + Sync + 'static,
     {
-        let format = self.inner().site().format;
-        let key = Bytes::copy_from_slice(key.as_bytes());
-        let of = key.clone();
-        let change = move |value: Option<&Bytes>| changed(format, &of, value, &change);
-        let change = Arc::new(change);
-        let update: Update = {
-            let change = change.clone();
-            Arc::new(move |value| change(value).map(|(_, encoded)| encoded))
-        };
+        let key = ValueKey::from(key.as_bytes());
+        let (format, of) = (self.inner().site().format, key.clone());
+        let run = move |before: Option<&Bytes>| changed(format, &of, before, &change);
+        let update = Arc::new(Updating::new(run));
         for _ in 0..MERGES {
             let (before, version) = {
                 let state = self.inner().state();
@@ -214,10 +209,11 @@ impl Session {
                 (state.value(&key)?, state.version)
             };
             // Unlocked: it is the application's code.
-            let (value, encoded) = change(before.as_ref())?;
+            let (value, encoded) = (update.run)(before.as_ref())?;
             let mut state = self.inner().state();
             if state.version == version {
-                self.see(&mut state, &key, encoded)?;
+                self.see(&mut state, &key, encoded.clone())?;
+                update.note(before, encoded);
                 state.pending.update(key, update);
                 return Ok(value);
             }
@@ -288,7 +284,7 @@ impl Session {
         let inner = self.inner();
         let mut place = inner.place().await;
         let mut turn = place.resolve().await?;
-        let key = Bytes::copy_from_slice(key.as_bytes());
+        let key = ValueKey::from(key.as_bytes());
         let mut patience = Patience::new();
         loop {
             patience.attempt()?;
@@ -309,7 +305,7 @@ impl Session {
                 drop(replaced);
                 return Ok(Some(value));
             };
-            let edit = view.edit(found, found.header().clone(), data, inner.use_of(found));
+            let edit = view.edit(found, found.header().clone(), data, inner.use_of(found))?;
             if let Attempted::Done(_) = turn.attempt(edit, &mut patience).await? {
                 return Ok(Some(value));
             }
@@ -352,7 +348,7 @@ impl Session {
     }
 
     /// Lets this request see the value, unless the session would become too large.
-    fn see(&self, state: &mut State, key: &Bytes, value: Bytes) -> Result<(), Error> {
+    fn see(&self, state: &mut State, key: &ValueKey, value: Bytes) -> Result<(), Error> {
         let (size, before) = state.size_with(key, Some(&value));
         let limit = self.inner().site().policy.size_limit;
         // One that was larger before the limit was lowered may go on, but not grow.

@@ -162,7 +162,7 @@ impl StoredSession {
             let before = &found.record.data;
             let mut values = before.values()?.clone();
             let (answer, value) = change(values.get(key.as_bytes()).as_ref())?;
-            values.set(Bytes::copy_from_slice(key.as_bytes()), value);
+            values.set(key.as_bytes().into(), value);
             let data = Data::Values(values);
             if data == *before {
                 return Ok(answer);

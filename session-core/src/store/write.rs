@@ -14,13 +14,11 @@ use crate::{
 /// A `replace` under a revision of its own, so that an unknown outcome can be asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
-    pub(crate) id: SessionId,
-    pub(crate) expected: Revision,
-    pub(crate) own: Revision,
-    pub(crate) record: Record,
-    pub(crate) expiry: Expiry,
-    /// Of the session under `expected`.
-    pub(crate) left: TimeLeft,
+    expected: Revision,
+    /// The session as it is once this is applied. It is made once: what is sent, what is in flight and what the request
+    /// goes on with are one.
+    pub(crate) written: Arc<Found>,
+    expiry: Expiry,
 }
 
 /// What became of a [`Write`].
@@ -53,9 +51,19 @@ impl Write {
             Err(unread) if record.data != base.record.data => return Err(unread.into()),
             _ => {}
         }
-        let own = Revision::random()?;
-        record.header = record.header.under(own);
-        Ok(Self { id: base.id, expected: base.revision, own, record, expiry, left: base.left })
+        let revision = Revision::random()?;
+        record.header.revisions.put_first(revision);
+        // Counted from before it is sent, as a load counts from when it asks. So more time may be left than this says, and
+        // never less.
+        let left = match expiry {
+            Expiry::Keep => base.left,
+            Expiry::Extend(idle) => base.left.extended(idle),
+            Expiry::Restart { expires_in, ends_in } => {
+                TimeLeft { asked: Instant::now(), expires_in: expires_in.min(ends_in), ends_in }
+            }
+        };
+        let written = Arc::new(Found { id: base.id, record, revision, left });
+        Ok(Self { expected: base.revision, written, expiry })
     }
 
     /// Sends the write until its outcome is known. The writer's turn, if it has one, ends then.
@@ -68,23 +76,31 @@ impl Write {
         patience: &Patience,
         writer: &mut Writer<'_>,
     ) -> Result<Settled, Error> {
-        match self.send(store).await {
-            Ok(Some(applied)) => {
-                writer.end(Some(&applied));
-                Ok(Settled::Applied(applied))
-            }
-            Ok(None) => {
-                writer.end(None);
-                patience.pause().await;
-                Ok(read(store, &self.id).await?.map_or(Settled::Gone, Settled::conflict))
-            }
-            // In its turn: if others wrote now, its revision would soon be forgotten.
-            Err(failure) => {
-                let settled = self.settle_after(store, 1, Some(failure)).await;
-                writer.end(settled.as_ref().ok().and_then(Settled::found));
-                settled
-            }
+        let sent = self.send(store).await;
+        if let Ok(true) = sent {
+            writer.end(Some(&self.written));
+            return Ok(Settled::Applied(self.written.clone()));
         }
+        // Boxed: most writes are applied at once, and need no room for what follows.
+        Box::pin(self.settle_unapplied(sent, store, patience, writer)).await
+    }
+
+    async fn settle_unapplied(
+        &self,
+        sent: Result<bool, StoreError>,
+        store: &PatientStore,
+        patience: &Patience,
+        writer: &mut Writer<'_>,
+    ) -> Result<Settled, Error> {
+        let Err(failure) = sent else {
+            writer.end(None);
+            patience.pause().await;
+            return Ok(read(store, &self.written.id).await?.map_or(Settled::Gone, Settled::conflict));
+        };
+        // In its turn: if others wrote now, its revision would soon be forgotten.
+        let settled = self.settle_after(store, 1, Some(failure)).await;
+        writer.end(settled.as_ref().ok().and_then(Settled::found));
+        settled
     }
 
     /// The same for a write that has been sent in an earlier call, with an outcome that is not known.
@@ -107,8 +123,8 @@ impl Write {
             }
             pause_between_sendings(count).await;
             match self.send(store).await {
-                Ok(Some(applied)) => return Ok(Settled::Applied(applied)),
-                Ok(None) => {}
+                Ok(true) => return Ok(Settled::Applied(self.written.clone())),
+                Ok(false) => {}
                 Err(error) => failure = Some(error),
             }
         }
@@ -117,9 +133,9 @@ impl Write {
 
     /// Whether the record tells what became of the write. `None`: it was not applied, and still may be.
     async fn look(&self, store: &PatientStore) -> Result<Option<Settled>, Error> {
-        let Some(found) = read(store, &self.id).await? else { return Ok(Some(Settled::Gone)) };
+        let Some(found) = read(store, &self.written.id).await? else { return Ok(Some(Settled::Gone)) };
         let header = &found.record.header;
-        if header.remembers(self.own) {
+        if header.remembers(self.written.revision) {
             return Ok(Some(Settled::Applied(found)));
         }
         if found.revision == self.expected {
@@ -128,23 +144,12 @@ impl Write {
         if header.remembers(self.expected) { Ok(Some(Settled::conflict(found))) } else { Err(Error::OutcomeUnknown) }
     }
 
-    /// Sends the write once: the session as it then is, or nothing if `expected` is no longer its revision.
-    pub(crate) async fn send(&self, store: &PatientStore) -> Result<Option<Arc<Found>>, StoreError> {
-        let payload = self.record.encode();
-        let entry = Entry::shared(self.own, &payload).with_owner(self.record.header.owner.as_ref());
-        let is_applied = store.replace(&self.id, self.expected, entry, self.expiry).await?;
-        Ok(is_applied.then(|| self.applied()))
-    }
-
-    fn applied(&self) -> Arc<Found> {
-        let left = match self.expiry {
-            Expiry::Keep => self.left,
-            Expiry::Extend(idle) => self.left.extended(idle),
-            Expiry::Restart { expires_in, ends_in } => {
-                TimeLeft { asked: Instant::now(), expires_in: expires_in.min(ends_in), ends_in }
-            }
-        };
-        Arc::new(Found { id: self.id, record: self.record.clone(), revision: self.own, left })
+    /// Sends the write once; `false` if `expected` is no longer the session's revision.
+    pub(crate) async fn send(&self, store: &PatientStore) -> Result<bool, StoreError> {
+        let Found { id, record, revision, .. } = &*self.written;
+        let payload = record.encode();
+        let entry = Entry::shared(*revision, &payload).with_owner(record.header.owner.as_ref());
+        store.replace(id, self.expected, entry, self.expiry).await
     }
 }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     Expiry, Lifetime, Revision, SessionId,
     moment::TimeLeft,
-    record::{Found, Header, Record},
+    record::{Found, Header, Record, Updating},
     request::SecretHash,
     store::Write,
 };
@@ -64,9 +64,12 @@ fn delta(acts: &[Act]) -> Delta {
     let mut delta = Delta::default();
     for act in acts.iter().cloned() {
         match act {
-            Act::Insert(at, byte) => drop(delta.insert(key(at), vec![byte].into())),
-            Act::Remove(at) => drop(delta.remove(key(at))),
-            Act::Append(at, byte) => delta.update(key(at), Arc::new(move |value| Ok(append(value, byte)))),
+            Act::Insert(at, byte) => drop(delta.insert([at].into(), vec![byte].into())),
+            Act::Remove(at) => drop(delta.remove([at].into())),
+            Act::Append(at, byte) => {
+                let append = move |value: Option<&Bytes>| Ok((byte, append(value, byte)));
+                delta.update([at].into(), Arc::new(Updating::new(append)));
+            }
             Act::Clear => drop(delta.clear()),
         }
     }
@@ -140,7 +143,7 @@ fn what_cannot_be_read_is_carried_along_and_never_overwritten() {
     let revision = Revision::from_bytes([1; 8]);
     let found = Found { id: SessionId::from_bytes([1; 16]), record: record.clone(), revision, left };
     let carried = Write::new(&found, record.clone(), Expiry::Keep).unwrap();
-    assert_eq!(carried.record.data, record.data);
+    assert_eq!(carried.written.record.data, record.data);
     assert!(Write::new(&found, Record { data: Data::new(), ..record.clone() }, Expiry::Keep).is_err());
     assert!(delta(&[Act::Insert(0, 0)]).apply(&record.data).is_err());
     assert!(delta(&[Act::Clear]).apply(&record.data).is_err());

@@ -9,7 +9,7 @@ type Map = BTreeMap<Bytes, Bytes>;
 impl FromIterator<(Bytes, Bytes)> for Values {
     fn from_iter<I: IntoIterator<Item = (Bytes, Bytes)>>(entries: I) -> Self {
         let mut values = Self::new();
-        entries.into_iter().for_each(|(key, value)| values.insert(key, value));
+        entries.into_iter().for_each(|(key, value)| values.insert(key[..].into(), value));
         values
     }
 }
@@ -112,7 +112,7 @@ proptest! {
                 Some(value) => model.insert(key.clone(), value.clone()),
                 None => model.remove(&key),
             };
-            values.set(key, value);
+            values.set(key[..].into(), value);
             prop_assert_eq!(values.len(), model.len());
         }
         let rebuilt: Values = model.clone().into_iter().collect();

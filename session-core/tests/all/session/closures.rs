@@ -1,31 +1,70 @@
 //! The closure of a change may hold a session, change it, and log it out.
 
-use session_core::Error;
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+use serde::{Deserialize, Deserializer};
+use session_core::{Error, Session};
 
 use crate::support::*;
 
+thread_local! {
+    /// The session in which another task of the same request acts while a code is read.
+    static OTHER: RefCell<Option<Session>> = const { RefCell::new(None) };
+}
+
+/// The application's reading of it runs between two steps of the take.
+struct Code(String);
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if let Some(other) = OTHER.take() {
+            other.insert("code", "2").unwrap();
+        }
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
 #[tokio::test]
 async fn a_value_that_comes_while_another_is_taken_is_not_lost() {
-    use std::sync::atomic::{AtomicU32, Ordering};
     let site = Site::new();
     let (_, session) = site.browser().start().await;
     session.insert("code", "1").unwrap();
-    let (runs, other) = (AtomicU32::new(0), session.clone());
-    session
-        .update("n", move |n: &mut i64| {
-            *n += 1;
-            // Another task of the same request acts just then, when the take runs this closure again.
-            if runs.fetch_add(1, Ordering::SeqCst) == 1 {
-                other.insert("code", "2").unwrap();
-            }
-        })
-        .unwrap();
-    let taken = session.take::<String>("code").await.unwrap();
+    OTHER.set(Some(session.clone()));
+    let taken = session.take::<Code>("code").await.unwrap().map(|Code(code)| code);
+    assert!(OTHER.take().is_none(), "the other task has acted");
     let left = session.get::<String>("code").unwrap();
     assert!(
         matches!((taken.as_deref(), left.as_deref()), (Some("1"), Some("2")) | (Some("2"), None)),
         "taken {taken:?}, left {left:?}"
     );
+}
+
+#[tokio::test]
+async fn the_closure_of_an_update_runs_again_on_another_value_alone() {
+    let site = Site::new();
+    let mut browser = site.logged_in(USER).await;
+    let runs = Arc::new(AtomicU32::new(0));
+    let count = runs.clone();
+    let counting = move |n: &mut i64| {
+        count.fetch_add(1, Ordering::SeqCst);
+        *n += 1;
+    };
+    let (exchange, session) = browser.start().await;
+    assert_eq!(session.update("n", counting.clone()).unwrap(), 1);
+    exchange.commit().await.unwrap();
+    assert_eq!(runs.swap(0, Ordering::SeqCst), 1);
+    let (exchange, session) = browser.start().await;
+    assert_eq!(session.update("n", counting).unwrap(), 2);
+    browser.visit(async |session| _ = add_one(session)).await;
+    exchange.commit().await.unwrap();
+    assert!(runs.load(Ordering::SeqCst) > 1, "another request has saved first");
+    assert_eq!(browser.get("n").await, Some(3));
 }
 
 /// Runs a future to its end between two lines of a closure, as another task of the same request would.
@@ -37,7 +76,6 @@ fn finish(task: impl Future<Output = Result<(), Error>>) {
 
 #[tokio::test]
 async fn a_change_that_meets_a_logout_or_a_login_of_its_own_request_is_one_of_the_session_after_it() {
-    use std::sync::atomic::{AtomicBool, Ordering};
     for logs_in in [false, true] {
         let site = Site::new();
         let mut browser = site.logged_in(USER).await;
@@ -91,7 +129,6 @@ fn a_closure_that_changes_the_session_ends_in_an_error_not_in_a_loop() {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            use std::sync::atomic::{AtomicU32, Ordering};
             let site = Site::new();
             let (_, session) = site.browser().start().await;
             let (runs, other) = (AtomicU32::new(0), session.clone());
