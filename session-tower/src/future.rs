@@ -63,6 +63,9 @@ where
                     let Some(exchange) = exchange.take() else {
                         return Poll::Ready(Ok(response.map(ResponseBody::new)));
                     };
+                    if adapter::commit_unchanged(&exchange) {
+                        return Poll::Ready(Ok(committed(exchange, Ok(None), response)));
+                    }
                     let commit = {
                         let exchange = session_core::Exchange::clone(&exchange);
                         Box::pin(async move { adapter::commit(&exchange).await })

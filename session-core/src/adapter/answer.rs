@@ -22,6 +22,14 @@ pub async fn commit(exchange: &Exchange) -> Result<Option<Outcome>, Failure> {
     Ok(is_lost.then_some(outcome))
 }
 
+/// Commits the exchange if it has nothing to save and nothing is due, as most have not, and returns whether it was so. Then
+/// there is nothing to wait for. An adapter that has to allocate the future of [`commit()`] asks this before. If it is
+/// `false`, nothing has happened.
+#[must_use]
+pub fn commit_unchanged(exchange: &Exchange) -> bool {
+    exchange.inner().leave_if_untouched()
+}
+
 /// The `Cache-Control` that a layer has set because the handler had set none. Put it into the extensions of the
 /// response, for a layer of another cookie outside.
 #[derive(Clone, Debug)]

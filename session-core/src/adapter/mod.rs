@@ -136,7 +136,7 @@ mod users;
 
 pub use self::{
     access::{AccessEnd, AccessLine, AccessLog, AccessNote, AccessRecord},
-    answer::{SaidToCaches, changes, commit},
+    answer::{SaidToCaches, changes, commit, commit_unchanged},
     failure::Failure,
     guard::Guard,
     incoming::incoming,
