@@ -65,7 +65,7 @@ async fn call(site: &Router, method: Method, path: &str, cookie: Option<&str>) -
 }
 
 /// The CPU time of this thread.
-fn cpu() -> Duration {
+pub(crate) fn cpu() -> Duration {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
 }

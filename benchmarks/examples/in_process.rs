@@ -1,0 +1,71 @@
+//! What a session adds to a request under axum, with the store in memory and no network, and the least that it can add.
+//!
+//! `cargo run --profile bench -p benchmarks --example in_process`, with the number of rounds. It prints the CPU time of a
+//! request in nanoseconds, as the median of the rounds with the quartiles:
+//!
+//! - what our layer adds to the same handlers without a session;
+//! - the least: the same promises by hand, without a framework, events, caches, other cookies and other stores. It checks the
+//!   MAC of one cookie and the hash of its secret, and finds the row. A write draws a revision, copies the row and compares it
+//!   before it stores it. A login draws an id, a revision and a secret, and signs them.
+//!
+//! With the path of the program of `benchmarks/peers/tower-sessions` after the number, that one is measured in turn, too.
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
+
+#[path = "../benches/site/in_process.rs"]
+mod in_process;
+#[path = "in_process/least.rs"]
+mod least;
+#[path = "in_process/sites.rs"]
+mod sites;
+
+use std::{collections::BTreeMap, env, process::Command};
+
+/// The CPU times of one round, in nanoseconds, by the name of the operation.
+type Times = BTreeMap<String, f64>;
+
+fn main() {
+    let mut arguments = env::args().skip(1);
+    let first = arguments.next().unwrap_or_else(|| "9".to_owned());
+    match first.as_str() {
+        "ours" => return in_process::run(async { sites::ours() }),
+        "bare" => return in_process::run(async { sites::bare() }),
+        "least" => return least::run(),
+        _ => {}
+    }
+    let rounds: usize = first.parse().unwrap();
+    let own = env::current_exe().unwrap().to_str().unwrap().to_owned();
+    let peer = arguments.next();
+    let mut added: BTreeMap<String, [Vec<f64>; 3]> = BTreeMap::new();
+    for _ in 0..rounds {
+        let [bare, ours, least] = ["bare", "ours", "least"].map(|site| measured(&own, &[site]));
+        let theirs = peer.as_ref().map_or_else(Times::new, |peer| measured(peer, &["in-process", "memory"]));
+        for (name, ours) in &ours {
+            let [of_ours, of_least, to_theirs] = added.entry(name.clone()).or_default();
+            let added = ours - bare[name];
+            of_ours.push(added);
+            of_least.extend(least.get(name));
+            to_theirs.extend(theirs.get(name).map(|theirs| added / (theirs - bare[name])));
+        }
+    }
+    println!("{:<10} {:>24} {:>24} {:>24}", "", "added by ours", "the least", "ours / tower-sessions");
+    for (name, [ours, least, to_theirs]) in added {
+        println!("{name:<10} {} {} {}", quartiles(ours, 0), quartiles(least, 0), quartiles(to_theirs, 2));
+    }
+}
+
+/// What the program prints: a line for each operation, with its name and its time.
+fn measured(program: &str, arguments: &[&str]) -> Times {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let time = |line: &str| line.split_once(' ').map(|(name, time)| (name.to_owned(), time.parse().unwrap()));
+    lines.lines().filter_map(time).collect()
+}
+
+/// The median, and the lower and upper quartile.
+fn quartiles(mut values: Vec<f64>, digits: usize) -> String {
+    values.sort_unstable_by(f64::total_cmp);
+    let Some(last) = values.len().checked_sub(1) else { return format!("{:>24}", "") };
+    let at = |quarter: usize| format!("{:.digits$}", values[last * quarter / 4]);
+    format!("{:>8} {:>15}", at(2), format!("({} to {})", at(1), at(3)))
+}
