@@ -64,7 +64,7 @@ const PROMISES: [Promise; 9] = [
         title: "A stolen database opens nothing",
         tries: "A thief reads the session's record in the database, and makes a cookie of it.",
         button: "Steal the database",
-        proof: "The record has a hash of the secret, and no part of it. A cookie of the hash opens nothing, not even \
+        proof: "The record has a hash, and no part of the secret itself. A cookie of the hash opens nothing, not even \
                 with the site's key.",
         by_hand: None,
     },
