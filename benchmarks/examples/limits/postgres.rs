@@ -1,11 +1,11 @@
-//! What the processes of PostgreSQL compute for a statement. The disk and the network are not in it.
+//! What the processes of PostgreSQL compute for a statement, as a pool sends it. The disk is not in it.
 
 use benchmarks::cpu_of;
 use session_conformance::servers;
 use session_postgres::{
     PostgresStore,
     sqlx::{
-        self, Connection, Executor, PgConnection, PgPool, Postgres,
+        self, Executor, PgPool, Postgres,
         postgres::{PgArguments, PgPoolOptions},
         query::Query,
     },
@@ -44,12 +44,11 @@ const WRITE_LIVE: &str = "
 
 pub(crate) async fn measure(rounds: usize) {
     let server = servers::own_postgres(&["fsync=off"]);
-    let mut connection = PgConnection::connect(server.url()).await.unwrap();
-    let pool = PgPoolOptions::new().max_connections(1).connect(server.url()).await.unwrap();
+    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false).connect(server.url()).await.unwrap();
     let mut session = session_in(&pool, "sessions").await;
     let mut checked = session_in(&pool, "checked").await;
-    connection.execute(sqlx::raw_sql(CHECKS)).await.unwrap();
-    connection.execute(sqlx::raw_sql(PEER)).await.unwrap();
+    pool.execute(sqlx::raw_sql(CHECKS)).await.unwrap();
+    pool.execute(sqlx::raw_sql(PEER)).await.unwrap();
     let mut reads = lines(["the payload by its id", "the row alone, without a proof of a miss", "the store's load"]);
     let mut writes = lines([
         "tower-sessions",
@@ -62,16 +61,14 @@ pub(crate) async fn measure(rounds: usize) {
     let clock = || cpu_of(&processes);
     let id = || ID.as_bytes().to_vec();
     for _ in 0..rounds {
-        reads[0].window(clock, async || one(&mut connection, sqlx::query(READ).bind(id())).await).await;
-        reads[1]
-            .window(clock, async || one(&mut connection, sqlx::query(READ_LIVE).bind(id()).bind(7_i64)).await)
-            .await;
+        reads[0].window(clock, async || one(&pool, sqlx::query(READ).bind(id())).await).await;
+        reads[1].window(clock, async || one(&pool, sqlx::query(READ_LIVE).bind(id()).bind(7_i64)).await).await;
         reads[2].window(clock, async || session.load().await).await;
         let write = |sql| sqlx::query(sql).bind(id()).bind(&PAYLOAD[..]);
-        writes[0].window(clock, async || run(&mut connection, sqlx::query(PEER_WRITE).bind(&PAYLOAD[..])).await).await;
-        writes[1].window(clock, async || run(&mut connection, write(WRITE)).await).await;
+        writes[0].window(clock, async || run(&pool, sqlx::query(PEER_WRITE).bind(&PAYLOAD[..])).await).await;
+        writes[1].window(clock, async || run(&pool, write(WRITE)).await).await;
         let revision = session.revision;
-        writes[2].window(clock, async || run(&mut connection, write(WRITE_LIVE).bind(revision)).await).await;
+        writes[2].window(clock, async || run(&pool, write(WRITE_LIVE).bind(revision)).await).await;
         writes[3].window(clock, async || session.replace().await).await;
         writes[4].window(clock, async || checked.replace().await).await;
     }
@@ -87,10 +84,10 @@ async fn session_in(pool: &PgPool, table: &str) -> Session<PostgresStore> {
 
 type Statement = Query<'static, Postgres, PgArguments>;
 
-async fn one(connection: &mut PgConnection, statement: Statement) {
-    statement.fetch_one(connection).await.unwrap();
+async fn one(pool: &PgPool, statement: Statement) {
+    statement.fetch_one(pool).await.unwrap();
 }
 
-async fn run(connection: &mut PgConnection, statement: Statement) {
-    assert_eq!(statement.execute(connection).await.unwrap().rows_affected(), 1);
+async fn run(pool: &PgPool, statement: Statement) {
+    assert_eq!(statement.execute(pool).await.unwrap().rows_affected(), 1);
 }

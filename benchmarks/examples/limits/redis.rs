@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use redis::{Client, Script, aio::MultiplexedConnection, cmd, pipe};
+use redis::{Client, Script, aio::ConnectionManager, cmd, pipe};
 use session_conformance::servers;
 use session_redis::RedisStore;
 
@@ -18,7 +18,7 @@ const COMPARE_AND_SET: &str = "
 pub(crate) async fn measure(rounds: usize) {
     let server = servers::own_redis(&[]);
     let client = Client::open(server.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = client.get_connection_manager().await.unwrap();
     let mut session = Session::new(RedisStore::connect(server.url()).await.unwrap()).await;
     let script = Script::new(COMPARE_AND_SET);
     set(&mut connection).await;
@@ -43,22 +43,22 @@ pub(crate) async fn measure(rounds: usize) {
     );
 }
 
-async fn get(connection: &mut MultiplexedConnection) {
+async fn get(connection: &mut ConnectionManager) {
     let value: Vec<u8> = cmd("GET").arg("plain").query_async(connection).await.unwrap();
     assert_eq!(value, PAYLOAD);
 }
 
-async fn time_and_get(connection: &mut MultiplexedConnection) {
+async fn time_and_get(connection: &mut ConnectionManager) {
     let both = pipe().cmd("TIME").cmd("GET").arg("plain").query_async(connection).await;
     let (_, value): ((u64, u64), Vec<u8>) = both.unwrap();
     assert_eq!(value, PAYLOAD);
 }
 
-async fn set(connection: &mut MultiplexedConnection) {
+async fn set(connection: &mut ConnectionManager) {
     let () = cmd("SET").arg("plain").arg(&PAYLOAD).query_async(connection).await.unwrap();
 }
 
-async fn compare_and_set(script: &Script, connection: &mut MultiplexedConnection) {
+async fn compare_and_set(script: &Script, connection: &mut ConnectionManager) {
     let mut call = script.key("plain");
     call.arg(&PAYLOAD[..8]).arg(&PAYLOAD).arg(HOUR.as_secs() * 1000);
     assert_eq!(call.invoke_async::<i64>(connection).await.unwrap(), 1);
