@@ -38,6 +38,16 @@ impl Device {
         self.data.values()?.get(key.as_bytes()).map(|value| format::decode(key.as_bytes(), &value)).transpose()
     }
 
+    /// The keys of the values that the application stored in that session: for the answer to a user who asks what is kept of
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the values of that session cannot be read.
+    pub fn keys(&self) -> Result<Vec<String>, Error> {
+        Ok(self.data.values()?.keys())
+    }
+
     fn new(found: Found, current: Option<SessionId>) -> Self {
         let age = found.age_when_asked().duration();
         let unused = found.header().lifetime.idle.saturating_sub(found.left.expires_in);

@@ -74,6 +74,13 @@ impl Values {
         untouched.chain(self.changed.iter().filter_map(|(key, value)| Some((&**key, value.as_deref()?))))
     }
 
+    /// In the order of the alphabet.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<_> = self.iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect();
+        keys.sort_unstable();
+        keys
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

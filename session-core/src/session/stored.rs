@@ -20,9 +20,6 @@ use crate::{
 /// Each call reads what is stored now, and each change is saved at once, merged into what requests save at the same time. None
 /// is a use of the session: it expires when it would have expired. Nothing is created, rotated or logged in.
 ///
-/// It has no list of its keys. Ask for the keys that your application uses. In a request there is
-/// [`Session::keys`](crate::Session::keys).
-///
 /// Each call is an error where the session has ended ([`Error::Gone`]) or is another user's by now
 /// ([`Error::Superseded`]). A new login of the same user in the same session goes on.
 ///
@@ -84,6 +81,15 @@ impl StoredSession {
         let found = self.found().await?;
         let value = found.record.data.values()?.get(key.as_bytes());
         value.map(|value| format::decode(key.as_bytes(), &value)).transpose()
+    }
+
+    /// The keys that have a value now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`], [`Error::Superseded`], [`Error::Store`].
+    pub async fn keys(&self) -> Result<Vec<String>, Error> {
+        Ok(self.found().await?.record.data.values()?.keys())
     }
 
     /// Sets the value under this key.

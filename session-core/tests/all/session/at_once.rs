@@ -138,6 +138,27 @@ async fn a_webhook_reads_and_changes_a_session_and_a_request_merges_with_it() {
 }
 
 #[tokio::test]
+async fn which_values_a_session_has_is_told_outside_of_its_request() {
+    let site = Site::new();
+    let mut browser = site.logged_in(USER).await;
+    let session = stored(&site, &browser).await;
+    assert_eq!(session.keys().await.unwrap(), ["n"]);
+    browser
+        .visit(async |open| {
+            open.insert("theme", "dark").unwrap();
+            open.insert("cart", &[7]).unwrap();
+        })
+        .await;
+    session.insert("paid", &true).await.unwrap();
+    assert_eq!(session.keys().await.unwrap(), ["cart", "n", "paid", "theme"]);
+    assert_eq!(site.manager.devices(&user()).await.unwrap()[0].keys().unwrap(), ["cart", "n", "paid", "theme"]);
+    session.remove("paid").await.unwrap();
+    assert_eq!(session.keys().await.unwrap(), ["cart", "n", "theme"]);
+    site.manager.revoke_all(&user()).await.unwrap();
+    assert!(matches!(session.keys().await, Err(Error::Gone)));
+}
+
+#[tokio::test]
 async fn a_job_is_no_use_of_the_session_and_neither_rotates_nor_logs_in() {
     let site = Site::new();
     let mut browser = site.logged_in(USER).await;
