@@ -1,24 +1,23 @@
 //! Sessions in the memory of one process. They serve tests, development, and a service of one process that may forget
 //! its sessions when it restarts.
 //!
-//! ```
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! ```no_run
 //! use std::time::Duration;
 //!
-//! use session_core::{Entry, Revision, SessionId, Store};
+//! use session_core::{Keyring, SessionManager};
 //! use session_memory::MemoryStore;
 //!
-//! let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
-//! let id = SessionId::from_bytes([7; 16]);
-//! let entry = Entry::new(Revision::from_bytes([1; 8]), b"what core has encoded");
-//!
-//! let store = MemoryStore::new();
-//! store.create(&id, entry, minute, hour).await?;
-//! assert_eq!(store.load(&id).await?.ok_or("gone")?.payload, "what core has encoded");
-//! # Ok(())
+//! # async fn sessions(keys: Keyring) -> SessionManager {
+//! let store = MemoryStore::with_capacity(50_000);
+//! let manager = SessionManager::new(store, keys);
+//! manager.purge_every(Duration::from_secs(60)); // a task
+//! # manager
 //! # }
 //! ```
+//!
+//! The manager goes into the layer of your framework: for axum, `session_tower::SessionLayer::new(manager)`. The keys sign the cookies:
+//! `openssl rand -base64 32` makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it. On your own machine
+//! [`SessionManager::development`](session_core::SessionManager::development) needs none.
 //!
 //! [`MemoryStore`] is the only type to know; [`CapacityReached`] is its error when it is full. It is also the reference
 //! for how a store behaves. It does **not** write to disk, and two processes never share one.
@@ -31,20 +30,29 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # use std::time::Duration;
-//! # use session_core::{Entry, Revision, SessionId, Store};
-//! # use session_memory::MemoryStore;
-//! # let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
-//! # let id = SessionId::from_bytes([7; 16]);
-//! # let entry = Entry::new(Revision::from_bytes([1; 8]), b"");
-//! let store = MemoryStore::new();
-//! let application = store.clone(); // goes into the application's session manager
+//! use std::time::Duration;
 //!
-//! application.create(&id, entry, 20 * minute, 8 * hour).await?; // in a test, a login through the application
-//! store.advance(19 * minute);
-//! assert!(application.load(&id).await?.is_some());
-//! store.advance(minute);
-//! assert!(application.load(&id).await?.is_none(), "idle for twenty minutes");
+//! use session_core::{Error, Incoming, SessionManager};
+//! use session_memory::MemoryStore;
+//!
+//! /// What a page of your application does. In your test, send it a request.
+//! async fn is_logged_in(manager: &SessionManager, cookie: &str) -> Result<bool, Error> {
+//!     let exchange = manager.open(Incoming::new([cookie.as_bytes()]));
+//!     let is_logged_in = exchange.session().await?.owner().is_some();
+//!     exchange.commit().await?;
+//!     Ok(is_logged_in)
+//! }
+//!
+//! let clock = MemoryStore::new();
+//! let manager = SessionManager::development(clock.clone());
+//! let cookie = manager.login_for_tests(42).await?;
+//!
+//! clock.advance(Duration::from_secs(59 * 60));
+//! assert!(is_logged_in(&manager, &cookie).await?); // a use: another hour begins
+//! clock.advance(Duration::from_secs(59 * 60));
+//! assert!(is_logged_in(&manager, &cookie).await?);
+//! clock.advance(Duration::from_secs(61 * 60));
+//! assert!(!is_logged_in(&manager, &cookie).await?, "idle for an hour");
 //! # Ok(())
 //! # }
 //! ```
@@ -54,6 +62,12 @@
 //! - The clock is the store's alone, as a database's would be. Every decision about a session is taken on it, so
 //!   timeouts, rotation and revocation all follow it.
 //! - Each test makes its own store; they never meet.
+//!
+//! # Errors, and what is lost
+//!
+//! The only error is [`StoreError::Unavailable`] with [`CapacityReached`], when all sessions in a
+//! full store are live. The last quarter of the room is kept for logins. When the process ends, every session is lost. There is no
+//! clustering: `session-sqlite` shares a file between the processes of a machine, and the other stores are for several machines.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,23 +1,22 @@
-//! Sessions in MySQL 8, or MariaDB 10.6 or later.
+//! Sessions in a table of MariaDB or MySQL.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
 //!
-//! use session_core::{Entry, Revision, SessionId, Store};
 //! use session_mysql::MysqlStore;
+//! use session_tower::{Keyring, SessionLayer, SessionManager, StoreError};
 //!
-//! let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
-//! let id = SessionId::from_bytes([7; 16]);
-//! let entry = Entry::new(Revision::from_bytes([1; 8]), b"what core has encoded");
-//!
-//! let store = MysqlStore::connect("mysql://app@db.example/shop").await?;
-//! store.migrate().await?;
-//! store.create(&id, entry, minute, hour).await?;
-//! assert_eq!(store.load(&id).await?.ok_or("gone")?.payload, "what core has encoded");
-//! # Ok(())
-//! # }
+//! async fn sessions(keys: Keyring) -> Result<SessionLayer, StoreError> {
+//!     let store = MysqlStore::connect("mysql://app@db.example/shop").await?;
+//!     store.migrate().await?; // makes the table, if it is not there
+//!     let manager = SessionManager::new(store, keys);
+//!     manager.purge_every(Duration::from_secs(60)); // a task
+//!     Ok(SessionLayer::new(manager))
+//! }
 //! ```
+//!
+//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies: `openssl rand -base64 32`
+//! makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
 //!
 //! - [`MysqlStore`] is the store: [`connect`](MysqlStore::connect) makes a pool of its own, [`new`](MysqlStore::new) takes
 //!   the application's.
@@ -28,12 +27,51 @@
 //! - [`SessionManager::purge_every`](session_core::SessionManager::purge_every) deletes expired sessions now and then; in a
 //!   process without a manager [`PurgeTask::start`](session_core::PurgeTask::start) does.
 //!
-//! Each operation is one statement and one round trip, and the server's clock decides. The store is tried on MariaDB 10.11.
-//! Its statements are valid for MySQL 8, too, but MySQL has **not** been run. The
-//! [README](https://crates.io/crates/session-mysql) has the operator's page: settings, TLS, backup, and what a crash or a
-//! failover can lose.
+//! # What it needs
+//!
+//! MariaDB 10.6 or later, or MySQL 8, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its table. The store is tried on MariaDB
+//! 10.11. Its statements are valid for MySQL 8, too, but MySQL has **not** been run. A server must not run with `--sysdate-is-now`.
+//! Each operation is one statement and one round trip, and the server's clock decides.
+//!
+//! The [operator's page](operating#for-the-operator) has the settings, TLS and backups.
+//!
+//! # Timeouts and errors
+//!
+//! An operation waits 2 seconds for a connection, and 2 seconds for its answer ([`with_timeout`](Builder::with_timeout)). A page that
+//! needs its session is a 503 then.
+//!
+//! | [`StoreError`](session_core::StoreError) | when |
+//! | --- | --- |
+//! | `TimedOut` | no connection in time, no answer in time, a lock held too long |
+//! | `Unavailable` | a cut connection, a server that stops, a wrong password, too many connections, a full disk, a server that is read only |
+//! | `Corrupt` | a row that this store has not written; it is left as it is |
+//! | `Schema` | the table is missing (`migrate` was not called), or is another library's |
+//! | `Backend` | anything else |
+//!
+//! # What a crash or a failover keeps and loses
+//!
+//! With `innodb_flush_log_at_trx_commit=1`, a crash loses nothing that was answered. A failover to a semi-synchronous replica loses
+//! nothing either. One to an asynchronous replica loses the last moments: a session that was ended in them **comes back**. Several
+//! servers that write (Galera) were not tried. More is on the [operator's page](operating#for-the-operator), and the guide's chapter
+//! "Choosing a store" compares the stores.
+//!
+//! # Features
+//!
+//! Neither is on by default. Use one of them, and `?ssl-mode=VERIFY_IDENTITY` in the URL.
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `tls-ring` | TLS to the server, with `ring` and the system's certificates |
+//! | `tls-aws-lc` | TLS to the server, with `aws-lc-rs` and Mozilla's certificates |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+// A page of the documentation, and nothing else. Its code needs names that the reader has.
+#[cfg(all(doc, not(doctest)))]
+/// For those who operate the server: settings, rights, errors, backups, what a crash can lose.
+///
+#[doc = include_str!("../README.md")]
+pub mod operating {}
 
 mod builder;
 mod client;

@@ -2,17 +2,20 @@
 //! it.
 //!
 //! ```
-//! use session_core::{Key, Keyring, SessionManager};
-//! use session_memory::MemoryStore;
-//! use session_sealed::{SealKey, SealKeys, SealedStore};
+//! use std::env;
 //!
-//! # fn site(variable: fn(&str) -> Result<String, std::env::VarError>) -> Result<(), Box<dyn std::error::Error>> {
-//! let database = MemoryStore::new(); // any store
-//! let keys = SealKeys::new(SealKey::from_base64("2026-11", &variable("SESSION_SEAL_KEY")?)?);
-//! let store = SealedStore::new(database, "shop.example, sessions", keys)?;
-//! let manager = SessionManager::new(store, Keyring::new(Key::from_base64(&variable("SESSION_KEY")?)?));
-//! # Ok(())
-//! # }
+//! use session_sealed::{SealKey, SealKeys, SealedStore};
+//! use session_tower::{Keyring, SessionLayer, SessionManager, Store};
+//!
+//! /// `database`: any store, connected and migrated.
+//! fn sessions(
+//!     database: impl Store,
+//!     cookie_keys: Keyring,
+//! ) -> Result<SessionLayer, Box<dyn std::error::Error>> {
+//!     let key = SealKey::from_base64("2026-11", &env::var("SESSION_SEAL_KEY")?)?;
+//!     let store = SealedStore::new(database, "shop.example, sessions", SealKeys::new(key))?;
+//!     Ok(SessionLayer::new(SessionManager::new(store, cookie_keys)))
+//! }
 //! ```
 //!
 //! - [`SealedStore`] is the store. It needs the name of a context: the site, the table, the tenant.
