@@ -10,7 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use benchmarks::cpu_of;
+use benchmarks::{cpu_of, cpu_since};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -90,7 +90,7 @@ impl Load {
         clients.iter_mut().for_each(|client| client.took.clear());
         let (process, server) = (cpu_of(&self.process), cpu_of(&self.server));
         let (mut clients, took) = self.at_once(clients, self.window).await;
-        let (process, server) = (cpu_of(&self.process) - process, cpu_of(&self.server) - server);
+        let (process, server) = (cpu_since(&self.process, process), cpu_since(&self.server, server));
         let acknowledged: u64 = clients.iter().map(|client| client.requests).sum();
         let lost = self.lost(&mut clients).await;
         let mut times: Vec<_> = clients.iter_mut().flat_map(|client| client.took.drain(..)).collect();

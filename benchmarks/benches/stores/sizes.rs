@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use benchmarks::{cpu_of, in_turn};
+use benchmarks::{cpu_of, cpu_since, in_turn};
 use criterion::{Criterion, SamplingMode};
 use futures_util::{StreamExt, stream};
 use session_core::Store;
@@ -109,7 +109,7 @@ impl<T: Table> Written<T> {
                 sessions.push_back(session.replace(self.table.clone()).await);
             }
         }
-        let took = cpu_of(processes) - before;
+        let took = cpu_since(processes, before);
         self.sessions.replace(sessions);
         took
     }

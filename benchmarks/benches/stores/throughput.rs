@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use benchmarks::{cpu_of, in_turn};
+use benchmarks::{cpu_of, cpu_since, in_turn};
 use criterion::{Bencher, BenchmarkGroup, Criterion, measurement::WallTime};
 use tokio::runtime::Runtime;
 
@@ -69,12 +69,12 @@ pub(crate) fn measure_large<B: Backend<Table: Plain>>(
             let driver = async || {
                 let before = cpu_of(&processes);
                 at_once(&mut plain, &site.table, Session::write).await;
-                cpu_of(&processes) - before
+                cpu_since(&processes, before)
             };
             let store = async || {
                 let before = cpu_of(&processes);
                 at_once(&mut stored, &site.table, Session::replace).await;
-                cpu_of(&processes) - before
+                cpu_since(&processes, before)
             };
             in_turn(bencher, runtime, store, driver);
             site.sessions.replace([plain, stored]);

@@ -41,7 +41,8 @@ impl Database {
     pub(super) fn start(kind: Kind) -> Result<Self, String> {
         let server = match kind {
             Kind::Memory | Kind::Sqlite => None,
-            Kind::Redis => Some(servers::own_redis(&[])),
+            // It does not begin to rewrite its log in the middle of a round.
+            Kind::Redis => Some(servers::own_redis(&["--auto-aof-rewrite-percentage", "0"])),
             // A write waits for the disk, as on a site. No checkpoint falls into one of the rounds by chance.
             Kind::Postgres => Some(servers::own_postgres(&["fsync=on", "checkpoint_timeout=1h", "max_wal_size=16GB"])),
         };
