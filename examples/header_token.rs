@@ -55,8 +55,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     manager.purge_every(Duration::from_secs(60));
     // ANCHOR: manager
-    // `Session-Token` in both directions. A client takes the new token of any answer in place of the old one, and
-    // forgets it after a 401. A request with this header has no cookies: they are ignored.
+    // `Session-Token` in both directions. A client takes the new token of any answer in place of the old one. A request
+    // with this header has no cookies: they are ignored.
     let manager = manager.with_token_header(TokenHeader::default());
     // ANCHOR_END: manager
 

@@ -10,7 +10,8 @@ use argon2::{
 use axum::{
     Form, Router,
     extract::{Query, State},
-    response::{Html, Redirect},
+    http::StatusCode,
+    response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
@@ -43,6 +44,10 @@ struct User {
 /// Your user table, by name.
 type Users = Arc<HashMap<String, User>>;
 
+/// It goes to its own address, with the way back in the query.
+const FORM: &str = "<form method=post><input name=user value='user 42'> <input name=password type=password> \
+                    <button>Log in</button></form>";
+
 fn hash(password: &str) -> Result<String, HashError> {
     Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
 }
@@ -57,19 +62,20 @@ async fn login(
     session: Session,
     Query(way): Query<WayBack>,
     Form(form): Form<Password>,
-) -> Result<Redirect, SessionError> {
+) -> Result<Response, SessionError> {
     let (known, nobody) = (users.get(&form.user).cloned(), users["nobody"].clone());
     // A name that is unknown is compared, too. Else the time of the answer would tell which names exist.
     let User { number, hashed, .. } = known.unwrap_or(nobody);
     // A hash keeps a core busy, so it gets a thread where it holds up no other request.
     let is_right = spawn_blocking(move || is_right(&hashed, &form.password)).await.unwrap_or(false);
     if !is_right || number == 0 {
-        return Ok(Redirect::to("/login"));
+        // The form again, at the same address: so the way back stays in the query.
+        return Ok((StatusCode::UNAUTHORIZED, Html(FORM)).into_response());
     }
     // The number stays the same when a user changes their name. The token is a fresh one; the old one is dead.
     session.login(number).await?;
     // Anybody can write the query, so it is judged each time.
-    Ok(Redirect::to(way.next.as_deref().filter(|next| is_local_target(next)).unwrap_or("/account")))
+    Ok(Redirect::to(way.next.as_deref().filter(|next| is_local_target(next)).unwrap_or("/account")).into_response())
 }
 
 async fn account(user: CurrentUser<User>) -> String {
@@ -99,16 +105,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let users: Users = Arc::new(users);
     let table = users.clone();
     let by_number = move |owner: Owner| {
-        let user = table.values().find(|user| Owner::from(user.number) == owner).cloned();
-        async move { Ok::<_, SessionError>(user) }
+        let table = table.clone();
+        async move {
+            let number: i64 = owner.try_into()?; // of a table in SQL: `SELECT … FROM users WHERE id = $1`
+            Ok::<_, SessionError>(table.values().find(|user| user.number == number).cloned())
+        }
     };
-    // The form goes to its own address, with the way back in the query.
-    let page = "<form method=post><input name=user value='user 42'> <input name=password type=password> \
-                <button>Log in</button></form>";
     let app = Router::new()
         .route("/account", get(account))
         .route_layer(login_required().or_redirect_to(LoginPage::new("/login")?)) // for the routes above
-        .route("/login", get(Html(page)).post(login))
+        .route("/login", get(Html(FORM)).post(login))
         .route("/logout", post(logout))
         .with_state(users)
         .layer(SessionLayer::new(manager).with_users(by_number));
