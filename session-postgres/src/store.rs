@@ -71,7 +71,7 @@ impl PostgresStore {
         Self::builder().connect(url).await
     }
 
-    /// Uses the application's own pool, and the table `sessions` in it. The table must be there: see
+    /// Uses the application's own pool of sqlx 0.9, and the table `sessions` in it. The table must be there: see
     /// [`migrate`](Self::migrate).
     ///
     /// The pool should have a `statement_timeout`. It should have the [hook](Builder::before_acquire) in place of a test

@@ -72,6 +72,9 @@ impl<K> SessionLayer<K> {
 /// on without a login, but not while the store or the users are down. For a [named](crate::SessionLayer::named) layer, take
 /// its [`Exchange`] and ask [`session_core::adapter::user`].
 ///
+/// An extractor runs before the handler: after a [`login`](session_core::Session::login) in it, this is still who was logged in
+/// before. [`of`](Self::of) finds the new one then.
+///
 /// # Examples
 ///
 /// ```
