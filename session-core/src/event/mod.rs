@@ -200,7 +200,9 @@ pub enum EventKind {
         /// How many.
         count: usize,
     },
-    /// A genuine token opened nothing: its anonymous session is gone, or a later login has taken its session over.
+    /// A genuine token opened nothing: its anonymous session is gone, or a later login, proof or renewal has replaced the
+    /// token. Each request that comes with such a token and asks for its session is an event. A request that has loaded its
+    /// session before that is none: [`Session::save`](crate::Session::save) tells it by [`Error::Superseded`](crate::Error::Superseded).
     StaleCookie,
     /// The token of a login was genuine, and the store has no such session: it has expired, or was ended, or the store has
     /// lost it. Each request that comes with such a token and asks for its session is an event. The owner is not known

@@ -91,7 +91,10 @@ impl Inner {
             let opened = match verdict {
                 Verdict::Current | Verdict::Retired => return Ok(opening.live(found, token)),
                 Verdict::Stranger => return Ok(self.nothing(id)),
-                Verdict::Late => return Ok(Opened::Late),
+                Verdict::Late => {
+                    self.tell_stale(id);
+                    return Ok(Opened::Late);
+                }
                 // The session is this client's, and the old token is good a little longer.
                 Verdict::Pending if opening.patience.is_over_for_rides() => {
                     return Ok(Opened::Live(found, token.clone()));
@@ -116,8 +119,12 @@ impl Inner {
     }
 
     fn nothing(&self, id: SessionId) -> Opened {
-        self.site().tell(&self.resource, EventKind::StaleCookie, Some(id), None);
+        self.tell_stale(id);
         Opened::Nothing
+    }
+
+    fn tell_stale(&self, id: SessionId) {
+        self.site().tell(&self.resource, EventKind::StaleCookie, Some(id), None);
     }
 
     /// The store has no such session. Only the token can tell whether it was a login: then its generation is above 0.

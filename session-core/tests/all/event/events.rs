@@ -295,6 +295,19 @@ async fn a_login_that_is_gone_is_told_and_a_visitor_makes_no_noise() {
 }
 
 #[tokio::test]
+async fn a_token_that_a_login_has_replaced_is_told_within_the_grace_and_after_it() {
+    let (site, log) = (Site::new(), Log::start());
+    let browser = late(&site).await;
+    for told in [1, 2] {
+        assert!(browser.owner().await.is_none());
+        assert_eq!(site.events.count(|kind| matches!(kind, EventKind::StaleCookie)), told);
+        site.lab.advance(2 * MINUTE); // longer than the grace
+    }
+    let lines = log.of("session.stale_cookie");
+    assert!(lines.len() == 2 && lines.iter().all(|line| line.contains("DEBUG session: ")), "{lines:?}");
+}
+
+#[tokio::test]
 async fn beside_a_login_a_visitor_s_session_that_is_gone_makes_no_noise() {
     let site = Site::new();
     let visitor = site.visitor().await;
