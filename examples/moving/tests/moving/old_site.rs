@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use axum::{
@@ -14,12 +14,12 @@ use axum::{
     extract::Path as AxumPath,
     http::{
         Request, Response, StatusCode,
-        header::{COOKIE, SET_COOKIE},
+        header::{COOKIE, LOCATION, SET_COOKIE},
     },
     routing::{get, post},
 };
 use http_body_util::BodyExt;
-use moving::{Moving, Old};
+use moving::{Moving, Old, policy};
 use redis::{Client, aio::ConnectionManager};
 use session_conformance::servers::{self, Server};
 use session_redis::RedisStore;
@@ -38,6 +38,9 @@ const SECRET: &str = "keyboard cat";
 pub struct Answer {
     pub status: StatusCode,
     pub cookies: Vec<String>,
+    pub location: Option<String>,
+    /// Whole, with its attributes.
+    pub set_cookies: Vec<String>,
     pub body: String,
 }
 
@@ -55,21 +58,38 @@ fn installed() -> &'static Path {
 
 async fn read(response: Response<Body>) -> Answer {
     let (head, body) = response.into_parts();
-    let cookies = head.headers.get_all(SET_COOKIE).iter();
-    let cookies = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap().to_owned()).collect();
+    let set_cookies = head.headers.get_all(SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap().to_owned());
+    let location = head.headers.get(LOCATION).map(|address| address.to_str().unwrap().to_owned());
     let body = body.collect().await.unwrap().to_bytes();
-    Answer { status: head.status, cookies, body: String::from_utf8(body.to_vec()).unwrap() }
+    Answer::new(head.status, set_cookies.collect(), location, String::from_utf8(body.to_vec()).unwrap())
 }
 
 pub async fn ask(site: &Router, method: &str, path: &str, cookie: &str) -> Answer {
-    let request = Request::builder().method(method).uri(path).header(COOKIE, cookie).body(Body::empty()).unwrap();
-    read(site.clone().oneshot(request).await.unwrap()).await
+    ask_with(site, method, path, cookie, &[]).await
+}
+
+pub async fn ask_with(site: &Router, method: &str, path: &str, cookie: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = Request::builder().method(method).uri(path).header("host", "shop.example").header(COOKIE, cookie);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    read(site.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()).await
 }
 
 impl Answer {
-    /// Our own cookie. The other one tells the browser to forget the old one.
+    fn new(status: StatusCode, set_cookies: Vec<String>, location: Option<String>, body: String) -> Self {
+        let cookies = set_cookies.iter().map(|cookie| cookie.split(';').next().unwrap().to_owned()).collect();
+        Self { status, cookies, location, set_cookies, body }
+    }
+
+    /// What is said of our own cookie, also that it is to be forgotten. The other ones are the old cookie's end and the
+    /// note that the browser was told to ask again.
     pub fn session(&self) -> Option<&str> {
-        self.cookies.iter().map(String::as_str).find(|cookie| !cookie.ends_with('='))
+        let others = ["connect.sid=", "id=", "moving="];
+        self.cookies.iter().map(String::as_str).find(|cookie| !others.iter().any(|other| cookie.starts_with(other)))
+    }
+
+    /// Whether the browser is told to forget the old cookie.
+    pub fn forgets(&self, old: &Old) -> bool {
+        self.cookies.contains(&format!("{}=", old.cookie()))
     }
 }
 
@@ -108,7 +128,7 @@ impl OldSite {
         let mut line = String::new();
         BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("http://").unwrap().to_owned();
-        let old = Old::Express { secret: SECRET.as_bytes().to_vec() };
+        let old = Old::Express { secrets: vec![SECRET.as_bytes().to_vec()] };
         Self { redis, old, site: Kind::Express { program, address } }
     }
 
@@ -118,7 +138,8 @@ impl OldSite {
         pool.connect();
         pool.wait_for_connect().await.unwrap();
         let log_in = |session: OldSession, AxumPath(user): AxumPath<String>| async move {
-            session.insert("user", user).await.unwrap()
+            session.insert("user", user).await.unwrap();
+            session.insert("unread", 3).await.unwrap()
         };
         let account = |session: OldSession| async move {
             session.get::<String>("user").await.unwrap().unwrap_or("nobody".to_owned())
@@ -127,7 +148,7 @@ impl OldSite {
             .route("/login/{user}", post(log_in))
             .route("/account", get(account))
             .layer(SessionManagerLayer::new(OldStore::new(pool)).with_secure(false));
-        Self { redis, old: Old::TowerSessions, site: Kind::Tower(site) }
+        Self { redis, old: Old::TowerSessions { remembered: true }, site: Kind::Tower(site) }
     }
 
     pub async fn ask(&self, method: &str, path: &str, cookie: &str) -> Answer {
@@ -143,7 +164,11 @@ impl OldSite {
     }
 
     pub async fn login_of(&self, user: &str) -> String {
-        let login = self.ask("POST", &format!("/login/{user}"), "").await;
+        self.login_at(&format!("/login/{user}"), user).await
+    }
+
+    pub async fn login_at(&self, path: &str, user: &str) -> String {
+        let login = self.ask("POST", path, "").await;
         assert_eq!(login.status, StatusCode::OK, "{}", login.body);
         assert_eq!(self.ask("GET", "/account", &login.cookies[0]).await.body, user);
         login.cookies[0].clone()
@@ -152,7 +177,8 @@ impl OldSite {
     pub async fn moving(&self, last_day: SystemTime) -> Moving {
         let redis = ConnectionManager::new(Client::open(self.redis.url()).unwrap()).await.unwrap();
         let store = RedisStore::connect(self.redis.url()).await.unwrap();
-        Moving { old: self.old.clone(), redis, last_day, manager: SessionManager::development(store) }
+        let manager = SessionManager::development(store).with_policy(policy().unwrap());
+        Moving { old: self.old.clone(), redis, last_day, claim: Duration::from_secs(60), manager }
     }
 
     /// How many sessions of ours the user has.
@@ -171,7 +197,6 @@ async fn ask_over_http(address: &str, method: &str, path: &str, cookie: &str) ->
     connection.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let cookies = head.lines().filter_map(|line| line.strip_prefix("Set-Cookie: "));
-    let cookies = cookies.map(|cookie| cookie.split(';').next().unwrap().to_owned()).collect();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, cookies, body: body.to_owned() }
+    Answer::new(status, cookies.map(str::to_owned).collect(), None, body.to_owned())
 }
