@@ -69,7 +69,7 @@ impl MysqlStore {
         Self::builder().connect(url).await
     }
 
-    /// Uses the application's own pool, and the table `sessions` in it. The table must be there: see
+    /// Uses the application's own pool of sqlx 0.9, and the table `sessions` in it. The table must be there: see
     /// [`migrate`](Self::migrate).
     ///
     /// The pool's connections must have `autocommit` on. They should be in `READ COMMITTED`, and wait for locks no longer than

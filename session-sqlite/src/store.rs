@@ -59,7 +59,7 @@ impl SqliteStore {
         Self::builder().open(path).await
     }
 
-    /// Uses the application's own pool, and the table `sessions` in it. The table must be there: see
+    /// Uses the application's own pool of sqlx 0.9, and the table `sessions` in it. The table must be there: see
     /// [`migrate`](Self::migrate).
     ///
     /// The pool should be in WAL mode, with a busy timeout and `synchronous=FULL`. The README says why.

@@ -257,7 +257,8 @@ pub enum EventKind {
     SuccessorIssued,
     /// The successor came back: it is now the session's token.
     Rotated,
-    /// A user logged in.
+    /// A user logged in. Where another user was logged in in this session, it keeps its id, and this is the end of their login:
+    /// there is no [`Ended`](Self::Ended).
     LoggedIn,
     /// A user logged in by a request that came from another site, to which the browser had sent no cookie of ours. It follows
     /// [`LoggedIn`](Self::LoggedIn).

@@ -200,6 +200,9 @@ impl Session {
     /// Gives the session a fresh token, for a change of privilege: the old one is dead at once. Owner, values and
     /// lifetime stay. A session that is not stored yet has no token to renew.
     ///
+    /// A request that still has the token from before saves nothing, and its answer may be a 200 all the same. It learns that
+    /// from [`save`](Self::save), by [`Error::Superseded`].
+    ///
     /// # Errors
     ///
     /// [`Error::Gone`], [`Error::Superseded`], [`Error::ResponseSent`]. Else as
@@ -214,6 +217,8 @@ impl Session {
     /// itself.
     ///
     /// The fresh token keeps out who has copied the one from before. So nobody else gets what the proof opens.
+    ///
+    /// A request of the same browser that still has the token from before saves nothing: see [`renew`](Self::renew).
     ///
     /// # Examples
     ///

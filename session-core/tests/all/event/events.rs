@@ -308,6 +308,16 @@ async fn a_token_that_a_login_has_replaced_is_told_within_the_grace_and_after_it
 }
 
 #[tokio::test]
+async fn a_login_over_that_of_another_user_keeps_the_id_and_is_told_as_a_login_only() {
+    let site = Site::new();
+    site.logged_in(USER).await.visit(async |session| session.login(7).await.unwrap()).await;
+    let events = site.events.all();
+    assert!(events.iter().all(|event| matches!(event.kind, EventKind::LoggedIn)), "{events:?}");
+    let owners: Vec<_> = events.iter().map(|event| event.owner.clone().unwrap()).collect();
+    assert_eq!((owners, events[0].id), (vec![user(), Owner::from(7)], events[1].id));
+}
+
+#[tokio::test]
 async fn beside_a_login_a_visitor_s_session_that_is_gone_makes_no_noise() {
     let site = Site::new();
     let visitor = site.visitor().await;
