@@ -116,14 +116,21 @@ pub fn cases<S: Subject>() -> Vec<Case<S>> {
     each_case!({ table } [])
 }
 
-/// Runs the case of this name. Each test that [`store_tests!`](crate::store_tests) makes calls this.
+/// Runs the case of this name. Each test that [`store_tests!`](crate::store_tests) makes calls this. If the case fails,
+/// its number in the order of the contract is printed: with many failures, the lowest number is the one to mend first.
 ///
 /// # Panics
 ///
 /// Like [`Case::run`], and if there is no case of this name.
 pub fn check<S: Subject>(name: &str, subject: S) {
-    let case = cases::<S>().into_iter().find(|case| case.name() == name);
-    case.unwrap_or_else(|| panic!("there is no case {name}")).run(subject);
+    let cases = cases::<S>();
+    let position = cases.iter().position(|case| case.name() == name);
+    let position = position.unwrap_or_else(|| panic!("there is no case {name}"));
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| cases[position].run(subject))) {
+        let (number, count) = (position + 1, cases.len());
+        eprintln!("case {number} of {count}: {name}. If several fail, mend the one with the lowest number first.");
+        resume_unwind(panic);
+    }
 }
 
 fn attempts<S: Subject>(run: Run<S>, subject: S, pulse: &Arc<Pulse>) {

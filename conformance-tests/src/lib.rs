@@ -43,22 +43,25 @@
 //!
 //! The kit proves what can be seen through the eight methods. That includes a lost answer, if
 //! [`Subject::lose_the_answer`] can lose one. The kit does **not** prove what a database does when it is killed, nor
-//! that a foreign row is answered with [`Corrupt`](session_core::StoreError::Corrupt). It opens each namespace only
-//! once. So it does not prove that sessions survive a restart, nor that two processes on one database keep the
-//! contract. A store needs tests of its own for these.
+//! that the same store works again after an outage. It shows no store a row that the store has not written, which is
+//! answered with [`Corrupt`](session_core::StoreError::Corrupt). It holds no lock, so it does not notice a store that
+//! reads its clock before it has the lock. It does not notice a driver that blocks the runtime's thread. It opens each
+//! namespace only once. So it does not prove that sessions survive a restart, nor that two processes on one database
+//! keep the contract. A store needs tests of its own for these.
 //!
 //! # Write a store in an hour
 //!
 //! 1. Begin with a type and the eight methods. Decide how the database takes one atomic step for one id: a lock, a
-//!    conditional statement, a script. Never read first and write then.
-//! 2. Let the database's clock decide. Turn the durations into instants there, and keep them as whole milliseconds.
+//!    conditional statement, a transaction, a script. Never read first and write then without a lock.
+//! 2. Let the database's clock decide. If it has none, take the system's, as milliseconds since 1970, and read it once
+//!    you hold the lock. Turn the durations into instants there, and keep them as whole milliseconds.
 //!    Compare `expiry > now` in every read and every write, even if something sweeps the rows later. Cap a duration
 //!    before you add it to anything: it may be [`Duration::MAX`].
 //! 3. `create` writes where there is no row, or an expired one. Every other write names the expected revision in its
 //!    condition, and answers `false` where nothing matched. Nothing is retried.
 //! 4. `Keep` leaves expiry, end and owner alone; `Extend` moves the expiry, never past the end; `Restart` sets all three.
 //! 5. Put it on the kit by one line. If several tests fail, mend them in the order of [`cases`], which is not that of
-//!    the alphabet. Cases that race calls or drop them come late, and often fail for the same reason as an earlier
+//!    the alphabet. Each failure ends with its number in that order. Cases that race calls or drop them come late, and often fail for the same reason as an earlier
 //!    case. The example of [`Case`] is a loop that stops at the first failure.
 //!
 //! This is a whole store: one sorted map behind one lock. It is `tests/stranger.rs` of this crate, and its tests run.

@@ -4,7 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{env, fs, process::Command, time::Duration};
+use std::{
+    env, fs,
+    process::{Command, Output},
+    time::Duration,
+};
 
 use session_conformance::{
     Subject,
@@ -18,6 +22,12 @@ mod stranger;
 
 /// Runs these tests in a process of their own. Returns whether they passed, and the report.
 fn report(tests: &str) -> (bool, String) {
+    let (output, report) = run(tests);
+    (output.status.success(), report)
+}
+
+/// Runs these tests in a process of their own. Returns what they printed, and the report.
+fn run(tests: &str) -> (Output, String) {
     let path = env::temp_dir().join(format!("session-test-report-{}-{}", std::process::id(), tests.replace(':', "_")));
     let mut command = Command::new(env::current_exe().unwrap());
     command.arg(tests).env("SESSION_TEST_REPORT", &path).env(FAILS, "1");
@@ -25,7 +35,7 @@ fn report(tests: &str) -> (bool, String) {
     let report = fs::read_to_string(&path).unwrap_or_default();
     // An error means that there is no report yet.
     let _ = fs::remove_file(&path);
-    (output.status.success(), report)
+    (output, report)
 }
 
 #[test]
@@ -73,6 +83,17 @@ fn what_has_failed_is_not_reported() {
     }
     let (passed, report) = report("what_has_failed_is_not_reported");
     assert_eq!((passed, report.as_str()), (false, ""));
+}
+
+#[test]
+fn a_failure_ends_with_its_number_in_the_order_of_the_contract() {
+    if env::var_os(FAILS).is_some() {
+        return session_conformance::check("a_session_is_live_until_its_expiry_exactly", Nowhere);
+    }
+    let (output, _) = run("a_failure_ends_with_its_number_in_the_order_of_the_contract");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let number = format!("case 2 of {}: a_session_is_live_until_its_expiry_exactly. ", cases::<Nowhere>().len());
+    assert!(!output.status.success() && printed.contains(&number), "{printed}");
 }
 
 /// An adapter that lacks everything.
