@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod after;
+mod before;
 mod old_site;
 mod once;
 mod what_is_kept;
@@ -12,6 +14,8 @@ use axum::http::StatusCode;
 use futures_util::future::join_all;
 use moving::{in_a_month, site};
 use redis::AsyncCommands;
+use session_conformance::servers;
+use session_redis::RedisStore;
 
 use old_site::{OldSite, ask};
 
@@ -105,5 +109,19 @@ async fn a_cookie_that_the_old_site_has_not_made_and_one_after_the_last_day_open
             assert_eq!((answer.status, answer.session()), (StatusCode::UNAUTHORIZED, None), "{forged}");
         }
         assert_eq!(ask(&site, "GET", "/account", &cookie).await.status, StatusCode::OK, "it is still there");
+    }
+}
+
+#[tokio::test]
+async fn the_site_before_and_the_site_after_answer_alike() {
+    let redis = servers::own_redis(&[]);
+    let store = RedisStore::connect(redis.url()).await.unwrap();
+    for site in [before::site(), after::site(store)] {
+        assert_eq!(ask(&site, "GET", "/account", "").await.status, StatusCode::UNAUTHORIZED);
+        let login = ask(&site, "POST", "/login/42", "").await;
+        let cookie = &login.cookies[0];
+        assert_eq!(ask(&site, "GET", "/account", cookie).await.body, "the account of 42");
+        assert_eq!(ask(&site, "POST", "/logout", cookie).await.status, StatusCode::OK);
+        assert_eq!(ask(&site, "GET", "/account", cookie).await.status, StatusCode::UNAUTHORIZED);
     }
 }
