@@ -16,7 +16,7 @@ pub enum StoreError {
     /// A live session has the id that was to be created.
     #[error("a live session has this id already")]
     AlreadyExists,
-    /// The database cannot be reached, refuses work or is full.
+    /// The database cannot be reached, refuses work or is full, or another process has its file.
     #[error("{backend} is not available")]
     Unavailable {
         /// The name of the database.

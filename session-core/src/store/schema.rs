@@ -29,7 +29,8 @@ pub enum SchemaError {
         /// The column that is missing.
         column: &'static str,
     },
-    /// There is a table of this name with a column of another type: it is not one of the store's.
+    /// There is a table of this name with a column of another type: it is not one of the store's. In a database of keys
+    /// and values the column is `key` or `value`.
     #[error(
         "the table {table} is not one of this store: its column {column} is {found}, and should be {expected}; \
          give the store a name of its own"
