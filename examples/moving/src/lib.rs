@@ -36,7 +36,7 @@ pub struct Moving {
     pub redis: ConnectionManager,
     /// After this day an old cookie opens nothing, and this code can go.
     pub last_day: SystemTime,
-    /// For how long one request keeps others from the same old session. Longer than a login takes.
+    /// For how long one request keeps others from the same old session. Longer than a login takes. Zero: no claim.
     pub claim: Duration,
     pub manager: SessionManager,
 }

@@ -148,7 +148,7 @@ impl Moving {
         let claim = format!("moving:{key}");
         let length = SetExpiry::PX(self.claim.as_millis() as u64);
         let options = SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(length);
-        let claimed: bool = redis.set_options(&claim, 1, options).await.map_err(unavailable)?;
+        let claimed = self.claim.is_zero() || redis.set_options(&claim, 1, options).await.map_err(unavailable)?;
         if !claimed {
             return Ok(Outcome::Busy);
         }

@@ -59,7 +59,7 @@ async fn a_browser_is_never_sent_to_another_host() {
 async fn without_the_claim_one_of_parallel_requests_still_wins() {
     for old in OldSite::all().await {
         let mut moving = old.moving(in_a_month()).await;
-        moving.claim = Duration::from_millis(1);
+        moving.claim = Duration::ZERO;
         let site = site(moving.clone());
         let visit = ask(&site, "GET", "/visit", "").await;
         // A browser that has no cookie of ours yet, and one that has a visitor's.
