@@ -11,12 +11,14 @@
 //! With the path of the program of `benchmarks/peers/tower-sessions` after the number, that one is measured in turn, too.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
 
+#[path = "../benches/site/app.rs"]
+mod app;
+#[path = "../benches/site/bare.rs"]
+mod bare;
 #[path = "../benches/site/in_process.rs"]
 mod in_process;
 #[path = "in_process/least.rs"]
 mod least;
-#[path = "in_process/sites.rs"]
-mod sites;
 
 use std::{collections::BTreeMap, env, process::Command};
 
@@ -27,8 +29,8 @@ fn main() {
     let mut arguments = env::args().skip(1);
     let first = arguments.next().unwrap_or_else(|| "9".to_owned());
     match first.as_str() {
-        "ours" => return in_process::run(async { sites::ours() }),
-        "bare" => return in_process::run(async { sites::bare() }),
+        "ours" => return in_process::run(app::over("memory", "")),
+        "bare" => return in_process::run(async { bare::site() }),
         "least" => return least::run(),
         _ => {}
     }

@@ -66,8 +66,8 @@ fn make_project(project: &Path, registry: &Path) -> Result<(), String> {
          [dependencies]\n{DEPENDENCIES}\n[patch.crates-io]\n{patches}"
     );
     write(&project.join("Cargo.toml"), manifest.as_bytes())?;
-    let program = fs::read(step::root().join("examples/hello.rs")).map_err(|error| error.to_string())?;
-    write(&project.join("src/main.rs"), &program)
+    let program = step::read(&step::root().join("examples/hello.rs"))?;
+    write(&project.join("src/main.rs"), program.as_bytes())
 }
 
 fn build(project: &Path) -> Result<(), String> {

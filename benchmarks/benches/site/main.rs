@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 mod app;
+mod bare;
 mod in_process;
 mod load;
 mod raw;
@@ -27,7 +28,7 @@ fn main() {
 
 async fn site(kind: &str, url: &str) -> Router {
     match kind {
-        "bare" => raw::bare(),
+        "bare" => bare::site(),
         "raw-redis" => raw::site(raw::Redis::connect(url).await),
         "raw-postgres" => raw::site(raw::Postgres::connect(url).await),
         "raw-sqlite" => raw::site(raw::Sqlite::open(url).await),

@@ -1,4 +1,4 @@
-//! The floor: the same work by the plain statements of a driver, or by none. The cookie is the unsigned id.
+//! The floor: the same work by the plain statements of a driver. The cookie is the unsigned id.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -15,17 +15,6 @@ use sqlx::{
     postgres::PgPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-
-/// The site that does nothing.
-pub(crate) fn bare() -> Router {
-    let pong = async || "pong";
-    Router::new()
-        .route("/ping", get(pong))
-        .route("/read", get(pong))
-        .route("/inc", post(pong))
-        .route("/fill/{bytes}/{keys}", post(async || "ok"))
-        .route("/login/{user}", post(async || "ok"))
-}
 
 /// What a driver does for the site.
 pub(crate) trait Driver: Clone + Send + Sync + 'static {
