@@ -31,11 +31,16 @@ enum Part {
 
 pub(crate) fn run(options: &[&str]) -> Result<(), String> {
     let options = Options::read(options)?;
+    let stores = options.part != Part::Peers && stores::are_wanted(&options);
+    let peers = options.part != Part::Stores && peers::are_wanted(&options);
+    if !stores && !peers {
+        return Err(format!("no benchmark has `{}` in its name", options.names.join("` and `")));
+    }
     let mut report = Report::default();
-    if options.part != Part::Peers {
+    if stores {
         stores::run(&options, &mut report)?;
     }
-    if options.part != Part::Stores {
+    if peers {
         peers::run(&options, &mut report)?;
     }
     report.close();
@@ -78,7 +83,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Whether a line of this name is to be measured.
+    /// Whether a line of this name is to be measured: all words have to be in it.
     fn wants(&self, line: &str) -> bool {
         self.names.iter().all(|name| line.contains(name))
     }
@@ -96,5 +101,13 @@ mod tests {
         assert_eq!(options.criterion, ["--quiet"]);
         assert!(options.wants("redis, read, 16 clients") && !options.wants("redis, write, 16 clients"));
         assert!(Options::read(&["--fast"]).is_err() && Options::read(&["--rounds", "0"]).is_err());
+    }
+
+    #[test]
+    fn a_name_that_no_benchmark_has_is_refused_before_anything_is_built() {
+        for part in [&[][..], &["stores"], &["peers"]] {
+            let refused = super::run(&[part, &["redis", "lode"]].concat());
+            assert_eq!(refused, Err("no benchmark has `redis` and `lode` in its name".into()));
+        }
     }
 }

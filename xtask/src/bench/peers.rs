@@ -144,6 +144,11 @@ const IN_PROCESS: [(&str, Goal); 5] = [
 
 const KINDS: [Kind; 4] = [Kind::Memory, Kind::Redis, Kind::Postgres, Kind::Sqlite];
 
+/// Whether a site is to be measured.
+pub(super) fn are_wanted(options: &Options) -> bool {
+    options.wants(IN_PROCESS_TITLE) || GROUPS.iter().any(|group| options.wants(&group.name()))
+}
+
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> {
     programs::provide(&programs::SERVERS)?;
     let programs = Programs::build(options.base)?;

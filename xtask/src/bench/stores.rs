@@ -124,32 +124,55 @@ const SIZES: &[Ratio] = &[
     in_turn("mongo: list an owner's 5, among 100000 / 1000", "mongo/list among 100000 to 1000"),
 ];
 
-/// With a name, only those benchmarks that have it in theirs.
+const TABLES: [(&str, &[Ratio]); 3] = [
+    ("time of a request on the memory store", REQUESTS),
+    ("a store / the driver's plain statement", THROUGHPUT),
+    ("time with many sessions / with few", SIZES),
+];
+
+/// What criterion is told if it is to measure nothing.
+const WITHOUT_SAMPLES: [&str; 3] = ["--test", "--list", "--profile-time"];
+
+/// Whether a benchmark of the stores is to be measured.
+pub(super) fn are_wanted(options: &Options) -> bool {
+    TABLES.iter().any(|(_, lines)| !chosen(options, lines).is_empty())
+}
+
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> {
     programs::provide(&[&programs::SERVERS[..], &programs::STAND_IN].concat())?;
-    let name = options.names.first().copied().unwrap_or_default();
-    let chosen = |line: &&Ratio| line.of.contains(name);
     for (package, benchmark, lines) in
         [("session-core", "exchange", vec![REQUESTS]), ("benchmarks", "stores", vec![THROUGHPUT, SIZES])]
     {
-        if lines.concat().iter().any(|line| chosen(&line)) {
+        let lines = chosen(options, &lines.concat());
+        if !lines.is_empty() {
             // With every format of values.
             let mut cargo: Command =
                 step::cargo(&["bench", "--all-features", "--package", package, "--bench", benchmark]);
-            step::run(cargo.arg("--").args((!name.is_empty()).then_some(name)).args(&options.criterion))?;
+            let filter = (!options.names.is_empty()).then(|| pattern(&lines));
+            step::run(cargo.arg("--").args(filter).args(&options.criterion))?;
         }
     }
-    for (title, lines) in [
-        ("time of a request on the memory store", REQUESTS),
-        ("a store / the driver's plain statement", THROUGHPUT),
-        ("time with many sessions / with few", SIZES),
-    ] {
+    if options.criterion.iter().any(|option| WITHOUT_SAMPLES.contains(option)) {
+        return Ok(());
+    }
+    for (title, lines) in TABLES {
         report.head(title);
-        for ratio in lines.iter().filter(chosen) {
+        for ratio in chosen(options, lines) {
             report.line("", ratio.what, ratio.quartiles()?, ratio.goal);
         }
     }
     Ok(())
+}
+
+/// The lines whose benchmark has all these words in its name.
+fn chosen(options: &Options, lines: &[Ratio]) -> Vec<Ratio> {
+    lines.iter().copied().filter(|line| options.wants(line.of)).collect()
+}
+
+/// The regular expression of the benchmarks that these lines need. Their names have no character that means something in one.
+fn pattern(lines: &[Ratio]) -> String {
+    let names: Vec<_> = lines.iter().flat_map(|line| [line.of, line.to]).filter(|name| *name != IN_TURN).collect();
+    format!("^({})$", names.join("|"))
 }
 
 impl Ratio {
@@ -181,12 +204,22 @@ fn times(samples: &str) -> Option<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::times;
+    use super::{Options, THROUGHPUT, are_wanted, chosen, pattern, times};
 
     #[test]
     fn a_sample_is_the_time_of_one_iteration() {
         let samples = r#"{"sampling_mode":"Linear","iters":[2.0,4.0],"times":[3e3,8000.0]}"#;
         assert_eq!(times(samples), Some(vec![1500.0, 2000.0]));
         assert_eq!(times("{}"), None);
+    }
+
+    #[test]
+    fn all_the_words_choose_a_line_and_what_it_is_compared_with_is_measured_too() {
+        let options = |words: &[&'static str]| Options::read(words).unwrap_or_else(|error| panic!("{error}"));
+        let large = chosen(&options(&["stores", "redis", "KiB"]), THROUGHPUT);
+        assert_eq!(pattern(&large), "^(redis/replace of 8 KiB|redis/replace of 66 KiB)$");
+        let changed = chosen(&options(&["stores", "request/changed 1 KiB"]), super::REQUESTS);
+        assert_eq!(pattern(&changed), "^(request/changed 1 KiB|request/changed)$");
+        assert!(are_wanted(&options(&["stores"])) && !are_wanted(&options(&["stores", "redis", "nothing"])));
     }
 }
