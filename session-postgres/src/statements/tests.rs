@@ -62,7 +62,7 @@ async fn fill() -> PgConnection {
     let mut connection = PgConnection::connect(servers::postgres().url()).await.unwrap();
     let schema = SCHEMA.replace("\"sessions", "\"devices");
     let fill = r#"
-        INSERT INTO "devices"
+        INSERT INTO "devices" (id, revision, payload, owner, expires_at, ends_at, sweep_at)
         SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), n, '', (n / 10)::text::bytea, at, at, at
         FROM generate_series(1, 20000) n, LATERAL (SELECT now() + (n - 10000) * interval '1 second' AS at) t;
         ANALYZE "devices"

@@ -245,8 +245,9 @@ async fn purge_passes_by_what_is_locked_and_what_was_touched() {
         // More touched sessions than one window holds, in front of five that have expired.
         let insert = |from: u32, to: u32, expires: &str, sweep: &str| {
             format!(
-                "INSERT INTO {table} SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), n, '', NULL, now() + '{expires}', \
-                 now() + '{expires}', now() - interval '{sweep}' FROM generate_series({from}, {to}) n"
+                "INSERT INTO {table} (id, revision, payload, expires_at, ends_at, sweep_at) \
+                 SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), n, '', now() + '{expires}', now() + '{expires}', \
+                 now() - interval '{sweep}' FROM generate_series({from}, {to}) n"
             )
         };
         run(&mut other, &insert(1, 1200, "1 hour", "3 hours")).await;

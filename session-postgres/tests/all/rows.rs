@@ -114,7 +114,8 @@ async fn the_table_itself_refuses_half_a_session() {
         "$1, 1, '', NULL, now(), now(), NULL",
     ] {
         let row = row.replace("$1", &format!("'\\x{HEX}'"));
-        let insert = format!("INSERT INTO checked VALUES ({row})");
+        let columns = "id, revision, payload, owner, expires_at, ends_at, sweep_at";
+        let insert = format!("INSERT INTO checked ({columns}) VALUES ({row})");
         let error = sqlx::query(AssertSqlSafe(insert)).execute(&pool).await.unwrap_err();
         let code = error.as_database_error().and_then(|error| error.code()).unwrap().into_owned();
         assert_eq!(code, "23502", "{row}: {error}");
@@ -183,6 +184,29 @@ async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
         }
         let indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = 'others' AND indexname LIKE 'others\\_%at'";
         assert_eq!(sqlx::query(indexes).fetch_one(&pool).await.unwrap().get::<i64, _>(0), 0);
+    }
+}
+
+/// An older version has made it, or somebody who likes it so.
+#[tokio::test]
+async fn a_table_may_have_its_columns_in_another_order() {
+    let pool = pool(&[]).await;
+    run(
+        &pool,
+        "DROP TABLE IF EXISTS ordered; CREATE TABLE ordered (
+            previous_expires_at timestamptz, id bytea PRIMARY KEY, revision bigint, payload bytea, owner bytea, \
+            expires_at timestamptz, ends_at timestamptz, sweep_at timestamptz)",
+    )
+    .await;
+    for pooled in [false, true] {
+        let store = store(&pool, "ordered", pooled);
+        store.migrate().await.unwrap();
+        let (user, next) = (Owner::from(42), Revision::from_bytes([2; 8]));
+        store.create(&ID, entry().with_owner(Some(&user)), HOUR, 2 * HOUR).await.unwrap();
+        let changed = Entry::new(next, b"changed");
+        assert!(store.replace(&ID, entry().revision, changed, Expiry::Extend(HOUR)).await.unwrap());
+        assert_eq!(store.load(&ID).await.unwrap().unwrap().payload, b"changed"[..]);
+        assert_eq!(store.revoke(&user, None).await.unwrap(), 1);
     }
 }
 
