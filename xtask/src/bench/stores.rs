@@ -152,16 +152,24 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> 
             step::run(cargo.arg("--").args(filter).args(&options.criterion))?;
         }
     }
-    if options.criterion.iter().any(|option| WITHOUT_SAMPLES.contains(option)) {
+    if !takes_samples(&options.criterion) {
         return Ok(());
     }
     for (title, lines) in TABLES {
-        report.head(title);
-        for ratio in chosen(options, lines) {
+        let lines = chosen(options, lines);
+        if !lines.is_empty() {
+            report.head(title);
+        }
+        for ratio in lines {
             report.line("", ratio.what, ratio.quartiles()?, ratio.goal);
         }
     }
     Ok(())
+}
+
+/// Whether criterion measures with these options. Where it does not, the samples that lie there are of an earlier run.
+fn takes_samples(options: &[&str]) -> bool {
+    !options.iter().filter_map(|option| option.split('=').next()).any(|option| WITHOUT_SAMPLES.contains(&option))
 }
 
 /// The lines whose benchmark has all these words in its name.
@@ -204,13 +212,21 @@ fn times(samples: &str) -> Option<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, THROUGHPUT, are_wanted, chosen, pattern, times};
+    use super::{Options, THROUGHPUT, are_wanted, chosen, pattern, takes_samples, times};
 
     #[test]
     fn a_sample_is_the_time_of_one_iteration() {
         let samples = r#"{"sampling_mode":"Linear","iters":[2.0,4.0],"times":[3e3,8000.0]}"#;
         assert_eq!(times(samples), Some(vec![1500.0, 2000.0]));
         assert_eq!(times("{}"), None);
+    }
+
+    #[test]
+    fn no_table_is_made_of_the_samples_of_an_earlier_run() {
+        for options in [&["--test"][..], &["--list"], &["--profile-time", "5"], &["--quiet", "--profile-time=5"]] {
+            assert!(!takes_samples(options), "{options:?}");
+        }
+        assert!(takes_samples(&[]) && takes_samples(&["--sample-size", "10", "--measurement-time=5"]));
     }
 
     #[test]
