@@ -38,7 +38,7 @@ Tasks:
              stores, peers       Only the one or the other
              --rounds NUMBER     How often each site is measured; without this, 9 times
              --base COMMIT       The sites as they were in this commit, too
-             NAME                Only those lines that have this in their name, such as `redis`
+             NAME                Only those lines that have all these words in their name, such as `redis read`
              --                  What follows goes to criterion
   images   Make the images of the servers from Debian's packages, and print the variables that name them
   servers  Start every server that the stores are tested on, print its URL, and serve until interrupted

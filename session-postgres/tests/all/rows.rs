@@ -114,8 +114,8 @@ async fn the_table_itself_refuses_half_a_session() {
         "$1, 1, '', NULL, now(), now(), NULL",
     ] {
         let row = row.replace("$1", &format!("'\\x{HEX}'"));
-        let columns = "id, revision, payload, owner, expires_at, ends_at, sweep_at";
-        let insert = format!("INSERT INTO checked ({columns}) VALUES ({row})");
+        let insert =
+            format!("INSERT INTO checked (id, revision, payload, owner, expires_at, ends_at, sweep_at) VALUES ({row})");
         let error = sqlx::query(AssertSqlSafe(insert)).execute(&pool).await.unwrap_err();
         let code = error.as_database_error().and_then(|error| error.code()).unwrap().into_owned();
         assert_eq!(code, "23502", "{row}: {error}");

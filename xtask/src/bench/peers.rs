@@ -146,7 +146,7 @@ const KINDS: [Kind; 4] = [Kind::Memory, Kind::Redis, Kind::Postgres, Kind::Sqlit
 
 /// Whether a site is to be measured.
 pub(super) fn are_wanted(options: &Options) -> bool {
-    options.wants(IN_PROCESS_TITLE) || GROUPS.iter().any(|group| options.wants(&group.name()))
+    options.wants(IN_PROCESS_TITLE) || chosen(options).next().is_some()
 }
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> {
@@ -156,7 +156,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> 
         in_process(&programs, options, report)?;
     }
     for kind in KINDS {
-        let groups: Vec<_> = GROUPS.iter().filter(|group| group.kind == kind && options.wants(&group.name())).collect();
+        let groups: Vec<_> = chosen(options).filter(|group| group.kind == kind).collect();
         if !groups.is_empty() {
             let database = Database::start(kind)?;
             let sites = start(&programs, &database, kind)?;
@@ -167,6 +167,10 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> 
         }
     }
     Ok(())
+}
+
+fn chosen(options: &Options) -> impl Iterator<Item = &'static Group> {
+    GROUPS.iter().filter(|group| options.wants(&group.name()))
 }
 
 const IN_PROCESS_TITLE: &str = "memory, in process: what the session adds to bare axum, CPU";
