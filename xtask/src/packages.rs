@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::ErrorKind,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -72,15 +73,17 @@ fn says_locked(line: &str) -> bool {
 
 /// The units and scripts that start with the machine.
 fn switched_on() -> BTreeSet<String> {
-    let names = |folder: &Path| {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
-    };
     let systemd = Path::new(SYSTEMD);
     let targets = names(systemd).into_iter().filter(|name| name.ends_with(".wants"));
     let units = targets.flat_map(|target| names(&systemd.join(target)));
     let scripts = RUN_LEVELS.iter().flat_map(|level| names(Path::new(level)));
     units.chain(scripts.filter_map(|link| script(&link).map(str::to_owned))).collect()
+}
+
+/// The names of what lies in a folder. A folder that does not exist has none.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// The script that a link such as `S01docker` starts.
@@ -91,14 +94,30 @@ fn script(link: &str) -> Option<&str> {
 
 fn switch_off<'a>(services: impl Iterator<Item = &'a String>) -> Result<(), String> {
     for service in services {
-        let mut command = match service.contains('.') {
+        match service.contains('.') {
             // A unit's name has an ending, such as `.service`. A script's has none.
-            false => command("update-rc.d", &[service, "disable"]),
+            false => step::run(&mut command("update-rc.d", &[service, "disable"]))?,
             // If systemd runs, it has also started the service.
-            true if Path::new("/run/systemd/system").exists() => command("systemctl", &["disable", "--now", service]),
-            true => command("deb-systemd-helper", &["disable", service]),
-        };
-        step::run(&mut command)?;
+            true if Path::new("/run/systemd/system").exists() => {
+                step::run(&mut command("systemctl", &["disable", "--now", service]))?;
+            }
+            // A machine without systemd may have no systemctl either.
+            true => unlink(Path::new(SYSTEMD), service)?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes each link by which systemd would start the unit with the machine.
+fn unlink(systemd: &Path, unit: &str) -> Result<(), String> {
+    for target in names(systemd).iter().filter(|name| name.ends_with(".wants")) {
+        let link = systemd.join(target).join(unit);
+        match fs::remove_file(&link) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(format!("{} could not be removed: {error}", link.display()));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -111,7 +130,26 @@ fn command(program: &str, arguments: &[&str]) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::{says_locked, script};
+    use std::{fs, path::Path};
+
+    use super::{names, says_locked, script, unlink};
+
+    #[test]
+    fn a_unit_is_unlinked_from_each_target_and_no_other_is() {
+        let systemd = std::env::temp_dir().join(format!("unlink-{}", std::process::id()));
+        for target in ["multi-user.target.wants", "sockets.target.wants"] {
+            fs::create_dir_all(systemd.join(target)).unwrap();
+        }
+        let link = |name: &str| std::os::unix::fs::symlink("/lib/systemd/system/none", systemd.join(name)).unwrap();
+        link("multi-user.target.wants/containerd.service");
+        link("multi-user.target.wants/other.service");
+        link("sockets.target.wants/containerd.service");
+        unlink(&systemd, "containerd.service").unwrap();
+        let left = names(&systemd.join("multi-user.target.wants"));
+        assert_eq!((left, names(&systemd.join("sockets.target.wants"))), (vec!["other.service".to_owned()], vec![]));
+        fs::remove_dir_all(&systemd).unwrap();
+        assert_eq!(unlink(Path::new(&systemd), "containerd.service"), Ok(()));
+    }
 
     #[test]
     fn a_lock_of_another_package_manager_is_told_from_other_failures() {
