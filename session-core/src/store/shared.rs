@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::oneshot, time::timeout};
+use tokio::{runtime::Handle, sync::oneshot, task::yield_now, time::timeout};
 
 use crate::StoreError;
 
@@ -25,7 +25,7 @@ type Trip<A> = Pin<Box<dyn Future<Output = Answers<A>> + Send>>;
 /// [`ask`](Self::ask) is for reads, and [`ask_once`](Self::ask_once) for writes.
 ///
 /// A question that comes alone goes out at once. One that comes while a trip is under way waits for its end, and then goes
-/// out with all that have come since. After 50 ms they go out without its end. So a question may wait for one trip more
+/// out with all that have come since, also with those of callers that the trip has just answered. After 50 ms they go out without its end. So a question may wait for one trip more
 /// than its own, and for 50 ms at most.
 ///
 /// - A question never joins a trip that has begun. So a request reads what it has written before.
@@ -127,6 +127,11 @@ impl<Q, A> Inner<Q, A> {
     fn waiting(&self) -> MutexGuard<'_, Waiting<Q, A>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Whether the callers wait for the end of this trip.
+    fn is_under_way(&self, number: Number) -> bool {
+        self.waiting().under_way == Some(number)
+    }
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
@@ -201,6 +206,23 @@ impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
         let count = waiting.callers.len().min(self.most);
         waiting.callers.drain(..count).collect()
     }
+
+    /// Makes one trip, and answers.
+    async fn travel_with(&self, callers: Vec<Caller<Q, A>>) {
+        let (questions, callers): (Vec<_>, Vec<_>) =
+            callers.into_iter().map(|caller| (caller.question, caller.answer)).unzip();
+        let mut answers = (self.trip)(questions).await.map(Vec::into_iter);
+        for caller in callers {
+            let answer = match &mut answers {
+                Ok(answers) => answers.next(),
+                Err(error) => Some(Err(error.clone())),
+            };
+            // Without an answer the caller is dropped, and learns that there is none.
+            if let Some(answer) = answer {
+                let _nobody_waits = caller.send(answer);
+            }
+        }
+    }
 }
 
 enum Line<Q: Send + 'static, A: Send + 'static, K> {
@@ -220,24 +242,21 @@ impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
         self.trips.ask_alone(question).await
     }
 
-    /// Takes the callers only when it runs: until then each of them can set out without it.
+    /// Makes trip after trip, until nobody waits. Takes the callers only when it runs: until then each of them can set out
+    /// without it.
     async fn travel(mut self) {
-        self.has_begun = true;
-        let callers = self.trips.take_callers();
-        if callers.is_empty() {
-            return;
-        }
-        let (questions, callers): (Vec<_>, Vec<_>) =
-            callers.into_iter().map(|caller| (caller.question, caller.answer)).unzip();
-        let mut answers = (self.trips.trip)(questions).await.map(Vec::into_iter);
-        for caller in callers {
-            let answer = match &mut answers {
-                Ok(answers) => answers.next(),
-                Err(error) => Some(Err(error.clone())),
-            };
-            // Without an answer the caller is dropped, and learns that there is none.
-            if let Some(answer) = answer {
-                let _nobody_waits = caller.send(answer);
+        loop {
+            // Who has just been answered often asks again at once, and comes along. So the trips are fewer and larger.
+            yield_now().await;
+            self.has_begun = true;
+            let callers = self.trips.take_callers();
+            if callers.is_empty() {
+                return;
+            }
+            self.trips.travel_with(callers).await;
+            // Those who have not waited for its end have set out without it.
+            if !self.trips.is_under_way(self.number) {
+                return;
             }
         }
     }
@@ -245,9 +264,8 @@ impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
 
 impl<Q: Send + 'static, A: Send + 'static> Drop for Turn<Q, A> {
     fn drop(&mut self) {
-        let is_under_way = self.trips.waiting().under_way == Some(self.number);
         match self.has_begun {
-            _ if !is_under_way => {}
+            _ if !self.trips.is_under_way(self.number) => {}
             true => self.trips.set_out(),
             false => self.trips.stay(),
         }

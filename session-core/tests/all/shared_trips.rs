@@ -119,6 +119,37 @@ async fn those_who_wait_go_together_and_never_join_a_trip_that_has_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_answered_and_asks_again_at_once_goes_with_those_who_wait() {
+    for somebody_waits in [true, false] {
+        let trips = Trips::new();
+        let first = trips.ask(1).await;
+        let asks_twice = |question: u32| {
+            let shared = Arc::clone(&trips.shared);
+            tokio::spawn(async move { (shared.ask(question).await.unwrap(), shared.ask(question + 20).await.unwrap()) })
+        };
+        let (second, third) = (asks_twice(2), asks_twice(3));
+        settle().await;
+        trips.end(1).await;
+        assert_eq!(trips.begun(), [vec![1], vec![2, 3]]);
+        let waiting = if somebody_waits { Some(trips.ask(9).await) } else { None };
+        trips.end(1).await;
+        let expected = if somebody_waits { vec![9, 22, 23] } else { vec![22, 23] };
+        assert_eq!(trips.begun().last().unwrap(), &expected);
+        trips.end(1).await;
+        assert_eq!((second.await.unwrap(), third.await.unwrap()), ((20, 220), (30, 230)));
+        assert_eq!(first.await.unwrap().unwrap(), 10);
+        if let Some(waiting) = waiting {
+            assert_eq!(waiting.await.unwrap().unwrap(), 90);
+        }
+        // Nobody is left: the next one goes at once.
+        let late = trips.ask(4).await;
+        assert_eq!(trips.begun().last().unwrap(), &[4]);
+        trips.end(1).await;
+        assert_eq!(late.await.unwrap().unwrap(), 40);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_trip_takes_no_more_than_it_can() {
     let trips = Trips::new();
     let mut asked = Vec::new();
