@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use session_core::{Entry, Owner, Revision, StoreError};
 
 use crate::error::foreign_value;
@@ -26,8 +26,9 @@ pub(crate) struct Frame {
     pub(crate) expires_at: u64,
     pub(crate) ends_at: u64,
     pub(crate) binding: [u8; 8],
-    pub(crate) owner: Bytes,
-    pub(crate) payload: Bytes,
+    value: Vec<u8>,
+    /// Where the payload begins in it.
+    payload: usize,
 }
 
 impl Frame {
@@ -47,7 +48,6 @@ impl Frame {
 
     pub(crate) fn decode(value: Vec<u8>) -> Result<Self, StoreError> {
         let too_short = || foreign_value("a value is shorter than a session");
-        let value = Bytes::from(value);
         let (revision, rest) = value.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (expires_at, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
         let (ends_at, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
@@ -62,9 +62,20 @@ impl Frame {
             expires_at: u64::from_be_bytes(*expires_at),
             ends_at: u64::from_be_bytes(*ends_at),
             binding,
-            owner: value.slice(FIXED..payload),
-            payload: value.slice(payload..),
+            payload,
+            value,
         })
+    }
+
+    pub(crate) fn owner(&self) -> &[u8] {
+        self.value.get(FIXED..self.payload).unwrap_or_default()
+    }
+
+    /// The payload, without a copy.
+    pub(crate) fn into_payload(self) -> Bytes {
+        let mut value = Bytes::from(self.value);
+        value.advance(self.payload);
+        value
     }
 }
 
@@ -102,8 +113,8 @@ mod tests {
             let frame = Frame::decode(Frame::encode(entry)).unwrap();
             assert_eq!(frame.revision, entry.revision);
             assert_eq!((frame.expires_at, frame.ends_at), (0, 0));
-            assert_eq!(&frame.owner[..], owner.map_or(&[][..], Owner::as_bytes));
-            assert_eq!(&frame.payload[..], entry.payload);
+            assert_eq!(frame.owner(), owner.map_or(&[][..], Owner::as_bytes));
+            assert_eq!(&frame.into_payload()[..], entry.payload);
         }
     }
 

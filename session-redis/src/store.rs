@@ -1,7 +1,7 @@
 //! The store. Each operation is one command. With an owner, a logout is one more, for the index of their sessions, and on a
 //! cluster a login, too.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, io::Write, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use redis::{Value, aio::ConnectionManager};
@@ -103,7 +103,12 @@ impl RedisStore {
     }
 
     fn session_key(&self, id: &SessionId) -> Vec<u8> {
-        format!("{}:s:{id}", self.0.prefix).into_bytes()
+        let prefix = self.0.prefix.as_str().as_bytes();
+        let mut key = Vec::with_capacity(prefix.len() + 3 + SessionId::TEXT_LENGTH);
+        key.extend(prefix);
+        // Writing to a vector never fails.
+        let _written = write!(key, ":s:{id}");
+        key
     }
 
     fn owner_key(&self, owner: &Owner) -> Vec<u8> {
@@ -257,7 +262,8 @@ impl Store for RedisStore {
         for (id, value) in ids.into_iter().zip(all.values) {
             let Some(frame) = frame(value)? else { continue };
             bindings.insert(id, frame.binding);
-            let live = loaded(&frame, all.now)?.filter(|_| frame.owner == owner.as_bytes());
+            let is_theirs = frame.owner() == owner.as_bytes();
+            let live = loaded(frame, all.now)?.filter(|_| is_theirs);
             sessions.extend(live.map(|loaded| (id, loaded)));
         }
         let is_dead = |member: &&Member| bindings.get(&member.id()) != Some(&member.binding());

@@ -1,6 +1,6 @@
 //! How sessions are loaded: alone, or together for requests that wait.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use redis::Value;
 use session_core::{Loaded, StoreError};
@@ -32,20 +32,25 @@ pub(super) async fn load_all(
         return Ok(vec![load_one(connection, key).await.map(Found::Session)]);
     }
     // The server would send a value once for each time that its key is asked for.
-    let mut different = keys.clone();
+    let mut different: Vec<_> = keys.iter().map(Vec::as_slice).collect();
     different.sort_unstable();
     different.dedup();
     let Reading { values, now } = connection.fetch_at_once(&different).await?;
-    let found = |value| frame(value)?.map_or(Ok(Found::Nothing), |frame| loaded(&frame, now).map(Found::Session));
-    let found: Vec<Result<Found, StoreError>> = values.into_iter().map(found).collect();
-    let of_key = |key| different.binary_search(key).map_or_else(|_| Err(foreign_answer()), |at| found[at].clone());
+    let found = |value| frame(value)?.map_or(Ok(Found::Nothing), |frame| loaded(frame, now).map(Found::Session));
+    let mut found: Vec<Result<Found, StoreError>> = values.into_iter().map(found).collect();
+    let is_each_asked_once = different.len() == keys.len();
+    let of_key = |key: &Vec<u8>| match different.binary_search(&key.as_slice()) {
+        Ok(at) if is_each_asked_once => mem::replace(&mut found[at], Ok(Found::Nothing)),
+        Ok(at) => found[at].clone(),
+        Err(_) => Err(foreign_answer()),
+    };
     Ok(keys.iter().map(of_key).collect())
 }
 
 pub(super) async fn load_one(connection: &Connection, key: &[u8]) -> Result<Option<Loaded>, StoreError> {
     let mut reading = connection.fetch(Question::Session, &[key]).await?;
     match frame(reading.values.pop().ok_or_else(foreign_answer)?)? {
-        Some(frame) => loaded(&frame, reading.now),
+        Some(frame) => loaded(frame, reading.now),
         None => Ok(None),
     }
 }
@@ -60,8 +65,8 @@ pub(super) fn frame(value: Value) -> Result<Option<Frame>, StoreError> {
 }
 
 /// The content of the session, if it is live at this instant.
-pub(super) fn loaded(frame: &Frame, now: u64) -> Result<Option<Loaded>, StoreError> {
-    let &Frame { revision, expires_at, ends_at, .. } = frame;
+pub(super) fn loaded(frame: Frame, now: u64) -> Result<Option<Loaded>, StoreError> {
+    let Frame { revision, expires_at, ends_at, .. } = frame;
     if expires_at > ends_at {
         return Err(foreign_value("the expiry is past the end"));
     }
@@ -69,5 +74,5 @@ pub(super) fn loaded(frame: &Frame, now: u64) -> Result<Option<Loaded>, StoreErr
         return Ok(None);
     }
     let (expires_in, ends_in) = (Duration::from_millis(expires_at - now), Duration::from_millis(ends_at - now));
-    Ok(Some(Loaded::new(revision, frame.payload.clone(), expires_in, ends_in)))
+    Ok(Some(Loaded::new(revision, frame.into_payload(), expires_in, ends_in)))
 }
