@@ -51,7 +51,12 @@ fn family(processes: &[u32]) -> Vec<u32> {
         // Each thread has the processes that it has started.
         for thread in folders(&format!("/proc/{process}/task")) {
             let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
-            family.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            for child in children.split_whitespace().filter_map(|child| child.parse().ok()) {
+                // A server may be among `processes` together with the process that has started it.
+                if !family.contains(&child) {
+                    family.push(child);
+                }
+            }
         }
         next += 1;
     }

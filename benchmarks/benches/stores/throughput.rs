@@ -1,8 +1,9 @@
-//! Load and replace, against the plain statements of the driver.
+//! Load and replace, against the plain statements of the driver: how many there are in a second, and in a second of CPU time.
 
 use std::{
     cell::{LazyCell, RefCell},
     ops::Deref,
+    process,
     time::{Duration, Instant},
 };
 
@@ -24,7 +25,11 @@ const MANY: usize = 64;
 /// How many sessions each client has. It uses each once in a window.
 const SESSIONS: usize = 8;
 
-/// Measures the throughput of the store in parts of the driver's, for one client and for many at once.
+/// How many operations a window has at least whose CPU time is measured. Of few of them the system tells it too roughly.
+const IN_A_WINDOW: usize = 512;
+
+/// Measures the throughput of the store in parts of the driver's, for one client and for many at once. A benchmark whose
+/// name ends in `by CPU` measures the same for a second of CPU time.
 pub(crate) fn measure<B: Backend<Table: Plain>>(
     criterion: &mut Criterion,
     runtime: &Runtime,
@@ -33,12 +38,14 @@ pub(crate) fn measure<B: Backend<Table: Plain>>(
     let site = LazyCell::new(|| runtime.block_on(Site::on(&**backend)));
     let mut group = group::<B>(criterion);
     for (name, clients) in [("", 1), (" at once", CLIENTS), (" by many at once", MANY)] {
-        group.bench_function(format!("load{name}"), |bencher| {
-            site.compare(bencher, runtime, clients, Session::read, Session::load);
-        });
-        group.bench_function(format!("replace{name}"), |bencher| {
-            site.compare(bencher, runtime, clients, Session::write, Session::replace);
-        });
+        for (cost, by) in [(Cost::Time, ""), (Cost::Cpu, " by CPU")] {
+            group.bench_function(format!("load{name}{by}"), |bencher| {
+                site.compare(bencher, runtime, (clients, cost), Session::read, Session::load);
+            });
+            group.bench_function(format!("replace{name}{by}"), |bencher| {
+                site.compare(bencher, runtime, (clients, cost), Session::write, Session::replace);
+            });
+        }
     }
 }
 
@@ -50,7 +57,7 @@ pub(crate) fn measure_without_disk<B: Backend<Table: Plain>>(
 ) {
     let site = LazyCell::new(|| runtime.block_on(Site::on(&**backend)));
     group::<B>(criterion).bench_function("replace at once without disk", |bencher| {
-        site.compare(bencher, runtime, CLIENTS, Session::write, Session::replace);
+        site.compare(bencher, runtime, (CLIENTS, Cost::Time), Session::write, Session::replace);
     });
 }
 
@@ -88,9 +95,19 @@ fn group<B: Backend>(criterion: &mut Criterion) -> BenchmarkGroup<'_, WallTime> 
     group
 }
 
+/// What is compared.
+#[derive(Clone, Copy)]
+enum Cost {
+    Time,
+    /// The CPU time of this process and of the server.
+    Cpu,
+}
+
 /// A table with the sessions of all clients.
 struct Site<T> {
     table: T,
+    /// This process and those of the server.
+    processes: Vec<u32>,
     /// The sessions of each client: those for the driver, and those for the store.
     sessions: RefCell<[Vec<Vec<Session>>; 2]>,
 }
@@ -98,30 +115,35 @@ struct Site<T> {
 impl<T: Plain> Site<T> {
     async fn on<B: Backend<Table = T>>(backend: &B) -> Self {
         let sessions = (0..MANY * SESSIONS).map(Session::new).collect();
-        Self::with(backend.table("throughput").await, sessions).await
+        Self::with(backend, "throughput", sessions).await
     }
 
     async fn of_large<B: Backend<Table = T>>(backend: &B, size: usize) -> Self {
         let sessions = (0..CLIENTS * SESSIONS).map(|number| Session::sized(number, size)).collect();
-        Self::with(backend.table(&format!("large{size}")).await, sessions).await
+        Self::with(backend, &format!("large{size}"), sessions).await
     }
 
-    async fn with(table: T, stored: Vec<Session>) -> Self {
+    async fn with<B: Backend<Table = T>>(backend: &B, table: &str, stored: Vec<Session>) -> Self {
+        let table = backend.table(table).await;
+        let mut processes = backend.processes();
+        if !processes.contains(&process::id()) {
+            processes.push(process::id());
+        }
         let plain: Vec<_> = stored.iter().map(|session| session.beside()).collect();
         for (stored, plain) in stored.iter().zip(&plain) {
             stored.create(table.store()).await;
             plain.write(table.clone()).await;
         }
         let of_clients = |sessions: Vec<Session>| sessions.chunks(SESSIONS).map(<[Session]>::to_vec).collect();
-        Self { table, sessions: RefCell::new([plain, stored].map(of_clients)) }
+        Self { table, processes, sessions: RefCell::new([plain, stored].map(of_clients)) }
     }
 
-    /// Measures how many times as long this many clients take at once by the driver as by the store.
+    /// Measures how many times as much it costs this many clients at once by the driver as by the store.
     fn compare<F, G>(
         &self,
         bencher: &mut Bencher<'_>,
         runtime: &Runtime,
-        clients: usize,
+        (clients, cost): (usize, Cost),
         by_driver: impl Fn(Session, T) -> F + Copy + Send + 'static,
         by_store: impl Fn(Session, T) -> G + Copy + Send + 'static,
     ) where
@@ -129,10 +151,29 @@ impl<T: Plain> Site<T> {
         G: Future<Output = Session> + Send,
     {
         let [mut plain, mut stored] = self.sessions.take();
-        let driver = async || at_once(&mut plain[..clients], &self.table, by_driver).await;
-        let store = async || at_once(&mut stored[..clients], &self.table, by_store).await;
+        let driver = async || self.window(&mut plain[..clients], cost, by_driver).await;
+        let store = async || self.window(&mut stored[..clients], cost, by_store).await;
         in_turn(bencher, runtime, driver, store);
         self.sessions.replace([plain, stored]);
+    }
+
+    /// What it costs the clients to do this to each of their sessions.
+    async fn window<F: Future<Output = Session> + Send>(
+        &self,
+        clients: &mut [Vec<Session>],
+        cost: Cost,
+        operation: impl Fn(Session, T) -> F + Copy + Send + 'static,
+    ) -> Duration {
+        match cost {
+            Cost::Time => at_once(clients, &self.table, operation).await,
+            Cost::Cpu => {
+                let before = cpu_of(&self.processes);
+                for _ in 0..IN_A_WINDOW.div_ceil(clients.len() * SESSIONS) {
+                    at_once(clients, &self.table, operation).await;
+                }
+                cpu_since(&self.processes, before)
+            }
+        }
     }
 }
 

@@ -17,10 +17,12 @@ struct Ratio {
     /// How many requests `of` makes at once.
     requests: f64,
     goal: Option<Goal>,
+    /// Whether another benchmark measures it for a second of CPU time. Then that one decides.
+    by_cpu: bool,
 }
 
 const fn ratio(what: &'static str, of: &'static str, to: &'static str) -> Ratio {
-    Ratio { what, of, to, requests: 1.0, goal: None }
+    Ratio { what, of, to, requests: 1.0, goal: None, by_cpu: false }
 }
 
 const fn parallel(what: &'static str, of: &'static str, to: &'static str) -> Ratio {
@@ -30,6 +32,11 @@ const fn parallel(what: &'static str, of: &'static str, to: &'static str) -> Rat
 /// Both were measured in turn, and the benchmark reports their ratio.
 const fn in_turn(what: &'static str, benchmark: &'static str) -> Ratio {
     ratio(what, benchmark, IN_TURN)
+}
+
+/// The throughput, and for a second of CPU time of the process and the server.
+const fn throughput(what: &'static str, benchmark: &'static str) -> Ratio {
+    Ratio { by_cpu: true, ..in_turn(what, benchmark) }
 }
 
 const fn at_most(most: f64, ratio: Ratio) -> Ratio {
@@ -70,38 +77,38 @@ const REQUESTS: &[Ratio] = &[
 
 /// The throughput of a store in parts of its driver's.
 const THROUGHPUT: &[Ratio] = &[
-    at_least(1.2, in_turn("redis: load / GET, 16 at once", "redis/load at once")),
-    at_least(1.3, in_turn("redis: load / GET, 64 at once", "redis/load by many at once")),
-    at_least(0.9, in_turn("redis: load / GET, one at a time", "redis/load")),
-    at_least(0.75, in_turn("redis: replace / SET PX, 16 at once", "redis/replace at once")),
-    in_turn("redis: replace / SET PX, 64 at once", "redis/replace by many at once"),
-    in_turn("redis: replace / SET PX, one at a time", "redis/replace"),
+    at_least(1.2, throughput("redis: load / GET, 16 at once", "redis/load at once")),
+    at_least(1.3, throughput("redis: load / GET, 64 at once", "redis/load by many at once")),
+    at_least(0.9, throughput("redis: load / GET, one at a time", "redis/load")),
+    at_least(0.75, throughput("redis: replace / SET PX, 16 at once", "redis/replace at once")),
+    throughput("redis: replace / SET PX, 64 at once", "redis/replace by many at once"),
+    throughput("redis: replace / SET PX, one at a time", "redis/replace"),
     at_most(2.6, in_turn("redis: replace / SET PX of 8 KiB, CPU of the server", "redis/replace of 8 KiB")),
     at_most(2.6, in_turn("redis: replace / SET PX of 66 KiB, CPU of the server", "redis/replace of 66 KiB")),
-    at_least(1.5, in_turn("postgres: load / SELECT payload, 16 at once", "postgres/load at once")),
-    at_least(1.5, in_turn("postgres: load / SELECT payload, 64 at once", "postgres/load by many at once")),
-    at_least(0.95, in_turn("postgres: load / SELECT payload, one at a time", "postgres/load")),
-    at_least(0.9, in_turn("postgres: replace / UPDATE payload, 16 at once", "postgres/replace at once")),
-    in_turn("postgres: replace / UPDATE payload, 64 at once", "postgres/replace by many at once"),
-    in_turn("postgres: replace / UPDATE payload, one at a time", "postgres/replace"),
+    at_least(1.5, throughput("postgres: load / SELECT payload, 16 at once", "postgres/load at once")),
+    at_least(1.5, throughput("postgres: load / SELECT payload, 64 at once", "postgres/load by many at once")),
+    at_least(0.95, throughput("postgres: load / SELECT payload, one at a time", "postgres/load")),
+    at_least(0.9, throughput("postgres: replace / UPDATE payload, 16 at once", "postgres/replace at once")),
+    throughput("postgres: replace / UPDATE payload, 64 at once", "postgres/replace by many at once"),
+    throughput("postgres: replace / UPDATE payload, one at a time", "postgres/replace"),
     in_turn("postgres: replace, 16 at once, fsync=off", "postgres/replace at once without disk"),
-    at_least(1.5, in_turn("mysql: load / SELECT payload, 16 at once", "mysql/load at once")),
-    at_least(1.5, in_turn("mysql: load / SELECT payload, 64 at once", "mysql/load by many at once")),
-    at_least(0.94, in_turn("mysql: load / SELECT payload, one at a time", "mysql/load")),
-    at_least(0.9, in_turn("mysql: replace / UPDATE payload, 16 at once", "mysql/replace at once")),
-    in_turn("mysql: replace / UPDATE payload, 64 at once", "mysql/replace by many at once"),
-    in_turn("mysql: replace / UPDATE payload, one at a time", "mysql/replace"),
+    at_least(1.5, throughput("mysql: load / SELECT payload, 16 at once", "mysql/load at once")),
+    at_least(1.5, throughput("mysql: load / SELECT payload, 64 at once", "mysql/load by many at once")),
+    at_least(0.94, throughput("mysql: load / SELECT payload, one at a time", "mysql/load")),
+    at_least(0.9, throughput("mysql: replace / UPDATE payload, 16 at once", "mysql/replace at once")),
+    throughput("mysql: replace / UPDATE payload, 64 at once", "mysql/replace by many at once"),
+    throughput("mysql: replace / UPDATE payload, one at a time", "mysql/replace"),
     in_turn("mysql: replace, 16 at once, flush_log_at_trx_commit=2", "mysql/replace at once without disk"),
-    at_least(0.95, in_turn("sqlite: load / SELECT payload, 16 at once", "sqlite/load at once")),
-    in_turn("sqlite: load / SELECT payload, 64 at once", "sqlite/load by many at once"),
-    in_turn("sqlite: load / SELECT payload, one at a time", "sqlite/load"),
-    at_least(2.0, in_turn("sqlite: replace / UPDATE payload, 16 at once", "sqlite/replace at once")),
-    at_least(4.0, in_turn("sqlite: replace / UPDATE payload, 64 at once", "sqlite/replace by many at once")),
-    at_least(0.9, in_turn("sqlite: replace / UPDATE payload, one at a time", "sqlite/replace")),
-    in_turn("mongo: load / findOne, 16 at once", "mongo/load at once"),
-    in_turn("mongo: replace / updateOne, 16 at once", "mongo/replace at once"),
-    in_turn("mongo: load / findOne, one at a time", "mongo/load"),
-    in_turn("mongo: replace / updateOne, one at a time", "mongo/replace"),
+    at_least(0.95, throughput("sqlite: load / SELECT payload, 16 at once", "sqlite/load at once")),
+    throughput("sqlite: load / SELECT payload, 64 at once", "sqlite/load by many at once"),
+    throughput("sqlite: load / SELECT payload, one at a time", "sqlite/load"),
+    at_least(2.0, throughput("sqlite: replace / UPDATE payload, 16 at once", "sqlite/replace at once")),
+    at_least(4.0, throughput("sqlite: replace / UPDATE payload, 64 at once", "sqlite/replace by many at once")),
+    at_least(0.9, throughput("sqlite: replace / UPDATE payload, one at a time", "sqlite/replace")),
+    throughput("mongo: load / findOne, 16 at once", "mongo/load at once"),
+    throughput("mongo: replace / updateOne, 16 at once", "mongo/replace at once"),
+    throughput("mongo: load / findOne, one at a time", "mongo/load"),
+    throughput("mongo: replace / updateOne, one at a time", "mongo/replace"),
 ];
 
 /// How the time of an operation grows with the number of sessions.
@@ -161,7 +168,13 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<(), String> 
             report.head(title);
         }
         for ratio in lines {
-            report.line("", ratio.what, ratio.quartiles()?, ratio.goal);
+            if ratio.by_cpu {
+                report.line("", ratio.what, ratio.quartiles(ratio.of)?, None);
+                let what = format!("{}, for its CPU", ratio.what);
+                report.line("", &what, ratio.quartiles(&by_cpu(ratio.of))?, ratio.goal);
+            } else {
+                report.line("", ratio.what, ratio.quartiles(ratio.of)?, ratio.goal);
+            }
         }
     }
     Ok(())
@@ -179,15 +192,26 @@ fn chosen(options: &Options, lines: &[Ratio]) -> Vec<Ratio> {
 
 /// The regular expression of the benchmarks that these lines need. Their names have no character that means something in one.
 fn pattern(lines: &[Ratio]) -> String {
-    let names: Vec<_> = lines.iter().flat_map(|line| [line.of, line.to]).filter(|name| *name != IN_TURN).collect();
+    let mut names = Vec::new();
+    for line in lines {
+        names.extend([line.of, line.to].into_iter().filter(|name| *name != IN_TURN).map(str::to_owned));
+        if line.by_cpu {
+            names.push(by_cpu(line.of));
+        }
+    }
     format!("^({})$", names.join("|"))
 }
 
+/// The benchmark that measures the same for a second of CPU time.
+fn by_cpu(benchmark: &str) -> String {
+    format!("{benchmark} by CPU")
+}
+
 impl Ratio {
-    fn quartiles(&self) -> Result<Quartiles, String> {
+    fn quartiles(&self, benchmark: &str) -> Result<Quartiles, String> {
         let to = if self.to == IN_TURN { 1000.0 } else { quartiles(&samples(self.to)?, self.to)?.median };
-        let ratios: Vec<_> = samples(self.of)?.into_iter().map(|sample| sample / self.requests / to).collect();
-        quartiles(&ratios, self.of)
+        let ratios: Vec<_> = samples(benchmark)?.into_iter().map(|sample| sample / self.requests / to).collect();
+        quartiles(&ratios, benchmark)
     }
 }
 
@@ -234,6 +258,8 @@ mod tests {
         let options = |words: &[&'static str]| Options::read(words).unwrap_or_else(|error| panic!("{error}"));
         let large = chosen(&options(&["stores", "redis", "KiB"]), THROUGHPUT);
         assert_eq!(pattern(&large), "^(redis/replace of 8 KiB|redis/replace of 66 KiB)$");
+        let loads = chosen(&options(&["stores", "redis/load by many"]), THROUGHPUT);
+        assert_eq!(pattern(&loads), "^(redis/load by many at once|redis/load by many at once by CPU)$");
         let changed = chosen(&options(&["stores", "request/changed 1 KiB"]), super::REQUESTS);
         assert_eq!(pattern(&changed), "^(request/changed 1 KiB|request/changed)$");
         assert!(are_wanted(&options(&["stores"])) && !are_wanted(&options(&["stores", "redis", "nothing"])));
