@@ -1,9 +1,11 @@
-//! How long one client waits for Redis that sends the next command when it has the answer to the last.
+//! How long one client waits for Redis that sends the next command when it has the answer to the last. And the CPU time of
+//! writes that are sent together.
 
-use std::time::Instant;
+use std::{process, time::Instant};
 
+use benchmarks::cpu_of;
 use redis::{Client, Script, aio::ConnectionManager, cmd, pipe};
-use session_conformance::servers;
+use session_conformance::servers::{self, Server};
 use session_redis::RedisStore;
 
 use crate::{HOUR, PAYLOAD, Session, TIMES, lines, print};
@@ -14,6 +16,22 @@ const COMPARE_AND_SET: &str = "
     redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
     return 1
 ";
+
+/// The same for several values. For each there is a revision and a new value.
+const COMPARE_AND_SET_EACH: &str = "
+    local answers = {}
+    for at, key in ipairs(KEYS) do
+        answers[at] = 0
+        if redis.call('GETRANGE', key, 0, 7) == ARGV[2 * at] then
+            redis.call('SET', key, ARGV[2 * at + 1], 'PX', ARGV[1])
+            answers[at] = 1
+        end
+    end
+    return answers
+";
+
+/// How many writes are sent together.
+const TOGETHER: usize = 16;
 
 pub(crate) async fn measure(rounds: usize) {
     let server = servers::own_redis(&[]);
@@ -41,6 +59,22 @@ pub(crate) async fn measure(rounds: usize) {
     println!(
         "  Writers of one session that wait for one another: at most {a_second:.0} SETs a second, on this machine."
     );
+    measure_together(rounds, &server, &mut connection).await;
+}
+
+/// Writes of several sessions that are sent together: by a command each, and by one script.
+async fn measure_together(rounds: usize, server: &Server, connection: &mut ConnectionManager) {
+    let processes = [server.process_ids(), vec![process::id()]].concat();
+    let clock = || cpu_of(&processes);
+    let script = Script::new(COMPARE_AND_SET_EACH);
+    let keys: Vec<_> = (0..TOGETHER).map(|number| format!("plain {number}")).collect();
+    set_each(&keys, connection).await;
+    let mut writes = lines(["SET", "one script that compares and sets each"]);
+    for _ in 0..rounds {
+        writes[0].window(clock, async || set_each(&keys, connection).await).await;
+        writes[1].window(clock, async || compare_and_set_each(&script, &keys, connection).await).await;
+    }
+    print("Redis, 16 writes sent together: CPU of process and server, in parts of SET", &writes);
 }
 
 async fn get(connection: &mut ConnectionManager) {
@@ -62,4 +96,21 @@ async fn compare_and_set(script: &Script, connection: &mut ConnectionManager) {
     let mut call = script.key("plain");
     call.arg(&PAYLOAD[..8]).arg(&PAYLOAD).arg(HOUR.as_secs() * 1000);
     assert_eq!(call.invoke_async::<i64>(connection).await.unwrap(), 1);
+}
+
+async fn set_each(keys: &[String], connection: &mut ConnectionManager) {
+    let mut all = pipe();
+    for key in keys {
+        all.cmd("SET").arg(key).arg(&PAYLOAD).arg("PX").arg(HOUR.as_secs() * 1000).ignore();
+    }
+    let () = all.query_async(connection).await.unwrap();
+}
+
+async fn compare_and_set_each(script: &Script, keys: &[String], connection: &mut ConnectionManager) {
+    let mut call = script.prepare_invoke();
+    call.arg(HOUR.as_secs() * 1000);
+    for key in keys {
+        call.key(key).arg(&PAYLOAD[..8]).arg(&PAYLOAD);
+    }
+    assert_eq!(call.invoke_async::<Vec<i64>>(connection).await.unwrap(), [1; TOGETHER]);
 }
