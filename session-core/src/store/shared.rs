@@ -61,7 +61,7 @@ struct Inner<Q, A> {
 struct Waiting<Q, A> {
     /// The trip whose end the callers wait for.
     under_way: Option<Number>,
-    /// The longest waiting first.
+    /// The longest waiting first, so in the order of their numbers.
     callers: VecDeque<Caller<Q, A>>,
     last: Number,
 }
@@ -174,7 +174,7 @@ impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
     }
 
     fn still_waits(&self, number: Number) -> bool {
-        self.waiting().callers.iter().any(|caller| caller.number == number)
+        self.waiting().callers.binary_search_by_key(&number, |caller| caller.number).is_ok()
     }
 
     /// Sends those who wait on a trip together. If nobody waits, nobody is under way.
@@ -242,7 +242,7 @@ impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
         self.trips.ask_alone(question).await
     }
 
-    /// Makes trip after trip, until nobody waits. Takes the callers only when it runs: until then each of them can set out
+    /// Makes trip after trip, while several wait. Takes the callers only when it runs: until then each of them can set out
     /// without it.
     async fn travel(mut self) {
         loop {
@@ -253,9 +253,11 @@ impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
             if callers.is_empty() {
                 return;
             }
+            let is_shared = callers.len() > 1;
             self.trips.travel_with(callers).await;
-            // Those who have not waited for its end have set out without it.
-            if !self.trips.is_under_way(self.number) {
+            // A caller that is alone goes out at once, and waits for no task. Those who have not waited for the end have set
+            // out without it.
+            if !is_shared || !self.trips.is_under_way(self.number) {
                 return;
             }
         }

@@ -149,6 +149,26 @@ async fn who_is_answered_and_asks_again_at_once_goes_with_those_who_wait() {
     }
 }
 
+/// The task of its trip may have its next turn late.
+#[tokio::test(start_paused = true)]
+async fn who_was_alone_in_the_trip_of_a_task_goes_at_once_the_next_time() {
+    let trips = Trips::new();
+    let first = trips.ask(1).await;
+    let (shared, begun) = (Arc::clone(&trips.shared), Arc::clone(&trips.begun));
+    let second = tokio::spawn(async move {
+        shared.ask(2).await.unwrap();
+        let mut next = std::pin::pin!(shared.ask(3));
+        let is_pending = next.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+        let begun = begun.lock().unwrap().clone();
+        (is_pending, begun, next.await.unwrap())
+    });
+    settle().await;
+    trips.end(2).await;
+    trips.end(1).await;
+    assert_eq!(first.await.unwrap().unwrap(), 10);
+    assert_eq!(second.await.unwrap(), (true, vec![vec![1], vec![2], vec![3]], 30));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_trip_takes_no_more_than_it_can() {
     let trips = Trips::new();
