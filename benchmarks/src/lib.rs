@@ -1,7 +1,7 @@
 //! The way in which the benchmarks of this repository measure. Two things are measured in turn, so other work of the
 //! machine slows down both.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
 use criterion::Bencher;
 use tokio::runtime::Runtime;
@@ -43,22 +43,19 @@ pub fn cpu_since(processes: &[u32], before: Duration) -> Duration {
     cpu_of(processes).saturating_sub(before)
 }
 
-/// These processes, and all that they have started.
-fn family(processes: &[u32]) -> Vec<u32> {
-    let mut family = processes.to_vec();
-    let mut next = 0;
-    while let Some(process) = family.get(next) {
+/// These processes, and all that they have started. A server counts once, also if it is named together with the process that
+/// has started it.
+fn family(processes: &[u32]) -> BTreeSet<u32> {
+    let (mut family, mut found) = (BTreeSet::new(), processes.to_vec());
+    while let Some(process) = found.pop() {
+        if !family.insert(process) {
+            continue;
+        }
         // Each thread has the processes that it has started.
         for thread in folders(&format!("/proc/{process}/task")) {
             let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
-            for child in children.split_whitespace().filter_map(|child| child.parse().ok()) {
-                // A server may be among `processes` together with the process that has started it.
-                if !family.contains(&child) {
-                    family.push(child);
-                }
-            }
+            found.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
         }
-        next += 1;
     }
     family
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::ErrorKind,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -73,11 +73,14 @@ fn says_locked(line: &str) -> bool {
 
 /// The units and scripts that start with the machine.
 fn switched_on() -> BTreeSet<String> {
-    let systemd = Path::new(SYSTEMD);
-    let targets = names(systemd).into_iter().filter(|name| name.ends_with(".wants"));
-    let units = targets.flat_map(|target| names(&systemd.join(target)));
+    let units = targets(Path::new(SYSTEMD)).flat_map(|target| names(&target));
     let scripts = RUN_LEVELS.iter().flat_map(|level| names(Path::new(level)));
     units.chain(scripts.filter_map(|link| script(&link).map(str::to_owned))).collect()
+}
+
+/// The folders of links to the units that systemd starts.
+fn targets(systemd: &Path) -> impl Iterator<Item = PathBuf> {
+    names(systemd).into_iter().filter(|name| name.ends_with(".wants")).map(|name| systemd.join(name))
 }
 
 /// The names of what lies in a folder. A folder that does not exist has none.
@@ -110,8 +113,7 @@ fn switch_off<'a>(services: impl Iterator<Item = &'a String>) -> Result<(), Stri
 
 /// Removes each link by which systemd would start the unit with the machine.
 fn unlink(systemd: &Path, unit: &str) -> Result<(), String> {
-    for target in names(systemd).iter().filter(|name| name.ends_with(".wants")) {
-        let link = systemd.join(target).join(unit);
+    for link in targets(systemd).map(|target| target.join(unit)) {
         match fs::remove_file(&link) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(format!("{} could not be removed: {error}", link.display()));
@@ -130,7 +132,7 @@ fn command(program: &str, arguments: &[&str]) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::fs;
 
     use super::{names, says_locked, script, unlink};
 
@@ -148,7 +150,7 @@ mod tests {
         let left = names(&systemd.join("multi-user.target.wants"));
         assert_eq!((left, names(&systemd.join("sockets.target.wants"))), (vec!["other.service".to_owned()], vec![]));
         fs::remove_dir_all(&systemd).unwrap();
-        assert_eq!(unlink(Path::new(&systemd), "containerd.service"), Ok(()));
+        assert_eq!(unlink(&systemd, "containerd.service"), Ok(()));
     }
 
     #[test]

@@ -125,10 +125,7 @@ impl<T: Plain> Site<T> {
 
     async fn with<B: Backend<Table = T>>(backend: &B, table: &str, stored: Vec<Session>) -> Self {
         let table = backend.table(table).await;
-        let mut processes = backend.processes();
-        if !processes.contains(&process::id()) {
-            processes.push(process::id());
-        }
+        let processes = [backend.processes(), vec![process::id()]].concat();
         let plain: Vec<_> = stored.iter().map(|session| session.beside()).collect();
         for (stored, plain) in stored.iter().zip(&plain) {
             stored.create(table.store()).await;

@@ -25,15 +25,16 @@ type Trip<A> = Pin<Box<dyn Future<Output = Answers<A>> + Send>>;
 /// [`ask`](Self::ask) is for reads, and [`ask_once`](Self::ask_once) for writes.
 ///
 /// A question that comes alone goes out at once. One that comes while a trip is under way waits for its end, and then goes
-/// out with all that have come since, also with those of callers that the trip has just answered. After 50 ms they go out without its end. So a question may wait for one trip more
-/// than its own, and for 50 ms at most.
+/// out with all that have come since. Who is answered and asks again at once comes along, too. After 50 ms they go out
+/// without its end. So a question may wait for one trip more than its own, and for 50 ms at most.
 ///
 /// - A question never joins a trip that has begun. So a request reads what it has written before.
 /// - A caller that is dropped, or that nobody polls, changes nothing for the others.
 /// - An error of the whole trip reaches everybody in it. An error of one answer reaches only the one who has asked.
 ///
-/// A trip of several questions runs in a task of its own, because each of its callers may be dropped. The task may end
-/// without an answer, such as when its runtime shuts down. Then `ask` asks again, alone. `ask_once` does not.
+/// A trip of several questions runs in a task, because each of its callers may be dropped. That task makes the next trip, too,
+/// while several wait. If its runtime is busy, those of other runtimes wait with it, for 50 ms at most. It may end without an
+/// answer, such as when its runtime shuts down. Then `ask` asks again, alone. `ask_once` does not.
 ///
 /// # Examples
 ///
