@@ -5,7 +5,12 @@ use serde_json::json;
 use crate::browser::{
     chromium::{Chromium, Profile},
     site::{Demo, SQLITE},
+    stall::in_a_browser,
 };
+
+in_a_browser! {
+    axe_finds_nothing_on_any_page_in_any_state_and_no_page_is_too_wide
+}
 
 /// The longest name that is allowed.
 const NAME: &str = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl";
@@ -34,7 +39,6 @@ async fn send(profile: &Profile, action: &str, note: &str) {
     profile.driver.execute(script, vec![json!(action), json!(note)]).await.unwrap();
 }
 
-#[tokio::test]
 async fn axe_finds_nothing_on_any_page_in_any_state_and_no_page_is_too_wide() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let (profile, other) = (chromium.profile(&demo).await, chromium.profile(&demo).await);

@@ -4,9 +4,14 @@ use crate::browser::{
     chromium::Chromium,
     elsewhere::Elsewhere,
     site::{Demo, SQLITE},
+    stall::in_a_browser,
 };
 
-#[tokio::test]
+in_a_browser! {
+    the_back_button_after_a_logout_shows_nothing_private
+    a_page_that_comes_back_after_a_logout_in_another_tab_shows_nothing_private
+}
+
 async fn the_back_button_after_a_logout_shows_nothing_private() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -23,7 +28,6 @@ async fn the_back_button_after_a_logout_shows_nothing_private() {
     profile.sees("Hello, stranger").await;
 }
 
-#[tokio::test]
 async fn a_page_that_comes_back_after_a_logout_in_another_tab_shows_nothing_private() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;

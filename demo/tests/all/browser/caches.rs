@@ -15,7 +15,18 @@ use session_tower::{Session, SessionError, SessionLayer};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::browser::chromium::{Chromium, Profile, until};
+use crate::browser::{
+    chromium::{Chromium, Profile, until},
+    stall::in_a_browser,
+};
+
+in_a_browser! {
+    the_back_button_after_a_logout_shows_no_private_page
+    the_back_button_after_a_session_was_ended_elsewhere_shows_no_private_page
+    without_cache_control_the_back_button_shows_the_private_page
+    a_visitor_s_page_comes_back_out_of_the_browser_s_memory
+    a_logout_clears_what_scripts_have_stored_and_no_cookie_of_a_new_session
+}
 
 /// The browser's switches: with its memory for the way back (bfcache), and without it.
 const MEMORIES: [&[&str]; 2] = [&[], &["--disable-back-forward-cache"]];
@@ -85,7 +96,6 @@ impl Profile {
     }
 }
 
-#[tokio::test]
 async fn the_back_button_after_a_logout_shows_no_private_page() {
     let chromium = Chromium::start();
     for switches in MEMORIES {
@@ -97,7 +107,6 @@ async fn the_back_button_after_a_logout_shows_no_private_page() {
     }
 }
 
-#[tokio::test]
 async fn the_back_button_after_a_session_was_ended_elsewhere_shows_no_private_page() {
     let chromium = Chromium::start();
     for switches in MEMORIES {
@@ -110,7 +119,6 @@ async fn the_back_button_after_a_session_was_ended_elsewhere_shows_no_private_pa
 }
 
 /// This shows that the tests above can fail: `Vary: Cookie` alone keeps no page from the Back button.
-#[tokio::test]
 async fn without_cache_control_the_back_button_shows_the_private_page() {
     let chromium = Chromium::start();
     let [with_memory, without_memory] = MEMORIES;
@@ -126,7 +134,6 @@ async fn without_cache_control_the_back_button_shows_the_private_page() {
     assert_eq!(profile.goes_back_to("/private").await, (USER_S.to_owned(), false));
 }
 
-#[tokio::test]
 async fn a_visitor_s_page_comes_back_out_of_the_browser_s_memory() {
     let chromium = Chromium::start();
     let profile = browser(&chromium, &[], pages(&manager())).await;
@@ -134,7 +141,6 @@ async fn a_visitor_s_page_comes_back_out_of_the_browser_s_memory() {
     assert_eq!(profile.goes_back_to("/page").await, (NOBODY_S.to_owned(), true));
 }
 
-#[tokio::test]
 async fn a_logout_clears_what_scripts_have_stored_and_no_cookie_of_a_new_session() {
     let chromium = Chromium::start();
     let manager = manager().with_clear_site_data([SiteData::Storage, SiteData::Cookies]);

@@ -229,7 +229,15 @@ impl Profile {
 
     /// Waits until the page shows this.
     pub(crate) async fn sees(&self, text: &str) {
-        until(&format!("the page shows {text:?}"), async || self.seen().await.contains(text)).await;
+        let began = Instant::now();
+        loop {
+            let seen = self.seen().await;
+            if seen.contains(text) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "waited in vain until the page shows {text:?}; it shows {seen:?}");
+            tokio::time::sleep(INTERVAL).await;
+        }
     }
 
     pub(crate) async fn is_at(&self, path_and_query: &str) {

@@ -7,9 +7,16 @@ use thirtyfour::SameSite;
 use crate::browser::{
     chromium::{Chromium, until},
     site::{Demo, SQLITE},
+    stall::in_a_browser,
 };
 
-#[tokio::test]
+in_a_browser! {
+    the_cookie_is_out_of_reach_of_scripts_and_of_other_sites_forms
+    a_login_ends_with_the_browser_unless_it_is_to_be_remembered
+    the_production_cookie_is_stored_where_the_browser_trusts_the_connection_and_nowhere_else
+    an_honest_browser_stays_logged_in_while_its_token_rotates
+}
+
 async fn the_cookie_is_out_of_reach_of_scripts_and_of_other_sites_forms() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -22,7 +29,6 @@ async fn the_cookie_is_out_of_reach_of_scripts_and_of_other_sites_forms() {
     assert_eq!(profile.driver.execute("return document.cookie", Vec::new()).await.unwrap().json(), "");
 }
 
-#[tokio::test]
 async fn a_login_ends_with_the_browser_unless_it_is_to_be_remembered() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -44,7 +50,6 @@ async fn a_login_ends_with_the_browser_unless_it_is_to_be_remembered() {
     profile.sees("Hello, user42").await;
 }
 
-#[tokio::test]
 async fn the_production_cookie_is_stored_where_the_browser_trusts_the_connection_and_nowhere_else() {
     let (demo, chromium) = (Demo::start(SQLITE, &["--trusted-proxy", "127.0.0.1"]), Chromium::start());
     let profile = chromium.profile(&demo).await.calling_it("localhost");
@@ -65,7 +70,6 @@ async fn the_production_cookie_is_stored_where_the_browser_trusts_the_connection
     demo.logs(&["WARN session", "session.insecure_transport", "a page of this host", "redirect http to https"]);
 }
 
-#[tokio::test]
 async fn an_honest_browser_stays_logged_in_while_its_token_rotates() {
     let (demo, chromium) = (Demo::start(SQLITE, &["--rotate", "4s", "--grace", "3s"]), Chromium::start());
     let profile = chromium.profile(&demo).await;

@@ -5,7 +5,13 @@ use thirtyfour::By;
 use crate::browser::{
     chromium::{Chromium, Profile},
     site::{Demo, SQLITE},
+    stall::in_a_browser,
 };
+
+in_a_browser! {
+    what_a_stranger_counted_is_the_users_after_the_login_and_gone_after_the_logout
+    a_session_is_ended_from_another_browser_of_the_user
+}
 
 async fn count_devices(profile: &Profile) -> usize {
     profile.open("/devices").await;
@@ -13,7 +19,6 @@ async fn count_devices(profile: &Profile) -> usize {
     profile.driver.find_all(By::Css("main li")).await.unwrap().len()
 }
 
-#[tokio::test]
 async fn what_a_stranger_counted_is_the_users_after_the_login_and_gone_after_the_logout() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -35,7 +40,6 @@ async fn what_a_stranger_counted_is_the_users_after_the_login_and_gone_after_the
     profile.counts("0").await;
 }
 
-#[tokio::test]
 async fn a_session_is_ended_from_another_browser_of_the_user() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let (first, second) = (chromium.profile(&demo).await, chromium.profile(&demo).await);

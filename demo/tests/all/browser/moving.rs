@@ -9,7 +9,16 @@ use session_memory::MemoryStore;
 use session_tower::{Session, SessionError, SessionLayer};
 use tokio::net::TcpListener;
 
-use crate::browser::chromium::{Chromium, Profile};
+use crate::browser::{
+    chromium::{Chromium, Profile},
+    stall::in_a_browser,
+};
+
+in_a_browser! {
+    a_cookie_that_moves_to_another_scope_ends_as_one_cookie_and_leaves_none_at_logout
+    without_its_former_scope_a_cookie_that_moves_ends_as_two
+    a_token_stays_where_the_browser_takes_the_former_domain_for_none
+}
 
 /// A site before and after its cookie has moved: two ports of one host, for which a browser has one jar.
 struct Moved {
@@ -95,7 +104,6 @@ async fn profile(chromium: &Chromium) -> Profile {
     chromium.profile_at(chromium.new_folder(), String::new()).await
 }
 
-#[tokio::test]
 async fn a_cookie_that_moves_to_another_scope_ends_as_one_cookie_and_leaves_none_at_logout() {
     let chromium = Chromium::start();
     let profile = profile(&chromium).await;
@@ -116,7 +124,6 @@ async fn a_cookie_that_moves_to_another_scope_ends_as_one_cookie_and_leaves_none
     }
 }
 
-#[tokio::test]
 async fn without_its_former_scope_a_cookie_that_moves_ends_as_two() {
     let chromium = Chromium::start();
     let profile = profile(&chromium).await;
@@ -128,7 +135,6 @@ async fn without_its_former_scope_a_cookie_that_moves_ends_as_two() {
     }
 }
 
-#[tokio::test]
 async fn a_token_stays_where_the_browser_takes_the_former_domain_for_none() {
     let chromium = Chromium::start();
     let profile = profile(&chromium).await;

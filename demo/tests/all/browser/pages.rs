@@ -5,13 +5,21 @@ use serde_json::json;
 use crate::browser::{
     chromium::{Chromium, Profile, until},
     site::{Demo, SQLITE},
+    stall::in_a_browser,
 };
+
+in_a_browser! {
+    the_buttons_change_their_numbers_and_neither_scroll_nor_fill_the_history
+    an_expiry_keeps_the_note_for_its_writer_alone
+    a_stale_tab_keeps_the_note_over_a_login
+    a_login_leads_to_the_page_that_asked_for_it
+    a_login_form_that_has_stood_for_too_long_says_so_before_one_types
+}
 
 async fn note(profile: &Profile) -> String {
     profile.find("#note").await.value().await.unwrap().unwrap_or_default()
 }
 
-#[tokio::test]
 async fn the_buttons_change_their_numbers_and_neither_scroll_nor_fill_the_history() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -37,7 +45,6 @@ async fn the_buttons_change_their_numbers_and_neither_scroll_nor_fill_the_histor
     assert_eq!(profile.api("/api/data").await, json!({ "cart": { "coffee": 2 }, "counter": 1 }));
 }
 
-#[tokio::test]
 async fn an_expiry_keeps_the_note_for_its_writer_alone() {
     let (demo, chromium) = (Demo::start(SQLITE, &["--idle", "12s"]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -58,7 +65,6 @@ async fn an_expiry_keeps_the_note_for_its_writer_alone() {
     assert_eq!(note(&profile).await, "bread, milk");
 }
 
-#[tokio::test]
 async fn a_stale_tab_keeps_the_note_over_a_login() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -79,7 +85,6 @@ async fn a_stale_tab_keeps_the_note_over_a_login() {
     profile.sees("Your note is saved.").await;
 }
 
-#[tokio::test]
 async fn a_login_leads_to_the_page_that_asked_for_it() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -91,7 +96,6 @@ async fn a_login_leads_to_the_page_that_asked_for_it() {
     profile.is_at("/devices").await;
 }
 
-#[tokio::test]
 async fn a_login_form_that_has_stood_for_too_long_says_so_before_one_types() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;

@@ -6,9 +6,14 @@ use thirtyfour::By;
 use crate::browser::{
     chromium::{Chromium, until},
     site::{Demo, SQLITE},
+    stall::in_a_browser,
 };
 
-#[tokio::test]
+in_a_browser! {
+    a_visitor_finds_each_promise_on_the_first_page_and_sees_it_kept
+    requests_that_the_browser_races_add_up
+}
+
 async fn a_visitor_finds_each_promise_on_the_first_page_and_sees_it_kept() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -37,7 +42,6 @@ async fn a_visitor_finds_each_promise_on_the_first_page_and_sees_it_kept() {
     assert!(profile.session_cookie().await.is_none(), "the plays make no session of the visitor's");
 }
 
-#[tokio::test]
 async fn requests_that_the_browser_races_add_up() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;

@@ -5,9 +5,13 @@ use serde_json::Value;
 use crate::browser::{
     chromium::{Chromium, until},
     site::{Demo, SQLITE},
+    stall::in_a_browser,
 };
 
-#[tokio::test]
+in_a_browser! {
+    closing_the_tab_logs_out_only_if_that_was_asked_for
+}
+
 async fn closing_the_tab_logs_out_only_if_that_was_asked_for() {
     let (demo, chromium) = (Demo::start(SQLITE, &[]), Chromium::start());
     let profile = chromium.profile(&demo).await;

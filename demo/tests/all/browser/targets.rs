@@ -8,7 +8,11 @@ use session_core::is_local_target;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::browser::chromium::Chromium;
+use crate::browser::{chromium::Chromium, stall::in_a_browser};
+
+in_a_browser! {
+    nothing_that_is_accepted_as_a_target_leaves_the_site
+}
 
 /// The parts of which attacks are made.
 const PARTS: [&str; 16] =
@@ -25,7 +29,6 @@ fn texts() -> Vec<String> {
     texts
 }
 
-#[tokio::test]
 async fn nothing_that_is_accepted_as_a_target_leaves_the_site() {
     let go = async |Query(asked): Query<BTreeMap<String, String>>| {
         let target = asked.get("to").filter(|to| is_local_target(to));

@@ -3,7 +3,13 @@
 use crate::browser::{
     chromium::{Chromium, Profile},
     site::{Demo, SQLITE},
+    stall::in_a_browser,
 };
+
+in_a_browser! {
+    the_warning_keeps_who_answers_and_logs_out_who_does_not
+    save_and_leave_keeps_the_work_and_logs_out
+}
 
 /// An idle timeout that is long enough for a busy machine to press a button in its last third.
 const IDLE: [&str; 2] = ["--idle", "12s"];
@@ -13,7 +19,6 @@ async fn is_warned(profile: &Profile) {
     assert_eq!(profile.owner().await, "user42", "the warning comes in time");
 }
 
-#[tokio::test]
 async fn the_warning_keeps_who_answers_and_logs_out_who_does_not() {
     let (demo, chromium) = (Demo::start(SQLITE, &IDLE), Chromium::start());
     let profile = chromium.profile(&demo).await;
@@ -29,7 +34,6 @@ async fn the_warning_keeps_who_answers_and_logs_out_who_does_not() {
     assert!(!profile.seen().await.contains("user42"));
 }
 
-#[tokio::test]
 async fn save_and_leave_keeps_the_work_and_logs_out() {
     let (demo, chromium) = (Demo::start(SQLITE, &IDLE), Chromium::start());
     let profile = chromium.profile(&demo).await;
