@@ -1,6 +1,6 @@
 //! The outcomes of the steps, and of the tests in them.
 
-use std::time::Instant;
+use std::{fmt, mem, time::Instant};
 
 /// Steps that are taken one after the other, even if earlier ones have failed.
 pub(crate) struct Record {
@@ -68,17 +68,40 @@ impl Record {
 #[derive(Default)]
 pub(crate) struct Heard {
     /// The failed tests of the program that is running.
-    tests: Vec<String>,
+    tests: Vec<FailedTest>,
+    /// Of which test the next lines are.
+    told: Option<usize>,
+    /// Whether the next line is what a panic says.
+    is_panic: bool,
     failures: Vec<String>,
+}
+
+struct FailedTest {
+    name: String,
+    /// The first line of its last panic.
+    reason: Option<String>,
+}
+
+impl fmt::Display for FailedTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.reason.iter().try_for_each(|reason| write!(f, " ({reason})"))
+    }
 }
 
 impl Heard {
     /// Reads a line that they print.
     pub(crate) fn hear(&mut self, line: &str) {
-        if let Some(test) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
-            self.tests.push(test.to_owned());
+        if mem::take(&mut self.is_panic) {
+            self.explain(line);
+        } else if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+            self.tests.push(FailedTest { name: name.to_owned(), reason: None });
+        } else if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
+            self.told = self.tests.iter().position(|test| test.name == name);
+        } else if line.starts_with("thread '") && line.contains(" panicked at ") {
+            self.is_panic = true;
         } else if let Some((_, target)) = line.split_once("test failed, to rerun pass `") {
-            let tests = std::mem::take(&mut self.tests);
+            let tests = self.failed_tests();
             let tests = if tests.is_empty() { "it ended in the middle of its tests".into() } else { tests.join(", ") };
             self.failures.push(format!("{}: {tests}", target.trim_end_matches('`')));
         } else if line.starts_with("error: could not compile ") {
@@ -86,9 +109,21 @@ impl Heard {
         }
     }
 
+    fn explain(&mut self, panic: &str) {
+        if let Some(test) = self.told.and_then(|told| self.tests.get_mut(told)) {
+            test.reason = Some(panic.to_owned());
+        }
+    }
+
+    fn failed_tests(&mut self) -> Vec<String> {
+        self.told = None;
+        mem::take(&mut self.tests).iter().map(ToString::to_string).collect()
+    }
+
     /// All failures. A program that was run without cargo has printed only the names of its failed tests.
     fn failures(mut self) -> Vec<String> {
-        self.failures.append(&mut self.tests);
+        let tests = self.failed_tests();
+        self.failures.extend(tests);
         self.failures
     }
 }
@@ -109,6 +144,15 @@ mod tests {
                     error: test failed, to rerun pass `-p session-redis --test keys`\n\
                     test e ... FAILED\nerror: doctest failed, to rerun pass `-p session-core --doc`";
         assert_eq!(heard(said), ["-p session-redis --test keys: b, c::d", "-p session-core --doc: e"]);
+    }
+
+    #[test]
+    fn a_failed_test_is_told_with_what_its_last_panic_says() {
+        let said = "test a ... FAILED\ntest b ... FAILED\nthread 'main' (7) panicked at x.rs:1:2:\nof nobody\n\n\
+                    ---- b stdout ----\nthread 'b' (8) panicked at x.rs:1:2:\nthe first\n\
+                    thread 'b' (8) panicked at x.rs:1:2:\nthe last\nnote: run with\n\
+                    error: test failed, to rerun pass `-p demo --test all`";
+        assert_eq!(heard(said), ["-p demo --test all: a, b (the last)"]);
     }
 
     #[test]
