@@ -4,18 +4,24 @@ use std::{
     collections::VecDeque,
     fmt,
     future::Future,
+    mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::oneshot, task::yield_now, time::timeout};
+use tokio::{
+    runtime::{Handle, Id},
+    sync::oneshot,
+    task::yield_now,
+    time::sleep,
+};
 
 use crate::StoreError;
 
-/// How long a question waits for the trip that is under way. A trip that takes longer has usually lost its connection, or
-/// nobody polls it. It must not hold up those that come after it.
-const LONGEST_WAIT: Duration = Duration::from_millis(50);
+/// How often somebody looks whether a trip takes long. Such a trip has usually lost its connection, or nobody polls it. It
+/// must not hold up those that come after it.
+const WATCH: Duration = Duration::from_millis(25);
 
 /// What a trip brings back: an answer for each question, in their order. The outer error is everybody's.
 type Answers<A> = Result<Vec<Result<A, StoreError>>, StoreError>;
@@ -25,16 +31,17 @@ type Trip<A> = Pin<Box<dyn Future<Output = Answers<A>> + Send>>;
 /// [`ask`](Self::ask) is for reads, and [`ask_once`](Self::ask_once) for writes.
 ///
 /// A question that comes alone goes out at once. One that comes while a trip is under way waits for its end, and then goes
-/// out with all that have come since. Who is answered and asks again at once comes along, too. After 50 ms they go out
+/// out with all that have come since. Who is answered and asks again at once comes along, too. After 25 to 50 ms they go out
 /// without its end. So a question may wait for one trip more than its own, and for 50 ms at most.
 ///
 /// - A question never joins a trip that has begun. So a request reads what it has written before.
 /// - A caller that is dropped, or that nobody polls, changes nothing for the others.
 /// - An error of the whole trip reaches everybody in it. An error of one answer reaches only the one who has asked.
+/// - Only callers on one runtime share trips and wait for one another. So a busy runtime holds up nobody on another.
 ///
 /// A trip of several questions runs in a task, because each of its callers may be dropped. That task makes the next trip, too,
-/// while several wait. If its runtime is busy, those of other runtimes wait with it, for 50 ms at most. It may end without an
-/// answer, such as when its runtime shuts down. Then `ask` asks again, alone. `ask_once` does not.
+/// while several wait. It may end without an answer, such as when its runtime shuts down. Then `ask` asks again, alone.
+/// `ask_once` does not.
 ///
 /// # Examples
 ///
@@ -56,22 +63,28 @@ struct Inner<Q, A> {
     backend: &'static str,
     most: usize,
     trip: Box<dyn Fn(Vec<Q>) -> Trip<A> + Send + Sync>,
-    waiting: Mutex<Waiting<Q, A>>,
+    lines: Mutex<Lines<Q, A>>,
 }
 
-struct Waiting<Q, A> {
-    /// The trip whose end the callers wait for.
-    under_way: Option<Number>,
-    /// The longest waiting first, so in the order of their numbers.
-    callers: VecDeque<Caller<Q, A>>,
+/// The lines of the runtimes on which a trip is under way. There is seldom more than one.
+struct Lines<Q, A> {
+    all: Vec<Line<Q, A>>,
     last: Number,
 }
 
-/// Trips and callers are numbered in the order in which they come.
+struct Line<Q, A> {
+    runtime: Handle,
+    /// The trip whose end the callers wait for.
+    under_way: Option<Number>,
+    /// The longest waiting first.
+    callers: VecDeque<Caller<Q, A>>,
+    is_watched: bool,
+}
+
+/// Trips are numbered in the order in which they begin.
 type Number = u64;
 
 struct Caller<Q, A> {
-    number: Number,
     question: Q,
     answer: oneshot::Sender<Result<A, StoreError>>,
 }
@@ -84,9 +97,9 @@ impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
         F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
         R: Future<Output = Answers<A>> + Send + 'static,
     {
-        let waiting = Mutex::new(Waiting { under_way: None, callers: VecDeque::new(), last: 0 });
+        let lines = Mutex::new(Lines { all: Vec::new(), last: 0 });
         let trip = Box::new(move |questions| -> Trip<A> { Box::pin(trip(questions)) });
-        Self(Arc::new(Inner { backend, most: most.max(1), trip, waiting }))
+        Self(Arc::new(Inner { backend, most: most.max(1), trip, lines }))
     }
 
     /// Asks alone or with others. Without an answer it asks again, alone.
@@ -99,10 +112,10 @@ impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
         Q: Clone,
     {
         match self.0.line_up(question, Q::clone) {
-            Line::First(turn, question) => turn.travel_alone(question).await,
-            Line::Behind(number, answer, question) => match self.0.wait(number, answer).await {
-                Some(answer) => answer,
-                None => self.0.ask_alone(question).await,
+            Place::First(_turn, question) => self.0.ask_alone(question).await,
+            Place::Behind(answer, question) => match answer.await {
+                Ok(answer) => answer,
+                Err(_) => self.0.ask_alone(question).await,
             },
         }
     }
@@ -116,38 +129,79 @@ impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
     /// Those of the trip. [`StoreError::Unavailable`] if it brings no answer: the write may be done or not.
     pub async fn ask_once(&self, question: Q) -> Result<A, StoreError> {
         match self.0.line_up(question, |_| ()) {
-            Line::First(turn, question) => turn.travel_alone(question).await,
-            Line::Behind(number, answer, ()) => {
-                self.0.wait(number, answer).await.unwrap_or_else(|| Err(self.0.unanswered()))
-            }
+            Place::First(_turn, question) => self.0.ask_alone(question).await,
+            Place::Behind(answer, ()) => answer.await.unwrap_or_else(|_| Err(self.0.unanswered())),
         }
     }
 }
 
-impl<Q, A> Inner<Q, A> {
-    fn waiting(&self) -> MutexGuard<'_, Waiting<Q, A>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+/// Where a question stands.
+enum Place<Q: Send + 'static, A: Send + 'static, K> {
+    /// It goes out at once. Without a runtime nobody can wait for the end of its turn.
+    First(Option<Turn<Q, A>>, Q),
+    Behind(oneshot::Receiver<Result<A, StoreError>>, K),
+}
+
+impl<Q, A> Lines<Q, A> {
+    fn next_number(&mut self) -> Number {
+        self.last += 1;
+        self.last
     }
 
-    /// Whether the callers wait for the end of this trip.
-    fn is_under_way(&self, number: Number) -> bool {
-        self.waiting().under_way == Some(number)
+    fn of(&mut self, runtime: Id) -> Option<&mut Line<Q, A>> {
+        self.all.iter_mut().find(|line| line.runtime.id() == runtime)
+    }
+
+    /// The line of this runtime, if its callers wait for the end of this trip.
+    fn behind(&mut self, trip: Option<Number>, runtime: Id) -> Option<&mut Line<Q, A>> {
+        self.of(runtime).filter(|line| line.under_way == trip)
+    }
+
+    /// Notes the trip of a caller who comes alone.
+    fn begin(&mut self, runtime: Handle) -> Number {
+        let number = self.next_number();
+        match self.of(runtime.id()) {
+            Some(line) => line.under_way = Some(number),
+            None => {
+                let callers = VecDeque::new();
+                self.all.push(Line { runtime, under_way: Some(number), callers, is_watched: false });
+            }
+        }
+        number
+    }
+
+    fn remove(&mut self, runtime: Id) -> Option<Line<Q, A>> {
+        let at = self.all.iter().position(|line| line.runtime.id() == runtime)?;
+        Some(self.all.swap_remove(at))
+    }
+}
+
+impl<Q, A> Inner<Q, A> {
+    fn lines(&self) -> MutexGuard<'_, Lines<Q, A>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
     /// Who has to wait keeps what `keep` makes of the question.
-    fn line_up<K>(self: &Arc<Self>, question: Q, keep: impl FnOnce(&Q) -> K) -> Line<Q, A, K> {
-        let mut waiting = self.waiting();
-        waiting.last += 1;
-        let number = waiting.last;
-        if waiting.under_way.is_none() {
-            waiting.under_way = Some(number);
-            return Line::First(Turn { trips: Arc::clone(self), number, has_begun: true }, question);
-        }
+    fn line_up<K>(self: &Arc<Self>, question: Q, keep: impl FnOnce(&Q) -> K) -> Place<Q, A, K> {
+        let Ok(runtime) = Handle::try_current() else { return Place::First(None, question) };
+        let id = runtime.id();
+        let mut lines = self.lines();
+        let Some(line) = lines.of(id).filter(|line| line.under_way.is_some()) else {
+            let number = lines.begin(runtime);
+            let turn = Turn { trips: Arc::clone(self), runtime: id, number, hurry: Hurry::No, has_begun: true };
+            return Place::First(Some(turn), question);
+        };
         let (kept, (sender, answer)) = (keep(&question), oneshot::channel());
-        waiting.callers.push_back(Caller { number, question, answer: sender });
-        Line::Behind(number, answer, kept)
+        line.callers.push_back(Caller { question, answer: sender });
+        let is_watched = mem::replace(&mut line.is_watched, true);
+        drop(lines);
+        if !is_watched {
+            // A runtime that shuts down drops the watch here, which needs the lock.
+            runtime.spawn(Watch { trips: Arc::downgrade(self), runtime: id }.keep());
+        }
+        Place::Behind(answer, kept)
     }
 
     async fn ask_alone(&self, question: Q) -> Result<A, StoreError> {
@@ -159,53 +213,23 @@ impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
         StoreError::unavailable(self.backend, Unanswered)
     }
 
-    /// The answer of a shared trip. `None` if the trip ends without it.
-    async fn wait(
-        self: &Arc<Self>,
-        number: Number,
-        mut answer: oneshot::Receiver<Result<A, StoreError>>,
-    ) -> Option<Result<A, StoreError>> {
-        loop {
-            match timeout(LONGEST_WAIT, &mut answer).await {
-                Ok(answer) => return answer.ok(),
-                Err(_) if self.still_waits(number) => self.set_out(),
-                Err(_) => return answer.await.ok(),
+    /// Sends those who wait for this trip on the next one, together. If nobody waits, nobody is under way.
+    fn set_out_after(self: &Arc<Self>, trip: Option<Number>, runtime: Id, hurry: Hurry) {
+        let mut lines = self.lines();
+        let number = lines.next_number();
+        let Some(line) = lines.behind(trip, runtime) else { return };
+        if line.callers.is_empty() {
+            line.under_way = None;
+            if !line.is_watched {
+                lines.remove(runtime);
             }
+            return;
         }
-    }
-
-    fn still_waits(&self, number: Number) -> bool {
-        self.waiting().callers.binary_search_by_key(&number, |caller| caller.number).is_ok()
-    }
-
-    /// Sends those who wait on a trip together. If nobody waits, nobody is under way.
-    fn set_out(self: &Arc<Self>) {
-        let Ok(runtime) = Handle::try_current() else { return self.stay() };
-        let turn = {
-            let mut waiting = self.waiting();
-            if waiting.callers.is_empty() {
-                waiting.under_way = None;
-                return;
-            }
-            waiting.last += 1;
-            waiting.under_way = Some(waiting.last);
-            Turn { trips: Arc::clone(self), number: waiting.last, has_begun: false }
-        };
-        // Without the lock: a runtime that shuts down drops the task here.
-        runtime.spawn(turn.travel());
-    }
-
-    /// There is no runtime for a trip. Each of those who wait has one, and sets out after its 50 ms.
-    fn stay(&self) {
-        self.waiting().under_way = None;
-    }
-
-    /// Those who wait longest, as many as a trip can take.
-    fn take_callers(&self) -> Vec<Caller<Q, A>> {
-        let mut waiting = self.waiting();
-        waiting.callers.retain(|caller| !caller.answer.is_closed());
-        let count = waiting.callers.len().min(self.most);
-        waiting.callers.drain(..count).collect()
+        line.under_way = Some(number);
+        let handle = line.runtime.clone();
+        drop(lines);
+        // A runtime that shuts down drops the turn here, which needs the lock.
+        handle.spawn(Turn { trips: Arc::clone(self), runtime, number, hurry, has_begun: false }.travel());
     }
 
     /// Makes one trip, and answers.
@@ -226,52 +250,118 @@ impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
     }
 }
 
-enum Line<Q: Send + 'static, A: Send + 'static, K> {
-    First(Turn<Q, A>, Q),
-    Behind(Number, oneshot::Receiver<Result<A, StoreError>>, K),
-}
-
 /// The right to be under way. When it is dropped, those who wait set out, unless they have not waited for its end.
 struct Turn<Q: Send + 'static, A: Send + 'static> {
     trips: Arc<Inner<Q, A>>,
+    runtime: Id,
     number: Number,
+    hurry: Hurry,
     has_begun: bool,
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
-    async fn travel_alone(self, question: Q) -> Result<A, StoreError> {
-        self.trips.ask_alone(question).await
-    }
+/// Whether those for whom a trip has no place go at the same moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hurry {
+    /// They have waited long enough.
+    Yes,
+    /// They wait for its end.
+    No,
+}
 
-    /// Makes trip after trip, while several wait. Takes the callers only when it runs: until then each of them can set out
-    /// without it.
+impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
+    /// Makes trip after trip, while several wait.
     async fn travel(mut self) {
         loop {
             // Who has just been answered often asks again at once, and comes along. So the trips are fewer and larger.
             yield_now().await;
-            self.has_begun = true;
-            let callers = self.trips.take_callers();
+            let callers = self.begin();
             if callers.is_empty() {
                 return;
             }
+            if self.hurry == Hurry::Yes && self.is_waited_for() {
+                self.set_out();
+            }
             let is_shared = callers.len() > 1;
             self.trips.travel_with(callers).await;
-            // A caller that is alone goes out at once, and waits for no task. Those who have not waited for the end have set
-            // out without it.
-            if !is_shared || !self.trips.is_under_way(self.number) {
+            // A caller that is alone goes out at once, and waits for no task.
+            if !is_shared {
                 return;
             }
         }
+    }
+
+    /// Sends on those who wait for the end of this turn.
+    fn set_out(&self) {
+        self.trips.set_out_after(Some(self.number), self.runtime, self.hurry);
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.trips.lines().behind(Some(self.number), self.runtime).is_some_and(|line| !line.callers.is_empty())
+    }
+
+    /// Those who wait longest, as many as a trip can take. Nobody, if they have set out without this turn.
+    fn begin(&mut self) -> Vec<Caller<Q, A>> {
+        self.has_begun = true;
+        let mut lines = self.trips.lines();
+        let number = lines.next_number();
+        let Some(line) = lines.behind(Some(self.number), self.runtime) else { return Vec::new() };
+        line.under_way = Some(number);
+        self.number = number;
+        line.callers.retain(|caller| !caller.answer.is_closed());
+        let count = line.callers.len().min(self.trips.most);
+        line.callers.drain(..count).collect()
     }
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Drop for Turn<Q, A> {
     fn drop(&mut self) {
-        match self.has_begun {
-            _ if !self.trips.is_under_way(self.number) => {}
-            true => self.trips.set_out(),
-            false => self.trips.stay(),
+        if self.has_begun {
+            self.set_out();
+        } else if let Some(line) = self.trips.lines().behind(Some(self.number), self.runtime) {
+            // Its runtime shuts down, or has done so. The end of the watch tells those who wait.
+            line.under_way = None;
         }
+    }
+}
+
+/// Sends those who wait on, if the trip takes long. One task does that for all of them: a timer for each would cost more. It is
+/// not the task of a trip, because that may have to wait for its thread.
+struct Watch<Q: Send + 'static, A: Send + 'static> {
+    trips: Weak<Inner<Q, A>>,
+    runtime: Id,
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Watch<Q, A> {
+    /// Ends when nobody is under way.
+    async fn keep(mut self) {
+        let mut seen = None;
+        loop {
+            sleep(WATCH).await;
+            let Some(trips) = self.trips.upgrade() else { return };
+            let mut lines = trips.lines();
+            let Some(line) = lines.of(self.runtime) else { return };
+            let (before, now) = (seen, line.under_way);
+            if now.is_none() && line.callers.is_empty() {
+                lines.remove(self.runtime);
+                // The next line has a watch of its own.
+                self.trips = Weak::new();
+                return;
+            }
+            drop(lines);
+            if before == Some(now) {
+                trips.set_out_after(now, self.runtime, Hurry::Yes);
+            }
+            seen = Some(now);
+        }
+    }
+}
+
+/// The runtime shuts down. Those who wait learn that there is no answer.
+impl<Q: Send + 'static, A: Send + 'static> Drop for Watch<Q, A> {
+    fn drop(&mut self) {
+        let line = self.trips.upgrade().map(|trips| trips.lines().remove(self.runtime));
+        // Without the lock: this wakes them.
+        drop(line);
     }
 }
 
@@ -284,8 +374,9 @@ impl<Q, A> Clone for SharedTrips<Q, A> {
 
 impl<Q, A> fmt::Debug for SharedTrips<Q, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiting = self.0.waiting();
-        let (is_under_way, count) = (waiting.under_way.is_some(), waiting.callers.len());
+        let lines = self.0.lines();
+        let is_under_way = lines.all.iter().any(|line| line.under_way.is_some());
+        let count: usize = lines.all.iter().map(|line| line.callers.len()).sum();
         f.debug_struct("SharedTrips").field("is_under_way", &is_under_way).field("waiting", &count).finish()
     }
 }

@@ -3,14 +3,16 @@
 use std::{
     future::Future,
     io,
-    sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
+    pin::Pin,
+    sync::{Arc, Mutex, mpsc},
+    task::{Context, Waker},
     thread,
     time::Duration,
 };
 
 use session_core::{SharedTrips, StoreError};
 use tokio::{
+    runtime::{self, Runtime},
     sync::Semaphore,
     task::{JoinHandle, yield_now},
     time::sleep,
@@ -298,27 +300,81 @@ async fn a_caller_that_nobody_polls_holds_nobody_up() {
     assert_eq!(next.await.unwrap().unwrap(), 40);
 }
 
+/// Then the slow trip is no longer the one that they wait for.
+#[tokio::test(start_paused = true)]
+async fn after_a_caller_that_nobody_polls_and_one_that_gave_up_the_next_goes_at_once() {
+    let trips = Trips::new();
+    let mut left_alone = std::pin::pin!(trips.shared.ask(1));
+    assert!(left_alone.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    trips.ask(2).await.abort();
+    sleep(Duration::from_millis(51)).await;
+    let third = trips.ask(3).await;
+    assert_eq!(trips.begun(), [[1], [3]]);
+    trips.end(2).await;
+    assert_eq!(left_alone.await.unwrap(), 10);
+    assert_eq!(third.await.unwrap().unwrap(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_trip_took_long_takes_nobody_who_waits_for_a_later_one() {
+    let trips = Trips::new();
+    let mut asked = vec![trips.ask(1).await, trips.ask(2).await, trips.ask(3).await];
+    trips.end(1).await;
+    asked.push(trips.ask(4).await);
+    sleep(Duration::from_millis(51)).await;
+    asked.push(trips.ask(5).await);
+    // The first of the two that are under way ends.
+    trips.end(1).await;
+    assert_eq!(trips.begun(), [vec![1], vec![2, 3], vec![4]]);
+    trips.end(2).await;
+    assert_eq!(trips.begun().last().unwrap(), &[5]);
+    for (asked, question) in asked.into_iter().zip(1..) {
+        assert_eq!(asked.await.unwrap().unwrap(), question * 10);
+    }
+}
+
 /// The task of a shared trip has its first turn on the thread that has ended the trip before. That thread may be busy.
 #[test]
 fn a_trip_whose_task_does_not_run_holds_nobody_up() {
     let trips = Trips::new();
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let (busy, other) = (runtime(), runtime());
-    busy.block_on(async {
-        let first = trips.shared.ask(1);
-        let second = thread::scope(|scope| {
-            let mut first = std::pin::pin!(first);
-            let mut poll = || first.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            assert!(poll().is_pending());
-            let second = scope.spawn(|| other.block_on(trips.ask(2))).join().unwrap();
-            trips.may_end.add_permits(2);
-            // The first trip ends, and this thread does nothing for the task of the second.
-            assert!(matches!(poll(), Poll::Ready(Ok(10))));
-            second
-        });
-        let answer = thread::scope(|scope| scope.spawn(|| other.block_on(second)).join());
-        assert_eq!(answer.unwrap().unwrap().unwrap(), 20);
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let (shared, (tell, told)) = (Arc::clone(&trips.shared), mpsc::channel());
+    let busy = runtime.spawn(async move {
+        shared.ask(1).await.unwrap();
+        told.recv_timeout(Duration::from_secs(20))
     });
+    let shared = Arc::clone(&trips.shared);
+    wait_until(|| trips.begun() == [[1]]);
+    runtime.spawn(async move { tell.send(shared.ask(2).await).unwrap() });
+    wait_until(|| format!("{:?}", trips.shared).contains("waiting: 1"));
+    trips.may_end.add_permits(2);
+    assert_eq!(runtime.block_on(busy).unwrap().unwrap().unwrap(), 20);
+}
+
+fn wait_until(holds: impl Fn() -> bool) {
+    while !holds() {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn callers_on_another_runtime_neither_wait_nor_are_waited_for() {
+    let trips = Trips::new();
+    let (busy, other) = (one_thread(), one_thread());
+    let _first = busy.block_on(trips.ask(1));
+    let _second = busy.block_on(trips.ask(2));
+    let third = other.block_on(trips.ask(3));
+    assert_eq!(trips.begun(), [[1], [3]]);
+    let fourth = other.block_on(trips.ask(4));
+    trips.may_end.add_permits(3);
+    // Only this runtime is driven.
+    assert_eq!(other.block_on(third).unwrap().unwrap(), 30);
+    assert_eq!(other.block_on(fourth).unwrap().unwrap(), 40);
+    assert_eq!(trips.begun(), [[1], [3], [4]]);
+}
+
+fn one_thread() -> Runtime {
+    runtime::Builder::new_current_thread().enable_time().build().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -340,38 +396,63 @@ async fn a_write_goes_alone_or_with_others_and_is_never_asked_twice() {
     assert_eq!(trips.begun(), [vec![1], vec![2, PANICS], vec![5]]);
 }
 
+/// A future outlives its runtime if another one polls it.
+struct Questions {
+    read: BoxFuture<Result<u32, StoreError>>,
+    write: BoxFuture<Result<u32, StoreError>>,
+}
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+impl Questions {
+    /// Asks 2 and, once, 3.
+    fn wait(trips: &Trips) -> Self {
+        let [reads, writes] = [&trips.shared, &trips.shared].map(Arc::clone);
+        let read = Box::pin(async move { reads.ask(2).await });
+        let mut questions = Self { read, write: Box::pin(async move { writes.ask_once(3).await }) };
+        for question in [&mut questions.read, &mut questions.write] {
+            assert!(question.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        questions
+    }
+
+    /// They have no answer: the read is asked again.
+    fn are_told(self, runtime: &Runtime) {
+        assert_eq!(runtime.block_on(self.read).unwrap(), 20);
+        assert!(matches!(runtime.block_on(self.write), Err(StoreError::Unavailable { .. })));
+    }
+}
+
 #[test]
-fn those_who_wait_set_out_by_themselves_when_the_runtime_ends() {
+fn who_waits_on_a_runtime_that_ends_is_asked_again_by_reads_only() {
     let trips = Trips::new();
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let (other, ends) = (runtime(), runtime());
+    let ends = one_thread();
     let _first = ends.block_on(trips.ask(1));
-    let (second, third) = other.block_on(async { (trips.ask(2).await, trips.ask_once(3).await) });
+    let questions = ends.block_on(async { Questions::wait(&trips) });
     drop(ends);
     trips.may_end.add_permits(2);
-    assert_eq!(other.block_on(second).unwrap().unwrap(), 20);
-    assert_eq!(other.block_on(third).unwrap().unwrap(), 30);
+    let other = one_thread();
+    questions.are_told(&other);
     let next = other.block_on(trips.ask(4));
     assert_eq!(other.block_on(next).unwrap().unwrap(), 40);
-    assert_eq!(trips.begun(), [vec![1], vec![2, 3], vec![4]]);
+    assert_eq!(trips.begun(), [[1], [2], [4]]);
 }
 
 #[test]
 fn a_trip_that_ends_with_its_runtime_is_asked_again_by_reads_only() {
     let trips = Trips::new();
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let (other, ends) = (runtime(), runtime());
-    let first = ends.block_on(trips.ask(1));
-    let (read, write) = other.block_on(async { (trips.ask(2).await, trips.ask_once(3).await) });
-    // The end of the first trip sends the others, in a task of the runtime that ends.
-    ends.block_on(async {
+    let ends = one_thread();
+    let questions = ends.block_on(async {
+        let first = trips.ask(1).await;
+        let questions = Questions::wait(&trips);
+        // The end of the first trip sends the others, in a task.
         trips.end(1).await;
         first.await.unwrap().unwrap();
+        questions
     });
     assert_eq!(trips.begun(), [vec![1], vec![2, 3]]);
     drop(ends);
     trips.may_end.add_permits(1);
-    assert_eq!(other.block_on(read).unwrap().unwrap(), 20);
-    assert!(matches!(other.block_on(write).unwrap(), Err(StoreError::Unavailable { .. })));
+    questions.are_told(&one_thread());
     assert_eq!(trips.begun(), [vec![1], vec![2, 3], vec![2]]);
 }
