@@ -124,7 +124,7 @@ impl Connection {
 
     /// Reads the sessions at these keys by one command, which costs the server least. Not for a cluster, where they are on
     /// several nodes. A value of another type is nil here, as a missing one is.
-    pub(crate) async fn fetch_at_once(&self, keys: &[&[u8]]) -> Result<Reading, StoreError> {
+    pub(crate) async fn fetch_at_once(&self, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
         let mut pipeline = timed(2);
         pipeline.cmd("MGET").arg(keys);
         let (now, mut answers) = self.send_reads(&pipeline, 1).await?;

@@ -1,7 +1,7 @@
 //! The store. Each operation is one command. With an owner, a logout is one more, for the index of their sessions, and on a
 //! cluster a login, too.
 
-use std::{collections::BTreeMap, fmt, io::Write, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use redis::{Value, aio::ConnectionManager};
@@ -18,7 +18,7 @@ use crate::{
     index::{Member, SKEW},
     script::Scripts,
     store::{
-        load::{Found, LOADED_AT_ONCE, frame, load_all, load_one, loaded},
+        load::{Found, LOADED_AT_ONCE, frame, load_all, load_one, loaded, session_key},
         update::{UPDATED_AT_ONCE, Update, update_all},
     },
 };
@@ -57,7 +57,7 @@ struct Inner {
     prefix: Namespace,
     connection: Arc<Connection>,
     scripts: Scripts,
-    loads: SharedTrips<Vec<u8>, Found>,
+    loads: SharedTrips<SessionId, Found>,
     updates: SharedTrips<Update, bool>,
 }
 
@@ -88,10 +88,10 @@ impl RedisStore {
 
     pub(crate) fn from_connection(prefix: Namespace, connection: Connection) -> Self {
         let connection = Arc::new(connection);
-        let asked = Arc::clone(&connection);
-        let loads = SharedTrips::new(BACKEND, LOADED_AT_ONCE, move |keys: Vec<Vec<u8>>| {
-            let connection = Arc::clone(&asked);
-            async move { load_all(&connection, keys).await }
+        let (asked, of) = (Arc::clone(&connection), prefix.clone());
+        let loads = SharedTrips::new(BACKEND, LOADED_AT_ONCE, move |ids| {
+            let (connection, prefix) = (Arc::clone(&asked), of.clone());
+            async move { load_all(&connection, &prefix, ids).await }
         });
         let scripts = Scripts::new();
         let (written, script) = (Arc::clone(&connection), Arc::clone(&scripts.update));
@@ -103,12 +103,7 @@ impl RedisStore {
     }
 
     fn session_key(&self, id: &SessionId) -> Vec<u8> {
-        let prefix = self.0.prefix.as_str().as_bytes();
-        let mut key = Vec::with_capacity(prefix.len() + 3 + SessionId::TEXT_LENGTH);
-        key.extend(prefix);
-        // Writing to a vector never fails.
-        let _written = write!(key, ":s:{id}");
-        key
+        session_key(&self.0.prefix, id)
     }
 
     fn owner_key(&self, owner: &Owner) -> Vec<u8> {
@@ -194,16 +189,14 @@ impl Store for RedisStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let key = self.session_key(id);
         // On a cluster the keys of several sessions are on several nodes.
-        if self.0.connection.is_cluster() {
-            return load_one(&self.0.connection, &key).await;
+        if !self.0.connection.is_cluster()
+            && let Found::Session(loaded) = self.0.loads.ask(*id).await?
+        {
+            return Ok(loaded);
         }
-        match self.0.loads.ask(key).await? {
-            Found::Session(loaded) => Ok(loaded),
-            // A value of another type is no logout. Nobody else waits for this trip.
-            Found::Nothing => load_one(&self.0.connection, &self.session_key(id)).await,
-        }
+        // A value of another type is no logout. Nobody else waits for this trip.
+        load_one(&self.0.connection, &self.session_key(id)).await
     }
 
     async fn replace(

@@ -1,9 +1,9 @@
 //! How sessions are loaded: alone, or together for requests that wait.
 
-use std::{mem, time::Duration};
+use std::{io::Write, time::Duration};
 
 use redis::Value;
-use session_core::{Loaded, StoreError};
+use session_core::{Loaded, Namespace, SessionId, StoreError};
 
 use crate::{
     connection::{Connection, Question, Reading},
@@ -23,28 +23,31 @@ pub(super) enum Found {
     Nothing,
 }
 
-/// Loads the sessions under these keys together.
+/// Loads these sessions together.
 pub(super) async fn load_all(
     connection: &Connection,
-    keys: Vec<Vec<u8>>,
+    prefix: &Namespace,
+    ids: Vec<SessionId>,
 ) -> Result<Vec<Result<Found, StoreError>>, StoreError> {
-    if let [key] = &keys[..] {
-        return Ok(vec![load_one(connection, key).await.map(Found::Session)]);
+    if let [id] = &ids[..] {
+        return Ok(vec![load_one(connection, &session_key(prefix, id)).await.map(Found::Session)]);
     }
     // The server would send a value once for each time that its key is asked for.
-    let mut different: Vec<_> = keys.iter().map(Vec::as_slice).collect();
+    let mut different = ids.clone();
     different.sort_unstable();
     different.dedup();
-    let Reading { values, now } = connection.fetch_at_once(&different).await?;
+    let is_each_asked_once = different.len() == ids.len();
+    let asked = if is_each_asked_once { &ids } else { &different };
+    let keys: Vec<_> = asked.iter().map(|id| session_key(prefix, id)).collect();
+    let Reading { values, now } = connection.fetch_at_once(&keys).await?;
     let found = |value| frame(value)?.map_or(Ok(Found::Nothing), |frame| loaded(frame, now).map(Found::Session));
-    let mut found: Vec<Result<Found, StoreError>> = values.into_iter().map(found).collect();
-    let is_each_asked_once = different.len() == keys.len();
-    let of_key = |key: &Vec<u8>| match different.binary_search(&key.as_slice()) {
-        Ok(at) if is_each_asked_once => mem::replace(&mut found[at], Ok(Found::Nothing)),
-        Ok(at) => found[at].clone(),
-        Err(_) => Err(foreign_answer()),
-    };
-    Ok(keys.iter().map(of_key).collect())
+    let found: Vec<Result<Found, StoreError>> = values.into_iter().map(found).collect();
+    if is_each_asked_once {
+        return Ok(found);
+    }
+    let of =
+        |id: &SessionId| different.binary_search(id).map_or_else(|_| Err(foreign_answer()), |at| found[at].clone());
+    Ok(ids.iter().map(of).collect())
 }
 
 pub(super) async fn load_one(connection: &Connection, key: &[u8]) -> Result<Option<Loaded>, StoreError> {
@@ -75,4 +78,14 @@ pub(super) fn loaded(frame: Frame, now: u64) -> Result<Option<Loaded>, StoreErro
     }
     let (expires_in, ends_in) = (Duration::from_millis(expires_at - now), Duration::from_millis(ends_at - now));
     Ok(Some(Loaded::new(revision, frame.into_payload(), expires_in, ends_in)))
+}
+
+/// The key of a session.
+pub(super) fn session_key(prefix: &Namespace, id: &SessionId) -> Vec<u8> {
+    let prefix = prefix.as_str().as_bytes();
+    let mut key = Vec::with_capacity(prefix.len() + 3 + SessionId::TEXT_LENGTH);
+    key.extend(prefix);
+    // Writing to a vector never fails.
+    let _written = write!(key, ":s:{id}");
+    key
 }
