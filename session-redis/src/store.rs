@@ -18,7 +18,7 @@ use crate::{
     index::{Member, SKEW},
     script::Scripts,
     store::{
-        load::{Found, LOADED_AT_ONCE, frame, load_all, load_one, loaded, session_key},
+        load::{Found, LOADED_AT_ONCE, load_all, load_one, loaded, session_key, string},
         update::{UPDATED_AT_ONCE, Update, update_all},
     },
 };
@@ -137,6 +137,36 @@ impl RedisStore {
         self.0.connection.run(Call { others: &[&index], arguments: &arguments, ..write }).await
     }
 
+    /// In a box, as each call that is rare and large: a load has room for none of them.
+    async fn load_alone(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        Box::pin(load_one(&self.0.connection, &self.session_key(id))).await
+    }
+
+    async fn replace_alone(
+        &self,
+        id: &SessionId,
+        key: &[u8],
+        expected: Revision,
+        entry: Entry<'_>,
+        expiry: Expiry,
+    ) -> Result<bool, StoreError> {
+        let frame = self.sent(entry, key)?;
+        let times = match expiry {
+            Expiry::Keep => vec![],
+            Expiry::Extend(expires_in) => vec![text(expires_in)],
+            Expiry::Restart { expires_in, ends_in } => vec![text(expires_in), text(ends_in)],
+        };
+        let mut arguments: Vec<&[u8]> = vec![expected.as_bytes()];
+        arguments.extend(times.iter().map(Vec::as_slice));
+        let replace =
+            Call { script: &self.0.scripts.replace, key, others: &[], frame: Some(&frame), arguments: &arguments };
+        let answer = match expiry {
+            Expiry::Restart { ends_in, .. } => Box::pin(self.indexed_write(id, entry, ends_in, replace)).await?,
+            Expiry::Keep | Expiry::Extend(_) => Box::pin(self.0.connection.run(replace)).await?,
+        };
+        yes_or_no(&answer)
+    }
+
     /// Deletes the session if it has this revision and this owner, where they are given.
     async fn delete_if(
         &self,
@@ -190,13 +220,15 @@ impl Store for RedisStore {
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
         // On a cluster the keys of several sessions are on several nodes.
-        if !self.0.connection.is_cluster()
-            && let Found::Session(loaded) = self.0.loads.ask(*id).await?
-        {
-            return Ok(loaded);
+        if self.0.connection.is_cluster() {
+            return self.load_alone(id).await;
         }
-        // A value of another type is no logout. Nobody else waits for this trip.
-        load_one(&self.0.connection, &self.session_key(id)).await
+        match self.0.loads.ask(*id).await? {
+            Found::String(string, now) => loaded(Frame::decode(string)?, now),
+            Found::Nothing => Ok(None),
+            // A value of another type is no logout. Nobody else waits for this trip.
+            Found::NoString => self.load_alone(id).await,
+        }
     }
 
     async fn replace(
@@ -207,29 +239,10 @@ impl Store for RedisStore {
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
         let key = self.session_key(id);
-        if let Some(update) = Update::replace(&key, expected, entry, expiry) {
-            return self.update(update).await;
+        match Update::replace(&key, expected, entry, expiry) {
+            Some(update) => self.update(update).await,
+            None => self.replace_alone(id, &key, expected, entry, expiry).await,
         }
-        let frame = self.sent(entry, &key)?;
-        let times = match expiry {
-            Expiry::Keep => vec![],
-            Expiry::Extend(expires_in) => vec![text(expires_in)],
-            Expiry::Restart { expires_in, ends_in } => vec![text(expires_in), text(ends_in)],
-        };
-        let mut arguments: Vec<&[u8]> = vec![expected.as_bytes()];
-        arguments.extend(times.iter().map(Vec::as_slice));
-        let replace = Call {
-            script: &self.0.scripts.replace,
-            key: &key,
-            others: &[],
-            frame: Some(&frame),
-            arguments: &arguments,
-        };
-        let answer = match expiry {
-            Expiry::Restart { ends_in, .. } => self.indexed_write(id, entry, ends_in, replace).await?,
-            Expiry::Keep | Expiry::Extend(_) => self.0.connection.run(replace).await?,
-        };
-        yes_or_no(&answer)
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
@@ -253,7 +266,8 @@ impl Store for RedisStore {
         }
         let (mut sessions, mut bindings) = (Vec::new(), BTreeMap::new());
         for (id, value) in ids.into_iter().zip(all.values) {
-            let Some(frame) = frame(value)? else { continue };
+            let Some(string) = string(value)? else { continue };
+            let frame = Frame::decode(string)?;
             bindings.insert(id, frame.binding);
             let is_theirs = frame.owner() == owner.as_bytes();
             let live = loaded(frame, all.now)?.filter(|_| is_theirs);

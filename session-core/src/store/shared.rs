@@ -86,8 +86,11 @@ type Number = u64;
 
 struct Caller<Q, A> {
     question: Q,
-    answer: oneshot::Sender<Result<A, StoreError>>,
+    answer: oneshot::Sender<Answer<A>>,
 }
+
+/// The error is rare and large. In a box it makes no answer larger that goes from one thread to another.
+type Answer<A> = Result<A, Box<StoreError>>;
 
 impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
     /// A trip asks at most this many questions, at least one. The answers come in the order of the questions. The name of
@@ -114,7 +117,7 @@ impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
         match self.0.line_up(question, Q::clone) {
             Place::First(_turn, question) => self.0.ask_alone(question).await,
             Place::Behind(answer, question) => match answer.await {
-                Ok(answer) => answer,
+                Ok(answer) => answer.map_err(|error| *error),
                 Err(_) => self.0.ask_alone(question).await,
             },
         }
@@ -130,7 +133,10 @@ impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
     pub async fn ask_once(&self, question: Q) -> Result<A, StoreError> {
         match self.0.line_up(question, |_| ()) {
             Place::First(_turn, question) => self.0.ask_alone(question).await,
-            Place::Behind(answer, ()) => answer.await.unwrap_or_else(|_| Err(self.0.unanswered())),
+            Place::Behind(answer, ()) => match answer.await {
+                Ok(answer) => answer.map_err(|error| *error),
+                Err(_) => Err(self.0.unanswered()),
+            },
         }
     }
 }
@@ -139,7 +145,7 @@ impl<Q: Send + 'static, A: Send + 'static> SharedTrips<Q, A> {
 enum Place<Q: Send + 'static, A: Send + 'static, K> {
     /// It goes out at once. Without a runtime nobody can wait for the end of its turn.
     First(Option<Turn<Q, A>>, Q),
-    Behind(oneshot::Receiver<Result<A, StoreError>>, K),
+    Behind(oneshot::Receiver<Answer<A>>, K),
 }
 
 impl<Q, A> Lines<Q, A> {
@@ -244,7 +250,7 @@ impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
             };
             // Without an answer the caller is dropped, and learns that there is none.
             if let Some(answer) = answer {
-                let _nobody_waits = caller.send(answer);
+                let _nobody_waits = caller.send(answer.map_err(Box::new));
             }
         }
     }

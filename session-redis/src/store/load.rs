@@ -14,13 +14,14 @@ use crate::{
 /// How many sessions one command loads for requests that wait. Each may be of a mebibyte.
 pub(super) const LOADED_AT_ONCE: usize = 64;
 
-/// What a shared load has found.
+/// What a shared load has found. Each request decodes its own session: what tasks hand to one another is small.
 #[derive(Clone)]
 pub(super) enum Found {
-    /// A session, which may have expired.
-    Session(Option<Loaded>),
-    /// Nothing, or a value of another type: `MGET` does not tell.
+    /// The string at the key, and the server's clock just before it was read.
+    String(Vec<u8>, u64),
     Nothing,
+    /// Nothing, or a value of another type: `MGET` does not tell.
+    NoString,
 }
 
 /// Loads these sessions together.
@@ -30,7 +31,8 @@ pub(super) async fn load_all(
     ids: Vec<SessionId>,
 ) -> Result<Vec<Result<Found, StoreError>>, StoreError> {
     if let [id] = &ids[..] {
-        return Ok(vec![load_one(connection, &session_key(prefix, id)).await.map(Found::Session)]);
+        let Reading { values, now } = connection.fetch(Question::Session, &[session_key(prefix, id)]).await?;
+        return Ok(values.into_iter().map(|value| found(value, now, Found::Nothing)).collect());
     }
     // The server would send a value once for each time that its key is asked for.
     let mut different = ids.clone();
@@ -40,8 +42,7 @@ pub(super) async fn load_all(
     let asked = if is_each_asked_once { &ids } else { &different };
     let keys: Vec<_> = asked.iter().map(|id| session_key(prefix, id)).collect();
     let Reading { values, now } = connection.fetch_at_once(&keys).await?;
-    let found = |value| frame(value)?.map_or(Ok(Found::Nothing), |frame| loaded(frame, now).map(Found::Session));
-    let found: Vec<Result<Found, StoreError>> = values.into_iter().map(found).collect();
+    let found: Vec<_> = values.into_iter().map(|value| found(value, now, Found::NoString)).collect();
     if is_each_asked_once {
         return Ok(found);
     }
@@ -50,19 +51,23 @@ pub(super) async fn load_all(
     Ok(ids.iter().map(of).collect())
 }
 
+fn found(value: Value, now: u64, nil: Found) -> Result<Found, StoreError> {
+    Ok(string(value)?.map_or(nil, |string| Found::String(string, now)))
+}
+
 pub(super) async fn load_one(connection: &Connection, key: &[u8]) -> Result<Option<Loaded>, StoreError> {
     let mut reading = connection.fetch(Question::Session, &[key]).await?;
-    match frame(reading.values.pop().ok_or_else(foreign_answer)?)? {
-        Some(frame) => loaded(frame, reading.now),
+    match string(reading.values.pop().ok_or_else(foreign_answer)?)? {
+        Some(string) => loaded(Frame::decode(string)?, reading.now),
         None => Ok(None),
     }
 }
 
-/// The frame under a session's key, if there is one.
-pub(super) fn frame(value: Value) -> Result<Option<Frame>, StoreError> {
+/// The string at a key, if there is one.
+pub(super) fn string(value: Value) -> Result<Option<Vec<u8>>, StoreError> {
     match value.extract_error().map_err(from_driver)? {
         Value::Nil => Ok(None),
-        Value::BulkString(value) => Frame::decode(value).map(Some),
+        Value::BulkString(string) => Ok(Some(string)),
         _ => Err(foreign_answer()),
     }
 }
@@ -88,4 +93,28 @@ pub(super) fn session_key(prefix: &Namespace, id: &SessionId) -> Vec<u8> {
     // Writing to a vector never fails.
     let _written = write!(key, ":s:{id}");
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{
+        Client,
+        aio::{ConnectionManager, ConnectionManagerConfig},
+    };
+    use session_core::{Entry, Expiry, Revision, Store};
+
+    use super::*;
+    use crate::RedisStore;
+
+    /// A large future goes to the allocator that all threads share, and costs more than all else in a shared load.
+    #[tokio::test]
+    async fn who_waits_for_a_shared_trip_holds_little_memory() {
+        let client = Client::open("redis://127.0.0.1:1").unwrap();
+        let manager = ConnectionManager::new_lazy_with_config(client, ConnectionManagerConfig::new()).unwrap();
+        let store = RedisStore::new(manager);
+        let (id, revision) = (SessionId::from_bytes([42; 16]), Revision::from_bytes([1; 8]));
+        let replace = store.replace(&id, revision, Entry::new(revision, b""), Expiry::Keep);
+        let sizes = [size_of_val(&*store.load(&id)), size_of_val(&*replace)];
+        assert!(sizes[0] <= 512 && sizes[1] <= 1024, "{sizes:?} bytes");
+    }
 }

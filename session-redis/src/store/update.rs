@@ -59,7 +59,7 @@ impl RedisStore {
     pub(super) async fn update(&self, update: Update) -> Result<bool, StoreError> {
         let connection = &self.0.connection;
         if connection.is_cluster() || !update.is_short() {
-            let answers = update_all(connection, &self.0.scripts.update, vec![update]).await?;
+            let answers = Box::pin(update_all(connection, &self.0.scripts.update, vec![update])).await?;
             return answers.into_iter().next().ok_or_else(foreign_answer)?;
         }
         // Waiting for the others is a part of its time.
