@@ -143,12 +143,12 @@ impl Drop for Site {
 
 /// Builds our site in this checkout of the repository. Returns the program.
 fn build(repository: &Path) -> Result<PathBuf, String> {
-    let mut command = cargo(&["bench", "--package", "benchmarks", "--bench", "site", "--no-run"]);
+    let mut command = cargo(&["build", "--release", "--package", "benchmark-site"]);
     command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(repository.join("Cargo.toml"));
-    // Other people's crates are built once for all commits, and all commits in the way of today.
-    command.env("CARGO_TARGET_DIR", step::target()).env("CARGO_PROFILE_BENCH_LTO", "off");
+    // Other people's crates are built once for all commits.
+    command.env("CARGO_TARGET_DIR", step::target());
     let messages = step::output(&mut command)?;
-    step::program_of(&messages, &repository.join("benchmarks/benches/site/main.rs"))
+    step::program_of(&messages, &repository.join("benchmarks/site/src/main.rs"))
         .ok_or_else(|| format!("cargo has not built the site of {}", repository.display()))
 }
 

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
-#[path = "../../../benches/site/in_process.rs"]
+#[path = "../../../site/src/in_process.rs"]
 mod in_process;
-#[path = "../../../benches/site/serve.rs"]
+#[path = "../../../site/src/serve.rs"]
 mod serve;
 
 use axum::Router;

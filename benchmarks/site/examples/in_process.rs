@@ -1,6 +1,6 @@
 //! What a session adds to a request under axum, with the store in memory and no network, and the least that it can add.
 //!
-//! `cargo run --profile bench -p benchmarks --example in_process`, with the number of rounds. It prints the CPU time of a
+//! `cargo run --profile bench -p benchmark-site --example in_process`, with the number of rounds. It prints the CPU time of a
 //! request in nanoseconds, as the median of the rounds with the quartiles:
 //!
 //! - what our layer adds to the same handlers without a session;
@@ -11,11 +11,11 @@
 //! With the path of the program of `benchmarks/peers/tower-sessions` after the number, that one is measured in turn, too.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
 
-#[path = "../benches/site/app.rs"]
+#[path = "../src/app.rs"]
 mod app;
-#[path = "../benches/site/bare.rs"]
+#[path = "../src/bare.rs"]
 mod bare;
-#[path = "../benches/site/in_process.rs"]
+#[path = "../src/in_process.rs"]
 mod in_process;
 #[path = "in_process/least.rs"]
 mod least;

@@ -21,8 +21,7 @@ fn main() {
         ["serve", kind, url @ ..] => serve::run(site(kind, url.first().copied().unwrap_or_default())),
         ["in-process", kind] => in_process::run(site(kind, "")),
         ["load", arguments @ ..] => load::run(arguments),
-        // `cargo bench` gives every benchmark this one.
-        _ => println!("`cargo xtask bench peers` runs this"),
+        _ => eprintln!("`cargo xtask bench peers` runs this"),
     }
 }
 
