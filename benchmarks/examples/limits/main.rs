@@ -12,7 +12,7 @@ use std::{env, time::Duration};
 
 use session_core::{Entry, Expiry, Revision, SessionId, Store};
 
-const PAYLOAD: [u8; 300] = [b'x'; 300];
+static PAYLOAD: [u8; 300] = [b'x'; 300];
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const ID: SessionId = SessionId::from_bytes([7; 16]);
@@ -63,12 +63,17 @@ fn print(title: &str, lines: &[Line]) {
 struct Session<S> {
     store: S,
     revision: i64,
+    payload: &'static [u8],
 }
 
 impl<S: Store> Session<S> {
     async fn new(store: S) -> Self {
-        store.create(&ID, entry(0), HOUR, DAY).await.unwrap();
-        Self { store, revision: 0 }
+        Self::with(store, &PAYLOAD).await
+    }
+
+    async fn with(store: S, payload: &'static [u8]) -> Self {
+        store.create(&ID, entry(0, payload), HOUR, DAY).await.unwrap();
+        Self { store, revision: 0, payload }
     }
 
     async fn load(&self) {
@@ -78,10 +83,11 @@ impl<S: Store> Session<S> {
     async fn replace(&mut self) {
         let expected = Revision::from_bytes(self.revision.to_be_bytes());
         self.revision += 1;
-        assert!(self.store.replace(&ID, expected, entry(self.revision), Expiry::Extend(HOUR)).await.unwrap());
+        let entry = entry(self.revision, self.payload);
+        assert!(self.store.replace(&ID, expected, entry, Expiry::Extend(HOUR)).await.unwrap());
     }
 }
 
-fn entry(revision: i64) -> Entry<'static> {
-    Entry::new(Revision::from_bytes(revision.to_be_bytes()), &PAYLOAD)
+fn entry(revision: i64, payload: &[u8]) -> Entry<'_> {
+    Entry::new(Revision::from_bytes(revision.to_be_bytes()), payload)
 }
