@@ -6,22 +6,19 @@ use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
     runtime::{Handle, Id},
     sync::oneshot,
     task::yield_now,
-    time::sleep,
 };
 
+use self::watch::Watch;
 use crate::StoreError;
 
-/// How often somebody looks whether a trip takes long. Such a trip has usually lost its connection, or nobody polls it. It
-/// must not hold up those that come after it.
-const WATCH: Duration = Duration::from_millis(25);
+mod watch;
 
 /// What a trip brings back: an answer for each question, in their order. The outer error is everybody's.
 type Answers<A> = Result<Vec<Result<A, StoreError>>, StoreError>;
@@ -32,7 +29,8 @@ type Trip<A> = Pin<Box<dyn Future<Output = Answers<A>> + Send>>;
 ///
 /// A question that comes alone goes out at once. One that comes while a trip is under way waits for its end, and then goes
 /// out with all that have come since. Who is answered and asks again at once comes along, too. After 25 to 50 ms they go out
-/// without its end. So a question may wait for one trip more than its own, and for 50 ms at most.
+/// without its end. So a question may wait for one trip more than its own, and for 50 ms at most, while the runtime runs. It
+/// needs [`enable_time`](tokio::runtime::Builder::enable_time).
 ///
 /// - A question never joins a trip that has begun. So a request reads what it has written before.
 /// - A caller that is dropped, or that nobody polls, changes nothing for the others.
@@ -79,6 +77,10 @@ struct Line<Q, A> {
     /// The longest waiting first.
     callers: VecDeque<Caller<Q, A>>,
     is_watched: bool,
+    /// How often the watch has looked.
+    looks: u64,
+    /// The look at which it has last sent callers out.
+    sent_out_at: u64,
 }
 
 /// Trips are numbered in the order in which they begin.
@@ -87,6 +89,8 @@ type Number = u64;
 struct Caller<Q, A> {
     question: Q,
     answer: oneshot::Sender<Answer<A>>,
+    /// The last look before they came.
+    since: u64,
 }
 
 /// The error is rare and large. In a box it makes no answer larger that goes from one thread to another.
@@ -169,8 +173,8 @@ impl<Q, A> Lines<Q, A> {
         match self.of(runtime.id()) {
             Some(line) => line.under_way = Some(number),
             None => {
-                let callers = VecDeque::new();
-                self.all.push(Line { runtime, under_way: Some(number), callers, is_watched: false });
+                let (under_way, callers) = (Some(number), VecDeque::new());
+                self.all.push(Line { runtime, under_way, callers, is_watched: false, looks: 0, sent_out_at: 0 });
             }
         }
         number
@@ -192,20 +196,20 @@ impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
     /// Who has to wait keeps what `keep` makes of the question.
     fn line_up<K>(self: &Arc<Self>, question: Q, keep: impl FnOnce(&Q) -> K) -> Place<Q, A, K> {
         let Ok(runtime) = Handle::try_current() else { return Place::First(None, question) };
-        let id = runtime.id();
+        let (id, kept) = (runtime.id(), keep(&question));
         let mut lines = self.lines();
         let Some(line) = lines.of(id).filter(|line| line.under_way.is_some()) else {
             let number = lines.begin(runtime);
             let turn = Turn { trips: Arc::clone(self), runtime: id, number, hurry: Hurry::No, has_begun: true };
             return Place::First(Some(turn), question);
         };
-        let (kept, (sender, answer)) = (keep(&question), oneshot::channel());
-        line.callers.push_back(Caller { question, answer: sender });
-        let is_watched = mem::replace(&mut line.is_watched, true);
+        let (sender, answer) = oneshot::channel();
+        line.callers.push_back(Caller { question, answer: sender, since: line.looks });
+        let is_watched = line.is_watched;
         drop(lines);
         if !is_watched {
             // A runtime that shuts down drops the watch here, which needs the lock.
-            runtime.spawn(Watch { trips: Arc::downgrade(self), runtime: id }.keep());
+            runtime.spawn(Watch::new(self, id).keep());
         }
         Place::Behind(answer, kept)
     }
@@ -226,10 +230,9 @@ impl<Q: Send + 'static, A: Send + 'static> Inner<Q, A> {
         let Some(line) = lines.behind(trip, runtime) else { return };
         if line.callers.is_empty() {
             line.under_way = None;
-            if !line.is_watched {
-                lines.remove(runtime);
-            }
-            return;
+            let idle = if line.is_watched { None } else { lines.remove(runtime) };
+            drop(lines);
+            return drop(idle);
         }
         line.under_way = Some(number);
         let handle = line.runtime.clone();
@@ -278,14 +281,16 @@ impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
     /// Makes trip after trip, while several wait.
     async fn travel(mut self) {
         loop {
-            // Who has just been answered often asks again at once, and comes along. So the trips are fewer and larger.
-            yield_now().await;
+            if self.hurry == Hurry::No {
+                // Who has just been answered often asks again at once, and comes along. So the trips are fewer and larger.
+                yield_now().await;
+            }
             let callers = self.begin();
             if callers.is_empty() {
                 return;
             }
-            if self.hurry == Hurry::Yes && self.is_waited_for() {
-                self.set_out();
+            if mem::replace(&mut self.hurry, Hurry::No) == Hurry::Yes && self.is_waited_for() {
+                self.trips.set_out_after(Some(self.number), self.runtime, Hurry::Yes);
             }
             let is_shared = callers.len() > 1;
             self.trips.travel_with(callers).await;
@@ -294,11 +299,6 @@ impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
                 return;
             }
         }
-    }
-
-    /// Sends on those who wait for the end of this turn.
-    fn set_out(&self) {
-        self.trips.set_out_after(Some(self.number), self.runtime, self.hurry);
     }
 
     fn is_waited_for(&self) -> bool {
@@ -313,61 +313,27 @@ impl<Q: Send + 'static, A: Send + 'static> Turn<Q, A> {
         let Some(line) = lines.behind(Some(self.number), self.runtime) else { return Vec::new() };
         line.under_way = Some(number);
         self.number = number;
-        line.callers.retain(|caller| !caller.answer.is_closed());
-        let count = line.callers.len().min(self.trips.most);
-        line.callers.drain(..count).collect()
+        let (mut callers, mut gone) = (Vec::with_capacity(line.callers.len().min(self.trips.most)), Vec::new());
+        while callers.len() < self.trips.most
+            && let Some(caller) = line.callers.pop_front()
+        {
+            if caller.answer.is_closed() { gone.push(caller) } else { callers.push(caller) }
+        }
+        // Without the lock: what they asked may have code of its own in its drop.
+        drop(lines);
+        drop(gone);
+        callers
     }
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Drop for Turn<Q, A> {
     fn drop(&mut self) {
         if self.has_begun {
-            self.set_out();
+            self.trips.set_out_after(Some(self.number), self.runtime, Hurry::No);
         } else if let Some(line) = self.trips.lines().behind(Some(self.number), self.runtime) {
             // Its runtime shuts down, or has done so. The end of the watch tells those who wait.
             line.under_way = None;
         }
-    }
-}
-
-/// Sends those who wait on, if the trip takes long. One task does that for all of them: a timer for each would cost more. It is
-/// not the task of a trip, because that may have to wait for its thread.
-struct Watch<Q: Send + 'static, A: Send + 'static> {
-    trips: Weak<Inner<Q, A>>,
-    runtime: Id,
-}
-
-impl<Q: Send + 'static, A: Send + 'static> Watch<Q, A> {
-    /// Ends when nobody is under way.
-    async fn keep(mut self) {
-        let mut seen = None;
-        loop {
-            sleep(WATCH).await;
-            let Some(trips) = self.trips.upgrade() else { return };
-            let mut lines = trips.lines();
-            let Some(line) = lines.of(self.runtime) else { return };
-            let (before, now) = (seen, line.under_way);
-            if now.is_none() && line.callers.is_empty() {
-                lines.remove(self.runtime);
-                // The next line has a watch of its own.
-                self.trips = Weak::new();
-                return;
-            }
-            drop(lines);
-            if before == Some(now) {
-                trips.set_out_after(now, self.runtime, Hurry::Yes);
-            }
-            seen = Some(now);
-        }
-    }
-}
-
-/// The runtime shuts down. Those who wait learn that there is no answer.
-impl<Q: Send + 'static, A: Send + 'static> Drop for Watch<Q, A> {
-    fn drop(&mut self) {
-        let line = self.trips.upgrade().map(|trips| trips.lines().remove(self.runtime));
-        // Without the lock: this wakes them.
-        drop(line);
     }
 }
 
@@ -383,6 +349,7 @@ impl<Q, A> fmt::Debug for SharedTrips<Q, A> {
         let lines = self.0.lines();
         let is_under_way = lines.all.iter().any(|line| line.under_way.is_some());
         let count: usize = lines.all.iter().map(|line| line.callers.len()).sum();
+        drop(lines);
         f.debug_struct("SharedTrips").field("is_under_way", &is_under_way).field("waiting", &count).finish()
     }
 }
