@@ -222,10 +222,13 @@ fn a_runtime_that_ends_loses_no_acknowledged_write_and_leaves_no_transaction_ope
         let ends = runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         callers.block_on(async {
             let gate = Gate::new().await;
-            // The group's task runs where the write before it has ended.
             let first = gate.hold_a_write_on(ends.handle()).await;
             let mut writes: Vec<_> = (1..4).map(|number| create(&gate, number, 7)).collect();
-            line_up(&mut writes).await;
+            {
+                // They wait on that runtime, and are polled to their end on another.
+                let _there = ends.enter();
+                line_up(&mut writes).await;
+            }
             if in_the_commit {
                 gate.hold_the_commit_after(1)
             } else {
