@@ -141,8 +141,13 @@ pub(crate) fn address(demo: &Demo) -> String {
 
 /// Waits until it holds.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    until_done(async || if holds().await { Ok(()) } else { Err(what.to_owned()) }).await;
+}
+
+/// Waits until it is done. The error says for what it waits.
+async fn until_done(mut attempt: impl AsyncFnMut() -> Result<(), String>) {
     let began = Instant::now();
-    while !holds().await {
+    while let Err(what) = attempt().await {
         assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
         tokio::time::sleep(INTERVAL).await;
     }
@@ -229,15 +234,11 @@ impl Profile {
 
     /// Waits until the page shows this.
     pub(crate) async fn sees(&self, text: &str) {
-        let began = Instant::now();
-        loop {
+        let is_shown = async || {
             let seen = self.seen().await;
-            if seen.contains(text) {
-                return;
-            }
-            assert!(began.elapsed() < PATIENCE, "waited in vain until the page shows {text:?}; it shows {seen:?}");
-            tokio::time::sleep(INTERVAL).await;
-        }
+            if seen.contains(text) { Ok(()) } else { Err(format!("the page shows {text:?}; it shows {seen:?}")) }
+        };
+        until_done(is_shown).await;
     }
 
     pub(crate) async fn is_at(&self, path_and_query: &str) {
