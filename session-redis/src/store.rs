@@ -224,10 +224,9 @@ impl Store for RedisStore {
             return self.load_alone(id).await;
         }
         match self.0.loads.ask(*id).await? {
-            Found::String(string, now) => loaded(Frame::decode(string)?, now),
-            Found::Nothing => Ok(None),
             // A value of another type is no logout. Nobody else waits for this trip.
             Found::NoString => self.load_alone(id).await,
+            found => found.session(),
         }
     }
 

@@ -24,6 +24,20 @@ pub(super) enum Found {
     NoString,
 }
 
+impl Found {
+    fn new(value: Value, now: u64, nil: Self) -> Result<Self, StoreError> {
+        Ok(string(value)?.map_or(nil, |string| Self::String(string, now)))
+    }
+
+    /// The session, if it is live.
+    pub(super) fn session(self) -> Result<Option<Loaded>, StoreError> {
+        match self {
+            Self::String(string, now) => loaded(Frame::decode(string)?, now),
+            Self::Nothing | Self::NoString => Ok(None),
+        }
+    }
+}
+
 /// Loads these sessions together.
 pub(super) async fn load_all(
     connection: &Connection,
@@ -31,8 +45,7 @@ pub(super) async fn load_all(
     ids: Vec<SessionId>,
 ) -> Result<Vec<Result<Found, StoreError>>, StoreError> {
     if let [id] = &ids[..] {
-        let Reading { values, now } = connection.fetch(Question::Session, &[session_key(prefix, id)]).await?;
-        return Ok(values.into_iter().map(|value| found(value, now, Found::Nothing)).collect());
+        return Ok(vec![find(connection, &session_key(prefix, id)).await]);
     }
     // The server would send a value once for each time that its key is asked for.
     let mut different = ids.clone();
@@ -42,7 +55,7 @@ pub(super) async fn load_all(
     let asked = if is_each_asked_once { &ids } else { &different };
     let keys: Vec<_> = asked.iter().map(|id| session_key(prefix, id)).collect();
     let Reading { values, now } = connection.fetch_at_once(&keys).await?;
-    let found: Vec<_> = values.into_iter().map(|value| found(value, now, Found::NoString)).collect();
+    let found: Vec<_> = values.into_iter().map(|value| Found::new(value, now, Found::NoString)).collect();
     if is_each_asked_once {
         return Ok(found);
     }
@@ -51,16 +64,13 @@ pub(super) async fn load_all(
     Ok(ids.iter().map(of).collect())
 }
 
-fn found(value: Value, now: u64, nil: Found) -> Result<Found, StoreError> {
-    Ok(string(value)?.map_or(nil, |string| Found::String(string, now)))
+pub(super) async fn load_one(connection: &Connection, key: &[u8]) -> Result<Option<Loaded>, StoreError> {
+    find(connection, key).await?.session()
 }
 
-pub(super) async fn load_one(connection: &Connection, key: &[u8]) -> Result<Option<Loaded>, StoreError> {
+async fn find(connection: &Connection, key: &[u8]) -> Result<Found, StoreError> {
     let mut reading = connection.fetch(Question::Session, &[key]).await?;
-    match string(reading.values.pop().ok_or_else(foreign_answer)?)? {
-        Some(string) => loaded(Frame::decode(string)?, reading.now),
-        None => Ok(None),
-    }
+    Found::new(reading.values.pop().ok_or_else(foreign_answer)?, reading.now, Found::Nothing)
 }
 
 /// The string at a key, if there is one.
