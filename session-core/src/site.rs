@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    CookieConfig, EventKind, Format, Owner, Policy, SessionEvent, SessionId, SiteData, Store, TokenHeader,
+    CookieConfig, EventKind, Format, Incoming, Owner, Policy, SessionEvent, SessionId, SiteData, Store, TokenHeader,
     TrustedProxies,
     event::{Observers, bounded},
     record::Header,
-    request::{Carrier, CarrierKind, Keys, Resource, UnknownPeerLog},
+    request::{Carrier, CarrierKind, Keys, ReadTokens, Resource, UnknownPeerLog},
     response::PlainHttpLog,
     store::{PatientStore, Writers},
 };
@@ -44,6 +44,17 @@ impl Site {
             (CarrierKind::Header, Some(header)) => header.carrier(&self.label),
             (CarrierKind::Header, None) => Carrier { kind, site: &self.label, name: "" },
         }
+    }
+
+    /// Reads the tokens that a request presents: that of a client without cookies, or else those in its cookies.
+    pub(crate) fn read_tokens(&self, incoming: &Incoming) -> ReadTokens {
+        let keys = self.keys.hold();
+        let Some(token) = &incoming.token else { return self.cookie.read(&incoming.cookies, &self.label, &keys) };
+        let mut read = ReadTokens::default();
+        if !token.is_empty() {
+            read.add(keys.verify(self.carrier(CarrierKind::Header), token));
+        }
+        read
     }
 
     pub(crate) fn tell<'a>(

@@ -38,7 +38,6 @@ pub struct Opened {
 #[derive(Clone, Debug)]
 struct OpenedExchange {
     layer: LayerName,
-    manager: SessionManager,
     exchange: Exchange,
 }
 
@@ -109,7 +108,7 @@ impl Opened {
         }
         // Most requests have one.
         self.exchanges.reserve_exact(1);
-        self.exchanges.push(OpenedExchange { layer, manager: manager.clone(), exchange: exchange.clone() });
+        self.exchanges.push(OpenedExchange { layer, exchange: exchange.clone() });
         Ok(Entered::Opened(exchange))
     }
 
@@ -147,7 +146,7 @@ impl Opened {
     fn join(&self, layer: LayerName, manager: &SessionManager) -> Result<Option<Exchange>, LayersError> {
         let cookie = manager.cookie().name();
         let refused = |outer: &OpenedExchange, why| Err(LayersError { outer: outer.layer, inner: layer, why });
-        if let Some(outer) = self.exchanges.iter().find(|outer| outer.manager.cookie().name() == cookie) {
+        if let Some(outer) = self.exchanges.iter().find(|outer| outer.exchange.inner().site.cookie.name() == cookie) {
             if outer.layer.marker != layer.marker {
                 return refused(outer, Clash::Markers { cookie: cookie.into() });
             }
@@ -158,7 +157,7 @@ impl Opened {
         }
         let Some(header) = manager.token_header() else { return Ok(None) };
         let shares_header = |outer: &&OpenedExchange| {
-            let outer = outer.manager.token_header();
+            let outer = outer.exchange.inner().site.token_header.as_ref();
             outer.is_some_and(|outer| {
                 outer.request_name() == header.request_name() || outer.response_name() == header.response_name()
             })

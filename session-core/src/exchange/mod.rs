@@ -12,7 +12,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use crate::{
     Error, EventKind, Incoming, Owner, Session, SessionId, SignedToken, WithheldReason,
     moment::Moment,
-    request::{CarrierKind, Forged, SessionToken, Withholding},
+    request::{CarrierKind, SessionToken, Withholding},
     site::Site,
     store::PatientStore,
 };
@@ -144,27 +144,14 @@ impl Outcome {
 }
 
 impl Exchange {
-    pub(crate) fn open(site: Arc<Site>, mut incoming: Incoming) -> Self {
+    pub(crate) fn open(site: Arc<Site>, incoming: Incoming) -> Self {
         let opened = Moment::now();
-        let token = incoming.token.take();
-        let cookies = std::mem::take(&mut incoming.cookies);
-        let withholding = Withholding::new(incoming.refuses_anonymous);
         if incoming.hides_peer() && site.trusted_proxies.need_peer() {
             site.unknown_peer_log.warn();
         }
+        let read = site.read_tokens(&incoming);
+        let (header_client, withholding) = (incoming.token.is_some(), Withholding::new(incoming.refuses_anonymous));
         let resource = incoming.resource(&site.trusted_proxies);
-        let keys = site.keys.now();
-        let mut read = match &token {
-            None => site.cookie.read(&cookies, &site.label, &keys),
-            Some(_) => Default::default(),
-        };
-        if let Some(token) = token.as_ref().filter(|token| !token.is_empty()) {
-            match keys.verify(site.carrier(CarrierKind::Header), token) {
-                Ok(token) => read.tokens.push(token),
-                Err(Forged::Malformed) => read.malformed = 1,
-                Err(Forged::Signature) => read.wrongly_signed = 1,
-            }
-        }
         if read.malformed > 0 {
             site.tell(&resource, EventKind::BadCookie { count: read.malformed }, None, None);
         }
@@ -177,7 +164,7 @@ impl Exchange {
             presented: read.tokens,
             cookie_present: read.present,
             has_more_cookies: read.has_more,
-            header_client: token.is_some(),
+            header_client,
             signing: OnceLock::new(),
             withholding,
             asked: OnceCell::new(),

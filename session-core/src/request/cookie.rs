@@ -3,6 +3,7 @@
 use std::{
     env,
     fmt::{self, Write},
+    iter,
     path::PathBuf,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -13,7 +14,11 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     ConfigError, SignedToken,
-    request::{Carrier, CarrierKind, CookieScope, Forged, Keyring, SessionToken},
+    request::{
+        Carrier, CarrierKind, CookieScope, Keyring,
+        keyring::Forged,
+        read_tokens::{ReadTokens, cookie_values},
+    },
 };
 
 /// Browsers cut a cookie's life to this (RFC 6265bis, section 5.5).
@@ -148,26 +153,18 @@ impl CookieConfig {
     }
 
     /// Verifies every cookie of our name. A browser sends one for each Domain, Path and partition, in any order.
-    pub(crate) fn read(&self, header: &[u8], site: &str, keys: &Keyring) -> ReadCookies {
+    pub(crate) fn read(&self, header: &[u8], site: &str, keys: &Keyring) -> ReadTokens {
         let carrier = self.carrier(site);
-        let mut read = ReadCookies::default();
+        let mut read = ReadTokens::default();
         let mut bytes = 0;
-        for value in values(header, &self.name) {
+        for value in cookie_values(header, &self.name) {
             read.present = true;
             bytes += self.name.len() + 1 + value.len();
             if bytes > MOST_BYTES {
                 read.has_more = true;
                 break;
             }
-            match std::str::from_utf8(value).map_err(|_| Forged::Malformed).and_then(|v| keys.verify(carrier, v)) {
-                Ok(token) => {
-                    // Most requests have one.
-                    read.tokens.reserve_exact(1);
-                    read.tokens.push(token);
-                }
-                Err(Forged::Malformed) => read.malformed += 1,
-                Err(Forged::Signature) => read.wrongly_signed += 1,
-            }
+            read.add(std::str::from_utf8(value).map_err(|_| Forged::Malformed).and_then(|v| keys.verify(carrier, v)));
         }
         read
     }
@@ -221,25 +218,6 @@ fn development_name() -> String {
         let _ = write!(name, "{byte:02x}");
     }
     name
-}
-
-/// The values of the cookies of this name in one `Cookie` header (RFC 6265, section 5.4).
-fn values<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
-    header.split(|byte| *byte == b';').filter_map(move |pair| {
-        let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
-        Some(rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii())
-    })
-}
-
-/// What the cookies of our name were.
-#[derive(Debug, Default)]
-pub(crate) struct ReadCookies {
-    pub(crate) tokens: Vec<SessionToken>,
-    pub(crate) present: bool,
-    /// Whether there were more than are looked at.
-    pub(crate) has_more: bool,
-    pub(crate) malformed: usize,
-    pub(crate) wrongly_signed: usize,
 }
 
 /// Collects the attributes of a [`CookieConfig`] and judges them together.
@@ -368,7 +346,7 @@ impl fmt::Debug for CookieConfigBuilder {
 impl CookieConfig {
     /// The present scope, then the former ones.
     fn scopes(&self) -> impl Iterator<Item = &CookieScope> {
-        std::iter::once(&self.scope).chain(&self.former)
+        iter::once(&self.scope).chain(&self.former)
     }
 
     fn judge_name(&self) -> Result<(), ConfigError> {

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
@@ -13,10 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     ConfigError, RandomnessError,
-    request::{
-        SessionToken,
-        token::{decode, random},
-    },
+    request::{SessionToken, base64url, token::random},
 };
 
 /// 32 bytes in base64url.
@@ -74,9 +71,8 @@ impl Key {
 
     /// Whether this is the MAC's text, in constant time: there is one text for each MAC.
     fn has_signed(&self, carrier: Carrier<'_>, token: &str, mac: &[u8; MAC_TEXT_LENGTH]) -> bool {
-        let mut text = [0; MAC_TEXT_LENGTH];
-        let ours = self.mac(carrier, token).finalize().into_bytes();
-        Base64UrlUnpadded::encode(&ours, &mut text).is_ok() && text.ct_eq(mac).to_bool()
+        let ours: [u8; MAC_TEXT_LENGTH] = base64url::encode(&self.mac(carrier, token).finalize().into_bytes().into());
+        ours.ct_eq(mac).to_bool()
     }
 
     fn mac(&self, carrier: Carrier<'_>, token: &str) -> Hmac<Sha256> {
@@ -201,10 +197,9 @@ impl Keyring {
         let key = self.keys.first().ok_or(RandomnessError)?;
         let mut signed = Zeroizing::new(String::with_capacity(SignedToken::LENGTH));
         token.encode_into(&mut signed).ok_or(RandomnessError)?;
-        let mac = key.mac(carrier, &signed).finalize().into_bytes();
-        let mut text = [0; MAC_TEXT_LENGTH];
+        let mac: [u8; MAC_TEXT_LENGTH] = base64url::encode(&key.mac(carrier, &signed).finalize().into_bytes().into());
         signed.push('.');
-        signed.push_str(Base64UrlUnpadded::encode(&mac, &mut text).map_err(|_| RandomnessError)?);
+        signed.push_str(std::str::from_utf8(&mac).map_err(|_| RandomnessError)?);
         Ok(SignedToken(signed))
     }
 
@@ -228,7 +223,7 @@ impl Keyring {
 
 /// Whether this could be the text of a MAC.
 fn is_mac(text: &[u8; MAC_TEXT_LENGTH]) -> bool {
-    std::str::from_utf8(text).is_ok_and(|text| decode::<32>(text).is_some())
+    base64url::decode::<32>(text).is_some()
 }
 
 /// The keyring of a site, which can be exchanged while exchanges are under way. Clones share it.
@@ -241,7 +236,12 @@ impl Keys {
     }
 
     pub(crate) fn now(&self) -> Arc<Keyring> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.hold().clone()
+    }
+
+    /// The keys, held as they are until this is dropped. For a moment: who sets other keys waits.
+    pub(crate) fn hold(&self) -> RwLockReadGuard<'_, Arc<Keyring>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set(&self, keyring: Keyring) {

@@ -1,5 +1,6 @@
 //! What a request brings: cookies and their keys, and where it comes from.
 
+mod base64url;
 mod cookie;
 mod forwarded;
 mod hosts;
@@ -9,6 +10,7 @@ mod login_page;
 mod origin;
 mod proxies;
 mod read_headers;
+mod read_tokens;
 mod scope;
 mod target;
 mod token;
@@ -33,8 +35,9 @@ pub(crate) use self::{
     forwarded::{ProxyHeaders, Word},
     hosts::{ChosenHost, HostError},
     incoming::Resource,
-    keyring::{Carrier, CarrierKind, Forged, Keys},
+    keyring::{Carrier, CarrierKind, Keys},
     origin::{Arrival, OtherOrigin, Source, Withholding},
     proxies::UnknownPeerLog,
+    read_tokens::ReadTokens,
     token::{SecretHash, SessionSecret, SessionToken, random},
 };

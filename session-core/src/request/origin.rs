@@ -209,14 +209,12 @@ impl Source {
     /// Whether the client speaks plain http, so that it drops a secure cookie; `said`: what is believed of the connection,
     /// and who has said it.
     pub(crate) fn plain_http(&self, said: Option<(bool, PlainHttp)>) -> Option<PlainHttp> {
-        // Browsers send `Sec-Fetch-Site` to addresses alone that they trust: with https, or on this machine.
-        if self.fetch_site.is_some() || self.is_loopback() {
-            return None;
-        }
-        match said {
+        let by = match said {
             Some((is_https, by)) => (!is_https).then_some(by),
             None => self.has_plain_page().then_some(PlainHttp::Page),
-        }
+        };
+        // Browsers send `Sec-Fetch-Site` to addresses alone that they trust: with https, or on this machine.
+        by.filter(|_| self.fetch_site.is_none() && !self.is_loopback())
     }
 
     /// Whether `Origin` has another host. Ports are left out, because cookies do not know them. Of `null` and of nonsense there

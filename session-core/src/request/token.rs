@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use rand::{TryRng, rngs::SysRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::base64url;
 use crate::RandomnessError;
 
 /// Fills an array from the operating system's randomness.
@@ -54,8 +54,8 @@ impl SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; Self::TEXT_LENGTH];
-        f.pad(Base64UrlUnpadded::encode(&self.0, &mut text).map_err(|_| fmt::Error)?)
+        let text: [u8; Self::TEXT_LENGTH] = base64url::encode(&self.0);
+        f.pad(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -69,7 +69,7 @@ impl std::str::FromStr for SessionId {
     type Err = InvalidSessionId;
 
     fn from_str(text: &str) -> Result<Self, InvalidSessionId> {
-        decode(text).map(Self).ok_or(InvalidSessionId)
+        base64url::decode(text.as_bytes()).map(Self).ok_or(InvalidSessionId)
     }
 }
 
@@ -152,20 +152,20 @@ pub(crate) struct SessionToken {
 impl SessionToken {
     pub(crate) const TEXT_LENGTH: usize = 70;
 
-    /// Writes its text into a string with room for it. `None` does not happen: the lengths are right.
+    /// Writes its text into a string with room for it. `None` does not happen: all of it is ASCII.
     pub(crate) fn encode_into(&self, text: &mut String) -> Option<()> {
         let mut bytes = Zeroizing::new([0; 52]);
         bytes[..16].copy_from_slice(&self.id.0);
         bytes[16..20].copy_from_slice(&self.generation.to_be_bytes());
         bytes[20..].copy_from_slice(self.secret.as_bytes());
-        let mut encoded = Zeroizing::new([0; Self::TEXT_LENGTH]);
-        text.push_str(Base64UrlUnpadded::encode(bytes.as_slice(), encoded.as_mut_slice()).ok()?);
+        let encoded: Zeroizing<[u8; Self::TEXT_LENGTH]> = Zeroizing::new(base64url::encode(&bytes));
+        text.push_str(std::str::from_utf8(encoded.as_slice()).ok()?);
         Some(())
     }
 
     /// Reads a token whose MAC has been verified.
     pub(crate) fn decode(text: &str) -> Option<Self> {
-        let bytes = Zeroizing::new(decode::<52>(text)?);
+        let bytes: Zeroizing<[u8; 52]> = Zeroizing::new(base64url::decode(text.as_bytes())?);
         let (id, rest) = bytes.split_first_chunk::<16>()?;
         let (generation, secret) = rest.split_first_chunk::<4>()?;
         Some(Self {
@@ -181,14 +181,4 @@ impl fmt::Debug for SessionToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionToken({}, generation {}, ..)", self.id, self.generation)
     }
-}
-
-/// Decodes exactly `N` bytes of canonical base64url: one text for each value.
-pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != (N * 8).div_ceil(6) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    let decoded = Base64UrlUnpadded::decode(text, &mut bytes).ok()?.len();
-    (decoded == N).then_some(bytes)
 }
