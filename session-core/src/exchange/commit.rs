@@ -153,16 +153,13 @@ impl Inner {
     }
 
     fn judge_keys(&self) -> Result<(), Error> {
-        if self.site().keys.now().is_empty() { Err(crate::RandomnessError.into()) } else { Ok(()) }
+        if self.site().keys.hold().is_empty() { Err(crate::RandomnessError.into()) } else { Ok(()) }
     }
 }
 
 impl Place<'_> {
     async fn commit(&mut self) -> Result<Outcome, Error> {
-        let outcome = match self.resolve().await {
-            Ok(mut turn) => turn.save(Occasion::Commit).await,
-            Err(error) => Err(error),
-        };
+        let outcome = self.save_at_commit().await;
         if outcome.is_ok() {
             self.send_successor();
         }
@@ -171,6 +168,11 @@ impl Place<'_> {
         self.warn_of_plain_http();
         outcome
     }
+
+    async fn save_at_commit(&mut self) -> Result<Outcome, Error> {
+        let mut turn = self.resolve().await?;
+        turn.save(Occasion::Commit).await
+    }
 }
 
 impl Turn<'_, '_> {
@@ -178,30 +180,32 @@ impl Turn<'_, '_> {
     pub(crate) async fn save(&mut self, occasion: Occasion) -> Result<Outcome, Error> {
         let mut patience = Patience::new();
         loop {
-            let contended = patience.attempt();
-            match self.next_step(occasion)? {
+            let is_contended = patience.attempt().is_err();
+            let step = self.next_step(occasion)?;
+            let is_write = matches!(step, Step::Create { .. } | Step::Replace(..));
+            if is_contended && is_write {
+                return Err(Error::Contended);
+            }
+            // The write that most commits are is sent outside of the match: there the step takes no room while it waits.
+            let (edit, successor) = match step {
+                Step::Replace(edit, successor) => (edit, successor),
                 Step::Done(outcome) => return Ok(outcome),
                 Step::Create { data, version } => {
-                    contended?;
                     match Box::pin(self.create_anonymous(data, Purpose::Visit, version)).await {
                         Ok(Attempted::Done(_)) => return Ok(Outcome::Saved),
-                        Ok(_) => {}
+                        Ok(_) => continue,
                         Err(error) => return Outcome::of(error),
                     }
                 }
-                Step::Replace(edit, successor) => {
-                    contended?;
-                    if let Attempted::Done(_) = self.attempt(edit, &mut patience).await? {
-                        self.tell_of(&successor);
-                        return Ok(Outcome::Saved);
-                    }
-                }
-                Step::Ride(ride) => {
-                    // Boxed: it is due once a minute at most.
-                    if let Attempted::Done(()) = Box::pin(self.ride(ride, &mut patience)).await {
-                        return Ok(Outcome::Unchanged);
-                    }
-                }
+                // Boxed: it is due once a minute at most.
+                Step::Ride(ride) => match Box::pin(self.ride(ride, &mut patience)).await {
+                    Attempted::Done(()) => return Ok(Outcome::Unchanged),
+                    _ => continue,
+                },
+            };
+            if let Attempted::Done(_) = self.attempt(edit, &mut patience).await? {
+                self.tell_of(&successor);
+                return Ok(Outcome::Saved);
             }
         }
     }

@@ -82,7 +82,8 @@ impl Inner {
             alarm: Alarm { exchange: self, stolen: None },
         };
         loop {
-            let contended = opening.patience.attempt();
+            // Only whether it is: an error would take room in each load that waits.
+            let is_contended = opening.patience.attempt().is_err();
             let Some(found) = read(&self.store, &id).await? else { return Ok(opening.gone()) };
             let Some((verdict, token)) = self.judge(&found) else { return Ok(self.nothing(id)) };
             if verdict != Verdict::Theft {
@@ -101,13 +102,15 @@ impl Inner {
                 }
                 // Boxed: the token of most requests is the current one, and needs no room for what follows here.
                 Verdict::Pending => Box::pin(opening.promote(&found, token)).await?,
-                Verdict::Theft if contended.is_err() => Box::pin(opening.revoke(found)).await?,
+                Verdict::Theft if is_contended => Box::pin(opening.revoke(found)).await?,
                 Verdict::Theft => Box::pin(opening.end_stolen(found)).await?,
             };
             if let Some(opened) = opened {
                 return Ok(opened);
             }
-            contended?;
+            if is_contended {
+                return Err(Error::Contended);
+            }
             opening.patience.pause().await;
         }
     }
