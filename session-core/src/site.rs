@@ -49,7 +49,9 @@ impl Site {
     /// Reads the tokens that a request presents: that of a client without cookies, or else those in its cookies.
     pub(crate) fn read_tokens(&self, incoming: &Incoming) -> ReadTokens {
         let keys = self.keys.hold();
-        let Some(token) = &incoming.token else { return self.cookie.read(&incoming.cookies, &self.label, &keys) };
+        let Some(token) = &incoming.token else {
+            return self.cookie.read(incoming.cookies.as_bytes(), &self.label, &keys);
+        };
         let mut read = ReadTokens::default();
         if !token.is_empty() {
             read.add(keys.verify(self.carrier(CarrierKind::Header), token));

@@ -11,7 +11,7 @@ use crate::{
         Arrival, ChosenHost, OtherOrigin, ProxyHeaders, Source,
         forwarded::Lines,
         origin::is_host_and_port,
-        read_headers::{self, ReadHeaders},
+        read_headers::{Cookies, ReadHeaders},
     },
 };
 
@@ -33,8 +33,7 @@ use crate::{
 /// ```
 #[derive(Clone, Default)]
 pub struct Incoming {
-    /// The `Cookie` headers, joined as RFC 9113, section 8.2.3 does.
-    pub(crate) cookies: Vec<u8>,
+    pub(crate) cookies: Cookies,
     pub(crate) token: Option<Zeroizing<String>>,
     method: Option<Cow<'static, str>>,
     path: Option<String>,
@@ -50,11 +49,7 @@ pub struct Incoming {
 impl Incoming {
     /// A request with these `Cookie` headers.
     pub fn new<'a>(cookie_headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut cookies = Vec::new();
-        for header in cookie_headers {
-            read_headers::add_cookies(&mut cookies, header);
-        }
-        Self { cookies, ..Self::default() }
+        Self { cookies: Cookies::joined(cookie_headers), ..Self::default() }
     }
 
     /// What the request has in the header of clients without cookies, a value for each line. Without a value it has no such

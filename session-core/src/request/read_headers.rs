@@ -7,7 +7,7 @@ use crate::request::{ProxyHeaders, Source, forwarded::Lines};
 /// What the headers of a request tell.
 #[derive(Default)]
 pub(crate) struct ReadHeaders<'a> {
-    cookies: Vec<u8>,
+    cookies: Cookies,
     x_forwarded_for: Lines,
     x_forwarded_proto: Lines,
     x_forwarded_host: Lines,
@@ -32,7 +32,7 @@ impl<'a> ReadHeaders<'a> {
     fn add(&mut self, name: &str, value: &'a HeaderValue) {
         let line = value.as_bytes();
         match name {
-            "cookie" => add_cookies(&mut self.cookies, line),
+            "cookie" => self.cookies.add(value),
             "x-forwarded-for" => self.x_forwarded_for.add(line),
             "x-forwarded-proto" => self.x_forwarded_proto.add(line),
             "x-forwarded-host" => self.x_forwarded_host.add(line),
@@ -51,7 +51,7 @@ impl<'a> ReadHeaders<'a> {
     }
 
     /// The cookies, the page that the request comes from, and what proxies say.
-    pub(crate) fn into_parts(self) -> (Vec<u8>, Source, ProxyHeaders) {
+    pub(crate) fn into_parts(self) -> (Cookies, Source, ProxyHeaders) {
         let mut source = Source::default();
         if self.has_several_hosts {
             source.note_several_hosts();
@@ -75,9 +75,51 @@ fn text(value: Option<&HeaderValue>) -> &str {
     value.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// Joins `Cookie` headers as RFC 9113, section 8.2.3 does.
-pub(crate) fn add_cookies(cookies: &mut Vec<u8>, header: &[u8]) {
-    cookies.reserve(header.len() + 2);
-    cookies.extend_from_slice(header);
-    cookies.extend_from_slice(b"; ");
+/// The `Cookie` headers of a request, joined as RFC 9113, section 8.2.3 does. Most requests have one, which is not copied.
+#[derive(Clone, Default)]
+pub(crate) enum Cookies {
+    #[default]
+    None,
+    One(HeaderValue),
+    Joined(Vec<u8>),
+}
+
+impl Cookies {
+    pub(crate) fn joined<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self::Joined(headers.into_iter().collect::<Vec<_>>().join(&b"; "[..]))
+    }
+
+    fn add(&mut self, header: &HeaderValue) {
+        match self {
+            Self::None => *self = Self::One(header.clone()),
+            Self::One(first) => *self = Self::joined([first.as_bytes(), header.as_bytes()]),
+            Self::Joined(headers) => {
+                headers.extend_from_slice(b"; ");
+                headers.extend_from_slice(header.as_bytes());
+            }
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::None => &[],
+            Self::One(header) => header.as_bytes(),
+            Self::Joined(headers) => headers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_cookie_headers_are_one() {
+        let mut headers = HeaderMap::new();
+        for (count, all) in [(1, "a=1"), (2, "a=1; b=2"), (3, "a=1; b=2; c=3")] {
+            headers.append("cookie", HeaderValue::from_static(["a=1", "b=2", "c=3"][count - 1]));
+            let (cookies, ..) = ReadHeaders::of(&headers).into_parts();
+            assert_eq!(String::from_utf8_lossy(cookies.as_bytes()), all);
+        }
+    }
 }

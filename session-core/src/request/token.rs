@@ -1,6 +1,9 @@
 //! Ids, secrets and the token that joins them.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use rand::{TryRng, rngs::SysRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -32,7 +35,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], RandomnessError> {
 /// assert_eq!(id.to_string(), "AAECAwQFBgcICQoLDA0ODw");
 /// # Ok::<(), session_core::InvalidSessionId>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionId([u8; 16]);
 
 impl SessionId {
@@ -49,6 +52,14 @@ impl SessionId {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+/// An id is random, so that its first half is enough for a map. Less is hashed then.
+impl Hash for SessionId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [half @ .., _, _, _, _, _, _, _, _] = self.0;
+        state.write_u64(u64::from_ne_bytes(half));
     }
 }
 
