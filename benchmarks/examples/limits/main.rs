@@ -5,6 +5,7 @@
 //! windows. A line is the median of the ratios of its windows and those of the first line, with the quartiles.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
 
+mod mysql;
 mod postgres;
 mod redis;
 
@@ -25,6 +26,7 @@ async fn main() {
     let rounds = env::args().nth(1).map_or(9, |rounds| rounds.parse().unwrap());
     redis::measure(rounds).await;
     postgres::measure(rounds).await;
+    mysql::measure(rounds).await;
 }
 
 /// What is measured, and the seconds that each of its windows took.

@@ -1,11 +1,14 @@
-//! What the processes of PostgreSQL compute for a statement, as a pool sends it. The disk is not in it.
+//! What the processes of PostgreSQL compute for a statement, as a pool sends it. The disk is not in it. And what a load costs
+//! on both sides.
+
+use std::process;
 
 use benchmarks::cpu_of;
 use session_conformance::servers;
 use session_postgres::{
     PostgresStore,
     sqlx::{
-        self, Executor, PgPool, Postgres,
+        self, Executor, PgPool, Postgres, Row,
         postgres::{PgArguments, PgPoolOptions},
         query::Query,
     },
@@ -34,6 +37,11 @@ const CHECKS: &str = "
 const READ: &str = "SELECT payload FROM sessions WHERE id = $1";
 const READ_LIVE: &str = "
     SELECT $2::bigint # 7 AS nonce, id, revision, payload, expires_at, ends_at, statement_timestamp()
+    FROM sessions WHERE id = $1 AND expires_at > statement_timestamp()
+";
+/// The least that tells a live session and its age.
+const READ_LEAST: &str = "
+    SELECT payload, revision, expires_at, ends_at, statement_timestamp()
     FROM sessions WHERE id = $1 AND expires_at > statement_timestamp()
 ";
 const WRITE: &str = "UPDATE sessions SET payload = $2 WHERE id = $1";
@@ -74,6 +82,32 @@ pub(crate) async fn measure(rounds: usize) {
     }
     print("PostgreSQL: the server's CPU of a load, in parts of the plainest", &reads);
     print("PostgreSQL: the server's CPU of a replace, in parts of tower-sessions'", &writes);
+    measure_loads(rounds, &pool, &session, &[processes, vec![process::id()]].concat()).await;
+}
+
+async fn measure_loads(rounds: usize, pool: &PgPool, session: &Session<PostgresStore>, processes: &[u32]) {
+    let clock = || cpu_of(processes);
+    let mut reads = lines([
+        "the payload by its id",
+        "the payload, the revision, the times and the clock of a live row",
+        "the store's load",
+    ]);
+    for _ in 0..rounds {
+        reads[0].window(clock, async || drop(read(pool).await)).await;
+        reads[1].window(clock, async || drop(read_least(pool).await)).await;
+        reads[2].window(clock, async || session.load().await).await;
+    }
+    print("PostgreSQL, one client: CPU of process and server of a load, in parts of the plainest", &reads);
+}
+
+async fn read(pool: &PgPool) -> Vec<u8> {
+    sqlx::query(READ).bind(&ID.as_bytes()[..]).fetch_one(pool).await.unwrap().get(0)
+}
+
+/// A time is sent as microseconds.
+async fn read_least(pool: &PgPool) -> (Vec<u8>, [i64; 4]) {
+    let row = sqlx::query(READ_LEAST).bind(&ID.as_bytes()[..]).fetch_one(pool).await.unwrap();
+    (row.get(0), [1, 2, 3, 4].map(|column| row.get_unchecked(column)))
 }
 
 async fn session_in(pool: &PgPool, table: &str) -> Session<PostgresStore> {
