@@ -79,6 +79,17 @@ impl Store for Counted {
         self.store.purge(limit).await
     }
 
+    async fn create_then_load(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+        then: &SessionId,
+    ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+        self.store.create_then_load(id, entry, expires_in, ends_in, then).await
+    }
+
     fn backend(&self) -> &'static str {
         self.store.backend()
     }

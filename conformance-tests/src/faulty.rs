@@ -29,7 +29,7 @@ use crate::adapter::gate::Gate;
 /// let store = FaultyStore::default();
 /// let manager = SessionManager::development(store.clone());
 /// manager.login_for_tests(42).await.unwrap();
-/// assert_eq!(store.calls(), 2); // a look at the revocations, and a write
+/// assert_eq!(store.calls(), 1); // a write, and a look at revocations
 /// store.fail_writes(true);
 /// assert!(matches!(manager.login_for_tests(42).await, Err(Error::Store(_))));
 /// # }
@@ -84,7 +84,8 @@ impl FaultyStore {
         self.0.calls.swap(0, Ordering::Relaxed)
     }
 
-    /// Whether `load` and `list` fail from now on, as they do when the store cannot be reached.
+    /// Whether `load` and `list` fail from now on, as they do when the store cannot be reached. A `create_then_load` then
+    /// creates.
     pub fn fail_reads(&self, fail: bool) {
         self.0.reads_fail.store(fail, Ordering::Relaxed);
     }
@@ -100,11 +101,13 @@ impl FaultyStore {
     }
 
     fn reading(&self) -> Result<&dyn Store, StoreError> {
+        self.count();
         self.judge(&self.0.reads_fail)
     }
 
     /// The store for a write, once the write may go there.
     async fn writing(&self) -> Result<&dyn Store, StoreError> {
+        self.count();
         let store = self.judge(&self.0.writes_fail)?;
         self.wait(HeldAt::Call).await;
         Ok(store)
@@ -123,8 +126,11 @@ impl FaultyStore {
         }
     }
 
-    fn judge(&self, fails: &AtomicBool) -> Result<&dyn Store, StoreError> {
+    fn count(&self) {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn judge(&self, fails: &AtomicBool) -> Result<&dyn Store, StoreError> {
         if fails.load(Ordering::Relaxed) {
             return Err(StoreError::unavailable("faulty", Unplugged));
         }
@@ -183,6 +189,22 @@ impl Store for FaultyStore {
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.written(self.writing().await?.purge(limit).await).await
+    }
+
+    async fn create_then_load(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+        then: &SessionId,
+    ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+        let store = self.writing().await?;
+        let made = match self.judge(&self.0.reads_fail) {
+            Ok(_) => store.create_then_load(id, entry, expires_in, ends_in, then).await,
+            Err(unplugged) => store.create(id, entry, expires_in, ends_in).await.map(|()| Err(unplugged)),
+        };
+        self.written(made).await
     }
 
     fn backend(&self) -> &'static str {

@@ -135,6 +135,12 @@ impl<S: Subject> Trial<S> {
         answer("create", self.store.create(&id, entry, expires_in, ends_in).await);
     }
 
+    /// Makes the session for an hour of a day, and then loads the other.
+    pub(crate) async fn create_then_load(&self, id: SessionId, entry: Entry<'_>, then: SessionId) -> Option<Loaded> {
+        let made = self.store.create_then_load(&id, entry, HOUR, DAY, &then).await;
+        answer("the load of `create_then_load`", answer("create_then_load", made))
+    }
+
     pub(crate) async fn load(&self, id: SessionId) -> Option<Loaded> {
         answer("load", self.store.load(&id).await)
     }

@@ -37,7 +37,7 @@ impl Error for CutOff {}
 
 impl Counting {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        let methods = ["create", "load", "replace", "touch", "delete", "list", "revoke", "purge"];
+        let methods = ["create", "load", "replace", "touch", "delete", "list", "revoke", "purge", "create_then_load"];
         Self { store, calls: Arc::new(Mutex::new(methods.map(|method| (method, 0)).into())), is_cut: Arc::default() }
     }
 
@@ -105,6 +105,17 @@ impl Store for Counting {
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.count("purge")?.purge(limit).await
+    }
+
+    async fn create_then_load(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+        then: &SessionId,
+    ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+        self.count("create_then_load")?.create_then_load(id, entry, expires_in, ends_in, then).await
     }
 
     fn backend(&self) -> &'static str {

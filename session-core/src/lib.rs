@@ -74,6 +74,7 @@
 //! - `outcome` is `ok`; `none` (a load found no session); `refused` (the session has another revision by now, or is gone);
 //!   `exists`, `unavailable`, `timed_out`, `corrupt`, `schema` or `error`, as in [`StoreError`]; `dropped` (nobody waits for
 //!   the answer any more: the client has hung up, or the request has no time left).
+//! - `create_then_load` is the login of a new visitor. If the session was made and the load failed, `outcome` is the load's.
 //! - No label is an owner, an id, a path, or anything else that a request brings. So there are never more of them than these
 //!   lists have.
 //! - A [`PurgeTask`] that was started without a manager counts what it has purged, and not its calls.

@@ -81,6 +81,10 @@ impl<S: Store> SealedStore<S> {
     fn seal(&self, id: &SessionId, entry: Entry<'_>) -> Result<Vec<u8>, StoreError> {
         Place { context: &self.context, id, revision: entry.revision }.seal(&self.keys.now(), entry.payload)
     }
+
+    fn open(&self, id: &SessionId, loaded: Option<Loaded>) -> Result<Option<Loaded>, StoreError> {
+        loaded.map(|loaded| seal::open(&self.keys.now(), &self.context, id, loaded)).transpose()
+    }
 }
 
 impl<S: fmt::Debug> fmt::Debug for SealedStore<S> {
@@ -108,8 +112,7 @@ impl<S: Store> Store for SealedStore<S> {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let Some(loaded) = self.store.load(id).await? else { return Ok(None) };
-        seal::open(&self.keys.now(), &self.context, id, loaded).map(Some)
+        self.open(id, self.store.load(id).await?)
     }
 
     async fn replace(
@@ -150,6 +153,20 @@ impl<S: Store> Store for SealedStore<S> {
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.store.purge(limit).await
+    }
+
+    async fn create_then_load(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+        then: &SessionId,
+    ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+        let payload = self.seal(id, entry)?;
+        let entry = entry.with_payload(&payload);
+        let loaded = self.store.create_then_load(id, entry, expires_in, ends_in, then).await?;
+        Ok(loaded.and_then(|loaded| self.open(then, loaded)))
     }
 
     fn backend(&self) -> &'static str {

@@ -8,7 +8,7 @@ use std::{
 use session_core::{
     Entry,
     Expiry::{Keep, Restart},
-    Loaded, SessionId, Store, StoreError,
+    Loaded, Owner, SessionId, Store, StoreError,
 };
 
 use crate::{
@@ -49,18 +49,27 @@ pub(super) async fn drop_at<T>(cut: Cut, future: impl Future<Output = T>) -> Opt
 
 pub(crate) async fn a_dropped_create_leaves_no_session_or_all_of_it<S: Subject>(trial: &Trial<S>) {
     let user = owner("user 42");
-    for (id, cut) in cuts() {
-        drop_at(cut, trial.store().create(&id, first().with_owner(Some(&user)), HOUR, DAY)).await;
-        if let Some(loaded) = trial.load(id).await {
-            whole(&loaded, cut);
-        }
-        match trial.store().create(&id, first().with_owner(Some(&user)), HOUR, DAY).await {
-            Err(StoreError::AlreadyExists) => {}
-            created => answer("create", created),
-        }
-        whole(&trial.loaded(id).await, cut);
-        assert!(trial.listed(&user).await.contains(&id), "a `create` that was dropped ({cut:?}) left the list short");
+    let entry = first().with_owner(Some(&user));
+    for (number, (one, cut)) in (100..).zip(cuts()) {
+        drop_at(cut, trial.store().create(&one, entry, HOUR, DAY)).await;
+        is_made_or_not(trial, one, &user, cut).await;
+        let other = id(number);
+        drop_at(cut, trial.store().create_then_load(&other, entry, HOUR, DAY, &one)).await;
+        is_made_or_not(trial, other, &user, cut).await;
     }
+}
+
+/// Checks what a creation has left that was dropped.
+async fn is_made_or_not<S: Subject>(trial: &Trial<S>, id: SessionId, user: &Owner, cut: Cut) {
+    if let Some(loaded) = trial.load(id).await {
+        whole(&loaded, cut);
+    }
+    match trial.store().create(&id, first().with_owner(Some(user)), HOUR, DAY).await {
+        Err(StoreError::AlreadyExists) => {}
+        created => answer("create", created),
+    }
+    whole(&trial.loaded(id).await, cut);
+    assert!(trial.listed(user).await.contains(&id), "a `create` that was dropped ({cut:?}) left the list short");
 }
 
 pub(crate) async fn a_dropped_replace_leaves_the_old_state_or_the_new<S: Subject>(trial: &Trial<S>) {

@@ -1,6 +1,6 @@
 //! Only `create` makes a session appear, and never over a live one.
 
-use session_core::{Entry, Store, StoreError};
+use session_core::{Entry, Expiry::Keep, Store, StoreError};
 
 use crate::{
     Subject,
@@ -18,7 +18,7 @@ pub(crate) async fn a_created_session_loads_as_it_was_written<S: Subject>(trial:
 }
 
 pub(crate) async fn only_create_makes_a_session_appear<S: Subject>(trial: &Trial<S>) {
-    use session_core::Expiry::{Extend, Keep, Restart};
+    use session_core::Expiry::{Extend, Restart};
     let user = owner("user 42");
     assert!(trial.load(id(1)).await.is_none(), "`load` found a session that nobody has created");
     for expiry in [Keep, Extend(HOUR), Restart { expires_in: HOUR, ends_in: DAY }] {
@@ -93,6 +93,79 @@ pub(crate) async fn create_succeeds_after_a_delete_and_a_revocation<S: Subject>(
     trial.create(id(1), first(), HOUR, DAY).await;
     assert_eq!(trial.loaded(id(1)).await.payload, "the first write");
     assert!(trial.listed(&user).await.is_empty(), "a session that was created without an owner is in somebody's list");
+}
+
+pub(crate) async fn create_then_load_makes_the_session_and_loads_the_other<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    trial.create(id(9), first(), 2 * HOUR, 2 * DAY).await;
+    for (number, payload) in [(1, &b"the first login"[..]), (2, b"the second login")] {
+        // Written just before: what is loaded must be no older.
+        trial.must_replace(id(9), number, Entry::new(revision(number + 1), payload), Keep).await;
+        let mark = trial.mark();
+        let other = trial.create_then_load(id(number.into()), first().with_owner(Some(&user)), id(9)).await;
+        let other = other.unwrap_or_else(|| panic!("`create_then_load` did not find the other session, which is live"));
+        assert_eq!(
+            other.revision,
+            revision(number + 1),
+            "`create_then_load` returned another revision than was written"
+        );
+        assert_eq!(other.payload, payload, "`create_then_load` returned another payload than was written");
+        let same = trial.loaded(id(9)).await;
+        assert_eq!(same.revision, other.revision, "`create_then_load` changed the session that it loaded");
+        trial.assert_left_at_least("the expiry of the loaded session", other.expires_in, same.expires_in, mark);
+        trial.assert_left_at_least("the end of the loaded session", other.ends_in, same.ends_in, mark);
+        let made = trial.loaded(id(number.into())).await;
+        assert_eq!((made.revision, &made.payload[..]), (revision(1), first().payload), "it made another session");
+        trial.assert_left("the expiry that was created", made.expires_in, HOUR, mark);
+        trial.assert_left("the end that was created", made.ends_in, DAY, mark);
+    }
+    assert_eq!(trial.listed(&user).await, [id(1), id(2)].into(), "`create_then_load` left its session out of the list");
+}
+
+/// The load begins after the session was made.
+pub(crate) async fn create_then_load_of_one_id_loads_what_it_made<S: Subject>(trial: &Trial<S>) {
+    let mark = trial.mark();
+    let loaded = trial.create_then_load(id(1), first(), id(1)).await;
+    let loaded =
+        loaded.unwrap_or_else(|| panic!("`create_then_load` did not find what it had made: it loads too early"));
+    assert_eq!((loaded.revision, &loaded.payload[..]), (revision(1), first().payload));
+    trial.assert_left("the expiry that was created and loaded", loaded.expires_in, HOUR, mark);
+    trial.assert_left("the end that was created and loaded", loaded.ends_in, DAY, mark);
+}
+
+pub(crate) async fn create_then_load_finds_no_session_that_is_not_live<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
+    trial.create(id(8), first(), soon, DAY).await;
+    trial.create(id(9), first(), HOUR, DAY).await;
+    trial.must_delete(id(9), 1).await;
+    trial.pass(soon).await;
+    for (number, other) in [(7, "is missing"), (8, "has expired"), (9, "was deleted")] {
+        let found = trial.create_then_load(id(10 + number), first(), id(number)).await;
+        assert!(found.is_none(), "`create_then_load` found a session that {other}: {found:?}");
+        trial.loaded(id(10 + number)).await;
+    }
+}
+
+pub(crate) async fn create_then_load_over_a_live_session_is_already_exists<S: Subject>(trial: &Trial<S>) {
+    let (ours, theirs) = (owner("user 42"), owner("user 43"));
+    let mark = trial.mark();
+    trial.create(id(1), first().with_owner(Some(&ours)), HOUR, DAY).await;
+    trial.create(id(2), first(), HOUR, DAY).await;
+    for then in [id(1), id(2), id(3)] {
+        let entry = second().with_owner(Some(&theirs));
+        let refused = trial.store().create_then_load(&id(1), entry, 2 * HOUR, 2 * DAY, &then).await;
+        assert!(
+            matches!(refused, Err(StoreError::AlreadyExists)),
+            "`create_then_load` over a live session must answer `AlreadyExists`, it answered {refused:?}"
+        );
+        let loaded = trial.loaded(id(1)).await;
+        assert_eq!(loaded.revision, revision(1), "a refused `create_then_load` changed the revision");
+        assert_eq!(loaded.payload, "the first write", "a refused `create_then_load` changed the payload");
+        trial.assert_left("the expiry, after a refused `create_then_load`", loaded.expires_in, HOUR, mark);
+        trial.assert_left("the end, after a refused `create_then_load`", loaded.ends_in, DAY, mark);
+    }
+    assert!(trial.listed(&ours).await.contains(&id(1)), "a refused `create_then_load` took the session from its owner");
+    assert!(trial.listed(&theirs).await.is_empty(), "a refused `create_then_load` gave the session to another owner");
 }
 
 pub(crate) async fn of_40_concurrent_creates_exactly_one_wins<S: Subject>(trial: &Trial<S>) {

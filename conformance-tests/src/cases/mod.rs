@@ -35,6 +35,10 @@ macro_rules! each_case {
                 a_refused_create_leaves_the_live_session_untouched
                 create_succeeds_over_an_expired_session
                 create_succeeds_after_a_delete_and_a_revocation
+                create_then_load_makes_the_session_and_loads_the_other
+                create_then_load_of_one_id_loads_what_it_made
+                create_then_load_finds_no_session_that_is_not_live
+                create_then_load_over_a_live_session_is_already_exists
                 of_40_concurrent_creates_exactly_one_wins
                 of_40_concurrent_creates_over_an_expired_session_exactly_one_wins;
             replace:
@@ -102,6 +106,7 @@ macro_rules! each_case {
                 nothing_revives_when_delete_races_replace_touch_and_list
                 nothing_revives_when_revoke_races_replace_touch_and_list
                 a_revoke_that_races_a_login_takes_the_session_or_leaves_it
+                a_login_sees_the_write_before_a_list_that_misses_it
                 a_late_touch_never_moves_the_expiry_of_the_login_that_overtook_it
                 a_session_that_is_made_again_while_it_is_deleted_is_listed
                 list_is_exact_once_concurrent_changes_are_over
@@ -120,6 +125,7 @@ macro_rules! each_case {
                 after_a_dropped_read_the_next_call_works;
             outcome:
                 a_create_whose_answer_is_lost_is_never_already_exists
+                a_create_then_load_whose_answer_is_lost_is_never_already_exists
                 a_replace_whose_answer_is_lost_never_says_no
                 a_touch_whose_answer_is_lost_never_says_no
                 a_delete_whose_answer_is_lost_never_says_no;

@@ -36,6 +36,23 @@ pub(crate) async fn a_create_whose_answer_is_lost_is_never_already_exists<S: Sub
     }
 }
 
+pub(crate) async fn a_create_then_load_whose_answer_is_lost_is_never_already_exists<S: Subject>(trial: &Trial<S>) {
+    trial.create_then_load(id(1), first(), id(1)).await;
+    for number in 2..5 {
+        trial.lose_the_answer(id(number)).await;
+        let made = trial.store().create_then_load(&id(number), first(), HOUR, DAY, &id(1)).await;
+        assert!(
+            !matches!(made, Err(AlreadyExists)),
+            "a `create_then_load` whose answer was lost said that another had made the session: it was sent twice"
+        );
+        let loaded = trial.load(id(number)).await;
+        assert!(made.is_err() || loaded.is_some(), "`create_then_load` said that it was done, but it was not");
+        loaded.iter().for_each(whole);
+        let other = trial.create_then_load(id(10 + number), first(), id(1)).await;
+        assert!(other.is_some(), "the next `create_then_load` did not find the other session, which is live");
+    }
+}
+
 pub(crate) async fn a_replace_whose_answer_is_lost_never_says_no<S: Subject>(trial: &Trial<S>) {
     for (number, expiry) in (0..).zip([Keep, Extend(HOUR), Restart { expires_in: HOUR, ends_in: DAY }]) {
         // The first `create` on a connection may take more than one message, so it is done beforehand.

@@ -117,6 +117,31 @@ pub(crate) async fn a_late_touch_never_moves_the_expiry_of_the_login_that_overto
     }
 }
 
+/// A revocation moves the epoch of the owner and then lists the sessions. A login makes a session and then loads the epoch. So
+/// one of them sees the other.
+pub(crate) async fn a_login_sees_the_write_before_a_list_that_misses_it<S: Subject>(trial: &Trial<S>) {
+    for round in 0..ROUNDS {
+        let (login, epoch) = (id(round), id(1000 + round));
+        trial.create(epoch, first(), HOUR, DAY).await;
+        let answers = trial.together(round, 2, move |number, store| async move {
+            let user = owner("user 42");
+            if number == 0 {
+                let made = store.create_then_load(&login, first().with_owner(Some(&user)), HOUR, DAY, &epoch).await;
+                let seen = answer("the load of `create_then_load`", answer("create_then_load", made));
+                return seen.is_some_and(|seen| seen.revision == revision(2));
+            }
+            assert!(answer("replace", store.replace(&epoch, revision(1), second(), Keep).await));
+            answer("list", store.list(&user).await).iter().any(|(id, _)| *id == login)
+        });
+        let answers = answers.await;
+        assert!(
+            answers[0] || answers[1],
+            "`create_then_load` did not see a write, and the `list` after that write did not see its session"
+        );
+        trial.must_delete(login, 1).await;
+    }
+}
+
 /// A `delete` may take the session out of an index in a later step. That step must not take the new session out.
 pub(crate) async fn a_session_that_is_made_again_while_it_is_deleted_is_listed<S: Subject>(trial: &Trial<S>) {
     let user = owner("user 42");

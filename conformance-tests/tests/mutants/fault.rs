@@ -27,6 +27,11 @@ faults! {
     CreateRefusedOverExpired => create_succeeds_over_an_expired_session,
     CreateOverExpiredKeepsTheOwner => create_succeeds_over_an_expired_session,
     DeletedIdsStayTaken => create_succeeds_after_a_delete_and_a_revocation,
+    CreateThenLoadFindsNothing => create_then_load_makes_the_session_and_loads_the_other,
+    CreateThenLoadFailsAtTheLoad => create_then_load_makes_the_session_and_loads_the_other,
+    CreateThenLoadLoadsFirst => create_then_load_of_one_id_loads_what_it_made,
+    CreateThenLoadShowsExpired => create_then_load_finds_no_session_that_is_not_live,
+    CreateThenLoadOfALiveSessionSaysOk => create_then_load_over_a_live_session_is_already_exists,
     CreateChecksThenInserts => of_40_concurrent_creates_exactly_one_wins,
     CreateOverExpiredChecksThenInserts => of_40_concurrent_creates_over_an_expired_session_exactly_one_wins,
 
@@ -113,6 +118,7 @@ faults! {
     TouchPutsTheRowBack => nothing_revives_when_delete_races_replace_touch_and_list,
     RevokeMissesWhatIsReplacedWhileItRuns => nothing_revives_when_revoke_races_replace_touch_and_list,
     RevokeSelectsThenDeletes => a_revoke_that_races_a_login_takes_the_session_or_leaves_it,
+    CreateThenLoadLoadsAnotherFirst => a_login_sees_the_write_before_a_list_that_misses_it,
     TouchChecksThenWrites => a_late_touch_never_moves_the_expiry_of_the_login_that_overtook_it,
     DeleteTakesTheListEntryLater => a_session_that_is_made_again_while_it_is_deleted_is_listed,
     TheIndexLosesUpdates => list_is_exact_once_concurrent_changes_are_over,
@@ -132,6 +138,7 @@ faults! {
     LoadLosesItsConnection => after_a_dropped_read_the_next_call_works,
 
     CreateIsSentAgain => a_create_whose_answer_is_lost_is_never_already_exists,
+    CreateThenLoadIsSentAgain => a_create_then_load_whose_answer_is_lost_is_never_already_exists,
     ReplaceIsSentAgain => a_replace_whose_answer_is_lost_never_says_no,
     TouchTakesSilenceForNo => a_touch_whose_answer_is_lost_never_says_no,
     DeleteIsSentAgain => a_delete_whose_answer_is_lost_never_says_no,

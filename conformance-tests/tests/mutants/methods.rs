@@ -75,6 +75,17 @@ impl Store for Small {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         Ok(self.purge_in_steps(limit).await)
     }
+
+    async fn create_then_load(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+        then: &SessionId,
+    ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+        self.create_then_load_in_steps(id, entry, [expires_in, ends_in], then).await
+    }
 }
 
 impl Small {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, StoreError};
+use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, StoreError};
 use tokio::task::yield_now;
 
 use super::{
@@ -55,6 +55,37 @@ impl Small {
                 self.copy_to_the_replica();
                 created
             }
+        }
+    }
+
+    pub(crate) async fn create_then_load_in_steps(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        [expires_in, ends_in]: [Duration; 2],
+        then: &SessionId,
+    ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+        let loads_first = self.is(CreateThenLoadLoadsFirst) || self.is(CreateThenLoadLoadsAnotherFirst) && id != then;
+        if loads_first {
+            let loaded = self.load(then).await;
+            yield_now().await;
+            self.create(id, entry, expires_in, ends_in).await?;
+            return Ok(loaded);
+        }
+        let created = self.create(id, entry, expires_in, ends_in).await;
+        match self.fault {
+            CreateThenLoadIsSentAgain if created.is_err() => self.create(id, entry, expires_in, ends_in).await?,
+            CreateThenLoadOfALiveSessionSaysOk => {}
+            _ => created?,
+        }
+        match self.fault {
+            CreateThenLoadFindsNothing => Ok(Ok(None)),
+            CreateThenLoadFailsAtTheLoad => Ok(Err(failure())),
+            CreateThenLoadShowsExpired => {
+                let (rows, now) = self.lock();
+                Ok(Ok(rows.live.get(&self.key(then)).map(|row| self.loaded(row, now))))
+            }
+            _ => Ok(self.load(then).await),
         }
     }
 

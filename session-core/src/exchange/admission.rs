@@ -69,9 +69,15 @@ pub(crate) struct Written {
 }
 
 impl Turn<'_, '_> {
-    /// The login is written; now it has to stand against revocations and the limit of sessions.
-    pub(crate) async fn admit(&mut self, written: Written, login: &JudgedLogin) -> Result<(), Error> {
-        let (kind, error) = match self.stands(&written, login).await {
+    /// The login is written, and the epoch was read after that. Now it has to stand against revocations and the limit of
+    /// sessions.
+    pub(crate) async fn admit(
+        &mut self,
+        written: Written,
+        epoch: Result<Option<Epoch>, Error>,
+        login: &JudgedLogin,
+    ) -> Result<(), Error> {
+        let (kind, error) = match self.stands(&written, epoch, login).await {
             Ok(Admission::Granted) => {
                 let Written { found, secret, .. } = written;
                 self.tell(EventKind::LoggedIn, Some(&found));
@@ -94,10 +100,15 @@ impl Turn<'_, '_> {
     }
 
     /// Whether a login that has been written stands against revocations and the limit of sessions.
-    async fn stands(&self, written: &Written, login: &JudgedLogin) -> Result<Admission, Error> {
+    async fn stands(
+        &self,
+        written: &Written,
+        epoch: Result<Option<Epoch>, Error>,
+        login: &JudgedLogin,
+    ) -> Result<Admission, Error> {
         let Written { found, replaced, began, .. } = written;
         let (site, owner, kept) = (self.site(), &login.owner, Kept::of(found));
-        let mut epoch = epoch::read(&self.store, owner).await?;
+        let mut epoch = epoch?;
         loop {
             let is_revoked =
                 |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != *replaced);

@@ -9,6 +9,7 @@ use crate::{
     Entry, Error, EventKind, Expiry, Outcome, Purpose, Revision, SessionId,
     exchange::{Attempted, Carried, Edit, InFlight, Inner, Live, Place, Standing, State, Turn, View},
     moment::TimeLeft,
+    owner::{Epoch, epoch},
     record::{Data, Found, Header, Record, rotation},
     request::{SecretHash, SessionSecret, random},
     store::{CREATIONS, Patience, read},
@@ -35,6 +36,14 @@ enum Step {
 enum Ride {
     Touch(Arc<Found>),
     Rotate(Edit),
+}
+
+/// A session that was made.
+pub(crate) struct Made {
+    pub(crate) found: Arc<Found>,
+    pub(crate) secret: SessionSecret,
+    /// The epoch of its owner, read after the session was made. An anonymous session has none.
+    pub(crate) epoch: Result<Option<Epoch>, Error>,
 }
 
 /// Whether a write stores a successor of the client's token.
@@ -263,7 +272,7 @@ impl Turn<'_, '_> {
         }
         let lifetime = self.site().policy.before_login;
         let header = |secret| Header::new(secret, lifetime);
-        let Attempted::Done((found, secret)) = self.create(data, purpose, version, header).await? else {
+        let Attempted::Done(Made { found, secret, .. }) = self.create(data, purpose, version, header).await? else {
             return Ok(Attempted::Beaten);
         };
         self.enter(found.clone(), secret);
@@ -272,14 +281,15 @@ impl Turn<'_, '_> {
         Ok(Attempted::Done(found))
     }
 
-    /// Stores a new session. Its outcome unknown, it is tried again once, under a fresh id.
+    /// Stores a new session, and reads the epoch of its owner, if it has one. Its outcome unknown, it is tried again once,
+    /// under a fresh id.
     pub(crate) async fn create(
         &mut self,
         mut data: Data,
         purpose: Purpose,
         version: u64,
         header: impl Fn(SecretHash) -> Header,
-    ) -> Result<Attempted<(Arc<Found>, SessionSecret)>, Error> {
+    ) -> Result<Attempted<Made>, Error> {
         self.site().policy.judge_size(&data, &Data::new())?;
         if let Carried::Outdated = self.carry(version, |carried| InFlight::Creation { carried }) {
             return Ok(Attempted::Beaten);
@@ -290,12 +300,18 @@ impl Turn<'_, '_> {
             let record = Record { header: header(secret.hash()).under(own), data };
             let (expires_in, ends_in) = (record.header.lifetime.idle, record.header.lifetime.absolute);
             let payload = record.encode();
-            let entry = Entry::shared(own, &payload).with_owner(record.header.owner.as_ref()).with_purpose(purpose);
+            let owner = record.header.owner.as_ref();
+            let entry = Entry::shared(own, &payload).with_owner(owner).with_purpose(purpose);
             let asked = Instant::now();
-            match self.store.create(&id, entry, expires_in, ends_in).await {
-                Ok(()) => {
+            let made = match owner {
+                Some(owner) => epoch::create_then_read(&self.store, owner, &id, entry, [expires_in, ends_in]).await,
+                None => self.store.create(&id, entry, expires_in, ends_in).await.map(|()| Ok(None)),
+            };
+            match made {
+                Ok(epoch) => {
                     let left = TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in };
-                    return Ok(Attempted::Done((Arc::new(Found { id, record, revision: own, left }), secret)));
+                    let found = Arc::new(Found { id, record, revision: own, left });
+                    return Ok(Attempted::Done(Made { found, secret, epoch }));
                 }
                 Err(error) => (failure, data) = (Some(error), record.data),
             }

@@ -2,8 +2,8 @@
 
 use crate::{
     Error, EventKind, Expiry, Login, Owner, Purpose,
-    exchange::{Attempted, Began, Inner, Live, Loss, Standing, Turn, Unread, View, Written},
-    owner::Kept,
+    exchange::{Attempted, Began, Inner, Live, Loss, Standing, Turn, Unread, View, Written, commit::Made},
+    owner::{Kept, epoch},
     record::{Age, Data, Found, Header},
     session::JudgedLogin,
     store::{MERGES, Patience},
@@ -136,7 +136,8 @@ impl Turn<'_, '_> {
         match self.attempt_generation(view.edit(found, header, data, expiry)?, patience).await? {
             Attempted::Done(written) => {
                 let replaced = Some(Kept::of(found));
-                self.admit(Written { found: written, secret, replaced, began }, login).await?;
+                let epoch = epoch::read(&self.store, &login.owner).await;
+                self.admit(Written { found: written, secret, replaced, began }, epoch, login).await?;
                 Ok(InPlace::Done)
             }
             Attempted::Beaten => Ok(InPlace::Again),
@@ -177,8 +178,9 @@ impl Turn<'_, '_> {
             let View { pending, version, .. } = self.view();
             let keeps_changes = seen.is_none_or(|found| login.keeps_data_of(found));
             let data = if keeps_changes { pending.apply(&Data::new())? } else { Data::new() };
-            if let Attempted::Done((found, secret)) = self.create(data, Purpose::Login, version, header).await? {
-                return self.admit(Written { found, secret, replaced, began }, login).await;
+            let made = self.create(data, Purpose::Login, version, header).await?;
+            if let Attempted::Done(Made { found, secret, epoch }) = made {
+                return self.admit(Written { found, secret, replaced, began }, epoch, login).await;
             }
         }
         Err(Error::Contended)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Entry, Error, EventKind, Expiry, Owner, Purpose, Revision, SessionId, StoreError,
+    Entry, Error, EventKind, Expiry, Loaded, Owner, Purpose, Revision, SessionId, StoreError,
     record::{Found, Unreadable},
     site::Caller,
     store::{Patience, PatientStore},
@@ -47,7 +47,23 @@ fn id(owner: &Owner) -> SessionId {
 }
 
 pub(crate) async fn read(store: &PatientStore, owner: &Owner) -> Result<Option<Epoch>, Error> {
-    let Some(loaded) = store.load(&id(owner)).await? else { return Ok(None) };
+    found(store.load(&id(owner)).await?)
+}
+
+/// Makes a session of this owner, and reads the epoch after that. The outer error is that of the creation.
+pub(crate) async fn create_then_read(
+    store: &PatientStore,
+    owner: &Owner,
+    session: &SessionId,
+    entry: Entry<'_>,
+    times: [Duration; 2],
+) -> Result<Result<Option<Epoch>, Error>, StoreError> {
+    let loaded = store.create_then_load(session, entry, times, &id(owner)).await?;
+    Ok(loaded.map_err(Error::from).and_then(found))
+}
+
+fn found(loaded: Option<Loaded>) -> Result<Option<Epoch>, Error> {
+    let Some(loaded) = loaded else { return Ok(None) };
     let kept = decode(&loaded.payload).ok_or_else(|| StoreError::corrupt("the store", Unreadable))?;
     Ok(Some(Epoch { revision: loaded.revision, age: LIFETIME.saturating_sub(loaded.ends_in), kept }))
 }

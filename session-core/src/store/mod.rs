@@ -69,7 +69,7 @@ pub(crate) use self::{
 /// - [`Entry`], [`Loaded`], [`Purpose`] and [`StoreError`] may get fields and variants. Read the fields that you know, and
 ///   make a [`Loaded`] with [`Loaded::new`].
 /// - [`Expiry`] gets none: a store that does not know what to do to an expiry must not compile.
-/// - [`backend`](Store::backend) is such a method.
+/// - [`backend`](Store::backend) and [`create_then_load`](Store::create_then_load) are such methods.
 /// - A wrapper hands each [`Entry`] on as it got it, or by [`Entry::with_payload`]. So fields that it does not know arrive.
 ///   It has to implement a new method, too: the default body would not call the method of the store that it wraps.
 ///
@@ -191,6 +191,31 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Any but [`StoreError::AlreadyExists`], if the database fails; the next call goes on.
     async fn purge(&self, limit: u32) -> Result<u64, StoreError>;
 
+    /// Makes the session as [`create`](Store::create) does, and then loads the one under `then`, which may be the same.
+    ///
+    /// The load begins after the session was made, so it sees all that was stored before that. Each of the two is an atomic
+    /// step of its own.
+    ///
+    /// A login needs this: it makes its session and then looks whether the owner has logged out everywhere since it began. In
+    /// the other order it would miss a "log out everywhere" in between. Leave this method as it is, unless your database
+    /// can do both in one round trip and never loads first.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is that of the `create`, and then nothing is loaded. The inner one is that of the load: the
+    /// session was made all the same.
+    async fn create_then_load(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+        then: &SessionId,
+    ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+        self.create(id, entry, expires_in, ends_in).await?;
+        Ok(self.load(then).await)
+    }
+
     /// The name of the database, such as `redis`: the one that the store's errors have. It is a label of metrics and a field
     /// of spans, so it is one of few. A store around a store hands on that of the store within.
     fn backend(&self) -> &'static str {
@@ -277,6 +302,17 @@ macro_rules! store_behind {
 
             async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
                 (**self).purge(limit).await
+            }
+
+            async fn create_then_load(
+                &self,
+                id: &SessionId,
+                entry: Entry<'_>,
+                expires_in: Duration,
+                ends_in: Duration,
+                then: &SessionId,
+            ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+                (**self).create_then_load(id, entry, expires_in, ends_in, then).await
             }
 
             fn backend(&self) -> &'static str {

@@ -102,6 +102,14 @@ impl Answer for bool {
     }
 }
 
+/// What a call came to whose session was made: the word of the load, if that failed. That a login finds nothing to load is
+/// the rule, and no `none`.
+impl Answer for Result<Option<Loaded>, StoreError> {
+    fn word(&self) -> &'static str {
+        if self.is_ok() { "ok" } else { outcome(self) }
+    }
+}
+
 impl Answer for Option<Loaded> {
     fn word(&self) -> &'static str {
         if self.is_some() { "ok" } else { "none" }
@@ -152,6 +160,18 @@ impl Store for Observed {
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.observe("purge", (*self.store).purge(limit)).await
+    }
+
+    async fn create_then_load(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+        then: &SessionId,
+    ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+        let call = (*self.store).create_then_load(id, entry, expires_in, ends_in, then);
+        self.observe("create_then_load", call).await
     }
 
     fn backend(&self) -> &'static str {

@@ -136,6 +136,20 @@ impl PatientStore {
         self.ask((*self.store).create(id, entry, expires_in, ends_in)).await
     }
 
+    /// One call of the store. An error of the load counts, too.
+    pub(crate) async fn create_then_load(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        [expires_in, ends_in]: [Duration; 2],
+        then: &SessionId,
+    ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+        let call = (*self.store).create_then_load(id, entry, expires_in, ends_in, then);
+        let answer = self.in_time(call).await;
+        self.note(answer.as_ref().map_or_else(Some, |loaded| loaded.as_ref().err()));
+        answer
+    }
+
     pub(crate) async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
         self.ask((*self.store).load(id)).await
     }
@@ -172,20 +186,28 @@ impl PatientStore {
     }
 
     async fn ask<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let answer = match self.deadline() {
+        let answer = self.in_time(call).await;
+        self.note(answer.as_ref().err());
+        answer
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match self.deadline() {
             None => call.await,
             // What a dropped call has done is as unknown as after any other error. Boxed: most calls need no timer.
             Some(deadline) => Box::pin(timeout_at(deadline, call))
                 .await
                 .unwrap_or_else(|_| Err(StoreError::timed_out("the session store", OutOfPatience))),
-        };
+        }
+    }
+
+    /// Notes what a call has answered with. An error that is an answer of the database is no failure.
+    fn note(&self, error: Option<&StoreError>) {
         let mut failing_since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *failing_since = match &answer {
-            Ok(_) | Err(StoreError::AlreadyExists | StoreError::Corrupt { .. }) => None,
-            Err(_) => Some(failing_since.unwrap_or_else(Instant::now)),
+        *failing_since = match error {
+            None | Some(StoreError::AlreadyExists | StoreError::Corrupt { .. }) => None,
+            Some(_) => Some(failing_since.unwrap_or_else(Instant::now)),
         };
-        drop(failing_since);
-        answer
     }
 
     /// Until when a call may take. An error that is past is forgotten: a handler may ask again after a while.

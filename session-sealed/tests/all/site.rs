@@ -1,5 +1,6 @@
 //! A whole site over sealed payloads.
 
+use session_conformance::FaultyStore;
 use session_core::{Error, Incoming, Owner, Policy, Session, SessionManager, Store, StoreError, WhenUnreadable};
 use session_memory::MemoryStore;
 use session_sealed::{OpenError, SealKeys, SealedStore};
@@ -44,6 +45,14 @@ fn numbers_name_the_database_within() {
     let database = MemoryStore::new();
     assert_eq!(database.backend(), "memory");
     assert_eq!(sealed(&database, "shop", SealKeys::new(key("2026-11", 1))).backend(), "memory");
+}
+
+#[tokio::test]
+async fn a_login_is_one_call_of_the_database_too() {
+    let database = FaultyStore::default();
+    let store = SealedStore::new(database.clone(), "shop", SealKeys::new(key("2026-11", 1))).unwrap();
+    SessionManager::development(store).login_for_tests(42).await.unwrap();
+    assert_eq!(database.calls(), 1);
 }
 
 #[tokio::test]

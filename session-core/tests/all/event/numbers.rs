@@ -96,7 +96,10 @@ async fn calls_of_the_store_are_counted_and_timed_by_method_and_outcome() {
     let site = Site::new();
     let browser = site.logged_in(USER).await;
     let before = numbers.all();
-    assert_eq!(numbers.of(&calls("create", "ok")), 1);
+    assert_eq!(numbers.of(&calls("create_then_load", "ok")), 1, "the login of a new visitor");
+    site.lab.next(Call::Load, Fault::Fails);
+    assert!(site.browser().start().await.1.login(USER).await.is_err());
+    assert_eq!(numbers.of(&calls("create_then_load", "timed_out")), 1, "it was made, and the epoch could not be read");
     browser.get::<u32>("n").await;
     assert_eq!(numbers.of(&calls("load", "ok")), before.get(&calls("load", "ok")).map_or(1, |n| n + 1));
     site.lab.next(Call::Load, Fault::Fails);

@@ -73,6 +73,19 @@ async fn a_new_visitor_s_login_is_refused_in_time_too_however_slow_the_store_fai
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_login_that_is_written_and_whose_epoch_cannot_be_read_is_refused_in_time_too() {
+    let site = Site::new();
+    let (_, session) = site.browser().start().await;
+    site.lab.next(Call::Load, Fault::Fails);
+    // What takes the login back is never answered.
+    let _gate = site.lab.hold(Call::Delete);
+    let begun = Instant::now();
+    let login = tokio::time::timeout(MINUTE, session.login(USER)).await;
+    assert!(matches!(login, Ok(Err(Error::LoginRevoked))), "{login:?}");
+    assert!(begun.elapsed() <= Duration::from_millis(3100), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_ends_the_three_seconds() {
     let site = Site::new();
     let browser = site.visitor().await;

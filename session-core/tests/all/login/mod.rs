@@ -5,6 +5,7 @@ mod guards;
 mod lasting;
 mod logins;
 mod notes;
+mod one_trip;
 mod proofs;
 mod revocation;
 mod room;
