@@ -68,13 +68,27 @@ impl Sent {
     }
 }
 
+impl Message {
+    /// The commands of the message, for others to follow.
+    pub(crate) fn into_pipeline(self) -> Pipeline {
+        match self {
+            Self::Call(command) => {
+                let mut pipeline = Pipeline::with_capacity(3);
+                pipeline.add_command(command);
+                pipeline
+            }
+            Self::Staged(pipeline) => pipeline,
+        }
+    }
+}
+
 impl Call<'_> {
     /// Sends the call, and sends it again if the server has answered that it did nothing: it does not know the script, or
     /// the slot of the keys is being moved.
-    pub(crate) async fn evaluate<F: Future<Output = RedisResult<Value>>>(
+    pub(crate) async fn evaluate<T, F: Future<Output = RedisResult<T>>>(
         &self,
         send: impl Fn(Message) -> F,
-    ) -> RedisResult<Value> {
+    ) -> RedisResult<T> {
         let staged = self.frame.and_then(|sent| sent.staged.as_ref());
         match self.known(&send, staged).await {
             // Of two keys in a slot that is being moved, each may be on another node. A call on one key finds it.
@@ -84,11 +98,11 @@ impl Call<'_> {
     }
 
     /// After `EVAL` the server knows the script.
-    async fn known<F: Future<Output = RedisResult<Value>>>(
+    async fn known<T, F: Future<Output = RedisResult<T>>>(
         &self,
         send: impl Fn(Message) -> F,
         staged: Option<&Staged>,
-    ) -> RedisResult<Value> {
+    ) -> RedisResult<T> {
         match send(self.message("EVALSHA", &self.script.hash, staged)).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 send(self.message("EVAL", self.script.text, staged)).await

@@ -95,6 +95,17 @@ impl Connection {
         self.in_time(self.evaluate(call)).await
     }
 
+    /// Runs the script, and then reads the session at this key: in one round trip, and in this order. Not for a cluster, where
+    /// the key may be on another node.
+    pub(crate) async fn run_then_fetch(
+        &self,
+        call: Call<'_>,
+        key: &[u8],
+    ) -> Result<(Value, Result<Reading, StoreError>), StoreError> {
+        let (answer, reads) = self.in_time(self.evaluate_then(call, key)).await?;
+        Ok((answer, reading(reads, 1)))
+    }
+
     /// Runs both steps, and returns the answer of the second.
     #[cfg(feature = "cluster")]
     pub(crate) async fn run_both(&self, cluster: &Cluster, steps: Steps<'_>) -> Result<Value, StoreError> {
@@ -114,28 +125,29 @@ impl Connection {
         if let Server::Cluster(cluster) = &self.server {
             return self.fetch_each(question.script(cluster), keys).await;
         }
-        let mut pipeline = timed(1 + keys.len());
+        let mut pipeline = Pipeline::with_capacity(1 + keys.len());
+        add_clock(&mut pipeline);
         for key in keys {
             question.add(&mut pipeline, key.as_ref());
         }
-        let (now, values) = self.send_reads(&pipeline, keys.len()).await?;
-        if values.len() == keys.len() { Ok(Reading { values, now }) } else { Err(foreign_answer()) }
+        self.send_reads(&pipeline, keys.len()).await
     }
 
     /// Reads the sessions at these keys by one command, which costs the server least. Not for a cluster, where they are on
     /// several nodes. A value of another type is nil here, as a missing one is.
     pub(crate) async fn fetch_at_once(&self, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
-        let mut pipeline = timed(2);
+        let mut pipeline = Pipeline::with_capacity(2);
+        add_clock(&mut pipeline);
         pipeline.cmd("MGET").arg(keys);
-        let (now, mut answers) = self.send_reads(&pipeline, 1).await?;
-        match answers.pop() {
-            Some(Value::Array(values)) if values.len() == keys.len() => Ok(Reading { values, now }),
+        let mut answers = self.send_reads(&pipeline, 1).await?;
+        match answers.values.pop() {
+            Some(Value::Array(values)) if values.len() == keys.len() => Ok(Reading { values, ..answers }),
             _ => Err(foreign_answer()),
         }
     }
 
-    /// Sends reads after a `TIME`, and returns its instant and their answers.
-    async fn send_reads(&self, pipeline: &Pipeline, reads: usize) -> Result<(u64, Vec<Value>), StoreError> {
+    /// Sends this many reads after a `TIME`.
+    async fn send_reads(&self, pipeline: &Pipeline, reads: usize) -> Result<Reading, StoreError> {
         let count = 1 + reads;
         let answers = match &self.server {
             Server::Node(node) => {
@@ -153,8 +165,7 @@ impl Connection {
             #[cfg(feature = "cluster")]
             Server::Cluster(_) => return Err(foreign_answer()),
         };
-        let mut answers = answers.into_iter();
-        Ok((instant(answers.next())?, answers.collect()))
+        reading(answers, reads)
     }
 
     #[cfg(feature = "cluster")]
@@ -187,6 +198,35 @@ impl Connection {
                     .send(async |master: Master| call.evaluate(|message| query_master(master.clone(), message)).await)
                     .await
             }
+        }
+    }
+
+    /// The answer to the script, and those to `TIME` and to the read after it. What is sent again is sent as a whole, so what
+    /// is read is never older than the write.
+    async fn evaluate_then(&self, call: Call<'_>, key: &[u8]) -> RedisResult<(Value, Vec<Value>)> {
+        let with_read = |message: Message| {
+            let mut pipeline = message.into_pipeline();
+            add_clock(&mut pipeline);
+            Question::Session.add(&mut pipeline, key);
+            pipeline
+        };
+        match &self.server {
+            Server::Node(node) => {
+                node.send(async |manager: ConnectionManager| {
+                    call.evaluate(|message| query_then(manager.clone(), with_read(message))).await
+                })
+                .await
+            }
+            #[cfg(feature = "sentinel")]
+            Server::Sentinel(sentinel) => {
+                sentinel
+                    .send(async |master: Master| {
+                        call.evaluate(|message| query_master_then(master.clone(), with_read(message))).await
+                    })
+                    .await
+            }
+            #[cfg(feature = "cluster")]
+            Server::Cluster(_) => Err((ErrorKind::Client, "a cluster has no pipeline over several nodes").into()),
         }
     }
 
@@ -223,6 +263,15 @@ impl Connection {
     }
 }
 
+async fn query_then(mut manager: ConnectionManager, pipeline: Pipeline) -> RedisResult<(Value, Vec<Value>)> {
+    apart(manager.send_packed_commands(&pipeline, 0, pipeline.len()).await?)
+}
+
+#[cfg(feature = "sentinel")]
+async fn query_master_then(master: Master, pipeline: Pipeline) -> RedisResult<(Value, Vec<Value>)> {
+    apart(master.query_all(&pipeline, pipeline.len()).await?)
+}
+
 async fn query(mut manager: ConnectionManager, message: Message) -> RedisResult<Value> {
     match message {
         Message::Call(command) => whole(manager.send_packed_command(&command).await?),
@@ -238,11 +287,24 @@ async fn query_master(master: Master, message: Message) -> RedisResult<Value> {
     }
 }
 
-/// A pipeline for this many commands, of which the first is `TIME`.
-fn timed(count: usize) -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(count);
+/// Adds a `TIME`, which comes before what is read.
+fn add_clock(pipeline: &mut Pipeline) {
     pipeline.cmd("TIME");
-    pipeline
+}
+
+/// Takes the answer to a script apart from those to `TIME` and to the read after it. An error of these is no error of the
+/// script.
+fn apart(mut script: Vec<Value>) -> RedisResult<(Value, Vec<Value>)> {
+    let reads = script.split_off(script.len().saturating_sub(2));
+    Ok((last(script)?, reads))
+}
+
+/// The answers to a `TIME` and to this many reads after it.
+fn reading(answers: Vec<Value>, reads: usize) -> Result<Reading, StoreError> {
+    let mut answers = answers.into_iter();
+    let now = instant(answers.next())?;
+    let values: Vec<_> = answers.collect();
+    if values.len() == reads { Ok(Reading { values, now }) } else { Err(foreign_answer()) }
 }
 
 /// The answers, if none of them is an error of the server. That a value has another type is its key's own error: it stays.

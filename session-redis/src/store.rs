@@ -1,4 +1,4 @@
-//! The store. Each operation is one command. With an owner, a logout is one more, for the index of their sessions, and on a
+//! The store. Each operation is one command, and a `create_then_load` one message. With an owner, a logout is one more, for the index of their sessions, and on a
 //! cluster a login, too.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -15,10 +15,11 @@ use crate::{
     connection::{Connection, Question, Reading},
     error::{BACKEND, foreign_answer, foreign_value, staged_frame_gone, too_late},
     frame::{Frame, milliseconds},
-    index::{Member, SKEW},
+    index::Member,
     script::Scripts,
     store::{
-        load::{Found, LOADED_AT_ONCE, load_all, load_one, loaded, session_key, string},
+        entries::NewEntry,
+        load::{Found, LOADED_AT_ONCE, found, load_all, load_one, loaded, session_key, string},
         update::{UPDATED_AT_ONCE, Update, update_all},
     },
 };
@@ -29,10 +30,6 @@ use crate::{connection::Server, index::Steps};
 mod entries;
 mod load;
 mod update;
-
-/// How long an index keeps a session after its end. A failover may lead to a server whose clock is behind, and the
-/// session is written a while after its entry.
-const BEYOND_THE_END: Duration = Duration::from_millis(SKEW);
 
 /// How many of an owner's sessions are read, or deleted, at once.
 const AT_ONCE: usize = 128;
@@ -123,18 +120,25 @@ impl RedisStore {
         ends_in: Duration,
         write: Call<'_>,
     ) -> Result<Value, StoreError> {
-        let Some(owner) = entry.owner else { return self.0.connection.run(write).await };
-        let (index, kept) = (self.owner_key(owner), text(ends_in.saturating_add(BEYOND_THE_END)));
+        let new = self.new_entry(id, entry, ends_in);
         #[cfg(feature = "cluster")]
-        if let Server::Cluster(cluster) = &self.0.connection.server {
-            let arguments: [&[u8]; 2] = [id.as_bytes(), &kept];
-            let enter =
-                Call { script: &self.0.scripts.index, key: &index, others: &[], frame: None, arguments: &arguments };
+        if let (Server::Cluster(cluster), Some(new)) = (&self.0.connection.server, &new) {
+            let arguments = new.arguments();
+            let enter = Call {
+                script: &self.0.scripts.index,
+                key: &new.index,
+                others: &[],
+                frame: None,
+                arguments: &arguments,
+            };
             return self.0.connection.run_both(cluster, Steps { index: enter, session: write }).await;
         }
-        let neither_binding_nor_since: [&[u8]; 2] = [b"", b""];
-        let arguments = [write.arguments, &neither_binding_nor_since, &[id.as_bytes(), &kept]].concat();
-        self.0.connection.run(Call { others: &[&index], arguments: &arguments, ..write }).await
+        let (others, arguments) = NewEntry::beside(new.as_ref(), write.arguments);
+        self.0.connection.run(Call { others: &others, arguments: &arguments, ..write }).await
+    }
+
+    fn create_call<'a>(&'a self, key: &'a [u8], frame: &'a Sent, arguments: &'a [&'a [u8]]) -> Call<'a> {
+        Call { script: &self.0.scripts.create, key, others: &[], frame: Some(frame), arguments }
     }
 
     /// In a box, as each call that is rare and large: a load has room for none of them.
@@ -209,13 +213,10 @@ impl Store for RedisStore {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
-        let (key, expires, ends) = (self.session_key(id), text(expires_in), text(ends_in));
-        let frame = self.sent(entry, &key)?;
-        let arguments: [&[u8]; 2] = [&expires, &ends];
-        let create =
-            Call { script: &self.0.scripts.create, key: &key, others: &[], frame: Some(&frame), arguments: &arguments };
-        let answer = self.indexed_write(id, entry, ends_in, create).await?;
-        if yes_or_no(&answer)? { Ok(()) } else { Err(StoreError::AlreadyExists) }
+        let (key, times) = (self.session_key(id), [text(expires_in), text(ends_in)]);
+        let (frame, arguments) = (self.sent(entry, &key)?, times.each_ref().map(Vec::as_slice));
+        let create = self.create_call(&key, &frame, &arguments);
+        created(&self.indexed_write(id, entry, ends_in, create).await?)
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
@@ -309,6 +310,29 @@ impl Store for RedisStore {
         Ok(0)
     }
 
+    /// On a cluster the two sessions may be on two nodes. Elsewhere the script and the `GET` are in one message.
+    async fn create_then_load(
+        &self,
+        id: &SessionId,
+        entry: Entry<'_>,
+        expires_in: Duration,
+        ends_in: Duration,
+        then: &SessionId,
+    ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
+        if self.0.connection.is_cluster() {
+            self.create(id, entry, expires_in, ends_in).await?;
+            return Ok(self.load(then).await);
+        }
+        let (key, times) = (self.session_key(id), [text(expires_in), text(ends_in)]);
+        let (frame, arguments) = (self.sent(entry, &key)?, times.each_ref().map(Vec::as_slice));
+        let new = self.new_entry(id, entry, ends_in);
+        let (others, arguments) = NewEntry::beside(new.as_ref(), &arguments);
+        let create = Call { others: &others, ..self.create_call(&key, &frame, &arguments) };
+        let (answer, reading) = self.0.connection.run_then_fetch(create, &self.session_key(then)).await?;
+        created(&answer)?;
+        Ok(reading.and_then(found).and_then(Found::session))
+    }
+
     fn backend(&self) -> &'static str {
         BACKEND
     }
@@ -322,6 +346,10 @@ enum Deletion {
     Missing,
     /// It has expired, or it has another revision or owner.
     Refused,
+}
+
+fn created(answer: &Value) -> Result<(), StoreError> {
+    if yes_or_no(answer)? { Ok(()) } else { Err(StoreError::AlreadyExists) }
 }
 
 fn yes_or_no(answer: &Value) -> Result<bool, StoreError> {

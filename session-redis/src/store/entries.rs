@@ -1,17 +1,52 @@
-//! The entries of an owner's index: how the store reads and removes them.
+//! The entries of an owner's index: how the store writes, reads and removes them.
+
+use std::time::Duration;
 
 use redis::Value;
-use session_core::{Owner, StoreError};
+use session_core::{Entry, Owner, SessionId, StoreError};
 
-use super::{AT_ONCE, RedisStore};
+use super::{AT_ONCE, RedisStore, text};
 use crate::{
     call::Call,
     connection::Question,
     error::{foreign_answer, foreign_value, from_driver},
-    index::{Index, Member},
+    index::{Index, Member, SKEW},
 };
 
+/// How long an index keeps a session after its end. A failover may lead to a server whose clock is behind, and the
+/// session is written a while after its entry.
+const BEYOND_THE_END: Duration = Duration::from_millis(SKEW);
+
+/// The entry of a session that is written.
+pub(super) struct NewEntry<'a> {
+    /// The key of the owner's index.
+    pub(super) index: Vec<u8>,
+    id: &'a SessionId,
+    /// For how many milliseconds the entry is kept.
+    kept_for: Vec<u8>,
+}
+
+impl NewEntry<'_> {
+    /// What a script needs to know of the entry.
+    pub(super) fn arguments(&self) -> [&[u8]; 2] {
+        [self.id.as_bytes(), &self.kept_for]
+    }
+
+    /// The other keys and all arguments of a script that writes a session with these arguments, and its entry, if it has one.
+    pub(super) fn beside<'a>(new: Option<&'a Self>, session: &[&'a [u8]]) -> (Vec<&'a [u8]>, Vec<&'a [u8]>) {
+        let Some(new) = new else { return (vec![], session.to_vec()) };
+        let neither_binding_nor_since: [&[u8]; 2] = [b"", b""];
+        (vec![&new.index], [session, &neither_binding_nor_since, &new.arguments()].concat())
+    }
+}
+
 impl RedisStore {
+    /// The entry of this session, if it has an owner.
+    pub(super) fn new_entry<'a>(&self, id: &'a SessionId, entry: Entry<'_>, ends_in: Duration) -> Option<NewEntry<'a>> {
+        let kept_for = text(ends_in.saturating_add(BEYOND_THE_END));
+        entry.owner.map(|owner| NewEntry { index: self.owner_key(owner), id, kept_for })
+    }
+
     /// The index of an owner's sessions. If there are many and one server has all keys, the dead entries are removed
     /// first, a batch at a time. After that nothing asks for their sessions one by one.
     pub(super) async fn index(&self, owner: &Owner) -> Result<Index, StoreError> {

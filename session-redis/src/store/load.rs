@@ -69,7 +69,11 @@ pub(super) async fn load_one(connection: &Connection, key: &[u8]) -> Result<Opti
 }
 
 async fn find(connection: &Connection, key: &[u8]) -> Result<Found, StoreError> {
-    let mut reading = connection.fetch(Question::Session, &[key]).await?;
+    found(connection.fetch(Question::Session, &[key]).await?)
+}
+
+/// What a reading of one session has found.
+pub(super) fn found(mut reading: Reading) -> Result<Found, StoreError> {
     Found::new(reading.values.pop().ok_or_else(foreign_answer)?, reading.now, Found::Nothing)
 }
 

@@ -33,6 +33,10 @@ async fn a_value_of_another_kind_or_too_short_is_corrupt_and_stays() {
         let before: Option<Vec<u8>> = ask(&mut admin, &["DUMP", &key]).await;
         let answer = store.load(&ID).await;
         assert!(is_corrupt(&answer), "load of {command:?}: {answer:?}");
+        let other = SessionId::from_bytes([9; 16]);
+        let made = store.create_then_load(&other, entry(OLD), HOUR, HOUR, &ID).await.unwrap();
+        assert!(is_corrupt(&made), "create_then_load of {command:?}: {made:?}");
+        assert!(store.load(&other).await.unwrap().is_some(), "it was made all the same");
         let answer = store.list(&owner).await;
         assert!(is_corrupt(&answer), "list of {command:?}: {answer:?}");
         let answer = store.replace(&ID, OLD, entry(NEW), Expiry::Extend(HOUR)).await;

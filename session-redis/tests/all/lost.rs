@@ -51,8 +51,8 @@ impl Proxied {
             let cases = cases().into_iter().filter(|case| case.name().contains("answer_is_lost"));
             cases.map(|case| case.run(self.clone())).count()
         });
-        assert_eq!(running.await.unwrap(), 5);
-        assert_eq!(proxy.lost(), 15, "three answers are lost in each case");
+        assert_eq!(running.await.unwrap(), 6);
+        assert_eq!(proxy.lost(), 18, "three answers are lost in each case");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What each operation costs, counted by the server.
 
 use session_conformance::servers;
-use session_core::{Expiry, Owner, SessionId, Store};
+use session_core::{Expiry, Owner, SessionId, SessionManager, Store};
 use session_redis::redis::{InfoDict, aio::MultiplexedConnection};
 
 use crate::support::{self, HOUR, ID, NEW, OLD, admin, ask, calls, entry};
@@ -31,7 +31,9 @@ async fn a_load_and_a_list_read_the_clock_before_the_sessions() {
 async fn each_operation_costs_one_round_trip_and_a_logout_one_more() {
     let server = servers::own_redis(&[]);
     let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
-    let (owner, other) = (Owner::from(42), SessionId::from_bytes([43; 16]));
+    let (owner, other, third) = (Owner::from(42), SessionId::from_bytes([43; 16]), SessionId::from_bytes([44; 16]));
+    // It is staged, and the server still reads the message at once: its buffer has 16 KiB.
+    let long = vec![7; 9_000];
     let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
     let owned = |revision| entry(revision).with_owner(Some(&owner));
     // From now on the server knows the scripts.
@@ -64,10 +66,27 @@ async fn each_operation_costs_one_round_trip_and_a_logout_one_more() {
     costs!(1, store.replace(&ID, OLD, owned(NEW), Expiry::Extend(HOUR)));
     costs!(1, store.replace(&ID, NEW, owned(OLD), restart));
     costs!(1, store.create(&other, owned(OLD), HOUR, HOUR));
+    costs!(1, store.create_then_load(&third, owned(OLD), HOUR, HOUR, &ID));
+    costs!(2, store.delete(&third, OLD));
+    costs!(1, store.create_then_load(&third, owned(OLD).with_payload(&long), HOUR, HOUR, &ID));
+    costs!(2, store.delete(&third, OLD));
     costs!(2, store.list(&owner));
     costs!(2, store.delete(&other, OLD));
     costs!(3, store.revoke(&owner, None));
     costs!(0, store.purge(10));
+}
+
+/// It makes the session and its entry in the owner's index, and then reads whether the owner has logged out everywhere.
+#[tokio::test]
+async fn a_login_of_a_new_visitor_takes_one_round_trip() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let manager = SessionManager::development(store.clone());
+    manager.login_for_tests(42).await.unwrap();
+    while ask::<InfoDict>(&mut admin, &["INFO", "clients"]).await.get("connected_clients") != Some(2_u64) {}
+    let before = reads(&mut admin).await;
+    manager.login_for_tests(42).await.unwrap();
+    assert_eq!(reads(&mut admin).await - before - 1, 1);
 }
 
 /// A login makes a session under a new id and then deletes the visitor's.
@@ -77,7 +96,8 @@ async fn a_login_that_gives_the_session_another_id_takes_two_round_trips() {
     let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
     let (owner, visitor, user) = (Owner::from(42), SessionId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
     let login = async || {
-        store.create(&user, entry(NEW).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
+        let owned = entry(NEW).with_owner(Some(&owner));
+        assert!(store.create_then_load(&user, owned, HOUR, HOUR, &ID).await.unwrap().unwrap().is_none());
         assert!(store.delete(&visitor, OLD).await.unwrap());
     };
     store.create(&visitor, entry(OLD), HOUR, HOUR).await.unwrap();
@@ -89,6 +109,25 @@ async fn a_login_that_gives_the_session_another_id_takes_two_round_trips() {
     login().await;
     assert_eq!(reads(&mut admin).await - before - 1, 2);
     assert_eq!(store.list(&owner).await.unwrap().len(), 1);
+}
+
+/// The first message has a `GET`, too, which comes before the script has run.
+#[tokio::test]
+async fn a_server_that_does_not_know_the_script_reads_again_after_it_has_run() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let (owner, long) = (Owner::from(42), vec![7; 20_000]);
+    for (number, payload) in (1..).zip([&b"short"[..], &long]) {
+        ask::<()>(&mut admin, &["SCRIPT", "FLUSH"]).await;
+        let id = SessionId::from_bytes([number; 16]);
+        let owned = entry(OLD).with_payload(payload).with_owner(Some(&owner));
+        let before = (calls(&mut admin, "evalsha").await, calls(&mut admin, "eval").await);
+        let loaded = store.create_then_load(&id, owned, HOUR, HOUR, &id).await.unwrap().unwrap();
+        assert_eq!(loaded.unwrap().payload, payload);
+        let after = (calls(&mut admin, "evalsha").await, calls(&mut admin, "eval").await);
+        assert_eq!(after, (before.0 + 1, before.1 + 1), "the server did not know the script");
+    }
+    assert_eq!(store.list(&owner).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

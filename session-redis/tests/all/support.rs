@@ -109,6 +109,10 @@ pub(crate) async fn failures(store: &RedisStore) -> Vec<(&'static str, StoreErro
     let owned = entry(NEW).with_owner(Some(&owner));
     vec![
         ("create", store.create(&SessionId::from_bytes([7; 16]), entry(NEW), HOUR, HOUR).await.err()),
+        (
+            "create_then_load",
+            store.create_then_load(&SessionId::from_bytes([8; 16]), owned, HOUR, HOUR, &ID).await.err(),
+        ),
         ("load", store.load(&ID).await.err()),
         ("keep", store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await.err()),
         ("restart", store.replace(&ID, OLD, owned, restart).await.err()),
