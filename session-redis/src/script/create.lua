@@ -36,7 +36,7 @@ if head ~= '' then
   if expires_at > now then return refuse(0) end
 end
 
-if index then binding = enter(index, id, kept_for) end
+if index then binding = enter(index, id, kept_for, now) end
 local ends_at = now + ends_in
 local expires_at = math.min(now + expires_in, ends_at)
 local middle = struct.pack('>I8I8', expires_at, ends_at) .. (binding or revision)

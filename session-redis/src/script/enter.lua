@@ -1,10 +1,9 @@
--- Adds an entry to an owner's index, and returns its binding: the second half of the entry.
+-- Adds an entry to an owner's index, and returns its binding: the second half of the entry. `now` is the server's clock in
+-- milliseconds.
 --
 -- Each run adds an entry of its own. A write that is sent twice therefore shortens and removes only its own entry.
-local function enter(index, id, kept_for)
-  local time = redis.call('TIME')
-  local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local second, binding = time[1], nil
+local function enter(index, id, kept_for, now)
+  local second, binding = math.floor(now / 1000), nil
   repeat
     binding = struct.pack('>c3I5', 'at=', second)
     second = second + 1

@@ -39,7 +39,7 @@ if expires_at <= now then return refuse(0) end
 local bound = ''
 if ends_in then
   ends_at = now + ends_in
-  if index then binding = enter(index, id, kept_for) end
+  if index then binding = enter(index, id, kept_for, now) end
   bound = binding or revision
 else
   -- Without a new lifetime the session keeps its owner. The frame almost always has the same one.
