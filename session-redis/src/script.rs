@@ -17,10 +17,17 @@ macro_rules! entering {
     };
 }
 
+/// A script that may have a staged frame to take over.
+macro_rules! writing {
+    ($file:literal) => {
+        concat!(include_str!("script/enter.lua"), include_str!("script/staged.lua"), include_str!($file))
+    };
+}
+
 #[cfg(feature = "cluster")]
 const INDEX: &str = entering!("script/index.lua");
-const CREATE: &str = entering!("script/create.lua");
-const REPLACE: &str = entering!("script/replace.lua");
+const CREATE: &str = writing!("script/create.lua");
+const REPLACE: &str = writing!("script/replace.lua");
 const UPDATE: &str = include_str!("script/update.lua");
 const DELETE: &str = include_str!("script/delete.lua");
 const PRUNE: &str = include_str!("script/prune.lua");

@@ -16,32 +16,29 @@ local revision, rest, expires_in, ends_in, binding, since, id, kept_for = unpack
 local key, index = KEYS[1], id and KEYS[2]
 local staged = KEYS[index and 3 or 2]
 
-if staged and redis.call('GETRANGE', staged, 0, 0) == '' then return -2 end
-
-local function refuse(answer)
-  if staged then redis.call('DEL', staged) end
-  return answer
-end
-
 if binding and not index then
   local entered_at = since or struct.unpack('>I5', binding, 4) * 1000
-  if now - entered_at > 60000 then return refuse({now}) end
+  if now - entered_at > 60000 then return refuse(staged, {now}) end
 end
 
 local head = redis.pcall('GETRANGE', key, 0, 32)
 if head ~= '' then
   -- An expired session may still be here: after PERSIST, or restored without a time to live.
-  if type(head) ~= 'string' or #head < 33 then return refuse(0) end
+  if type(head) ~= 'string' or #head < 33 then return refuse(staged, 0) end
   local expires_at = struct.unpack('>I8', head, 9)
-  if expires_at > now then return refuse(0) end
+  if expires_at > now then return refuse(staged, 0) end
 end
 
-if index then binding = enter(index, id, kept_for, now) end
+if index then
+  if staged and redis.call('GETRANGE', staged, 0, 0) == '' then return -2 end
+  binding = enter(index, id, kept_for, now)
+end
 local ends_at = now + ends_in
 local expires_at = math.min(now + expires_in, ends_at)
 local middle = struct.pack('>I8I8', expires_at, ends_at) .. (binding or revision)
 if staged then
-  redis.call('RENAME', staged, key)
+  local failed = take(staged, key)
+  if failed then return failed end
   redis.call('SETRANGE', key, 8, middle)
   -- The time to live comes last. PEXPIREAT in the past removes the key, and a SETRANGE after that would make a key that
   -- never expires.

@@ -15,31 +15,27 @@ local revision, rest, expected, expires_in, ends_in, binding, since, id, kept_fo
 local key, index = KEYS[1], id and KEYS[2]
 local staged = KEYS[index and 3 or 2]
 
-if staged and redis.call('GETRANGE', staged, 0, 0) == '' then return -2 end
-
-local function refuse(answer)
-  if staged then redis.call('DEL', staged) end
-  return answer
-end
-
 if binding and not index then
   local entered_at = since or struct.unpack('>I5', binding, 4) * 1000
-  if now - entered_at > 60000 then return refuse({now}) end
+  if now - entered_at > 60000 then return refuse(staged, {now}) end
 end
 
 -- The longest head: 33 bytes, and an owner of 255.
 local head = redis.pcall('GETRANGE', key, 0, 287)
-if head == '' then return refuse(0) end
-if type(head) ~= 'string' then return refuse(head) end
-if #head < 33 or #head < 33 + head:byte(33) then return refuse(-1) end
-if head:sub(1, 8) ~= expected then return refuse(0) end
+if head == '' then return refuse(staged, 0) end
+if type(head) ~= 'string' then return refuse(staged, head) end
+if #head < 33 or #head < 33 + head:byte(33) then return refuse(staged, -1) end
+if head:sub(1, 8) ~= expected then return refuse(staged, 0) end
 local expires_at, ends_at = struct.unpack('>I8I8', head, 9)
-if expires_at <= now then return refuse(0) end
+if expires_at <= now then return refuse(staged, 0) end
 
 local bound = ''
 if ends_in then
   ends_at = now + ends_in
-  if index then binding = enter(index, id, kept_for, now) end
+  if index then
+    if staged and redis.call('GETRANGE', staged, 0, 0) == '' then return -2 end
+    binding = enter(index, id, kept_for, now)
+  end
   bound = binding or revision
 else
   -- Without a new lifetime the session keeps its owner. The frame almost always has the same one.
@@ -48,7 +44,7 @@ else
   local length = rest:byte(1)
   if staged and length + 1 ~= #owner then
     rest = redis.call('GETRANGE', staged, 32, -1)
-    redis.call('DEL', staged)
+    if redis.call('DEL', staged) == 0 then return -2 end
     staged = nil
   end
   rest = rest:sub(2 + length)
@@ -57,7 +53,8 @@ if expires_in then expires_at = math.min(now + expires_in, ends_at) end
 
 local middle = struct.pack('>I8I8', expires_at, ends_at) .. bound
 if staged then
-  redis.call('RENAME', staged, key)
+  local failed = take(staged, key)
+  if failed then return failed end
   redis.call('SETRANGE', key, 8, middle)
   -- The time to live comes last. PEXPIREAT in the past removes the key, and a SETRANGE after that would make a key that
   -- never expires.

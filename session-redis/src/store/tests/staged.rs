@@ -2,6 +2,17 @@
 
 use super::*;
 
+/// The script as the store has it.
+macro_rules! writing {
+    ($file:literal) => {
+        concat!(
+            include_str!("../../script/enter.lua"),
+            include_str!("../../script/staged.lua"),
+            include_str!(concat!("../../script/", $file))
+        )
+    };
+}
+
 /// Long enough to be staged.
 const LONG: [u8; 8192] = [7; 8192];
 
@@ -23,15 +34,23 @@ async fn every_write(store: &RedisStore) -> [Result<bool, StoreError>; 4] {
 async fn a_staged_frame_that_is_gone_is_unavailable_whatever_the_session_is() {
     let mut bench = Bench::new().await;
     bench.scripts().create =
-        Lua::new(concat!("redis.call('DEL', KEYS[2] or '') ", include_str!("../../script/create.lua")));
-    bench.scripts().replace =
-        Lua::new(concat!("redis.call('DEL', KEYS[2] or '') ", include_str!("../../script/replace.lua")));
+        Lua::new(concat!("redis.call('DEL', KEYS[2] and KEYS[#KEYS] or '') ", writing!("create.lua")));
+    bench.scripts().replace = Lua::new(concat!("redis.call('DEL', KEYS[#KEYS]) ", writing!("replace.lua")));
+    let owner = bench.owner.clone();
     for revision in [None, Some(OLD), Some(NEW)] {
         bench.ask::<()>(&[b"FLUSHALL"]).await;
         if let Some(revision) = revision {
             bench.store.create(&ID, Entry::new(revision, b""), HOUR, HOUR).await.unwrap();
         }
-        for answer in every_write(&bench.store).await {
+        let of_owner = Entry::new(NEW, &LONG).with_owner(Some(&owner));
+        let created = bench.store.create(&SessionId::from_bytes([8; 16]), of_owner, HOUR, HOUR).await.map(|()| true);
+        // The script also writes the index, or takes the owner out of the frame.
+        let with_owner = [
+            created,
+            bench.store.replace(&ID, OLD, of_owner, RESTART).await,
+            bench.store.replace(&ID, OLD, of_owner, Expiry::Keep).await,
+        ];
+        for answer in every_write(&bench.store).await.into_iter().chain(with_owner) {
             assert!(
                 matches!(answer, Err(StoreError::Unavailable { backend: "redis", .. })),
                 "{revision:?}: {answer:?}"
