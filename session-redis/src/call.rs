@@ -5,14 +5,17 @@
 //! is in the slot of the session, because a cluster runs a script only on keys of one slot. If the script never comes, the
 //! staged frame expires with the call's time.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, RedisWrite, ServerErrorKind, Value};
 use session_core::{Entry, Namespace, StoreError};
 
 use crate::{
     error::no_randomness,
-    frame::{head, length, milliseconds, revision_and_rest},
+    frame::{NewFrame, length, milliseconds},
     script::Lua,
 };
 
@@ -27,13 +30,13 @@ pub(crate) struct Call<'a> {
     /// The other keys that the script writes.
     pub(crate) others: &'a [&'a [u8]],
     /// The frame that the script writes, if it writes one. Its parts come before the other arguments.
-    pub(crate) frame: Option<&'a Sent>,
+    pub(crate) frame: Option<&'a Sent<'a>>,
     pub(crate) arguments: &'a [&'a [u8]],
 }
 
 /// A frame on its way to the server.
-pub(crate) struct Sent {
-    frame: Vec<u8>,
+pub(crate) struct Sent<'a> {
+    frame: NewFrame<'a>,
     staged: Option<Staged>,
 }
 
@@ -50,10 +53,10 @@ pub(crate) enum Message {
     Staged(Pipeline),
 }
 
-impl Sent {
+impl<'a> Sent<'a> {
     /// The frame of the session under this key. The timeout is that of the call.
     pub(crate) fn new(
-        frame: Vec<u8>,
+        frame: NewFrame<'a>,
         prefix: &Namespace,
         session: &[u8],
         timeout: Duration,
@@ -103,29 +106,39 @@ impl Call<'_> {
         send: impl Fn(Message) -> F,
         staged: Option<&Staged>,
     ) -> RedisResult<T> {
-        match send(self.message("EVALSHA", &self.script.hash, staged)).await {
+        match send(self.message("EVALSHA", &self.script.hash, staged)?).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                send(self.message("EVAL", self.script.text, staged)).await
+                send(self.message("EVAL", self.script.text, staged)?).await
             }
             done => done,
         }
     }
 
-    fn message(&self, name: &str, script: &str, staged: Option<&Staged>) -> Message {
+    fn message(&self, name: &str, script: &str, staged: Option<&Staged>) -> RedisResult<Message> {
         let mut call = redis::cmd(name);
         call.arg(script).arg(1 + self.others.len() + usize::from(staged.is_some()));
         call.arg(self.key).arg(self.others).arg(staged.map(|staged| &staged.key[..]));
         if let Some(Sent { frame, .. }) = self.frame {
-            let (revision, rest) = revision_and_rest(if staged.is_some() { head(frame) } else { frame });
-            call.arg(revision).arg(rest);
+            call.arg(frame.revision());
+            add_joined(&mut call, frame.rest(staged.is_some()))?;
         }
         call.arg(self.arguments);
-        let (Some(Sent { frame, .. }), Some(staged)) = (self.frame, staged) else { return Message::Call(call) };
+        let (Some(Sent { frame, .. }), Some(staged)) = (self.frame, staged) else { return Ok(Message::Call(call)) };
+        // With room for all: a command that grows would copy a long frame again.
+        let mut set = Cmd::with_capacity(5, staged.key.len() + frame.len() + 32);
+        set.arg("SET").arg(&staged.key);
+        add_joined(&mut set, frame.parts())?;
+        set.arg("PX").arg(staged.lives_for);
         let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.cmd("SET").arg(&staged.key).arg(frame).arg("PX").arg(staged.lives_for);
-        pipeline.add_command(call);
-        Message::Staged(pipeline)
+        pipeline.add_command(set).add_command(call);
+        Ok(Message::Staged(pipeline))
     }
+}
+
+/// Adds an argument that is made of these parts.
+fn add_joined(command: &mut Cmd, parts: [&[u8]; 2]) -> io::Result<()> {
+    let mut argument = command.writer_for_next_arg();
+    parts.into_iter().try_for_each(|part| argument.write_all(part))
 }
 
 /// Whether the frame of this entry has to be staged.

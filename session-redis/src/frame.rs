@@ -31,21 +31,46 @@ pub(crate) struct Frame {
     payload: usize,
 }
 
-impl Frame {
-    /// The frame that is sent for an entry. The server fills in the expiry and the end.
-    pub(crate) fn encode(entry: Entry<'_>) -> Vec<u8> {
+/// The frame that is sent for an entry, in two parts: a payload can be long, and is copied only into the command.
+pub(crate) struct NewFrame<'a> {
+    head: Vec<u8>,
+    payload: &'a [u8],
+}
+
+impl<'a> NewFrame<'a> {
+    /// The server fills in the expiry and the end.
+    pub(crate) fn of(entry: Entry<'a>) -> Self {
         let owner = entry.owner.map_or(&[][..], Owner::as_bytes);
-        let mut frame = Vec::with_capacity(length(&entry));
-        frame.extend(entry.revision.as_bytes());
-        frame.extend([0; 16]);
-        frame.extend(entry.revision.as_bytes());
+        let mut head = Vec::with_capacity(FIXED + owner.len());
+        head.extend(entry.revision.as_bytes());
+        head.extend([0; 16]);
+        head.extend(entry.revision.as_bytes());
         // An owner is never longer, and never empty.
-        frame.push(u8::try_from(owner.len()).unwrap_or(u8::MAX));
-        frame.extend(owner);
-        frame.extend(entry.payload);
-        frame
+        head.push(u8::try_from(owner.len()).unwrap_or(u8::MAX));
+        head.extend(owner);
+        Self { head, payload: entry.payload }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.payload.len()
+    }
+
+    /// All of it.
+    pub(crate) fn parts(&self) -> [&[u8]; 2] {
+        [&self.head, self.payload]
+    }
+
+    pub(crate) fn revision(&self) -> &[u8] {
+        self.head.get(..8).unwrap_or_default()
+    }
+
+    /// What a script writes as it is: all from the owner's length on. Without the payload, if that is staged.
+    pub(crate) fn rest(&self, is_staged: bool) -> [&[u8]; 2] {
+        [self.head.get(FIXED - 1..).unwrap_or_default(), if is_staged { &[] } else { self.payload }]
+    }
+}
+
+impl Frame {
     pub(crate) fn decode(value: Vec<u8>) -> Result<Self, StoreError> {
         let too_short = || foreign_value("a value is shorter than a session");
         let (revision, rest) = value.split_first_chunk::<8>().ok_or_else(too_short)?;
@@ -84,17 +109,6 @@ pub(crate) fn length(entry: &Entry<'_>) -> usize {
     FIXED + entry.owner.map_or(0, |owner| owner.as_bytes().len()) + entry.payload.len()
 }
 
-/// The part of an encoded frame before its payload.
-pub(crate) fn head(frame: &[u8]) -> &[u8] {
-    let owner = frame.get(FIXED - 1).map_or(0, |&length| usize::from(length));
-    frame.get(..FIXED + owner).unwrap_or(frame)
-}
-
-/// The parts of a frame that a script writes as they are: the revision, and all from the owner's length on.
-pub(crate) fn revision_and_rest(frame: &[u8]) -> (&[u8], &[u8]) {
-    (frame.get(..8).unwrap_or_default(), frame.get(FIXED - 1..).unwrap_or_default())
-}
-
 /// Whole milliseconds, at most 2^43 of them (279 years), so that adding them to any instant never overflows.
 pub(crate) fn milliseconds(time: Duration) -> u64 {
     const LONGEST: u64 = 1 << 43;
@@ -110,7 +124,7 @@ mod tests {
         let owner = Owner::from(42);
         for owner in [None, Some(&owner)] {
             let entry = Entry::new(Revision::from_bytes([1; 8]), b"\0payload").with_owner(owner);
-            let frame = Frame::decode(Frame::encode(entry)).unwrap();
+            let frame = Frame::decode(NewFrame::of(entry).parts().concat()).unwrap();
             assert_eq!(frame.revision, entry.revision);
             assert_eq!((frame.expires_at, frame.ends_at), (0, 0));
             assert_eq!(frame.owner(), owner.map_or(&[][..], Owner::as_bytes));
@@ -121,7 +135,7 @@ mod tests {
     #[test]
     fn every_value_that_is_too_short_is_corrupt() {
         let owner = Owner::from(42);
-        let frame = Frame::encode(Entry::new(Revision::from_bytes([1; 8]), b"").with_owner(Some(&owner)));
+        let frame = NewFrame::of(Entry::new(Revision::from_bytes([1; 8]), b"").with_owner(Some(&owner))).head;
         for length in 0..frame.len() {
             let error = Frame::decode(frame[..length].to_vec()).unwrap_err();
             assert!(matches!(error, StoreError::Corrupt { .. }), "{length}: {error:?}");

@@ -14,7 +14,7 @@ use crate::{
     call::{Call, Sent},
     connection::{Connection, Question, Reading},
     error::{BACKEND, foreign_answer, foreign_value, staged_frame_gone, too_late},
-    frame::{Frame, milliseconds},
+    frame::{Frame, NewFrame, milliseconds},
     index::Member,
     script::Scripts,
     store::{
@@ -107,8 +107,8 @@ impl RedisStore {
         [self.0.prefix.as_str().as_bytes(), b":o:", owner.as_bytes()].concat()
     }
 
-    fn sent(&self, entry: Entry<'_>, session: &[u8]) -> Result<Sent, StoreError> {
-        Sent::new(Frame::encode(entry), &self.0.prefix, session, self.0.connection.timeout)
+    fn sent<'a>(&self, entry: Entry<'a>, session: &[u8]) -> Result<Sent<'a>, StoreError> {
+        Sent::new(NewFrame::of(entry), &self.0.prefix, session, self.0.connection.timeout)
     }
 
     /// Writes the session and its entry in the owner's index: by one script, or on a cluster by two. There the index is in
@@ -137,7 +137,7 @@ impl RedisStore {
         self.0.connection.run(Call { others: &others, arguments: &arguments, ..write }).await
     }
 
-    fn create_call<'a>(&'a self, key: &'a [u8], frame: &'a Sent, arguments: &'a [&'a [u8]]) -> Call<'a> {
+    fn create_call<'a>(&'a self, key: &'a [u8], frame: &'a Sent<'a>, arguments: &'a [&'a [u8]]) -> Call<'a> {
         Call { script: &self.0.scripts.create, key, others: &[], frame: Some(frame), arguments }
     }
 
