@@ -119,7 +119,7 @@ impl Turn<'_, '_> {
                 break;
             }
             // Of two logins that end each other one must stand: the one that moves the epoch first.
-            match epoch::advance(&self.store, owner, epoch.as_ref(), Some(kept)).await? {
+            match Box::pin(epoch::advance(&self.store, owner, epoch.as_ref(), Some(kept))).await? {
                 Advance::ByUs => break,
                 Advance::ByAnother(moved) => epoch = moved,
             }
@@ -133,10 +133,10 @@ impl Turn<'_, '_> {
             // later login, which checks the limit itself.
             Some(_) if login.ends_others => Ok(Admission::Granted),
             Some(limit) if site.policy.at_limit == AtLimit::RefuseLogin => {
-                let is_within_limit = self.is_within_limit(found, login, limit).await?;
+                let is_within_limit = Box::pin(self.is_within_limit(found, login, limit)).await?;
                 Ok(if is_within_limit { Admission::Granted } else { Admission::Full(limit) })
             }
-            Some(limit) => Ok(match limit::evict(self.caller(), owner, limit, found.id).await? {
+            Some(limit) => Ok(match Box::pin(limit::evict(self.caller(), owner, limit, found.id)).await? {
                 Eviction::OfOthers => Admission::Granted,
                 Eviction::OfOwn => Admission::RevokedOrEvicted,
             }),

@@ -299,21 +299,18 @@ impl Turn<'_, '_> {
             let (id, own, secret) = self.mint_session()?;
             let record = Record { header: header(secret.hash()).under(own), data };
             let (expires_in, ends_in) = (record.header.lifetime.idle, record.header.lifetime.absolute);
-            let payload = record.encode();
-            let owner = record.header.owner.as_ref();
+            let left = TimeLeft { asked: Instant::now(), expires_in: expires_in.min(ends_in), ends_in };
+            let found = Arc::new(Found { id, record, revision: own, left });
+            let payload = found.record.encode();
+            let owner = found.header().owner.as_ref();
             let entry = Entry::shared(own, &payload).with_owner(owner).with_purpose(purpose);
-            let asked = Instant::now();
             let made = match owner {
                 Some(owner) => epoch::create_then_read(&self.store, owner, &id, entry, [expires_in, ends_in]).await,
                 None => self.store.create(&id, entry, expires_in, ends_in).await.map(|()| Ok(None)),
             };
             match made {
-                Ok(epoch) => {
-                    let left = TimeLeft { asked, expires_in: expires_in.min(ends_in), ends_in };
-                    let found = Arc::new(Found { id, record, revision: own, left });
-                    return Ok(Attempted::Done(Made { found, secret, epoch }));
-                }
-                Err(error) => (failure, data) = (Some(error), record.data),
+                Ok(epoch) => return Ok(Attempted::Done(Made { found, secret, epoch })),
+                Err(error) => (failure, data) = (Some(error), found.record.data.clone()),
             }
         }
         self.put_back();

@@ -1,10 +1,13 @@
 //! What moves the generation: login, renewal, proof, and acting as another user.
 
+use std::sync::Arc;
+
 use crate::{
     Error, EventKind, Expiry, Login, Owner, Purpose,
-    exchange::{Attempted, Began, Inner, Live, Loss, Standing, Turn, Unread, View, Written, commit::Made},
+    exchange::{Attempted, Began, Edit, Inner, Live, Loss, Standing, Turn, Unread, View, Written, commit::Made},
     owner::{Kept, epoch},
     record::{Age, Data, Found, Header},
+    request::SessionSecret,
     session::JudgedLogin,
     store::{MERGES, Patience},
 };
@@ -102,11 +105,12 @@ impl Turn<'_, '_> {
                     return self.login_beside(login, None).await;
                 }
             };
-            match self.login_in_place(login, live, &view, &mut patience).await? {
+            // Boxed, as is a login in a new session: each is large, and a handler's future would have room for both.
+            match Box::pin(self.login_in_place(login, live, &view, &mut patience)).await? {
                 InPlace::Done => return Ok(()),
                 InPlace::Doubled(began) => {
                     let before = Before { began, seen: Some(&live.found), replaced: None };
-                    return self.login_in_new_session(login, before).await;
+                    return Box::pin(self.login_in_new_session(login, before)).await;
                 }
                 InPlace::Again => {}
             }
@@ -127,13 +131,10 @@ impl Turn<'_, '_> {
             self.refuse_expired(found, &began).await?;
             return Err(Error::LoginExpired);
         }
-        let data = if login.keeps_data_of(found) { view.merged()? } else { Data::new() };
-        let (secret, lifetime) = (self.mint()?, login.lifetime);
-        let next = was.next_generation(secret.hash(), Age::START);
-        let header =
-            Header { owner: Some(login.owner.clone()), lifetime, login_note: None, proof: None, acting: None, ..next };
-        let expiry = Expiry::Restart { expires_in: lifetime.idle, ends_in: lifetime.absolute };
-        match self.attempt_generation(view.edit(found, header, data, expiry)?, patience).await? {
+        let secret = self.mint()?;
+        let edit = login_edit(login, found, &secret, view)?;
+        let attempted = self.attempt_generation(edit, patience).await?;
+        match attempted {
             Attempted::Done(written) => {
                 let replaced = Some(Kept::of(found));
                 let epoch = epoch::read(&self.store, &login.owner).await;
@@ -154,14 +155,14 @@ impl Turn<'_, '_> {
         let owner = unread.and_then(|found| found.header().owner.as_ref());
         if owner != Some(&login.owner) && !began.is_within_window() {
             if let Some(found) = unread {
-                self.refuse_expired(found, &began).await?;
+                Box::pin(self.refuse_expired(found, &began)).await?;
             }
             return Err(Error::LoginExpired);
         }
         let replaced = unread.map(|found| Kept::of(found));
-        self.login_in_new_session(login, Before { began, seen, replaced }).await?;
+        Box::pin(self.login_in_new_session(login, Before { began, seen, replaced })).await?;
         if let Some(found) = unread {
-            self.end_replaced(found).await;
+            Box::pin(self.end_replaced(found)).await;
         }
         Ok(())
     }
@@ -169,21 +170,26 @@ impl Turn<'_, '_> {
     /// A login under a fresh id, with nothing but what this request has changed: what is in the session that it loaded
     /// may have been taken out of it by now.
     async fn login_in_new_session(&mut self, login: &JudgedLogin, before: Before<'_>) -> Result<(), Error> {
-        let Before { began, seen, replaced } = before;
         let header = |secret| {
             let first = Header::new(secret, login.lifetime);
             Header { owner: Some(login.owner.clone()), ..first.next_generation(secret, Age::START) }
         };
         for _ in 0..MERGES {
-            let View { pending, version, .. } = self.view();
-            let keeps_changes = seen.is_none_or(|found| login.keeps_data_of(found));
-            let data = if keeps_changes { pending.apply(&Data::new())? } else { Data::new() };
+            let (data, version) = self.data_of_new_login(login, before.seen)?;
             let made = self.create(data, Purpose::Login, version, header).await?;
             if let Attempted::Done(Made { found, secret, epoch }) = made {
+                let Before { began, replaced, .. } = before;
                 return self.admit(Written { found, secret, replaced, began }, epoch, login).await;
             }
         }
         Err(Error::Contended)
+    }
+
+    /// The changes of this request, if the login keeps them, and the version of the state that they are of.
+    fn data_of_new_login(&self, login: &JudgedLogin, seen: Option<&Found>) -> Result<(Data, u64), Error> {
+        let View { pending, version, .. } = self.view();
+        let keeps_changes = seen.is_none_or(|found| login.keeps_data_of(found));
+        Ok((if keeps_changes { pending.apply(&Data::new())? } else { Data::new() }, version))
     }
 
     async fn renew(&mut self, renewal: Renewal<'_>) -> Result<(), Error> {
@@ -215,4 +221,13 @@ impl Turn<'_, '_> {
             }
         }
     }
+}
+
+/// What a login writes in the place of this session.
+fn login_edit(login: &JudgedLogin, found: &Arc<Found>, secret: &SessionSecret, view: &View) -> Result<Edit, Error> {
+    let data = if login.keeps_data_of(found) { view.merged()? } else { Data::new() };
+    let (owner, lifetime) = (Some(login.owner.clone()), login.lifetime);
+    let next = found.header().next_generation(secret.hash(), Age::START);
+    let header = Header { owner, lifetime, login_note: None, proof: None, acting: None, ..next };
+    view.edit(found, header, data, Expiry::Restart { expires_in: lifetime.idle, ends_in: lifetime.absolute })
 }
