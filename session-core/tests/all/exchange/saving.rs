@@ -26,6 +26,23 @@ async fn reading_costs_one_load_and_no_write() {
     assert_eq!(site.lab.calls(), [Call::Load]);
 }
 
+/// A handler's future has room for them, and is allocated for each request. From about 1 KiB on, allocators take a block from
+/// the part that threads share.
+#[tokio::test]
+async fn what_a_handler_waits_for_takes_little_room() {
+    let site = Site::new();
+    let exchange = site.visitor().await.open();
+    let session = exchange.session().await.unwrap();
+    let futures = [
+        ("session", size_of_val(&exchange.session()), 512),
+        ("commit", size_of_val(&exchange.commit()), 128),
+        ("login", size_of_val(&session.login(42)), 704),
+    ];
+    for (name, size, most) in futures {
+        assert!(size <= most, "{name}: {size} bytes, of at most {most}");
+    }
+}
+
 #[tokio::test]
 async fn an_equal_value_inserted_writes_nothing() {
     let site = Site::new();
