@@ -85,7 +85,7 @@ impl FaultyStore {
     }
 
     /// Whether `load` and `list` fail from now on, as they do when the store cannot be reached. A `create_then_load` then
-    /// creates.
+    /// creates, and its load fails.
     pub fn fail_reads(&self, fail: bool) {
         self.0.reads_fail.store(fail, Ordering::Relaxed);
     }

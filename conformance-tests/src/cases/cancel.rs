@@ -69,7 +69,7 @@ async fn is_made_or_not<S: Subject>(trial: &Trial<S>, id: SessionId, user: &Owne
         created => answer("create", created),
     }
     whole(&trial.loaded(id).await, cut);
-    assert!(trial.listed(user).await.contains(&id), "a `create` that was dropped ({cut:?}) left the list short");
+    assert!(trial.listed(user).await.contains(&id), "a creation that was dropped ({cut:?}) left the list short");
 }
 
 pub(crate) async fn a_dropped_replace_leaves_the_old_state_or_the_new<S: Subject>(trial: &Trial<S>) {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::{
-    Entry, Error, EventKind, Expiry, Outcome, Purpose, Revision, SessionId,
+    Entry, Error, EventKind, Expiry, Outcome, Purpose, Revision, SessionId, StoreError,
     exchange::{Attempted, Carried, Edit, InFlight, Inner, Live, Place, Standing, State, Turn, View},
     moment::TimeLeft,
     owner::{Epoch, epoch},
@@ -310,11 +310,25 @@ impl Turn<'_, '_> {
             };
             match made {
                 Ok(epoch) => return Ok(Attempted::Done(Made { found, secret, epoch })),
-                Err(error) => (failure, data) = (Some(error), found.record.data.clone()),
+                Err(error) => {
+                    self.give_up(&found, &error).await;
+                    (failure, data) = (Some(error), found.record.data.clone());
+                }
             }
         }
         self.put_back();
         Err(failure.map_or(Error::Contended, Error::from))
+    }
+}
+
+impl Inner {
+    /// Removes a session that may have been made, although there was no answer. Nobody has its token, and as a login it would
+    /// count toward the limit of its owner's sessions.
+    async fn give_up(&self, found: &Found, error: &StoreError) {
+        if found.header().owner.is_some() && !matches!(error, StoreError::AlreadyExists) {
+            // Where this fails, too, the session expires.
+            let _ = Box::pin(self.store.delete(&found.id, found.revision)).await;
+        }
     }
 }
 

@@ -1,9 +1,6 @@
 //! Ids, secrets and the token that joins them.
 
-use std::{
-    fmt,
-    hash::{Hash, Hasher},
-};
+use std::fmt;
 
 use rand::{TryRng, rngs::SysRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -35,7 +32,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], RandomnessError> {
 /// assert_eq!(id.to_string(), "AAECAwQFBgcICQoLDA0ODw");
 /// # Ok::<(), session_core::InvalidSessionId>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId([u8; 16]);
 
 impl SessionId {
@@ -52,14 +49,6 @@ impl SessionId {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
-    }
-}
-
-/// An id is random, so that its first half is enough for a map. Less is hashed then.
-impl Hash for SessionId {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let [half @ .., _, _, _, _, _, _, _, _] = self.0;
-        state.write_u64(u64::from_ne_bytes(half));
     }
 }
 

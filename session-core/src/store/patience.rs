@@ -146,7 +146,11 @@ impl PatientStore {
     ) -> Result<Result<Option<Loaded>, StoreError>, StoreError> {
         let call = (*self.store).create_then_load(id, entry, expires_in, ends_in, then);
         let answer = self.in_time(call).await;
-        self.note(answer.as_ref().map_or_else(Some, |loaded| loaded.as_ref().err()));
+        self.note(answer.as_ref().err());
+        // The database has made the session by then. So an error of the load is the first after an answer.
+        if let Ok(Err(error)) = &answer {
+            self.note(Some(error));
+        }
         answer
     }
 

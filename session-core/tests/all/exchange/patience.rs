@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{Error, Session, StoreError};
+use session_core::{Error, Owner, Session, Store, StoreError};
 use tokio::time::Instant;
 
 use crate::support::*;
@@ -188,4 +188,27 @@ async fn no_request_costs_an_unbounded_number_of_calls() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_made_is_an_answer_also_if_the_read_after_it_failed() {
+    let site = Site::new();
+    let (_exchange, session) = site.browser().start().await;
+    // The session of the first try cannot be removed, either.
+    for call in [Call::Create, Call::Delete, Call::Load] {
+        site.lab.next(call, Fault::Fails);
+    }
+    let (lab, second) = (site.lab.clone(), site.lab.hold(Call::Create));
+    tokio::spawn(async move {
+        second.reached().await;
+        let delete = lab.hold(Call::Delete);
+        tokio::time::sleep(Duration::from_millis(2900)).await;
+        second.open();
+        delete.reached().await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        delete.open();
+    });
+    assert!(matches!(session.login(USER).await, Err(Error::LoginRevoked)));
+    // The three seconds of the first error were over. Those of the read's error have just begun.
+    assert_eq!(site.lab.memory.list(&Owner::from(USER)).await.unwrap().len(), 0);
 }

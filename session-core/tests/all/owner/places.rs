@@ -135,3 +135,13 @@ async fn of_two_logins_for_the_last_place_the_older_stands_in_any_order_of_looki
         assert_eq!(count(&site).await, 1);
     }
 }
+
+/// Nobody has the token of the first try. It must not take the only place.
+#[tokio::test]
+async fn a_login_whose_first_answer_was_lost_does_not_fill_the_places_itself() {
+    let site = refusing(1);
+    let (_exchange, session) = site.browser().start().await;
+    site.lab.next(Call::Create, Fault::LosesReply);
+    session.login(USER).await.unwrap();
+    assert_eq!(count(&site).await, 1);
+}
