@@ -123,7 +123,8 @@ impl Builder {
             .set_min_delay(Duration::from_millis(20))
             .set_max_delay(Duration::from_millis(250))
             .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(Some(self.timeout))
+            // Each call has its timeout already. A second timer would wake an idle runtime once more in each call.
+            .set_response_timeout(None)
             .set_concurrency_limit(IN_FLIGHT);
         let node = Node::own(client, config).map_err(from_driver)?;
         Ok(self.with_server(Server::Node(Box::new(node))))

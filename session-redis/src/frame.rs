@@ -31,7 +31,7 @@ pub(crate) struct Frame {
     payload: usize,
 }
 
-/// The frame that is sent for an entry, in two parts: a payload can be long, and is copied only into the command.
+/// The frame that is sent for an entry, in two parts. A payload can be long, and goes into the command without another copy.
 pub(crate) struct NewFrame<'a> {
     head: Vec<u8>,
     payload: &'a [u8],

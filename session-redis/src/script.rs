@@ -10,14 +10,7 @@ use std::sync::Arc;
 
 use redis::Script;
 
-/// A script that adds an entry to an index: the function that does it comes first.
-macro_rules! entering {
-    ($file:literal) => {
-        concat!(include_str!("script/enter.lua"), include_str!($file))
-    };
-}
-
-/// A script that may have a staged frame to take over.
+/// A script that adds an entry to an index, and may have a staged frame to take over: the functions for that come first.
 macro_rules! writing {
     ($file:literal) => {
         concat!(include_str!("script/enter.lua"), include_str!("script/staged.lua"), include_str!($file))
@@ -25,7 +18,7 @@ macro_rules! writing {
 }
 
 #[cfg(feature = "cluster")]
-const INDEX: &str = entering!("script/index.lua");
+const INDEX: &str = concat!(include_str!("script/enter.lua"), include_str!("script/index.lua"));
 const CREATE: &str = writing!("script/create.lua");
 const REPLACE: &str = writing!("script/replace.lua");
 const UPDATE: &str = include_str!("script/update.lua");

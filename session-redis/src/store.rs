@@ -1,5 +1,5 @@
-//! The store. Each operation is one command, and a `create_then_load` one message. With an owner, a logout is one more, for the index of their sessions, and on a
-//! cluster a login, too.
+//! The store. Each operation is one command, and a `create_then_load` one message. With an owner, a logout is one more, for
+//! the index of their sessions, and on a cluster a login, too.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 

@@ -7,7 +7,7 @@
 -- session's id and the milliseconds that the entry is kept. Elsewhere the binding of the entry, and perhaps `since`:
 -- milliseconds since 1970 on the clock of this server, from before the entry was written.
 -- Answers 1: made. 0: there is a live one. {now}: nothing was done, because the entry is more than a minute old. -2:
--- nothing was done, because the staged frame is gone.
+-- this run did nothing, because the staged frame is gone.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

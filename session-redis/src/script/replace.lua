@@ -6,7 +6,7 @@
 -- revision. To move the expiry also milliseconds until the session expires. For a new lifetime also milliseconds until it
 -- ends, and with an owner the same as in create.lua.
 -- Answers 1: replaced. 0: it is not live, or has another revision. -1: the value is no frame. {now}: nothing was done,
--- because the entry is more than a minute old. -2: nothing was done, because the staged frame is gone.
+-- because the entry is more than a minute old. -2: this run did nothing, because the staged frame is gone.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

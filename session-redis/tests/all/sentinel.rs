@@ -122,6 +122,26 @@ async fn what_a_demoted_master_refuses_is_sent_to_its_successor() {
     assert!(calls(&mut succession.new, "get").await > 0, "the replica was read");
 }
 
+/// A login reads the epoch in the message of its write. If the master refuses the write, what it has read counts for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_demoted_master_reads_beside_a_refused_write_is_not_believed() {
+    let server = servers::own_redis_sentinel();
+    let store = support::store(&server, 20 * TIMEOUT).await;
+    let epoch = SessionId::from_bytes([7; 16]);
+    store.create(&epoch, entry(OLD), HOUR, HOUR).await.unwrap();
+    Succession::begin(&server).await.complete().await;
+    // By another connection, so that this store still talks to the old master.
+    let revoking = support::store(&server, 20 * TIMEOUT).await;
+    assert!(revoking.replace(&epoch, OLD, entry(NEW), Expiry::Keep).await.unwrap());
+    let (owner, long) = (Owner::from(42), [7; 9000]);
+    for (id, payload) in [(SessionId::from_bytes([8; 16]), &b"short"[..]), (SessionId::from_bytes([9; 16]), &long)] {
+        let login = entry(OLD).with_payload(payload).with_owner(Some(&owner));
+        let read = store.create_then_load(&id, login, HOUR, HOUR, &epoch).await.unwrap().unwrap().unwrap();
+        assert_eq!(read.revision, NEW, "{} bytes", payload.len());
+    }
+    assert_eq!(revoking.list(&owner).await.unwrap().len(), 2);
+}
+
 /// The master is replaced while a login is on its way. If the new master had only the session, it would survive "log out
 /// everywhere".
 #[tokio::test]
