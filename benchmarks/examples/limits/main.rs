@@ -9,8 +9,9 @@ mod mysql;
 mod postgres;
 mod redis;
 
-use std::{env, time::Duration};
+use std::{env, process, time::Duration};
 
+use benchmarks::cpu_of;
 use session_core::{Entry, Expiry, Revision, SessionId, Store};
 
 static PAYLOAD: [u8; 300] = [b'x'; 300];
@@ -44,6 +45,28 @@ impl Line {
         }
         self.windows.push((clock() - before).as_secs_f64());
     }
+}
+
+/// Measures a load on both sides: of the payload alone, of the least that tells a live session and its age, and of the store.
+async fn measure_loads<S: Store>(
+    database: &str,
+    rounds: usize,
+    processes: &[u32],
+    session: &Session<S>,
+    mut plain: impl AsyncFnMut(),
+    mut least: impl AsyncFnMut(),
+) {
+    let processes = [processes, &[process::id()]].concat();
+    let clock = || cpu_of(&processes);
+    let mut reads =
+        lines(["the payload by its id", "the payload, the revision, the times and the clock", "the store's load"]);
+    for _ in 0..rounds {
+        reads[0].window(clock, &mut plain).await;
+        reads[1].window(clock, &mut least).await;
+        reads[2].window(clock, async || session.load().await).await;
+    }
+    let title = "one client: CPU of process and server of a load, in parts of the plainest";
+    print(&format!("{database}, {title}"), &reads);
 }
 
 fn lines<const COUNT: usize>(names: [&'static str; COUNT]) -> [Line; COUNT] {

@@ -1,13 +1,10 @@
 //! What a load costs with MariaDB, on both sides.
 
-use std::process;
-
-use benchmarks::cpu_of;
 use session_conformance::servers;
 use session_mysql::MysqlStore;
 use sqlx::{MySqlPool, Row, mysql::MySqlPoolOptions};
 
-use crate::{ID, Session, lines, print};
+use crate::{ID, Session, measure_loads};
 
 const READ: &str = "SELECT payload FROM sessions WHERE id = ?";
 
@@ -24,19 +21,9 @@ pub(crate) async fn measure(rounds: usize) {
     let store = MysqlStore::builder().with_pool(pool.clone());
     store.migrate().await.unwrap();
     let session = Session::new(store).await;
-    let mut reads = lines([
-        "the payload by its id",
-        "the payload, the revision, the times and the clock by the id",
-        "the store's load",
-    ]);
-    let processes = [server.process_ids(), vec![process::id()]].concat();
-    let clock = || cpu_of(&processes);
-    for _ in 0..rounds {
-        reads[0].window(clock, async || drop(read(&pool).await)).await;
-        reads[1].window(clock, async || drop(read_live(&pool).await)).await;
-        reads[2].window(clock, async || session.load().await).await;
-    }
-    print("MariaDB, one client: CPU of process and server of a load, in parts of the plainest", &reads);
+    let plain = async || drop(read(&pool).await);
+    let least = async || drop(read_live(&pool).await);
+    measure_loads("MariaDB", rounds, &server.process_ids(), &session, plain, least).await;
 }
 
 async fn read(pool: &MySqlPool) -> Vec<u8> {

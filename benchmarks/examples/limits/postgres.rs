@@ -1,8 +1,6 @@
 //! What the processes of PostgreSQL compute for a statement, as a pool sends it. The disk is not in it. And what a load costs
 //! on both sides.
 
-use std::process;
-
 use benchmarks::cpu_of;
 use session_conformance::servers;
 use session_postgres::{
@@ -14,7 +12,7 @@ use session_postgres::{
     },
 };
 
-use crate::{ID, PAYLOAD, Session, lines, print};
+use crate::{ID, PAYLOAD, Session, lines, measure_loads, print};
 
 /// tower-sessions' table, and its statement for a write.
 const PEER: &str = "
@@ -82,22 +80,9 @@ pub(crate) async fn measure(rounds: usize) {
     }
     print("PostgreSQL: the server's CPU of a load, in parts of the plainest", &reads);
     print("PostgreSQL: the server's CPU of a replace, in parts of tower-sessions'", &writes);
-    measure_loads(rounds, &pool, &session, &[processes, vec![process::id()]].concat()).await;
-}
-
-async fn measure_loads(rounds: usize, pool: &PgPool, session: &Session<PostgresStore>, processes: &[u32]) {
-    let clock = || cpu_of(processes);
-    let mut reads = lines([
-        "the payload by its id",
-        "the payload, the revision, the times and the clock of a live row",
-        "the store's load",
-    ]);
-    for _ in 0..rounds {
-        reads[0].window(clock, async || drop(read(pool).await)).await;
-        reads[1].window(clock, async || drop(read_least(pool).await)).await;
-        reads[2].window(clock, async || session.load().await).await;
-    }
-    print("PostgreSQL, one client: CPU of process and server of a load, in parts of the plainest", &reads);
+    let plain = async || drop(read(&pool).await);
+    let least = async || drop(read_least(&pool).await);
+    measure_loads("PostgreSQL", rounds, &processes, &session, plain, least).await;
 }
 
 async fn read(pool: &PgPool) -> Vec<u8> {

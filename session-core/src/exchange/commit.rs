@@ -319,9 +319,7 @@ impl Turn<'_, '_> {
         self.put_back();
         Err(failure.map_or(Error::Contended, Error::from))
     }
-}
 
-impl Inner {
     /// Removes a session that may have been made, although there was no answer. Nobody has its token, and as a login it would
     /// count toward the limit of its owner's sessions.
     async fn give_up(&self, found: &Found, error: &StoreError) {

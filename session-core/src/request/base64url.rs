@@ -13,7 +13,7 @@ const BYTES: usize = CHARACTERS / 4 * 3;
 /// The characters in the order of their values: the first of a range, how many they are, and the value of the first.
 const RANGES: [(u8, u8, u8); 5] = [(b'A', 26, 0), (b'a', 26, 26), (b'0', 10, 52), (b'-', 1, 62), (b'_', 1, 63)];
 
-/// How many characters a text of so many bytes has.
+/// The number of characters that bytes take when they are written out.
 pub(crate) const fn length(bytes: usize) -> usize {
     (bytes * 8).div_ceil(6)
 }

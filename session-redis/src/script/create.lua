@@ -30,7 +30,7 @@ if head ~= '' then
 end
 
 if index then
-  if staged and redis.call('GETRANGE', staged, 0, 0) == '' then return -2 end
+  if is_gone(staged) then return -2 end
   binding = enter(index, id, kept_for, now)
 end
 local ends_at = now + ends_in

@@ -33,7 +33,7 @@ local bound = ''
 if ends_in then
   ends_at = now + ends_in
   if index then
-    if staged and redis.call('GETRANGE', staged, 0, 0) == '' then return -2 end
+    if is_gone(staged) then return -2 end
     binding = enter(index, id, kept_for, now)
   end
   bound = binding or revision

@@ -2,17 +2,6 @@
 
 use super::*;
 
-/// The script as the store has it.
-macro_rules! writing {
-    ($file:literal) => {
-        concat!(
-            include_str!("../../script/enter.lua"),
-            include_str!("../../script/staged.lua"),
-            include_str!(concat!("../../script/", $file))
-        )
-    };
-}
-
 /// Long enough to be staged.
 const LONG: [u8; 8192] = [7; 8192];
 
@@ -33,9 +22,12 @@ async fn every_write(store: &RedisStore) -> [Result<bool, StoreError>; 4] {
 #[tokio::test]
 async fn a_staged_frame_that_is_gone_is_unavailable_whatever_the_session_is() {
     let mut bench = Bench::new().await;
-    bench.scripts().create =
-        Lua::new(concat!("redis.call('DEL', KEYS[2] and KEYS[#KEYS] or '') ", writing!("create.lua")));
-    bench.scripts().replace = Lua::new(concat!("redis.call('DEL', KEYS[#KEYS]) ", writing!("replace.lua")));
+    let after_a_loss = |script: &Lua| {
+        // A short frame without an owner is the only one that has one key.
+        Lua::new(format!("redis.call('DEL', KEYS[2] and KEYS[#KEYS] or '') {}", script.text).leak())
+    };
+    let scripts = bench.scripts();
+    (scripts.create, scripts.replace) = (after_a_loss(&scripts.create), after_a_loss(&scripts.replace));
     let owner = bench.owner.clone();
     for revision in [None, Some(OLD), Some(NEW)] {
         bench.ask::<()>(&[b"FLUSHALL"]).await;
