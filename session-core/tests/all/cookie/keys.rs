@@ -1,6 +1,6 @@
 //! Changing the key that signs: on one node, on two, and while requests are under way.
 
-use session_core::{EventKind, Incoming, Key, Keyring, Login, Policy, SessionManager};
+use session_core::{EventKind, Incoming, Key, Keyring, Login, Observer, Policy, SessionEvent, SessionManager};
 
 use crate::support::*;
 
@@ -320,4 +320,28 @@ async fn a_header_client_s_token_under_an_old_key_is_replaced_too() {
     let token = exchange.token().unwrap();
     let exchange = node(&site, only_new()).open(Incoming::default().with_token(token.expose()));
     assert_eq!(exchange.session().await.unwrap().owner(), Some(user()));
+}
+
+/// Exchanges the keys as soon as it hears of something.
+#[derive(Debug)]
+struct Exchanging(SessionManager);
+
+impl Observer for Exchanging {
+    fn on(&self, _: &SessionEvent) {
+        self.0.set_keys(retiring_old());
+    }
+}
+
+#[test]
+fn keys_can_be_set_while_a_request_is_opened() {
+    let (opened, was_opened) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let site = Site::new();
+        let manager = site.manager.clone().with_observer(Exchanging(site.manager.clone()));
+        let cookie = format!("{}=bad", manager.cookie().name());
+        let _ = manager.open(Incoming::new([cookie.as_bytes()]));
+        assert_eq!(site.events.count(|kind| matches!(kind, EventKind::BadCookie { .. })), 1);
+        opened.send(()).unwrap();
+    });
+    was_opened.recv_timeout(std::time::Duration::from_secs(60)).expect("the request waits for the keys that it holds");
 }
