@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 #[cfg(feature = "cluster")]
 use futures_util::future::try_join_all;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, aio::ConnectionManager};
@@ -258,8 +259,9 @@ impl Connection {
         self.in_time(reading).await
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
-        timeout(self.timeout, answer).await.map_err(from_wait)?.map_err(from_driver)
+    /// An `async fn` would have room for the answer's future twice: where it gets it, and where it waits for it.
+    fn in_time<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> impl Future<Output = Result<T, StoreError>> {
+        timeout(self.timeout, answer).map(|done| done.map_err(from_wait)?.map_err(from_driver))
     }
 }
 
