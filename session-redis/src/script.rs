@@ -1,10 +1,12 @@
 //! The scripts that the server runs, each in one step.
 //!
-//! Redis runs a script as a whole. Its clock stands still for what a script reads, but in Redis 7.0 not for `PEXPIREAT`. On a cluster each script names one key, of a
-//! session or of an owner's index, and perhaps a staged frame in the same slot. On one server a login names the session and
-//! the index, and an update names several sessions. The top of each file says what the script gets and answers.
-//! `frame.rs` says what a frame is. Each can be tried by hand: `redis-cli --eval delete.lua sessions:s:… ,
-//! revision ''`.
+//! Redis runs a script as a whole. Its clock stands still for what a script reads, but in Redis 7.0 not for `PEXPIREAT`.
+//! Redis 7.0 is slow to print a number that a script gives to a command. So numbers that never change are written as texts.
+//!
+//! On a cluster each script names one key, of a session or of an owner's index, and perhaps a staged frame in the same slot.
+//! On one server a login names the session and the index, and an update names several sessions. The top of each file says
+//! what the script gets and answers. `frame.rs` says what a frame is. Each can be tried by hand:
+//! `redis-cli --eval delete.lua sessions:s:… , revision ''`.
 
 use std::sync::Arc;
 

@@ -21,7 +21,7 @@ if binding and not index then
   if now - entered_at > 60000 then return refuse(staged, {now}) end
 end
 
-local head = redis.pcall('GETRANGE', key, 0, 32)
+local head = redis.pcall('GETRANGE', key, '0', '32')
 if head ~= '' then
   -- An expired session may still be here: after PERSIST, or restored without a time to live.
   if type(head) ~= 'string' or #head < 33 then return refuse(staged, 0) end
@@ -39,7 +39,7 @@ local middle = struct.pack('>I8I8', expires_at, ends_at) .. (binding or revision
 if staged then
   local failed = take(staged, key)
   if failed then return failed end
-  redis.call('SETRANGE', key, 8, middle)
+  redis.call('SETRANGE', key, '8', middle)
   -- The time to live comes last. PEXPIREAT in the past removes the key, and a SETRANGE after that would make a key that
   -- never expires.
   redis.call('PEXPIREAT', key, expires_at)

@@ -11,7 +11,7 @@ local key = KEYS[1]
 local expected, expected_owner = unpack(ARGV)
 
 -- The longest head: 33 bytes, and an owner of 255.
-local head = redis.call('GETRANGE', key, 0, 287)
+local head = redis.call('GETRANGE', key, '0', '287')
 if head == '' then return false end
 if #head < 33 or #head < 33 + head:byte(33) then return -1 end
 if expected ~= '' and head:sub(1, 8) ~= expected then return 0 end

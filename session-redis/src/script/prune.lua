@@ -12,7 +12,7 @@ local index = KEYS[1]
 for position = 1, #ARGV, 2 do
   local session, entry = ARGV[position], ARGV[position + 1]
   local binding = entry:sub(17)
-  if redis.call('GETRANGE', session, 24, 31) ~= binding then
+  if redis.call('GETRANGE', session, '24', '31') ~= binding then
     redis.call('ZREM', index, entry)
   end
 end

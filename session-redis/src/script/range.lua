@@ -5,4 +5,4 @@
 --
 -- For a cluster. The application's own connection may send a plain ZRANGE to a replica, which may lag behind.
 
-return {redis.call('TIME'), redis.call('ZRANGE', KEYS[1], 0, -1)}
+return {redis.call('TIME'), redis.call('ZRANGE', KEYS[1], '0', '-1')}

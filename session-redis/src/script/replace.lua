@@ -21,7 +21,7 @@ if binding and not index then
 end
 
 -- The longest head: 33 bytes, and an owner of 255.
-local head = redis.pcall('GETRANGE', key, 0, 287)
+local head = redis.pcall('GETRANGE', key, '0', '287')
 if head == '' then return refuse(staged, 0) end
 if type(head) ~= 'string' then return refuse(staged, head) end
 if #head < 33 or #head < 33 + head:byte(33) then return refuse(staged, -1) end
@@ -43,7 +43,7 @@ else
   bound = head:sub(25, 32) .. owner
   local length = rest:byte(1)
   if staged and length + 1 ~= #owner then
-    rest = redis.call('GETRANGE', staged, 32, -1)
+    rest = redis.call('GETRANGE', staged, '32', '-1')
     if redis.call('DEL', staged) == 0 then return -2 end
     staged = nil
   end
@@ -55,7 +55,7 @@ local middle = struct.pack('>I8I8', expires_at, ends_at) .. bound
 if staged then
   local failed = take(staged, key)
   if failed then return failed end
-  redis.call('SETRANGE', key, 8, middle)
+  redis.call('SETRANGE', key, '8', middle)
   -- The time to live comes last. PEXPIREAT in the past removes the key, and a SETRANGE after that would make a key that
   -- never expires.
   redis.call('PEXPIREAT', key, expires_at)

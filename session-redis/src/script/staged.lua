@@ -3,7 +3,7 @@
 
 -- Whether there should be a staged frame, and is none.
 local function is_gone(staged)
-  return staged and redis.call('GETRANGE', staged, 0, 0) == ''
+  return staged and redis.call('GETRANGE', staged, '0', '0') == ''
 end
 
 -- Removes the staged frame, if there is one, and returns the answer.

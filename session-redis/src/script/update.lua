@@ -12,23 +12,28 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function update(key, expected, revision, payload, expires_in)
   -- The longest head: 33 bytes, and an owner of 255.
-  local head = redis.call('GETRANGE', key, 0, 287)
+  local head = redis.call('GETRANGE', key, '0', '287')
   if head == '' then return 0 end
   if #head < 33 or #head < 33 + head:byte(33) then return -1 end
   if head:sub(1, 8) ~= expected then return 0 end
   local expires_at, ends_at = struct.unpack('>I8I8', head, 9)
   if expires_at <= now then return 0 end
-  if expires_in ~= '' then expires_at = math.min(now + expires_in, ends_at) end
+  local head_length = 33 + head:byte(33)
+  if expires_in == '' then
+    redis.call('SET', key, revision .. head:sub(9, head_length) .. payload, 'KEEPTTL')
+    return 1
+  end
 
+  expires_at = math.min(now + expires_in, ends_at)
   if revision == '' then
     -- PEXPIREAT comes first: a server whose memory is full refuses a SETRANGE unless the script has written before. It
     -- deletes a session whose time is up by then. A SETRANGE would make a key of the rest, which never expires.
     redis.call('PEXPIREAT', key, expires_at)
-    if redis.call('GETRANGE', key, 0, 0) ~= '' then
-      redis.call('SETRANGE', key, 8, struct.pack('>I8', expires_at))
+    if redis.call('GETRANGE', key, '0', '0') ~= '' then
+      redis.call('SETRANGE', key, '8', struct.pack('>I8', expires_at))
     end
   else
-    local kept = head:sub(17, 33 + head:byte(33))
+    local kept = head:sub(17, head_length)
     redis.call('SET', key, revision .. struct.pack('>I8', expires_at) .. kept .. payload, 'PXAT', expires_at)
   end
   return 1

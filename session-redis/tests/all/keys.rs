@@ -53,13 +53,31 @@ async fn a_session_made_while_its_predecessor_is_deleted_is_listed() {
 async fn an_index_is_kept_for_the_longest_of_its_sessions() {
     let server = servers::own_redis(&[]);
     let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    // Two sessions, and of the second case one session that is made twice.
+    for (user, ids, lifetimes) in [(42, [1, 2], [1, 5]), (43, [3, 3], [5, 1]), (44, [4, 5], [5, 1])] {
+        let (owner, index) = (Owner::from(user), format!("sessions:o:{user}"));
+        let mut longest = 0;
+        for (id, hours) in ids.into_iter().zip(lifetimes) {
+            let id = SessionId::from_bytes([id; 16]);
+            store.create(&id, entry(OLD).with_owner(Some(&owner)), HOUR, hours * HOUR).await.ok();
+            longest = longest.max(hours);
+            let (kept, most): (i64, _) = (ask(&mut admin, &["TTL", &index]).await, i64::from(longest + 1) * 3600);
+            assert!((most - 10..=most).contains(&kept), "user {user}'s index is kept for {kept} seconds");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_was_told_to_stay_stays() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
     let owner = Owner::from(42);
     let owned = entry(OLD).with_owner(Some(&owner));
-    for ends_in in [5 * HOUR, HOUR] {
-        store.create(&ID, owned, HOUR, ends_in).await.ok();
-        let kept: i64 = ask(&mut admin, &["TTL", "sessions:o:42"]).await;
-        assert!((6 * 3600 - 10..=6 * 3600).contains(&kept), "the index is kept for {kept} seconds");
-    }
+    store.create(&ID, owned, HOUR, 5 * HOUR).await.unwrap();
+    ask::<()>(&mut admin, &["PERSIST", "sessions:o:42"]).await;
+    store.create(&SessionId::from_bytes([9; 16]), owned, HOUR, HOUR).await.unwrap();
+    assert_eq!(ask::<i64>(&mut admin, &["TTL", "sessions:o:42"]).await, -1);
+    assert_eq!(store.list(&owner).await.unwrap().len(), 2);
 }
 
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]

@@ -210,7 +210,7 @@ async fn on_a_cluster_too_each_operation_is_one_command() {
 async fn the_rights_that_the_readme_names_are_enough() {
     let server = servers::own_redis(&[]);
     let mut admin = admin(server.url()).await;
-    let rights = "+get +mget +getrange +set +setrange +rename +del +pexpireat +time +zadd +zrange +zrem +zremrangebyscore \
+    let rights = "+get +mget +getrange +set +setrange +rename +del +pexpire +pexpireat +pttl +time +zadd +zrange +zrem +zremrangebyscore \
                   +eval +evalsha";
     for (user, keys, more) in [("able", "~sessions:*", "+info"), ("barely", "~sessions:*", "+ping")] {
         let mut words = vec!["ACL", "SETUSER", user, "on", ">a-password", keys, more];

@@ -298,7 +298,7 @@ async fn two_of_three_sentinels_may_be_gone() {
 async fn the_user_and_the_database_of_the_url_are_the_masters() {
     let server = servers::own_redis_sentinel();
     let mut master = node(master(&server).await).await;
-    let rights = "+get +getrange +set +setrange +rename +del +pexpireat +time +zadd +zrange +zrem +zremrangebyscore \
+    let rights = "+get +getrange +set +setrange +rename +del +pexpire +pexpireat +pttl +time +zadd +zrange +zrem +zremrangebyscore \
                   +eval +evalsha +role +select";
     let mut words = vec!["ACL", "SETUSER", "application", "on", ">p@ss/word", "~sessions:*"];
     words.extend(rights.split_whitespace());
