@@ -23,12 +23,20 @@ struct Group {
 struct Line {
     what: &'static str,
     figure: Figure,
+    of: Author,
     to: Author,
     goal: Option<Goal>,
 }
 
+impl Line {
+    /// The same of our site on actix-web.
+    const fn on_actix(self) -> Self {
+        Self { of: Author::OursOnActix, ..self }
+    }
+}
+
 const fn line_of(what: &'static str, figure: Figure, to: Author, goal: Goal) -> Line {
-    Line { what, figure, to, goal: Some(goal) }
+    Line { what, figure, of: Author::Ours, to, goal: Some(goal) }
 }
 
 const fn at_most(most: f64, what: &'static str, figure: Figure, to: Author) -> Line {
@@ -57,7 +65,11 @@ const GROUPS: &[Group] = &[
         Kind::Redis,
         "read, 16 clients",
         ("read", 16, 200),
-        &[at_most(0.8, CPU, Figure::Cpu, Author::TowerSessions), at_most(1.0, CPU, Figure::Cpu, Author::ActixSession)],
+        &[
+            at_most(0.8, CPU, Figure::Cpu, Author::TowerSessions),
+            at_most(1.0, CPU, Figure::Cpu, Author::ActixSession),
+            at_most(1.0, CPU, Figure::Cpu, Author::ActixSession).on_actix(),
+        ],
     ),
     group(Kind::Redis, "read, 64 clients", ("read", 64, 200), &[]),
     group(Kind::Redis, "read of 8 KiB, 16 clients", ("read", 16, 8 << 10), &[]),
@@ -66,7 +78,11 @@ const GROUPS: &[Group] = &[
         Kind::Redis,
         "write, 16 clients",
         ("inc", 16, 200),
-        &[at_most(0.9, CPU, Figure::Cpu, Author::TowerSessions), at_most(1.1, CPU, Figure::Cpu, Author::ActixSession)],
+        &[
+            at_most(0.9, CPU, Figure::Cpu, Author::TowerSessions),
+            at_most(1.1, CPU, Figure::Cpu, Author::ActixSession),
+            at_most(1.1, CPU, Figure::Cpu, Author::ActixSession).on_actix(),
+        ],
     ),
     group(Kind::Redis, "write, 64 clients", ("inc", 64, 200), &[]),
     group(Kind::Redis, "write of 8 KiB, 16 clients", ("inc", 16, 8 << 10), &[]),
@@ -179,7 +195,7 @@ const IN_PROCESS_TITLE: &str = "memory, in process: what the session adds to bar
 fn start(programs: &Programs, database: &Database, kind: Kind) -> Result<Vec<Site>, String> {
     let mut authors = vec![Author::Ours, Author::Base, Author::TowerSessions];
     if kind == Kind::Redis {
-        authors.extend([Author::ActixSession, Author::Express]);
+        authors.extend([Author::OursOnActix, Author::ActixSession, Author::Express]);
     }
     authors.push(Author::Floor);
     let mut sites = Vec::new();
@@ -222,7 +238,7 @@ impl Group {
     fn print(&self, rounds: &[(Author, Vec<Round>)], report: &mut Report) {
         self.print_sites(rounds);
         // The older commit stands beside the new one in all that is measured.
-        let base = |(what, figure)| Line { what, figure, to: Author::Base, goal: None };
+        let base = |(what, figure)| Line { what, figure, of: Author::Ours, to: Author::Base, goal: None };
         let base = [(CPU, Figure::Cpu), ("requests a second", Figure::Throughput)].map(base);
         for line in self.lines.iter().chain(&base) {
             self.print_line(*line, rounds, report);
@@ -263,11 +279,15 @@ impl Group {
     /// ratio.
     fn print_line(&self, wanted: Line, rounds: &[(Author, Vec<Round>)], report: &mut Report) {
         let of = |author| rounds.iter().find(|(it, _)| *it == author).map(|(_, rounds)| rounds);
-        let (Some(ours), Some(theirs)) = (of(Author::Ours), of(wanted.to)) else { return };
-        let is_alone = wanted.to == Author::Ours;
+        let (Some(ours), Some(theirs)) = (of(wanted.of), of(wanted.to)) else { return };
+        let is_alone = wanted.to == wanted.of;
         let figure = |(ours, theirs): (&Round, &Round)| ours.against((!is_alone).then_some(theirs), wanted.figure);
         if let Some(quartiles) = Quartiles::of(ours.iter().zip(theirs).map(figure).collect()) {
-            let what = if is_alone { wanted.what.into() } else { format!("{} / {}", wanted.what, wanted.to.name()) };
+            let what = match (wanted.of, wanted.to) {
+                _ if is_alone => wanted.what.into(),
+                (Author::Ours, peer) => format!("{} / {}", wanted.what, peer.name()),
+                (ours, peer) => format!("{} of {} / {}", wanted.what, ours.name(), peer.name()),
+            };
             report.line(&self.name(), &what, quartiles, wanted.goal);
         }
     }

@@ -16,6 +16,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Author {
     Ours,
+    /// Ours on actix-web, to stand beside actix-session. The other one is on axum.
+    OursOnActix,
     /// Ours, in an older commit.
     Base,
     TowerSessions,
@@ -30,6 +32,7 @@ impl Author {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ours => "ours",
+            Self::OursOnActix => "ours, on actix-web",
             Self::Base => "ours, the base",
             Self::TowerSessions => "tower-sessions",
             Self::ActixSession => "actix-session",
@@ -42,6 +45,7 @@ impl Author {
 /// The programs of the sites.
 pub(super) struct Programs {
     ours: PathBuf,
+    ours_on_actix: PathBuf,
     base: Option<PathBuf>,
     peers: PathBuf,
     express: Option<PathBuf>,
@@ -55,8 +59,9 @@ impl Programs {
         step::run_in(cargo(&["build", "--release", "--locked"]).env("CARGO_TARGET_DIR", &folder), &peers)?;
         let base = base.map(unpack).transpose()?;
         Ok(Self {
-            ours: build(&step::root())?,
-            base: base.as_deref().map(build).transpose()?,
+            ours: build(&step::root(), SITE)?,
+            ours_on_actix: build(&step::root(), SITE_ON_ACTIX)?,
+            base: base.as_deref().map(|repository| build(repository, SITE)).transpose()?,
             peers: folder.join("release"),
             express: install_express(&peers.join("express")),
         })
@@ -66,6 +71,7 @@ impl Programs {
     fn of(&self, author: Author) -> Option<Command> {
         let command = match author {
             Author::Ours | Author::Floor => run(&self.ours),
+            Author::OursOnActix => run(&self.ours_on_actix),
             Author::Base => run(self.base.as_deref()?),
             Author::TowerSessions => run(&self.peers.join("peer-tower-sessions")),
             Author::ActixSession => run(&self.peers.join("peer-actix-session")),
@@ -141,14 +147,20 @@ impl Drop for Site {
     }
 }
 
-/// Builds our site in this checkout of the repository. Returns the program.
-fn build(repository: &Path) -> Result<PathBuf, String> {
-    let mut command = cargo(&["build", "--release", "--package", "benchmark-site"]);
+/// A package, and its folder.
+type Package = (&'static str, &'static str);
+
+const SITE: Package = ("benchmark-site", "benchmarks/site");
+const SITE_ON_ACTIX: Package = ("benchmark-site-actix", "benchmarks/site-actix");
+
+/// Builds one of our sites in this checkout of the repository. Returns the program.
+fn build(repository: &Path, (package, folder): Package) -> Result<PathBuf, String> {
+    let mut command = cargo(&["build", "--release", "--package", package]);
     command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(repository.join("Cargo.toml"));
     // Other people's crates are built once for all commits.
     command.env("CARGO_TARGET_DIR", step::target());
     let messages = step::output(&mut command)?;
-    step::program_of(&messages, &repository.join("benchmarks/site/src/main.rs"))
+    step::program_of(&messages, &repository.join(folder).join("src/main.rs"))
         .ok_or_else(|| format!("cargo has not built the site of {}", repository.display()))
 }
 
