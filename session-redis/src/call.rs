@@ -115,12 +115,18 @@ impl Call<'_> {
     }
 
     fn message(&self, name: &str, script: &str, staged: Option<&Staged>) -> RedisResult<Message> {
-        let mut call = redis::cmd(name);
-        call.arg(script).arg(1 + self.others.len() + usize::from(staged.is_some()));
-        call.arg(self.key).arg(self.others).arg(staged.map(|staged| &staged.key[..]));
-        if let Some(Sent { frame, .. }) = self.frame {
+        let staged_key = staged.map(|staged| &staged.key[..]);
+        let rest = self.frame.map(|sent| sent.frame.rest(staged.is_some()));
+        let texts = [&[script.as_bytes(), self.key, staged_key.unwrap_or_default()][..], self.others, self.arguments];
+        let bytes: usize =
+            texts.into_iter().chain(rest.as_ref().map(|rest| &rest[..])).flatten().map(|text| text.len()).sum();
+        // With room for all, as below. The rest is the name, the number of keys and the revision.
+        let mut call = Cmd::with_capacity(7 + self.others.len() + self.arguments.len(), bytes + 32);
+        call.arg(name).arg(script).arg(1 + self.others.len() + usize::from(staged.is_some()));
+        call.arg(self.key).arg(self.others).arg(staged_key);
+        if let (Some(Sent { frame, .. }), Some(rest)) = (self.frame, rest) {
             call.arg(frame.revision());
-            add_joined(&mut call, frame.rest(staged.is_some()))?;
+            add_joined(&mut call, rest)?;
         }
         call.arg(self.arguments);
         let (Some(Sent { frame, .. }), Some(staged)) = (self.frame, staged) else { return Ok(Message::Call(call)) };

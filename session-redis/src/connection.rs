@@ -65,10 +65,13 @@ impl Reading {
 
 impl Question {
     fn add(self, pipeline: &mut Pipeline, key: &[u8]) {
-        match self {
-            Self::Session => pipeline.cmd("GET").arg(key),
-            Self::Index => pipeline.cmd("ZRANGE").arg(key).arg(0).arg(-1),
+        let (name, range): (_, &[&str]) = match self {
+            Self::Session => ("GET", &[]),
+            Self::Index => ("ZRANGE", &["0", "-1"]),
         };
+        let mut command = Cmd::with_capacity(2 + range.len(), name.len() + key.len() + 3);
+        command.arg(name).arg(key).arg(range);
+        pipeline.add_command(command);
     }
 
     #[cfg(feature = "cluster")]
@@ -139,7 +142,9 @@ impl Connection {
     pub(crate) async fn fetch_at_once(&self, keys: &[Vec<u8>]) -> Result<Reading, StoreError> {
         let mut pipeline = Pipeline::with_capacity(2);
         add_clock(&mut pipeline);
-        pipeline.cmd("MGET").arg(keys);
+        let mut command = Cmd::with_capacity(1 + keys.len(), 4 + keys.iter().map(Vec::len).sum::<usize>());
+        command.arg("MGET").arg(keys);
+        pipeline.add_command(command);
         let mut answers = self.send_reads(&pipeline, 1).await?;
         match answers.values.pop() {
             Some(Value::Array(values)) if values.len() == keys.len() => Ok(Reading { values, ..answers }),
