@@ -37,10 +37,12 @@ const READ_LIVE: &str = "
     SELECT $2::bigint # 7 AS nonce, id, revision, payload, expires_at, ends_at, statement_timestamp()
     FROM sessions WHERE id = $1 AND expires_at > statement_timestamp()
 ";
-/// The least that tells a live session and its age.
+/// The least that tells a live session and its age, and that proves a miss: an answer without a row may be that to another
+/// question.
 const READ_LEAST: &str = "
-    SELECT payload, revision, expires_at, ends_at, statement_timestamp()
-    FROM sessions WHERE id = $1 AND expires_at > statement_timestamp()
+    SELECT nonce, payload, revision, expires_at, ends_at, statement_timestamp()
+    FROM (SELECT $1::bigint AS nonce) AS message
+    LEFT JOIN sessions ON id = $2 AND expires_at > statement_timestamp()
 ";
 const WRITE: &str = "UPDATE sessions SET payload = $2 WHERE id = $1";
 const WRITE_LIVE: &str = "
@@ -91,8 +93,9 @@ async fn read(pool: &PgPool) -> Vec<u8> {
 
 /// A time is sent as microseconds.
 async fn read_least(pool: &PgPool) -> (Vec<u8>, [i64; 4]) {
-    let row = sqlx::query(READ_LEAST).bind(&ID.as_bytes()[..]).fetch_one(pool).await.unwrap();
-    (row.get(0), [1, 2, 3, 4].map(|column| row.get_unchecked(column)))
+    let row = sqlx::query(READ_LEAST).bind(7_i64).bind(&ID.as_bytes()[..]).fetch_one(pool).await.unwrap();
+    assert_eq!(row.get::<i64, _>(0), 7);
+    (row.get(1), [2, 3, 4, 5].map(|column| row.get_unchecked(column)))
 }
 
 async fn session_in(pool: &PgPool, table: &str) -> Session<PostgresStore> {
