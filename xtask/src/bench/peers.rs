@@ -240,8 +240,11 @@ impl Group {
         // The older commit stands beside the new one in all that is measured.
         let base = |(what, figure)| Line { what, figure, of: Author::Ours, to: Author::Base, goal: None };
         let base = [(CPU, Figure::Cpu), ("requests a second", Figure::Throughput)].map(base);
-        for line in self.lines.iter().chain(&base) {
-            self.print_line(*line, rounds, report);
+        // What a goal leaves for a session: the floor has none.
+        let floor = self.lines.iter().filter(|line| line.of == Author::Ours && line.to != Author::Ours);
+        let floor = floor.map(|line| Line { of: Author::Floor, goal: None, ..*line });
+        for line in self.lines.iter().copied().chain(floor).chain(base) {
+            self.print_line(line, rounds, report);
         }
     }
 
