@@ -149,12 +149,12 @@ impl RedisStore {
     async fn replace_alone(
         &self,
         id: &SessionId,
-        key: &[u8],
         expected: Revision,
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        let frame = self.sent(entry, key)?;
+        let key = self.session_key(id);
+        let frame = self.sent(entry, &key)?;
         let times = match expiry {
             Expiry::Keep => vec![],
             Expiry::Extend(expires_in) => vec![text(expires_in)],
@@ -162,8 +162,13 @@ impl RedisStore {
         };
         let mut arguments: Vec<&[u8]> = vec![expected.as_bytes()];
         arguments.extend(times.iter().map(Vec::as_slice));
-        let replace =
-            Call { script: &self.0.scripts.replace, key, others: &[], frame: Some(&frame), arguments: &arguments };
+        let replace = Call {
+            script: &self.0.scripts.replace,
+            key: &key,
+            others: &[],
+            frame: Some(&frame),
+            arguments: &arguments,
+        };
         let answer = match expiry {
             Expiry::Restart { ends_in, .. } => Box::pin(self.indexed_write(id, entry, ends_in, replace)).await?,
             Expiry::Keep | Expiry::Extend(_) => Box::pin(self.0.connection.run(replace)).await?,
@@ -238,10 +243,9 @@ impl Store for RedisStore {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        let key = self.session_key(id);
-        match Update::replace(&key, expected, entry, expiry) {
+        match Update::replace(self.session_key(id), expected, entry, expiry) {
             Some(update) => self.update(update).await,
-            None => self.replace_alone(id, &key, expected, entry, expiry).await,
+            None => self.replace_alone(id, expected, entry, expiry).await,
         }
     }
 

@@ -29,14 +29,14 @@ pub(super) struct Update {
 
 impl Update {
     /// The replace, unless it begins a new lifetime or its frame has to be staged.
-    pub(super) fn replace(key: &[u8], expected: Revision, entry: Entry<'_>, expiry: Expiry) -> Option<Self> {
+    pub(super) fn replace(key: Vec<u8>, expected: Revision, entry: Entry<'_>, expiry: Expiry) -> Option<Self> {
         let expires_in = match expiry {
             _ if is_long(&entry) => return None,
             Expiry::Keep => vec![],
             Expiry::Extend(expires_in) => text(expires_in),
             Expiry::Restart { .. } => return None,
         };
-        Some(Self { key: key.to_vec(), expected, written: Some((entry.revision, entry.payload.to_vec())), expires_in })
+        Some(Self { key, expected, written: Some((entry.revision, entry.payload.to_vec())), expires_in })
     }
 
     pub(super) fn touch(key: Vec<u8>, expected: Revision, expires_in: Vec<u8>) -> Self {
