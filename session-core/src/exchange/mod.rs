@@ -19,6 +19,7 @@ use crate::{
 
 mod admission;
 mod answer;
+mod attempt;
 mod begin;
 mod commit;
 mod join;
@@ -36,13 +37,14 @@ pub use self::join::JoinError;
 pub(crate) use self::{
     admission::{Began, Written},
     answer::Answer,
+    attempt::{Attempted, Carried, Edit, Turn},
     commit::Occasion,
     join::Joined,
     load::{Opened, Taken},
     logout::Extent,
     standing::{Bar, Live, Loss, Standing},
     state::{Inner, State},
-    turn::{Attempted, Carried, Edit, InFlight, Place, Turn, View},
+    turn::{InFlight, Place, View},
     unread::Unread,
 };
 

@@ -1,37 +1,26 @@
-//! Whose turn it is to write, what is on its way to the store, and the one attempt that every write goes through.
+//! Whose turn it is to write, and what is on its way to the store.
 //!
 //! An exchange's own writes go one after the other. [`Place`] is a place in that order: it owns what is in flight. A
 //! [`Turn`] is a place with nothing left in flight by an earlier call, and only a turn sends changes. Three operations
 //! need the place before they may have the turn: a commit that cannot resolve counts as sent all the same; a logout drops
 //! what is in flight and asks the store nothing about it; a login whose response has left is refused before any I/O.
 
-use std::{
-    mem,
-    ops::{Deref, DerefMut},
-    sync::Arc,
-};
+use std::{mem, ops::Deref, sync::Arc};
 
 use tokio::sync::MutexGuard;
 
 use crate::{
-    Error, Expiry, SessionId,
-    exchange::{Answer, Inner, Live, Loss, Standing, State},
+    Error, Expiry,
+    exchange::{Answer, Attempted, Edit, Inner, Live, Loss, Standing, State, Turn},
     record::{Data, Delta, Found, Header, Record},
     request::SessionSecret,
-    store::{Next, Patience, Settled, Write, Writer, read},
+    store::{Settled, Write, read},
 };
 
 /// A place in the order of the exchange's writes, with what is in flight.
 pub(crate) struct Place<'a> {
-    exchange: &'a Inner,
-    in_flight: MutexGuard<'a, Option<InFlight>>,
-}
-
-/// The turn to write: nothing of an earlier call is in flight any more.
-pub(crate) struct Turn<'p, 'a> {
-    place: &'p mut Place<'a>,
-    /// One of those in this process that write to the session, while an attempt was beaten and the next one is to come.
-    writer: Option<Writer<'a>>,
+    pub(super) exchange: &'a Inner,
+    pub(super) in_flight: MutexGuard<'a, Option<InFlight>>,
 }
 
 /// Changes on their way to the store, until the outcome is known. A call that fails or is dropped leaves them here.
@@ -50,32 +39,6 @@ pub(crate) struct View {
     pub(crate) standing: Standing,
     pub(crate) pending: Delta,
     pub(crate) version: u64,
-}
-
-/// What is to take the place of what is stored, as it was planned on one version of the state.
-pub(crate) struct Edit {
-    base: Arc<Found>,
-    write: Write,
-    version: u64,
-}
-
-/// What became of one attempt.
-#[must_use]
-#[derive(Debug)]
-pub(crate) enum Attempted<T = Arc<Found>> {
-    Done(T),
-    /// Another was quicker, in this request or elsewhere. The changes wait for the next attempt.
-    Beaten,
-    /// Another login or renewal was quicker than this one. The changes wait, and the session is not lost yet.
-    Overtaken(Arc<Found>),
-}
-
-/// Whether the changes went along with a write.
-#[must_use]
-pub(crate) enum Carried {
-    All,
-    /// Others have come in between: the write was planned on an earlier version.
-    Outdated,
 }
 
 impl View {
@@ -103,20 +66,6 @@ impl Deref for Place<'_> {
 
     fn deref(&self) -> &Inner {
         self.exchange
-    }
-}
-
-impl<'a> Deref for Turn<'_, 'a> {
-    type Target = Place<'a>;
-
-    fn deref(&self) -> &Place<'a> {
-        self.place
-    }
-}
-
-impl DerefMut for Turn<'_, '_> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        self.place
     }
 }
 
@@ -149,7 +98,7 @@ impl<'a> Place<'a> {
                 self.rebase()?;
             }
         }
-        Ok(Turn { place: self, writer: None })
+        Ok(Turn::new(self))
     }
 
     /// The same, for what gives the client a token.
@@ -267,7 +216,7 @@ impl<'a> Place<'a> {
     }
 
     /// What became of a write within a generation.
-    fn finish(&mut self, settled: Result<Settled, Error>) -> Result<Attempted, Error> {
+    pub(super) fn finish(&mut self, settled: Result<Settled, Error>) -> Result<Attempted, Error> {
         match settled {
             Ok(Settled::Applied(found)) => {
                 self.drop_in_flight();
@@ -294,7 +243,7 @@ impl<'a> Place<'a> {
     }
 
     /// What became of a login or renewal. It stays in flight until `enter` has taken it over or `lose` has dropped it.
-    fn finish_generation(&mut self, own: u32, settled: Settled) -> Result<Attempted, Error> {
+    pub(super) fn finish_generation(&mut self, own: u32, settled: Settled) -> Result<Attempted, Error> {
         match settled {
             Settled::Applied(found) if found.header().generation == own => Ok(Attempted::Done(found)),
             Settled::Applied(_) => Err(self.lose(Loss::Superseded).into()),
@@ -309,75 +258,5 @@ impl<'a> Place<'a> {
                 Ok(Attempted::Beaten)
             }
         }
-    }
-}
-
-impl<'a> Turn<'_, 'a> {
-    /// One attempt: judges the size, sends the write with the changes that it was made of until its outcome is known, and
-    /// goes on with what became of it.
-    pub(crate) async fn attempt(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted, Error> {
-        let Edit { base, write, version } = edit;
-        self.judge_size(&write, &base)?;
-        let mut writer = self.writer(base.id);
-        let next = writer.next(base.revision).await;
-        if let Next::Look(now) = next {
-            self.writer = Some(writer);
-            patience.take_back();
-            // Boxed: who has its turn at once needs no room for it.
-            return Box::pin(self.look(now, &base)).await;
-        }
-        let Carried::All = self.carry(version, |carried| InFlight::Write { write: write.clone(), carried }) else {
-            // It keeps its place in line, and what it has waited already.
-            writer.end(None);
-            self.writer = Some(writer);
-            return Ok(Attempted::Beaten);
-        };
-        let settled = write.settle(&self.store, patience, &mut writer).await;
-        self.writer = Some(writer);
-        self.finish(settled)
-    }
-
-    /// The same for a login or renewal. It waits for no turn.
-    pub(crate) async fn attempt_generation(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted, Error> {
-        let Edit { base, write, version } = edit;
-        self.judge_size(&write, &base)?;
-        let Carried::All = self.carry(version, |carried| InFlight::Generation { carried }) else {
-            return Ok(Attempted::Beaten);
-        };
-        let mut without_turn = self.place.exchange.site.writers.writer(base.id);
-        let settled = write.settle(&self.store, patience, &mut without_turn).await?;
-        self.finish_generation(write.written.header().generation, settled)
-    }
-
-    fn judge_size(&self, write: &Write, base: &Found) -> Result<(), Error> {
-        self.site().policy.judge_size(&write.written.record.data, &base.record.data)
-    }
-
-    /// One of those of this process that write to this session. It goes on where the attempt before has left it.
-    fn writer(&mut self, id: SessionId) -> Writer<'a> {
-        let of_before = self.writer.take().filter(|writer| writer.is_of(id));
-        of_before.unwrap_or_else(|| self.place.exchange.site.writers.writer(id))
-    }
-
-    /// Goes on with what another writer of this process has just written, or else with what the store has.
-    async fn look(&mut self, now: Option<Arc<Found>>, base: &Found) -> Result<Attempted, Error> {
-        let now = match now {
-            Some(now) => Some(Arc::new(base.overtaken_by(&now))),
-            None => read(&self.store, &base.id).await?,
-        };
-        self.follow_even_if_lost(now)?;
-        Ok(Attempted::Beaten)
-    }
-
-    /// Moves the pending changes into the write that was made of them.
-    pub(crate) fn carry(&mut self, version: u64, in_flight: impl FnOnce(Delta) -> InFlight) -> Carried {
-        let mut state = self.exchange.state();
-        if state.version != version {
-            return Carried::Outdated;
-        }
-        let carried = mem::take(&mut state.pending);
-        drop(state);
-        *self.in_flight = Some(in_flight(carried));
-        Carried::All
     }
 }
