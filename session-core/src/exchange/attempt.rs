@@ -1,4 +1,8 @@
 //! The one attempt that every write goes through.
+//!
+//! Several requests of this process may wait to write to one session. Then one plans its write on what another is about to
+//! write, and both are sent as one ([`Unsent`]). That may never be stored. So it decides what a compare-and-swap sends, and
+//! nothing else: who answers without a write, gives the client a token, or fails looks at what is stored.
 
 use std::{
     mem,
@@ -8,16 +12,19 @@ use std::{
 
 use crate::{
     Error, SessionId,
-    exchange::{InFlight, Place},
+    exchange::{InFlight, Place, Standing, View},
     record::{Delta, Found},
-    store::{Next, Patience, Write, Writer, read},
+    store::{Joins, Next, Patience, Unsent, Write, Writer, read},
 };
 
 /// The turn to write: nothing of an earlier call is in flight any more.
 pub(crate) struct Turn<'p, 'a> {
     place: &'p mut Place<'a>,
     /// One of those in this process that write to the session, while an attempt was beaten and the next one is to come.
-    writer: Option<Writer<'a>>,
+    writer: Option<Writer>,
+    joins: Joins,
+    /// What others of this process are about to write: the next attempt is planned on it.
+    unsent: Option<Unsent>,
 }
 
 /// What is to take the place of what is stored, as it was planned on one version of the state.
@@ -62,22 +69,26 @@ impl DerefMut for Turn<'_, '_> {
 
 impl<'p, 'a> Turn<'p, 'a> {
     pub(super) fn new(place: &'p mut Place<'a>) -> Self {
-        Self { place, writer: None }
+        Self { place, writer: None, joins: Joins::No, unsent: None }
     }
 
     /// One attempt: judges the size, sends the write with the changes that it was made of until its outcome is known, and
     /// goes on with what became of it.
     pub(crate) async fn attempt(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted, Error> {
-        let Edit { base, write, version } = edit;
-        self.judge_size(&write, &base)?;
+        let Edit { base, mut write, version } = edit;
+        match self.judge_size(&write, &base) {
+            Err(_) if self.leaves_group() => return Ok(Attempted::Beaten),
+            judged => judged?,
+        }
         let mut writer = self.writer(base.id);
-        let next = writer.next(base.revision).await;
-        if let Next::Look(now) = next {
+        let next = writer.next(base.revision, self.joins).await;
+        if let Next::Build(_) | Next::Look(_) = next {
             self.writer = Some(writer);
             patience.take_back();
             // Boxed: who has its turn at once needs no room for it.
-            return Box::pin(self.look(now, &base)).await;
+            return Box::pin(self.look(next, &base)).await;
         }
+        write.unsent = self.unsent.take().map_or(0, |unsent| unsent.writes);
         let Carried::All = self.carry(version, |carried| InFlight::Write { write: write.clone(), carried }) else {
             // It keeps its place in line, and what it has waited already.
             writer.end(None);
@@ -96,7 +107,7 @@ impl<'p, 'a> Turn<'p, 'a> {
         let Carried::All = self.carry(version, |carried| InFlight::Generation { carried }) else {
             return Ok(Attempted::Beaten);
         };
-        let mut without_turn = self.place.exchange.site.writers.writer(base.id);
+        let mut without_turn = self.site.writers.writer(base.id);
         let settled = write.settle(&self.store, patience, &mut without_turn).await?;
         self.finish_generation(write.written.header().generation, settled)
     }
@@ -106,24 +117,62 @@ impl<'p, 'a> Turn<'p, 'a> {
     }
 
     /// One of those of this process that write to this session. It goes on where the attempt before has left it.
-    fn writer(&mut self, id: SessionId) -> Writer<'a> {
+    fn writer(&mut self, id: SessionId) -> Writer {
         let of_before = self.writer.take().filter(|writer| writer.is_of(id));
-        of_before.unwrap_or_else(|| self.place.exchange.site.writers.writer(id))
+        of_before.unwrap_or_else(|| self.site.writers.writer(id))
     }
 
-    /// Goes on with what another writer of this process has just written, or else with what the store has.
-    async fn look(&mut self, now: Option<Arc<Found>>, base: &Found) -> Result<Attempted, Error> {
-        let now = match now {
-            Some(now) => Some(Arc::new(base.overtaken_by(&now))),
-            None => read(&self.store, &base.id).await?,
+    /// Goes on with what another writer of this process has just written, or else with what the store has. Or plans the next
+    /// attempt on what others are about to write.
+    async fn look(&mut self, next: Next, base: &Found) -> Result<Attempted, Error> {
+        self.unsent = None;
+        let now = match next {
+            Next::Build(unsent) => {
+                let found = Arc::new(base.overtaken_by(&unsent.found));
+                let is_overtaken = found.header().generation != base.header().generation;
+                self.unsent = Some(Unsent { found, ..unsent });
+                if is_overtaken {
+                    self.leaves_group();
+                }
+                return Ok(Attempted::Beaten);
+            }
+            Next::Look(Some(now)) => Some(Arc::new(base.overtaken_by(&now))),
+            Next::Look(None) | Next::Write => read(&self.store, &base.id).await?,
         };
         self.follow_even_if_lost(now)?;
         Ok(Attempted::Beaten)
     }
 
+    /// From now on an attempt may be planned on what others of this process are about to write. That may never be stored. So
+    /// it decides what a compare-and-swap sends, and nothing else.
+    ///
+    /// Who is failing has less time left than others.
+    pub(crate) fn join_others(&mut self) {
+        self.joins = if self.store.is_failing() { Joins::No } else { Joins::Yes };
+    }
+
+    /// From now on what is planned is planned on what is stored; whether that was not so.
+    pub(crate) fn leaves_group(&mut self) -> bool {
+        self.joins = Joins::No;
+        let was_in_one = self.unsent.take().is_some();
+        if let Some(writer) = self.writer.as_ref().filter(|_| was_in_one) {
+            writer.send_open();
+        }
+        was_in_one
+    }
+
+    /// What the next attempt is planned on: what is stored, or what others are about to write.
+    pub(crate) fn view(&self) -> View {
+        let mut view = self.place.view();
+        if let (Some(unsent), Standing::Live(live)) = (&self.unsent, &mut view.standing) {
+            live.found = Arc::clone(&unsent.found);
+        }
+        view
+    }
+
     /// Moves the pending changes into the write that was made of them.
     pub(crate) fn carry(&mut self, version: u64, in_flight: impl FnOnce(Delta) -> InFlight) -> Carried {
-        let mut state = self.exchange.state();
+        let mut state = self.state();
         if state.version != version {
             return Carried::Outdated;
         }

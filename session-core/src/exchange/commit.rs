@@ -97,10 +97,9 @@ impl Inner {
             }
     }
 
-    fn next_step(&self, occasion: Occasion) -> Result<Step, Error> {
-        let view = self.view();
+    fn next_step(&self, view: &View, occasion: Occasion) -> Result<Step, Error> {
         match &view.standing {
-            Standing::Live(live) => self.next_step_of(live, &view, occasion),
+            Standing::Live(live) => self.next_step_of(live, view, occasion),
             Standing::Lost(loss) => Outcome::of((*loss).into()).map(Step::Done),
             Standing::Unread(unread) => unread.outcome(occasion, !view.pending.is_empty()).map(Step::Done),
             Standing::Unasked | Standing::Failed(_) | Standing::Absent | Standing::Barred(_) => {
@@ -188,9 +187,16 @@ impl Turn<'_, '_> {
     /// Saves the changes, or does what is due.
     pub(crate) async fn save(&mut self, occasion: Occasion) -> Result<Outcome, Error> {
         let mut patience = Patience::new();
+        self.join_others();
         loop {
             let is_contended = patience.attempt().is_err();
-            let step = self.next_step(occasion)?;
+            let step = self.next_step(&self.view(), occasion);
+            let is_plain = matches!(step, Ok(Step::Replace(_, Successor::None)));
+            if !is_plain && self.leaves_group() {
+                patience.take_back();
+                continue;
+            }
+            let step = step?;
             let is_write = matches!(step, Step::Create { .. } | Step::Replace(..));
             if is_contended && is_write {
                 return Err(Error::Contended);

@@ -19,7 +19,7 @@ use crate::{
 
 /// A place in the order of the exchange's writes, with what is in flight.
 pub(crate) struct Place<'a> {
-    pub(super) exchange: &'a Inner,
+    exchange: &'a Inner,
     pub(super) in_flight: MutexGuard<'a, Option<InFlight>>,
 }
 
@@ -84,6 +84,7 @@ impl<'a> Place<'a> {
             // Boxed: most calls find nothing in flight.
             Some(InFlight::Write { write, .. }) => {
                 let write = write.clone();
+                self.site.writers.doubt(write.written.id);
                 let settled = Box::pin(write.settle_again(&self.store)).await;
                 let _ = self.finish(settled)?;
             }

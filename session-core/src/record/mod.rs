@@ -27,7 +27,7 @@ pub(crate) use self::{
 pub(crate) use envelope::{length, value_length};
 
 /// How many of its own revisions a record remembers.
-const REVISIONS: usize = 8;
+pub(crate) const REVISIONS: usize = 8;
 
 /// An age in milliseconds. Negative: before the current lifetime began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

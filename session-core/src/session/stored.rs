@@ -11,7 +11,7 @@ use crate::{
     request::Resource,
     session::at_once::changed,
     site::Site,
-    store::{Next, Patience, PatientStore, Settled, Write, read},
+    store::{Joins, Next, Patience, PatientStore, Settled, Write, read},
 };
 
 /// A user's session outside of a request: for a webhook, or a job. It comes from
@@ -176,13 +176,18 @@ impl StoredSession {
             self.site.policy.judge_size(&data, before)?;
             let record = Record { header: found.header().clone(), data };
             let write = Write::new(&found, record, Expiry::Keep)?;
-            if let Next::Look(now) = writer.next(found.revision).await {
-                patience.take_back();
-                found = match now {
-                    Some(now) => self.judge(Arc::new(found.overtaken_by(&now)))?,
-                    None => self.found().await?,
-                };
-                continue;
+            match writer.next(found.revision, Joins::No).await {
+                Next::Write => {}
+                Next::Look(Some(now)) => {
+                    patience.take_back();
+                    found = self.judge(Arc::new(found.overtaken_by(&now)))?;
+                    continue;
+                }
+                Next::Look(None) | Next::Build(_) => {
+                    patience.take_back();
+                    found = self.found().await?;
+                    continue;
+                }
             }
             match write.settle(&self.store, &patience, &mut writer).await? {
                 Settled::Applied(_) => return Ok(answer),

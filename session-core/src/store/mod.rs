@@ -31,7 +31,7 @@ pub(crate) use self::{
     observed::Observed,
     patience::{CREATIONS, MERGES, Patience, PatientStore, SENDINGS},
     write::{Settled, Write, read},
-    writers::{Next, Writer, Writers},
+    writers::{Joins, Next, Told, Unsent, Way, Writer, Writers},
 };
 
 /// A register per session: the contract that every database crate keeps.

@@ -33,7 +33,7 @@ const RIDES: u32 = AT_LEAST - 1;
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// What one operation has for others who are quicker, and for a store that fails.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Patience {
     begun: Instant,
     attempts: u32,
@@ -126,6 +126,21 @@ impl PatientStore {
         Self { store, failing_since: Mutex::new(None) }
     }
 
+    /// The same store for a task that asks it for several requests. None of them is failing.
+    pub(crate) fn for_several(&self) -> Self {
+        Self::new(Arc::clone(&self.store))
+    }
+
+    /// Whether it has less than three seconds left.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.deadline().is_some()
+    }
+
+    /// Notes what a task was answered that has asked for this request since then.
+    pub(crate) fn note_of_task(&self, error: &StoreError, since: Instant) {
+        self.note_at(Some(error), since);
+    }
+
     pub(crate) async fn create(
         &self,
         id: &SessionId,
@@ -207,10 +222,14 @@ impl PatientStore {
 
     /// Notes what a call has answered with. An error that is an answer of the database is no failure.
     fn note(&self, error: Option<&StoreError>) {
+        self.note_at(error, Instant::now());
+    }
+
+    fn note_at(&self, error: Option<&StoreError>, since: Instant) {
         let mut failing_since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
         *failing_since = match error {
             None | Some(StoreError::AlreadyExists | StoreError::Corrupt { .. }) => None,
-            Some(_) => Some(failing_since.unwrap_or_else(Instant::now)),
+            Some(_) => Some(failing_since.unwrap_or(since)),
         };
     }
 

@@ -8,21 +8,23 @@ use crate::{
     Entry, Error, Expiry, Revision, SessionId, StoreError,
     moment::TimeLeft,
     record::{Found, Record},
-    store::{Patience, PatientStore, SENDINGS, Writer, patience::pause_between_sendings},
+    store::{Patience, PatientStore, SENDINGS, Told, Way, Writer, patience::pause_between_sendings},
 };
 
 /// A `replace` under a revision of its own, so that an unknown outcome can be asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
-    expected: Revision,
+    pub(super) expected: Revision,
     /// The session as it is once this is applied. It is made once: what is sent, what is in flight and what the request
     /// goes on with are one.
     pub(crate) written: Arc<Found>,
-    expiry: Expiry,
+    pub(super) expiry: Expiry,
+    /// How many writes of others it has within, which nobody had sent when it was planned on them.
+    pub(crate) unsent: usize,
 }
 
 /// What became of a [`Write`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Settled {
     /// It was applied; the state is now this one, perhaps with later writes on top.
     Applied(Arc<Found>),
@@ -30,6 +32,13 @@ pub(crate) enum Settled {
     Conflict(Arc<Found>),
     /// There is no such session any more.
     Gone,
+}
+
+/// What the store has, after an unknown outcome.
+enum Looked {
+    Settled(Settled),
+    /// The write was not applied, and still may be: it follows this revision.
+    Open(Revision),
 }
 
 impl Settled {
@@ -63,7 +72,7 @@ impl Write {
             }
         };
         let written = Arc::new(Found { id: base.id, record, revision, left });
-        Ok(Self { expected: base.revision, written, expiry })
+        Ok(Self { expected: base.revision, written, expiry, unsent: 0 })
     }
 
     /// Sends the write until its outcome is known. The writer's turn, if it has one, ends then.
@@ -74,7 +83,41 @@ impl Write {
         &self,
         store: &PatientStore,
         patience: &Patience,
-        writer: &mut Writer<'_>,
+        writer: &mut Writer,
+    ) -> Result<Settled, Error> {
+        match writer.join(self, store, patience) {
+            Way::Alone => self.settle_alone(store, patience, writer).await,
+            Way::Together(told) => Box::pin(self.settle_together(told, store, writer)).await,
+            // It goes with those that it was built on, or not at all.
+            Way::Missed => {
+                writer.end(None);
+                self.settle_refused(store).await
+            }
+        }
+    }
+
+    /// The same together with those of other requests.
+    async fn settle_together(&self, told: Told, store: &PatientStore, writer: &mut Writer) -> Result<Settled, Error> {
+        let asked = Instant::now();
+        let Some(outcome) = writer.told(told).await else {
+            return self.settle_again(store).await;
+        };
+        if let Err(Error::Store(error)) = &outcome {
+            store.note_of_task(error, asked);
+        }
+        match outcome? {
+            // How much time is left each request knows from its own load.
+            Settled::Applied(found) => Ok(Settled::Applied(Arc::new(self.written.overtaken_by(&found)))),
+            settled => Ok(settled),
+        }
+    }
+
+    /// The same by itself.
+    pub(super) async fn settle_alone(
+        &self,
+        store: &PatientStore,
+        patience: &Patience,
+        writer: &mut Writer,
     ) -> Result<Settled, Error> {
         let sent = self.send(store).await;
         if let Ok(true) = sent {
@@ -90,17 +133,21 @@ impl Write {
         sent: Result<bool, StoreError>,
         store: &PatientStore,
         patience: &Patience,
-        writer: &mut Writer<'_>,
+        writer: &mut Writer,
     ) -> Result<Settled, Error> {
         let Err(failure) = sent else {
             writer.end(None);
             patience.pause().await;
-            return Ok(read(store, &self.written.id).await?.map_or(Settled::Gone, Settled::conflict));
+            return self.settle_refused(store).await;
         };
         // In its turn: if others wrote now, its revision would soon be forgotten.
         let settled = self.settle_after(store, 1, Some(failure)).await;
         writer.end(settled.as_ref().ok().and_then(Settled::found));
         settled
+    }
+
+    async fn settle_refused(&self, store: &PatientStore) -> Result<Settled, Error> {
+        Ok(read(store, &self.written.id).await?.map_or(Settled::Gone, Settled::conflict))
     }
 
     /// The same for a write that has been sent in an earlier call, with an outcome that is not known.
@@ -118,11 +165,12 @@ impl Write {
         mut failure: Option<StoreError>,
     ) -> Result<Settled, Error> {
         for count in sent..SENDINGS {
-            if let Some(settled) = self.look(store).await? {
-                return Ok(settled);
-            }
+            let expected = match self.look(store).await? {
+                Looked::Settled(settled) => return Ok(settled),
+                Looked::Open(expected) => expected,
+            };
             pause_between_sendings(count).await;
-            match self.send(store).await {
+            match self.send_over(expected, store).await {
                 Ok(true) => return Ok(Settled::Applied(self.written.clone())),
                 Ok(false) => {}
                 Err(error) => failure = Some(error),
@@ -131,25 +179,38 @@ impl Write {
         Err(failure.map_or(Error::Contended, Error::from))
     }
 
-    /// Whether the record tells what became of the write. `None`: it was not applied, and still may be.
-    async fn look(&self, store: &PatientStore) -> Result<Option<Settled>, Error> {
-        let Some(found) = read(store, &self.written.id).await? else { return Ok(Some(Settled::Gone)) };
-        let header = &found.record.header;
+    /// Whether the record tells what became of the write.
+    async fn look(&self, store: &PatientStore) -> Result<Looked, Error> {
+        let Some(found) = read(store, &self.written.id).await? else { return Ok(Looked::Settled(Settled::Gone)) };
+        let header = found.header();
         if header.remembers(self.written.revision) {
-            return Ok(Some(Settled::Applied(found)));
+            return Ok(Looked::Settled(Settled::Applied(found)));
         }
-        if found.revision == self.expected {
-            return Ok(None);
+        if self.built_on().any(|revision| revision == found.revision) {
+            return Ok(Looked::Open(found.revision));
         }
-        if header.remembers(self.expected) { Ok(Some(Settled::conflict(found))) } else { Err(Error::OutcomeUnknown) }
+        if self.built_on().any(|revision| header.remembers(revision)) {
+            return Ok(Looked::Settled(Settled::conflict(found)));
+        }
+        Err(Error::OutcomeUnknown)
+    }
+
+    /// The revisions that it may follow: that of what is stored, and those of the writes that it has within.
+    fn built_on(&self) -> impl Iterator<Item = Revision> {
+        let within = self.written.header().revisions.iter().skip(1).take(self.unsent + 1);
+        within.copied().chain([self.expected])
     }
 
     /// Sends the write once; `false` if `expected` is no longer the session's revision.
     pub(crate) async fn send(&self, store: &PatientStore) -> Result<bool, StoreError> {
+        self.send_over(self.expected, store).await
+    }
+
+    async fn send_over(&self, expected: Revision, store: &PatientStore) -> Result<bool, StoreError> {
         let Found { id, record, revision, .. } = &*self.written;
         let payload = record.encode();
         let entry = Entry::shared(*revision, &payload).with_owner(record.header.owner.as_ref());
-        store.replace(id, self.expected, entry, self.expiry).await
+        store.replace(id, expected, entry, self.expiry).await
     }
 }
 

@@ -3,6 +3,8 @@
 //! A turn is the time of one compare-and-swap. No closure of the application runs in it, and who has it waits for no other
 //! one. It is no lock: who has waited for 50 ms writes without a turn, as other processes do, and the compare-and-swap
 //! decides.
+//!
+//! Those who wait for the same turn share it, where they can: [`group`].
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,11 +14,17 @@ use std::{
 };
 
 use tokio::{
+    runtime::{Handle, Id},
     sync::oneshot,
     time::{Instant, timeout_at},
 };
 
+use self::group::Group;
 use crate::{Revision, SessionId, record::Found};
+
+mod group;
+
+pub(crate) use self::group::{Told, Way};
 
 /// How long a writer waits for turns, in all its attempts together.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
@@ -26,8 +34,8 @@ const LONGEST_WAIT: Duration = Duration::from_millis(50);
 pub(crate) struct Writers(Mutex<HashMap<SessionId, Line>>);
 
 /// Who is about to write to a session. When it is dropped, the turn goes to the next one.
-pub(crate) struct Writer<'a> {
-    writers: &'a Writers,
+pub(crate) struct Writer {
+    writers: Arc<Writers>,
     id: SessionId,
     /// `None`: it is not in the map.
     place: Option<Place>,
@@ -51,12 +59,40 @@ struct Place {
     is_waiting: bool,
 }
 
+/// Whether a writer builds on what another one has not sent yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joins {
+    /// Then both are sent as one.
+    Yes,
+    No,
+}
+
+impl Joins {
+    /// A runtime that is busy holds up nobody on another one. So only writers on one runtime join one another.
+    fn on(self) -> Option<Id> {
+        if self == Self::No {
+            return None;
+        }
+        Handle::try_current().ok().map(|runtime| runtime.id())
+    }
+}
+
 /// What a writer does next.
 pub(crate) enum Next {
     /// It sends its compare-and-swap.
     Write,
+    /// Another one is about to write this. It plans its own write on that, and asks again.
+    Build(Unsent),
     /// Another one has written. It goes on with this, as if it had loaded it. `None`: it has to load.
     Look(Option<Arc<Found>>),
+}
+
+/// What the writers of a group are about to write, as the last of them has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsent {
+    pub(crate) found: Arc<Found>,
+    /// How many they are.
+    pub(crate) writes: usize,
 }
 
 enum Step {
@@ -75,8 +111,18 @@ struct Line {
     begun: Number,
     turn: Option<Number>,
     last: Option<Ended>,
+    /// Those who share the turn and have not sent anything: they wait for who was called to join them.
+    open: Option<Group>,
+    /// Up to this turn a write of it may have been sent once more by itself.
+    doubted: Number,
     /// Those who wait, the next one first.
-    waiting: VecDeque<oneshot::Sender<()>>,
+    waiting: VecDeque<Waiting>,
+}
+
+struct Waiting {
+    caller: oneshot::Sender<()>,
+    /// The runtime on which it joins others.
+    joins_on: Option<Id>,
 }
 
 /// The last turn that has ended.
@@ -87,8 +133,8 @@ struct Ended {
 }
 
 impl Writers {
-    pub(crate) fn writer(&self, id: SessionId) -> Writer<'_> {
-        Writer { writers: self, id, place: None, patient_until: None }
+    pub(crate) fn writer(self: &Arc<Self>, id: SessionId) -> Writer {
+        Writer { writers: Arc::clone(self), id, place: None, patient_until: None }
     }
 
     fn lines(&self) -> MutexGuard<'_, HashMap<SessionId, Line>> {
@@ -96,18 +142,18 @@ impl Writers {
     }
 }
 
-impl Writer<'_> {
+impl Writer {
     pub(crate) fn is_of(&self, id: SessionId) -> bool {
         self.id == id
     }
 
     /// Waits until it can write what it has made of the session under this revision, or has to look at the session again.
-    pub(crate) async fn next(&mut self, base: Revision) -> Next {
+    pub(crate) async fn next(&mut self, base: Revision, joins: Joins) -> Next {
         loop {
-            match self.step(base) {
+            match self.step(base, joins) {
                 Step::Ready(next) => {
                     #[cfg(feature = "metrics")]
-                    if let Next::Look(_) = next {
+                    if let Next::Build(_) | Next::Look(_) = next {
                         crate::numbers::merge();
                     }
                     return next;
@@ -120,7 +166,7 @@ impl Writer<'_> {
         }
     }
 
-    fn step(&mut self, base: Revision) -> Step {
+    fn step(&mut self, base: Revision, joins: Joins) -> Step {
         let is_over = self.patient_until.is_some_and(|until| until <= Instant::now());
         let mut lines = self.writers.lines();
         let line = lines.entry(self.id).or_default();
@@ -128,10 +174,15 @@ impl Writer<'_> {
         if place.base != base {
             (place.base, place.since) = (base, line.begun);
         }
+        if let Some(open) = line.open.as_ref().filter(|open| open.is_on(joins.on())) {
+            let unsent = open.unsent();
+            let is_had = unsent.found.revision == base;
+            return Step::Ready(if is_had { Next::Write } else { Next::Build(unsent) });
+        }
         match line.turn {
             Some(turn) if !is_over => {
                 let until = *self.patient_until.get_or_insert_with(|| Instant::now() + LONGEST_WAIT);
-                return Step::Wait(line.wait(place, turn), until);
+                return Step::Wait(line.wait(place, turn, joins), until);
             }
             // Others have had their turns while it waited. This one has just begun.
             Some(turn) if place.behind != Some(turn) => return Step::Ready(Next::Write),
@@ -167,7 +218,7 @@ impl Writer<'_> {
     }
 }
 
-impl Drop for Writer<'_> {
+impl Drop for Writer {
     fn drop(&mut self) {
         // A turn that ends here was given up on its way.
         self.end(None);
@@ -176,13 +227,18 @@ impl Drop for Writer<'_> {
         let Some(line) = lines.get_mut(&self.id) else { return };
         line.writers -= 1;
         if line.writers == 0 {
-            lines.remove(&self.id);
-            return;
+            let gone = lines.remove(&self.id);
+            drop(lines);
+            return drop(gone);
         }
-        line.waiting.retain(|caller| !caller.is_closed());
+        line.waiting.retain(|waiting| !waiting.caller.is_closed());
         let called = if place.is_waiting && line.turn.is_none() { line.next_waiting() } else { None };
         drop(lines);
         call(called);
+        // It may have been called to join them. They wait for it no longer.
+        if place.is_waiting {
+            self.send_open();
+        }
     }
 }
 
@@ -201,12 +257,13 @@ impl Line {
     }
 
     /// Behind the others. Who was called, and found that another one had come first, stays before them.
-    fn wait(&mut self, place: &mut Place, turn: Number) -> oneshot::Receiver<()> {
+    fn wait(&mut self, place: &mut Place, turn: Number, joins: Joins) -> oneshot::Receiver<()> {
         let (caller, called) = oneshot::channel();
+        let waiting = Waiting { caller, joins_on: joins.on() };
         if place.is_waiting {
-            self.waiting.push_front(caller)
+            self.waiting.push_front(waiting)
         } else {
-            self.waiting.push_back(caller)
+            self.waiting.push_back(waiting)
         }
         place.is_waiting = true;
         place.behind.get_or_insert(turn);
@@ -237,21 +294,31 @@ impl Line {
 
     /// Returns who is to be called. A turn that was over has ended already.
     fn end(&mut self, number: Number, written: Option<&Arc<Found>>) -> Option<oneshot::Sender<()>> {
-        if self.turn != Some(number) {
-            return None;
+        if self.turn == Some(number) {
+            self.turn = None;
+            self.last = Some(Ended { number, written: written.cloned() });
         }
-        self.turn = None;
-        self.last = Some(Ended { number, written: written.cloned() });
-        self.next_waiting()
+        if self.turn.is_none() { self.next_waiting() } else { None }
     }
 
     fn next_waiting(&mut self) -> Option<oneshot::Sender<()>> {
-        while let Some(caller) = self.waiting.pop_front() {
+        while let Some(Waiting { caller, .. }) = self.waiting.pop_front() {
             if !caller.is_closed() {
                 return Some(caller);
             }
         }
         None
+    }
+
+    /// Where the next one is who joins others on this runtime.
+    fn who_joins(&self, runtime: Id) -> Option<usize> {
+        let joins = |waiting: &Waiting| waiting.joins_on == Some(runtime) && !waiting.caller.is_closed();
+        self.waiting.iter().position(joins)
+    }
+
+    fn next_who_joins(&mut self, runtime: Id) -> Option<oneshot::Sender<()>> {
+        let at = self.who_joins(runtime)?;
+        self.waiting.remove(at).map(|waiting| waiting.caller)
     }
 }
 

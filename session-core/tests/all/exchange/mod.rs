@@ -2,6 +2,7 @@
 
 mod contention;
 mod forgotten;
+mod groups;
 mod in_flight;
 mod joining;
 mod merging;

@@ -1,8 +1,8 @@
 //! Writers of one session in random orders: each await may come at any time or be the last, and calls of the store fail.
 
 use std::{
-    future::Future,
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -47,9 +47,9 @@ impl From<Result<(), Error>> for Added {
 }
 
 /// The ways to add one.
-const WAYS: usize = 4;
+const WAYS: usize = 5;
 
-async fn add(browser: Browser, way: usize) -> Added {
+async fn add(browser: Browser, way: usize, patience: usize) -> Added {
     let exchange = browser.open();
     // An error of the load: nothing was sent.
     let Ok(session) = exchange.session().await else { return Added::No };
@@ -68,11 +68,27 @@ async fn add(browser: Browser, way: usize) -> Added {
     if way == 2 {
         return session.save().await.into();
     }
+    if way == 3 {
+        give_up(session.save(), patience).await;
+        // What it has sent may be on its way. It goes on with what became of that.
+        return session.save().await.into();
+    }
     match exchange.commit().await {
         Ok(Outcome::Saved) => Added::Yes,
         Ok(_) => Added::No,
         Err(error) => Err(error).into(),
     }
+}
+
+/// Polls a call so often, and then drops it.
+async fn give_up<T>(call: impl Future<Output = T>, patience: usize) {
+    let mut call = pin!(call);
+    let mut polls = 0;
+    poll_fn(|context| {
+        polls += 1;
+        if call.as_mut().poll(context).is_ready() || polls > patience { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// A task of this schedule: it runs when it was woken, and the dice say that it is its turn.
@@ -125,6 +141,10 @@ async fn run(dice: &mut Dice, tasks: &mut [Task], drops: Option<usize>) {
             continue;
         }
         idle = 0;
+        // The tasks of core run when this one yields.
+        if dice.below(4) == 0 {
+            yield_now().await;
+        }
         let task = &mut tasks[ready[dice.below(ready.len())]];
         match drops {
             Some(drops) if dice.below(drops) == 0 => task.running = None,
@@ -151,7 +171,7 @@ async fn schedule(seed: u64) {
     let mut tasks: Vec<_> = (0..2 + dice.below(8))
         .map(|_| {
             let manager = nodes[dice.below(processes)].manager.clone();
-            Task::new(add(Browser { manager, ..browser.clone() }, dice.below(WAYS)))
+            Task::new(add(Browser { manager, ..browser.clone() }, dice.below(WAYS), dice.below(8)))
         })
         .collect();
     if ends {
@@ -172,6 +192,14 @@ async fn schedule(seed: u64) {
         assert!(waited < Duration::from_millis(50), "somebody was not called: {waited:?}, {what}");
     }
     site.lab.forget_faults();
+    // What is sent for several ends by itself, also where all of them were dropped.
+    let writes = |node: &Site| !format!("{:?}", node.manager).contains("Writers { sessions: 0, writers: 0 }");
+    for _ in 0..1000 {
+        if !nodes.iter().any(writes) {
+            break;
+        }
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
     site.lab.deliver_late().await;
     for node in &nodes {
         let manager = format!("{:?}", node.manager);

@@ -72,7 +72,8 @@ async fn writers_of_one_process_do_not_beat_one_another() {
     let calls = site.lab.calls();
     let tries = calls.iter().filter(|call| **call == Call::Replace).count();
     assert_eq!(browser.get::<usize>("n").await, Some(320));
-    assert!((320..=352).contains(&tries), "{tries} tries for 320 writes");
+    // Those who wait share one, seven at most.
+    assert!((320 / 7..=320 / 4).contains(&tries), "{tries} tries for 320 writes");
     assert!(begun.elapsed() < WAIT, "somebody was not called: {:?}", begun.elapsed());
     assert_nobody_writes(&site);
 }
@@ -81,17 +82,18 @@ async fn writers_of_one_process_do_not_beat_one_another() {
 async fn who_has_waited_knows_what_the_one_before_has_written() {
     let site = Site::new();
     let browser = site.logged_in(USER).await;
-    let writers = [writer(&browser).await, writer(&browser).await, writer(&browser).await];
+    let sessions = [browser.start().await.1, browser.start().await.1, browser.start().await.1];
     let gate = site.lab.hold(Call::Replace);
     site.lab.calls();
     let mut tasks = Vec::new();
-    for (exchange, _) in writers {
-        tasks.push(commit(exchange).await);
+    for session in sessions {
+        tasks.push(tokio::spawn(async move { session.update_now("n", |n: &mut i64| *n += 1).await }));
+        settle().await;
     }
     gate.reached().await;
     gate.open();
-    for task in tasks {
-        assert_eq!(task.await.unwrap().unwrap(), Outcome::Saved);
+    for (at, task) in tasks.into_iter().enumerate() {
+        assert_eq!(task.await.unwrap().unwrap(), [1, 2, 3][at], "it answers, so it shares no write");
     }
     // The second came while the first was writing, so it looks. The third came before the second had begun.
     assert_eq!(site.lab.calls(), [Call::Replace, Call::Load, Call::Replace, Call::Replace]);
@@ -204,14 +206,16 @@ async fn what_the_one_before_has_written_is_trusted_no_more_than_a_load() {
     for end in ["logout", "login", "revoke", "expiry"] {
         let site = Site::new();
         let browser = site.logged_in(USER).await;
-        let writers = [writer(&browser).await, writer(&browser).await, writer(&browser).await];
-        let (_exchange, session) = browser.start().await;
+        let [(first, _), (second, _)] = [writer(&browser).await, writer(&browser).await];
+        let [(_exchange, session), (exchange, third)] = [browser.start().await, browser.start().await];
         let gates = [site.lab.hold_reply(Call::Replace), site.lab.hold_reply(Call::Replace)];
-        let mut tasks = Vec::new();
-        for (exchange, _) in writers {
-            tasks.push(commit(exchange).await);
-        }
-        let third = tasks.pop().unwrap();
+        let tasks = [commit(first).await, commit(second).await];
+        let third = tokio::spawn(async move {
+            let updated = third.update_now("n", |n: &mut i64| *n += 1).await;
+            drop(exchange);
+            updated
+        });
+        settle().await;
         gates[0].reached().await;
         gates[0].open();
         gates[1].reached().await;
@@ -225,8 +229,8 @@ async fn what_the_one_before_has_written_is_trusted_no_more_than_a_load() {
         for task in tasks {
             assert_eq!(task.await.unwrap().unwrap(), Outcome::Saved, "it was applied before: {end}");
         }
-        let outcome = third.await.unwrap().unwrap();
-        assert_eq!(outcome, if end == "login" { Outcome::Superseded } else { Outcome::Gone }, "{end}");
+        let lost = third.await.unwrap().unwrap_err();
+        assert_eq!(lost.name(), if end == "login" { "superseded" } else { "gone" }, "{end}");
         assert_eq!(is_stored(&site, &browser).await, end == "login", "{end}");
     }
 }

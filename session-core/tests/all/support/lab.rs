@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     Held(Gate),
     /// The call is applied, its answer waits.
     ReplyHeld(Gate),
+    /// The task that makes the call ends, before or after it is applied.
+    Panics { is_applied: bool },
     /// Another request acts before the call is applied.
     After(Deed),
 }
@@ -214,6 +216,12 @@ impl Lab {
                 let answer = apply().await;
                 gate.pass().await;
                 answer
+            }
+            Some(Fault::Panics { is_applied }) => {
+                if is_applied {
+                    let _ = apply().await;
+                }
+                panic!("the driver of the store has a bug")
             }
             Some(Fault::After(deed)) => {
                 deed().await;
