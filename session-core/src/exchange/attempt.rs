@@ -88,7 +88,9 @@ impl<'p, 'a> Turn<'p, 'a> {
             // Boxed: who has its turn at once needs no room for it.
             return Box::pin(self.look(next, &base)).await;
         }
-        write.unsent = self.unsent.take().map_or(0, |unsent| unsent.writes);
+        if let Some(unsent) = self.unsent.take() {
+            write.within(&unsent);
+        }
         let Carried::All = self.carry(version, |carried| InFlight::Write { write: write.clone(), carried }) else {
             // It keeps its place in line, and what it has waited already.
             writer.end(None);

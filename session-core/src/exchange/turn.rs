@@ -84,7 +84,7 @@ impl<'a> Place<'a> {
             // Boxed: most calls find nothing in flight.
             Some(InFlight::Write { write, .. }) => {
                 let write = write.clone();
-                self.site.writers.doubt(write.written.id);
+                Box::pin(self.site.writers.let_groups_end(write.written.id)).await;
                 let settled = Box::pin(write.settle_again(&self.store)).await;
                 let _ = self.finish(settled)?;
             }

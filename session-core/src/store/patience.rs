@@ -136,6 +136,11 @@ impl PatientStore {
         self.deadline().is_some()
     }
 
+    /// When it failed first, if it has not answered since.
+    pub(crate) fn failing_since(&self) -> Option<Instant> {
+        *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes what a task was answered that has asked for this request since then.
     pub(crate) fn note_of_task(&self, error: &StoreError, since: Instant) {
         self.note_at(Some(error), since);

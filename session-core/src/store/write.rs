@@ -8,7 +8,7 @@ use crate::{
     Entry, Error, Expiry, Revision, SessionId, StoreError,
     moment::TimeLeft,
     record::{Found, Record},
-    store::{Patience, PatientStore, SENDINGS, Told, Way, Writer, patience::pause_between_sendings},
+    store::{Patience, PatientStore, SENDINGS, Told, Unsent, Way, Writer, patience::pause_between_sendings},
 };
 
 /// A `replace` under a revision of its own, so that an unknown outcome can be asked for.
@@ -75,6 +75,16 @@ impl Write {
         Ok(Self { expected: base.revision, written, expiry, unsent: 0 })
     }
 
+    /// It was planned on these. It is a use of the session if one of them is, however it is sent.
+    pub(crate) fn within(&mut self, unsent: &Unsent) {
+        self.unsent = unsent.writes;
+        self.expiry = match (unsent.expiry, self.expiry) {
+            (Expiry::Extend(one), Expiry::Extend(other)) => Expiry::Extend(one.max(other)),
+            (earlier, Expiry::Keep) => earlier,
+            (_, later) => later,
+        };
+    }
+
     /// Sends the write until its outcome is known. The writer's turn, if it has one, ends then.
     ///
     /// If the write is sent once, `false` is a plain conflict. Core first waits as the writer's patience says, and then
@@ -98,12 +108,11 @@ impl Write {
 
     /// The same together with those of other requests.
     async fn settle_together(&self, told: Told, store: &PatientStore, writer: &mut Writer) -> Result<Settled, Error> {
-        let asked = Instant::now();
-        let Some(outcome) = writer.told(told).await else {
+        let Some((outcome, failing_since)) = writer.told(told).await else {
             return self.settle_again(store).await;
         };
-        if let Err(Error::Store(error)) = &outcome {
-            store.note_of_task(error, asked);
+        if let (Err(Error::Store(error)), Some(since)) = (&outcome, failing_since) {
+            store.note_of_task(error, since);
         }
         match outcome? {
             // How much time is left each request knows from its own load.

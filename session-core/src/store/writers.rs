@@ -1,8 +1,7 @@
 //! The writers of one process take turns at a session, so that they do not beat one another.
 //!
-//! A turn is the time of one compare-and-swap. No closure of the application runs in it, and who has it waits for no other
-//! one. It is no lock: who has waited for 50 ms writes without a turn, as other processes do, and the compare-and-swap
-//! decides.
+//! A turn is the time of one compare-and-swap, and who has it waits for no other one. It is no lock: who has waited for 50 ms
+//! writes without a turn, as other processes do, and the compare-and-swap decides.
 //!
 //! Those who wait for the same turn share it, where they can: [`group`].
 
@@ -15,12 +14,12 @@ use std::{
 
 use tokio::{
     runtime::{Handle, Id},
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::{Instant, timeout_at},
 };
 
 use self::group::Group;
-use crate::{Revision, SessionId, record::Found};
+use crate::{Expiry, Revision, SessionId, record::Found};
 
 mod group;
 
@@ -91,6 +90,8 @@ pub(crate) enum Next {
 #[derive(Clone, Debug)]
 pub(crate) struct Unsent {
     pub(crate) found: Arc<Found>,
+    /// What they do to the expiry, all together.
+    pub(crate) expiry: Expiry,
     /// How many they are.
     pub(crate) writes: usize,
 }
@@ -113,6 +114,8 @@ struct Line {
     last: Option<Ended>,
     /// Those who share the turn and have not sent anything: they wait for who was called to join them.
     open: Option<Group>,
+    /// The groups that have set out and have no answer yet.
+    on_their_way: Vec<watch::Receiver<()>>,
     /// Up to this turn a write of it may have been sent once more by itself.
     doubted: Number,
     /// Those who wait, the next one first.

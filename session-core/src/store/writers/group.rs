@@ -12,14 +12,14 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     runtime::{Handle, Id},
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::{Instant, timeout_at},
 };
 use tracing::Instrument;
 
 use super::{Line, Number, Place, Unsent, Writer, Writers, call};
 use crate::{
-    Error, Expiry, SessionId,
+    Error, SessionId,
     record::REVISIONS,
     store::{Patience, PatientStore, Settled, Write},
 };
@@ -30,7 +30,8 @@ const MOST: usize = REVISIONS - 1;
 /// How long the last of a group waits for who was called to join it.
 const LONGEST_WAIT: Duration = super::LONGEST_WAIT;
 
-type Outcome = Result<Settled, Error>;
+/// With when the store has failed first, where it is failing.
+type Outcome = (Result<Settled, Error>, Option<Instant>);
 
 /// How a write goes to the store.
 pub(crate) enum Way {
@@ -62,11 +63,40 @@ pub(super) struct Group {
 struct Sending {
     group: Group,
     writer: Writer,
+    /// Dropped when it is over.
+    _end: watch::Sender<()>,
 }
 
 impl Writers {
-    /// Before somebody sends a write once more by itself that may be one of a group.
-    pub(crate) fn doubt(&self, id: SessionId) {
+    /// Before somebody asks what became of a write that may be one of a group, and may send it once more by itself: waits
+    /// until the groups of the session have their answers. Those that have none by then tell nobody that they were refused.
+    pub(crate) async fn let_groups_end(self: &Arc<Self>, id: SessionId) {
+        let ends = {
+            let mut lines = self.lines();
+            let Some(line) = lines.get_mut(&id) else { return };
+            let open = line.open.take().map(|group| line.set_out(group, self, id));
+            let ends = line.on_their_way.clone();
+            drop(lines);
+            if let Some(open) = open {
+                open.spawn();
+            }
+            ends
+        };
+        if ends.is_empty() {
+            return;
+        }
+        let all_end = async {
+            for mut end in ends {
+                // It ends with the task.
+                while end.changed().await.is_ok() {}
+            }
+        };
+        if timeout_at(Instant::now() + LONGEST_WAIT, all_end).await.is_err() {
+            self.doubt(id);
+        }
+    }
+
+    fn doubt(&self, id: SessionId) {
         if let Some(line) = self.lines().get_mut(&id) {
             line.doubted = line.begun;
         }
@@ -150,7 +180,10 @@ impl Line {
     fn set_out(&mut self, group: Group, writers: &Arc<Writers>, id: SessionId) -> Sending {
         let place = Place { turn: Some(group.number), ..self.enter(group.write.expected) };
         let writer = Writer { writers: Arc::clone(writers), id, place: Some(place), patient_until: None };
-        Sending { group, writer }
+        self.on_their_way.retain(|end| end.has_changed().is_ok());
+        let (end, ends) = watch::channel(());
+        self.on_their_way.push(ends);
+        Sending { group, writer, _end: end }
     }
 }
 
@@ -160,7 +193,7 @@ impl Group {
     }
 
     pub(super) fn unsent(&self) -> Unsent {
-        Unsent { found: Arc::clone(&self.write.written), writes: self.members.len() }
+        Unsent { found: Arc::clone(&self.write.written), expiry: self.write.expiry, writes: self.members.len() }
     }
 
     fn has_room(&self) -> bool {
@@ -175,12 +208,8 @@ impl Group {
 
     /// The same with one write more, which was built on the last one.
     fn and(mut self, write: &Write) -> Self {
-        let expiry = match (self.write.expiry, write.expiry) {
-            (Expiry::Extend(one), Expiry::Extend(other)) => Expiry::Extend(one.max(other)),
-            (earlier, Expiry::Keep) => earlier,
-            (_, later) => later,
-        };
-        self.write = Write { expected: self.write.expected, expiry, ..write.clone() };
+        let expected = self.write.expected;
+        self.write = Write { expected, ..write.clone() };
         self
     }
 }
@@ -196,7 +225,8 @@ impl Sending {
         let Group { number, write, members, store, patience, .. } = self.group;
         let outcome = write.settle_alone(&store, &patience, &mut self.writer).await;
         // Those who are not told are dropped, and find out by themselves.
-        if matches!(outcome, Ok(Settled::Applied(_))) || !self.writer.is_doubted(number) {
+        let outcome = (outcome, store.failing_since());
+        if matches!(outcome.0, Ok(Settled::Applied(_))) || !self.writer.is_doubted(number) {
             for member in members {
                 let _nobody_waits = member.send(outcome.clone());
             }

@@ -209,3 +209,100 @@ async fn who_gives_up_a_shared_write_and_sends_it_again_misleads_nobody() {
         assert_nobody_writes(&site);
     }
 }
+
+/// While the write of all is on its way, one gives its save up and saves again, and others write. Nobody is in doubt: who saves
+/// again first lets the write of all have its answer.
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_and_saves_again_lets_the_write_of_all_end_first() {
+    for others in 0..4 {
+        let waiting = Waiting::new().await;
+        let mut writers = Vec::new();
+        for _ in 0..MOST {
+            writers.push(writer(&waiting.browser).await);
+        }
+        let saving = |session: Session| tokio::spawn(async move { session.save().await });
+        let mut group: Vec<_> = Vec::new();
+        for (_, session) in &writers {
+            group.push(saving(session.clone()));
+            settle().await;
+        }
+        let (site, browser, gate) = waiting.go_on_and_hold(false).await;
+        group.remove(MOST - 1).abort();
+        settle().await;
+        group.push(saving(writers[MOST - 1].1.clone()));
+        settle().await;
+        let elsewhere = site.another_process().manager;
+        let mut elsewhere = Browser { manager: elsewhere, cookie: browser.cookie.clone() };
+        for _ in 0..others {
+            elsewhere.visit(async |session| _ = add_one(session)).await;
+        }
+        gate.open();
+        for saving in group {
+            saving.await.unwrap().unwrap();
+        }
+        assert_eq!(browser.get::<usize>("n").await, Some(1 + MOST + others), "{others} others");
+        assert_nobody_writes(&site);
+    }
+}
+
+/// A page uses the session, and shares a write with one that does not. That one gives up, and sends the changes of both by
+/// itself.
+#[tokio::test(start_paused = true)]
+async fn if_one_of_them_uses_the_session_it_is_used_whoever_sends_it() {
+    let policy = Policy::builder().logged_in(lifetime(12 * MINUTE, HOUR)).build().unwrap();
+    let site = Site::with_policy(policy);
+    let browser = site.logged_in(USER).await;
+    site.lab.advance(8 * MINUTE);
+    let (first, session) = writer(&browser).await;
+    session.skip_touch();
+    let gate = site.lab.hold(Call::Replace);
+    let first = commit(first).await;
+    gate.reached().await;
+    let waiting = Waiting { site, browser, first, gate };
+    let [(page, _), (_poll, of_poll)] = [writer(&waiting.browser).await, writer(&waiting.browser).await];
+    of_poll.skip_touch();
+    let page = commit(page).await;
+    let saving = |session: Session| tokio::spawn(async move { session.save().await });
+    let given_up = saving(of_poll.clone());
+    settle().await;
+    let (site, browser, gate) = waiting.go_on_and_hold(false).await;
+    given_up.abort();
+    settle().await;
+    of_poll.save().await.unwrap();
+    gate.open();
+    all_saved(vec![page]).await;
+    site.lab.advance(8 * MINUTE);
+    assert!(is_stored(&site, &browser).await, "the page's use of the session is lost");
+}
+
+/// A request has three seconds after the first error of its store, also for what a task has sent for it.
+#[tokio::test(start_paused = true)]
+async fn after_a_shared_write_on_a_silent_store_there_is_no_new_time() {
+    let saving = |session: Session| tokio::spawn(async move { session.save().await });
+    for timeout in [2 * SECOND, 5 * SECOND] {
+        let site = Site::new();
+        let (alone, session) = writer(&site.logged_in(USER).await).await;
+        site.lab.set_silent(Some(timeout));
+        session.save().await.unwrap_err();
+        let begun = Instant::now();
+        alone.commit().await.unwrap_err();
+        let alone = begun.elapsed();
+        let waiting = Waiting::new().await;
+        let [(one, of_one), (_two, of_two)] = [writer(&waiting.browser).await, writer(&waiting.browser).await];
+        let group = [saving(of_one), saving(of_two)];
+        settle().await;
+        let lab = waiting.site.lab.clone();
+        // From the shared write on.
+        waiting.site.lab.before_next(Call::Load, move || {
+            lab.set_silent(Some(timeout));
+            async {}
+        });
+        waiting.go_on().await;
+        for saving in group {
+            saving.await.unwrap().unwrap_err();
+        }
+        let begun = Instant::now();
+        one.commit().await.unwrap_err();
+        assert!(begun.elapsed() <= alone, "{:?} in place of {alone:?}", begun.elapsed());
+    }
+}
