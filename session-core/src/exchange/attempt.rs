@@ -77,7 +77,7 @@ impl<'p, 'a> Turn<'p, 'a> {
     pub(crate) async fn attempt(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted, Error> {
         let Edit { base, mut write, version } = edit;
         match self.judge_size(&write, &base) {
-            Err(_) if self.leaves_group() => return Ok(Attempted::Beaten),
+            Err(_) if self.leave_group() => return Ok(Attempted::Beaten),
             judged => judged?,
         }
         let mut writer = self.writer(base.id);
@@ -134,7 +134,7 @@ impl<'p, 'a> Turn<'p, 'a> {
                 let is_overtaken = found.header().generation != base.header().generation;
                 self.unsent = Some(Unsent { found, ..unsent });
                 if is_overtaken {
-                    self.leaves_group();
+                    self.leave_group();
                 }
                 return Ok(Attempted::Beaten);
             }
@@ -153,8 +153,8 @@ impl<'p, 'a> Turn<'p, 'a> {
         self.joins = if self.store.is_failing() { Joins::No } else { Joins::Yes };
     }
 
-    /// From now on what is planned is planned on what is stored; whether that was not so.
-    pub(crate) fn leaves_group(&mut self) -> bool {
+    /// Plans on what is stored from now on. Returns whether the last attempt was planned on what others are about to write.
+    pub(crate) fn leave_group(&mut self) -> bool {
         self.joins = Joins::No;
         let was_in_one = self.unsent.take().is_some();
         if let Some(writer) = self.writer.as_ref().filter(|_| was_in_one) {

@@ -192,7 +192,7 @@ impl Turn<'_, '_> {
             let is_contended = patience.attempt().is_err();
             let step = self.next_step(&self.view(), occasion);
             let is_plain = matches!(step, Ok(Step::Replace(_, Successor::None)));
-            if !is_plain && self.leaves_group() {
+            if !is_plain && self.leave_group() {
                 patience.take_back();
                 continue;
             }

@@ -141,11 +141,6 @@ impl PatientStore {
         *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what a task was answered that has asked for this request since then.
-    pub(crate) fn note_of_task(&self, error: &StoreError, since: Instant) {
-        self.note_at(Some(error), since);
-    }
-
     pub(crate) async fn create(
         &self,
         id: &SessionId,
@@ -230,7 +225,8 @@ impl PatientStore {
         self.note_at(error, Instant::now());
     }
 
-    fn note_at(&self, error: Option<&StoreError>, since: Instant) {
+    /// The same of what a task was answered that has asked for this request. The store may have failed for longer.
+    pub(crate) fn note_at(&self, error: Option<&StoreError>, since: Instant) {
         let mut failing_since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
         *failing_since = match error {
             None | Some(StoreError::AlreadyExists | StoreError::Corrupt { .. }) => None,

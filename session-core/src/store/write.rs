@@ -112,7 +112,7 @@ impl Write {
             return self.settle_again(store).await;
         };
         if let (Err(Error::Store(error)), Some(since)) = (&outcome, failing_since) {
-            store.note_of_task(error, since);
+            store.note_at(Some(error), since);
         }
         match outcome? {
             // How much time is left each request knows from its own load.

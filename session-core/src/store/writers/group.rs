@@ -5,8 +5,9 @@
 //! who wait for its outcome may be dropped.
 //!
 //! While it is on its way nobody else sends a write of the group, with one exception. A request that has given up its save
-//! and goes on asks the store what became of its write, and may send it once more. It says so before ([`Writers::doubt`]).
-//! Then what was refused to the group is no answer for the others: each asks for its own.
+//! and goes on asks the store what became of its write, and may send it once more. Before that it waits for the group to end
+//! ([`Writers::let_groups_end`]). If it waits in vain, what was refused to the group is no answer for the others: each asks for
+//! its own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -71,17 +72,8 @@ impl Writers {
     /// Before somebody asks what became of a write that may be one of a group, and may send it once more by itself: waits
     /// until the groups of the session have their answers. Those that have none by then tell nobody that they were refused.
     pub(crate) async fn let_groups_end(self: &Arc<Self>, id: SessionId) {
-        let ends = {
-            let mut lines = self.lines();
-            let Some(line) = lines.get_mut(&id) else { return };
-            let open = line.open.take().map(|group| line.set_out(group, self, id));
-            let ends = line.on_their_way.clone();
-            drop(lines);
-            if let Some(open) = open {
-                open.spawn();
-            }
-            ends
-        };
+        self.send_open(id);
+        let ends = self.lines().get(&id).map(|line| line.on_their_way.clone()).unwrap_or_default();
         if ends.is_empty() {
             return;
         }
@@ -99,6 +91,19 @@ impl Writers {
     fn doubt(&self, id: SessionId) {
         if let Some(line) = self.lines().get_mut(&id) {
             line.doubted = line.begun;
+        }
+    }
+
+    /// Sends those who are waiting for one more.
+    fn send_open(self: &Arc<Self>, id: SessionId) {
+        let mut lines = self.lines();
+        let sending = lines.get_mut(&id).and_then(|line| {
+            let group = line.open.take()?;
+            Some(line.set_out(group, self, id))
+        });
+        drop(lines);
+        if let Some(sending) = sending {
+            sending.spawn();
         }
     }
 }
@@ -151,15 +156,11 @@ impl Writer {
 
     /// Sends those who are waiting for one more.
     pub(crate) fn send_open(&self) {
-        let mut lines = self.writers.lines();
-        let sending = lines.get_mut(&self.id).and_then(|line| {
-            let group = line.open.take()?;
-            Some(line.set_out(group, &self.writers, self.id))
-        });
-        drop(lines);
-        if let Some(sending) = sending {
-            sending.spawn();
-        }
+        self.writers.send_open(self.id);
+    }
+
+    fn is_doubted(&self, number: Number) -> bool {
+        self.writers.lines().get(&self.id).is_some_and(|line| line.doubted >= number)
     }
 }
 
@@ -231,11 +232,5 @@ impl Sending {
                 let _nobody_waits = member.send(outcome.clone());
             }
         }
-    }
-}
-
-impl Writer {
-    fn is_doubted(&self, number: Number) -> bool {
-        self.writers.lines().get(&self.id).is_some_and(|line| line.doubted >= number)
     }
 }

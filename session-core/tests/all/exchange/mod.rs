@@ -4,6 +4,7 @@ mod contention;
 mod forgotten;
 mod groups;
 mod in_flight;
+mod in_line;
 mod joining;
 mod merging;
 mod outages;

@@ -69,7 +69,9 @@ async fn add(browser: Browser, way: usize, patience: usize) -> Added {
         return session.save().await.into();
     }
     if way == 3 {
-        give_up(session.save(), patience).await;
+        if let Some(saved) = give_up(session.save(), patience).await {
+            return saved.into();
+        }
         // What it has sent may be on its way. It goes on with what became of that.
         return session.save().await.into();
     }
@@ -80,15 +82,19 @@ async fn add(browser: Browser, way: usize, patience: usize) -> Added {
     }
 }
 
-/// Polls a call so often, and then drops it.
-async fn give_up<T>(call: impl Future<Output = T>, patience: usize) {
+/// Polls a call so often, and then drops it. Returns its answer, if it had one by then.
+async fn give_up<T>(call: impl Future<Output = T>, patience: usize) -> Option<T> {
     let mut call = pin!(call);
     let mut polls = 0;
     poll_fn(|context| {
         polls += 1;
-        if call.as_mut().poll(context).is_ready() || polls > patience { Poll::Ready(()) } else { Poll::Pending }
+        match call.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending if polls > patience => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
     })
-    .await;
+    .await
 }
 
 /// A task of this schedule: it runs when it was woken, and the dice say that it is its turn.

@@ -2,43 +2,11 @@
 
 use std::{pin::pin, time::Duration};
 
-use session_core::{Error, Exchange, Outcome, Session};
-use tokio::{
-    task::{JoinHandle, yield_now},
-    time::Instant,
-};
+use session_core::Outcome;
+use tokio::time::Instant;
 
+use super::in_line::*;
 use crate::support::*;
-
-/// How long a writer waits for its turns.
-const WAIT: Duration = Duration::from_millis(50);
-
-/// A request that has added one, and has not committed yet.
-async fn writer(browser: &Browser) -> (Exchange, Session) {
-    let (exchange, session) = browser.start().await;
-    add_one(&session);
-    (exchange, session)
-}
-
-/// Commits in a task, which has gone as far as it can.
-async fn commit(exchange: Exchange) -> JoinHandle<Result<Outcome, Error>> {
-    let committing = tokio::spawn(async move { exchange.commit().await });
-    settle().await;
-    committing
-}
-
-/// Lets every task go as far as it can. The clock moves only when a test waits, and yielding is no wait.
-async fn settle() {
-    for _ in 0..100 {
-        yield_now().await;
-    }
-}
-
-/// The line is as empty as it was.
-fn assert_nobody_writes(site: &Site) {
-    let manager = format!("{:?}", site.manager);
-    assert!(manager.contains("Writers { sessions: 0, writers: 0 }"), "{manager}");
-}
 
 #[tokio::test]
 async fn a_lone_request_makes_no_call_more() {
@@ -154,7 +122,7 @@ async fn a_turn_ends_before_its_writer_looks_again() {
     let site = Site::new();
     let browser = site.logged_in(USER).await;
     let [(first, _), (second, _)] = [writer(&browser).await, writer(&browser).await];
-    let elsewhere = Browser { manager: site.another_process().manager, cookie: browser.cookie.clone() };
+    let elsewhere = elsewhere(&site, &browser);
     site.lab.before_next(Call::Replace, move || {
         let mut elsewhere = elsewhere.clone();
         async move { elsewhere.visit(async |session| _ = add_one(session)).await }
@@ -266,7 +234,7 @@ async fn requests_with_two_sessions_in_two_orders_do_not_wait_for_one_another() 
 async fn writers_of_two_processes_are_exact() {
     let site = Site::new();
     let browser = site.logged_in(USER).await;
-    let elsewhere = Browser { manager: site.another_process().manager, cookie: browser.cookie.clone() };
+    let elsewhere = elsewhere(&site, &browser);
     let tasks: Vec<_> = (0..32)
         .map(|number| {
             let browser = if number % 2 == 0 { browser.clone() } else { elsewhere.clone() };

@@ -9,48 +9,24 @@ use tokio::{
     time::Instant,
 };
 
+use super::in_line::*;
 use crate::support::*;
 
 mod outcomes;
 
-/// How long a writer waits for its turns.
-const WAIT: Duration = Duration::from_millis(50);
-
 /// How many share one write.
 const MOST: usize = 7;
 
-type Committing = JoinHandle<Result<Outcome, Error>>;
-
-/// A request that has added one, and has not committed yet.
-async fn writer(browser: &Browser) -> (Exchange, Session) {
-    let (exchange, session) = browser.start().await;
-    add_one(&session);
-    (exchange, session)
-}
-
-/// Commits in a task, which has gone as far as it can.
-async fn commit(exchange: Exchange) -> Committing {
-    let committing = tokio::spawn(async move { exchange.commit().await });
-    settle().await;
-    committing
-}
-
-/// Lets every task go as far as it can. The clock moves only when a test waits, and yielding is no wait.
-async fn settle() {
-    for _ in 0..100 {
-        yield_now().await;
-    }
+/// Saves in a task.
+fn save(session: &Session) -> JoinHandle<Result<(), Error>> {
+    let session = session.clone();
+    tokio::spawn(async move { session.save().await })
 }
 
 async fn all_saved(committing: Vec<Committing>) {
     for committing in committing {
         assert_eq!(committing.await.unwrap().unwrap(), Outcome::Saved);
     }
-}
-
-fn assert_nobody_writes(site: &Site) {
-    let manager = format!("{:?}", site.manager);
-    assert!(manager.contains("Writers { sessions: 0, writers: 0 }"), "{manager}");
 }
 
 fn replaces(site: &Site) -> usize {
@@ -79,6 +55,20 @@ impl Waiting {
         Self { site, browser, first, gate }
     }
 
+    /// The same. Two thirds of the session's idle time are over, and the write that is on its way does not use it.
+    async fn behind_a_poll() -> Self {
+        let policy = Policy::builder().logged_in(lifetime(12 * MINUTE, HOUR)).build().unwrap();
+        let site = Site::with_policy(policy);
+        let browser = site.logged_in(USER).await;
+        site.lab.advance(8 * MINUTE);
+        let (first, session) = writer(&browser).await;
+        session.skip_touch();
+        let gate = site.lab.hold(Call::Replace);
+        let first = commit(first).await;
+        gate.reached().await;
+        Self { site, browser, first, gate }
+    }
+
     /// Requests that have added one each and commit.
     async fn committing(&self, count: usize) -> Vec<Committing> {
         let mut exchanges = Vec::new();
@@ -90,6 +80,19 @@ impl Waiting {
             committing.push(commit(exchange).await);
         }
         committing
+    }
+
+    /// Requests that have added one each and save, and the saves.
+    async fn saving(&self, count: usize) -> (Vec<(Exchange, Session)>, Vec<JoinHandle<Result<(), Error>>>) {
+        let (mut writers, mut saving) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            writers.push(writer(&self.browser).await);
+        }
+        for (_, session) in &writers {
+            saving.push(save(session));
+            settle().await;
+        }
+        (writers, saving)
     }
 
     /// The first write is applied, and those who wait go as far as they can.
@@ -197,9 +200,7 @@ async fn what_nobody_has_sent_is_no_reason_for_an_error() {
         let begun = Instant::now();
         let (site, browser, gate) = waiting.go_on_and_hold(false).await;
         // Another process is quicker. So the first is refused, and then it is given up.
-        let elsewhere = site.another_process().manager;
-        let mut elsewhere = Browser { manager: elsewhere, cookie: browser.cookie.clone() };
-        elsewhere.visit(async |session| session.insert("other", &1).unwrap()).await;
+        elsewhere(&site, &browser).visit(async |session| session.insert("other", &1).unwrap()).await;
         first.abort();
         gate.open();
         assert_eq!(second.await.unwrap().unwrap(), Outcome::Saved, "too large: {is_too_large}");
@@ -303,16 +304,7 @@ async fn who_was_called_to_join_and_is_dropped_holds_up_nobody() {
 #[tokio::test(start_paused = true)]
 async fn if_one_of_them_uses_the_session_it_is_used() {
     for polls in [[false, true], [true, false], [true, true]] {
-        let policy = Policy::builder().logged_in(lifetime(12 * MINUTE, HOUR)).build().unwrap();
-        let site = Site::with_policy(policy);
-        let browser = site.logged_in(USER).await;
-        site.lab.advance(8 * MINUTE);
-        let (first, session) = writer(&browser).await;
-        session.skip_touch();
-        let gate = site.lab.hold(Call::Replace);
-        let first = commit(first).await;
-        gate.reached().await;
-        let waiting = Waiting { site, browser, first, gate };
+        let waiting = Waiting::behind_a_poll().await;
         let mut group = Vec::new();
         for skips in polls {
             let (exchange, session) = writer(&waiting.browser).await;

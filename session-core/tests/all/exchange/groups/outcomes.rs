@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn if_the_one_write_is_refused_none_of_them_is_applied_and_each_goes_on() {
     let waiting = Waiting::new().await;
-    let elsewhere = Browser { manager: waiting.site.another_process().manager, cookie: waiting.browser.cookie.clone() };
+    let elsewhere = elsewhere(&waiting.site, &waiting.browser);
     let group = waiting.committing(4).await;
     waiting.site.lab.before_next(Call::Replace, move || {
         let mut elsewhere = elsewhere.clone();
@@ -26,7 +26,7 @@ async fn if_the_one_write_is_refused_none_of_them_is_applied_and_each_goes_on() 
 #[tokio::test(start_paused = true)]
 async fn however_many_have_written_since_a_refusal_is_no_doubt() {
     let waiting = Waiting::new().await;
-    let elsewhere = Browser { manager: waiting.site.another_process().manager, cookie: waiting.browser.cookie.clone() };
+    let elsewhere = elsewhere(&waiting.site, &waiting.browser);
     let group = waiting.committing(4).await;
     waiting.site.lab.before_next(Call::Replace, move || {
         let mut elsewhere = elsewhere.clone();
@@ -100,8 +100,7 @@ async fn an_error_reaches_all_who_share_a_write_and_each_goes_on_when_it_is_over
     for fault in [Fault::Fails, Fault::LosesReply] {
         let waiting = Waiting::new().await;
         let writers = [writer(&waiting.browser).await, writer(&waiting.browser).await, writer(&waiting.browser).await];
-        let saving = |session: Session| tokio::spawn(async move { session.save().await });
-        let group: Vec<_> = writers.iter().map(|(_, session)| saving(session.clone())).collect();
+        let group: Vec<_> = writers.iter().map(|(_, session)| save(session)).collect();
         settle().await;
         // The first load is that of the first of them. The second one would tell what became of the write.
         let lab = waiting.site.lab.clone();
@@ -128,8 +127,7 @@ async fn an_error_reaches_all_who_share_a_write_and_each_goes_on_when_it_is_over
 async fn after_an_error_of_a_shared_write_a_request_waits_no_longer_than_after_its_own() {
     let waiting = Waiting::new().await;
     let [(one, of_one), (_two, of_two)] = [writer(&waiting.browser).await, writer(&waiting.browser).await];
-    let saving = |session: Session| tokio::spawn(async move { session.save().await });
-    let group = [saving(of_one), saving(of_two)];
+    let group = [save(&of_one), save(&of_two)];
     settle().await;
     let lab = waiting.site.lab.clone();
     waiting.site.lab.before_next(Call::Load, move || {
@@ -183,23 +181,13 @@ async fn if_nobody_tells_them_each_finds_out_what_became_of_its_write() {
 async fn who_gives_up_a_shared_write_and_sends_it_again_misleads_nobody() {
     for quick in 0..4 {
         let waiting = Waiting::new().await;
-        let mut writers = Vec::new();
-        for _ in 0..4 {
-            writers.push(writer(&waiting.browser).await);
-        }
-        let saving = |session: Session| tokio::spawn(async move { session.save().await });
-        let mut group: Vec<_> = Vec::new();
-        for (_, session) in &writers {
-            group.push(saving(session.clone()));
-            settle().await;
-        }
+        let (writers, mut group) = waiting.saving(4).await;
         let (site, browser, gate) = waiting.go_on_and_hold(false).await;
         group.remove(quick).abort();
         settle().await;
         writers[quick].1.save().await.unwrap();
         // So the write of all will be refused.
-        let elsewhere = site.another_process().manager;
-        let mut elsewhere = Browser { manager: elsewhere, cookie: browser.cookie.clone() };
+        let mut elsewhere = elsewhere(&site, &browser);
         elsewhere.visit(async |session| _ = add_one(session)).await;
         gate.open();
         for saving in group {
@@ -216,24 +204,14 @@ async fn who_gives_up_a_shared_write_and_sends_it_again_misleads_nobody() {
 async fn who_gives_up_and_saves_again_lets_the_write_of_all_end_first() {
     for others in 0..4 {
         let waiting = Waiting::new().await;
-        let mut writers = Vec::new();
-        for _ in 0..MOST {
-            writers.push(writer(&waiting.browser).await);
-        }
-        let saving = |session: Session| tokio::spawn(async move { session.save().await });
-        let mut group: Vec<_> = Vec::new();
-        for (_, session) in &writers {
-            group.push(saving(session.clone()));
-            settle().await;
-        }
+        let (writers, mut group) = waiting.saving(MOST).await;
         let (site, browser, gate) = waiting.go_on_and_hold(false).await;
         group.remove(MOST - 1).abort();
         settle().await;
-        group.push(saving(writers[MOST - 1].1.clone()));
+        group.push(save(&writers[MOST - 1].1));
         // It would have sent its own write by then, and it waits a little longer for the shared one.
         tokio::time::sleep(WAIT * 9 / 10).await;
-        let elsewhere = site.another_process().manager;
-        let mut elsewhere = Browser { manager: elsewhere, cookie: browser.cookie.clone() };
+        let mut elsewhere = elsewhere(&site, &browser);
         for _ in 0..others {
             elsewhere.visit(async |session| _ = add_one(session)).await;
         }
@@ -250,21 +228,11 @@ async fn who_gives_up_and_saves_again_lets_the_write_of_all_end_first() {
 /// itself.
 #[tokio::test(start_paused = true)]
 async fn if_one_of_them_uses_the_session_it_is_used_whoever_sends_it() {
-    let policy = Policy::builder().logged_in(lifetime(12 * MINUTE, HOUR)).build().unwrap();
-    let site = Site::with_policy(policy);
-    let browser = site.logged_in(USER).await;
-    site.lab.advance(8 * MINUTE);
-    let (first, session) = writer(&browser).await;
-    session.skip_touch();
-    let gate = site.lab.hold(Call::Replace);
-    let first = commit(first).await;
-    gate.reached().await;
-    let waiting = Waiting { site, browser, first, gate };
+    let waiting = Waiting::behind_a_poll().await;
     let [(page, _), (_poll, of_poll)] = [writer(&waiting.browser).await, writer(&waiting.browser).await];
     of_poll.skip_touch();
     let page = commit(page).await;
-    let saving = |session: Session| tokio::spawn(async move { session.save().await });
-    let given_up = saving(of_poll.clone());
+    let given_up = save(&of_poll);
     settle().await;
     let (site, browser, gate) = waiting.go_on_and_hold(false).await;
     given_up.abort();
@@ -279,7 +247,6 @@ async fn if_one_of_them_uses_the_session_it_is_used_whoever_sends_it() {
 /// A request has three seconds after the first error of its store, also for what a task has sent for it.
 #[tokio::test(start_paused = true)]
 async fn after_a_shared_write_on_a_silent_store_there_is_no_new_time() {
-    let saving = |session: Session| tokio::spawn(async move { session.save().await });
     for timeout in [2 * SECOND, 5 * SECOND] {
         let site = Site::new();
         let (alone, session) = writer(&site.logged_in(USER).await).await;
@@ -290,7 +257,7 @@ async fn after_a_shared_write_on_a_silent_store_there_is_no_new_time() {
         let alone = begun.elapsed();
         let waiting = Waiting::new().await;
         let [(one, of_one), (_two, of_two)] = [writer(&waiting.browser).await, writer(&waiting.browser).await];
-        let group = [saving(of_one), saving(of_two)];
+        let group = [save(&of_one), save(&of_two)];
         settle().await;
         let lab = waiting.site.lab.clone();
         // From the shared write on.
