@@ -68,6 +68,18 @@ async fn an_index_is_kept_for_the_longest_of_its_sessions() {
 }
 
 #[tokio::test]
+async fn a_login_removes_the_entries_whose_time_is_over() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);
+    let owner = Owner::from(42);
+    let owned = entry(OLD).with_owner(Some(&owner));
+    store.create(&ID, owned, HOUR, HOUR).await.unwrap();
+    ask::<()>(&mut admin, &["ZADD", "sessions:o:42", "1000", "sixteen bytes id at=12345"]).await;
+    store.create(&SessionId::from_bytes([9; 16]), owned, HOUR, HOUR).await.unwrap();
+    assert_eq!(ask::<u64>(&mut admin, &["ZCARD", "sessions:o:42"]).await, 2);
+}
+
+#[tokio::test]
 async fn an_index_that_was_told_to_stay_stays() {
     let server = servers::own_redis(&[]);
     let (store, mut admin) = (support::store(&server, HOUR).await, admin(server.url()).await);

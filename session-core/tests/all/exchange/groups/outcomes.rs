@@ -274,3 +274,28 @@ async fn after_a_shared_write_on_a_silent_store_there_is_no_new_time() {
         assert!(begun.elapsed() <= alone, "{:?} in place of {alone:?}", begun.elapsed());
     }
 }
+
+/// Two share a write that is not sent yet, because they wait for a third one to join. The second gives its save up and saves
+/// again. What it sends by itself has the change of the first, too.
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_before_the_write_of_all_is_sent_adds_nothing_twice() {
+    let waiting = Waiting::new().await;
+    let (writers, mut group) = waiting.saving(2).await;
+    let (_stuck, session) = writer(&waiting.browser).await;
+    let mut third = pin!(session.save());
+    tokio::select! {
+        biased;
+        _ = &mut third => panic!("it waits"),
+        () = settle() => {}
+    }
+    let (site, browser) = waiting.go_on().await;
+    assert_eq!(replaces(&site), 0, "they wait for the third");
+    group.remove(1).abort();
+    settle().await;
+    writers[1].1.save().await.unwrap();
+    group.remove(0).await.unwrap().unwrap();
+    assert_eq!(browser.get::<i64>("n").await, Some(3));
+    third.await.unwrap();
+    assert_eq!(browser.get::<i64>("n").await, Some(4));
+    assert_nobody_writes(&site);
+}
