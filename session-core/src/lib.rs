@@ -121,6 +121,7 @@ pub mod adapter;
 mod error;
 mod event;
 mod exchange;
+mod few;
 mod manager;
 mod moment;
 #[cfg(feature = "metrics")]

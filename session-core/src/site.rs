@@ -54,7 +54,7 @@ impl Site {
         };
         let mut read = ReadTokens::default();
         if !token.is_empty() {
-            read.add(keys.verify(self.carrier(CarrierKind::Header), token));
+            read.add(keys.verify(self.carrier(CarrierKind::Header), token.as_bytes()));
         }
         read
     }

@@ -27,7 +27,7 @@ pub async fn commit(exchange: &Exchange) -> Result<Option<Outcome>, Failure> {
 /// `false`, nothing has happened.
 #[must_use]
 pub fn commit_unchanged(exchange: &Exchange) -> bool {
-    exchange.inner().leave_if_untouched()
+    exchange.inner().commit_unchanged()
 }
 
 /// The `Cache-Control` that a layer has set because the handler had set none. Put it into the extensions of the
@@ -67,28 +67,47 @@ pub fn changes<'a>(
     handled: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     inside: Option<SaidToCaches>,
 ) -> (Vec<HeaderChange>, Option<SaidToCaches>) {
+    match inside {
+        Some(inside) => changes_over(inside, exchange, handled.into_iter().collect()),
+        None => {
+            let changes = exchange.changes(handled);
+            let said = weaker_than_no_store(&changes);
+            (changes, said)
+        }
+    }
+}
+
+/// The same for a response of which a layer inside has said this to caches.
+fn changes_over(
+    SaidToCaches(inside): SaidToCaches,
+    exchange: &Exchange,
+    mut handled: Vec<(&str, &[u8])>,
+) -> (Vec<HeaderChange>, Option<SaidToCaches>) {
     let is_caching = |name: &str| name.eq_ignore_ascii_case(header::CACHE_CONTROL.as_str());
-    let mut handled: Vec<_> = handled.into_iter().collect();
     let first = handled.iter().find(|(name, _)| is_caching(name)).map(|(_, value)| *value);
     // If a middleware in between has set another, that one counts as the handler's.
-    let inside = inside.filter(|SaidToCaches(inside)| first == Some(inside.as_bytes()));
-    if inside.is_some() {
-        handled.retain(|(name, _)| !is_caching(name));
+    if first != Some(inside.as_bytes()) {
+        return changes(exchange, handled, None);
     }
-    let is_handlers = handled.iter().any(|(name, _)| is_caching(name));
+    handled.retain(|(name, _)| !is_caching(name));
     let mut changes = exchange.changes(handled);
-    if inside.is_some() {
-        changes.insert(0, HeaderChange::Remove(header::CACHE_CONTROL));
-    }
-    let said = |changes: &[HeaderChange]| {
-        changes.iter().find_map(|change| match change {
-            HeaderChange::Append(name, value) if *name == header::CACHE_CONTROL => Some(value.clone()),
-            _ => None,
-        })
-    };
-    if let (Some(SaidToCaches(inside)), None) = (inside, said(&changes)) {
+    changes.insert(0, HeaderChange::Remove(header::CACHE_CONTROL));
+    if said(&changes).is_none() {
         changes.push(HeaderChange::Append(header::CACHE_CONTROL, inside));
     }
-    let ours = said(&changes).filter(|ours| !is_handlers && *ours != "no-store");
-    (changes, ours.map(SaidToCaches))
+    let said = weaker_than_no_store(&changes);
+    (changes, said)
+}
+
+/// The `Cache-Control` that these set.
+fn said(changes: &[HeaderChange]) -> Option<&HeaderValue> {
+    changes.iter().find_map(|change| match change {
+        HeaderChange::Append(name, value) if *name == header::CACHE_CONTROL => Some(value),
+        _ => None,
+    })
+}
+
+/// The same where a layer outside may still set a stricter one.
+fn weaker_than_no_store(changes: &[HeaderChange]) -> Option<SaidToCaches> {
+    said(changes).filter(|said| *said != "no-store").cloned().map(SaidToCaches)
 }

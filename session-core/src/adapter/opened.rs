@@ -4,7 +4,7 @@
 use std::{any::TypeId, error::Error, fmt, panic::Location, sync::Arc};
 
 use super::{Failure, log};
-use crate::{Exchange, Incoming, JoinError, SessionManager, TrustedOrigins, request::ChosenHost};
+use crate::{Exchange, Incoming, JoinError, SessionManager, TrustedOrigins, few::Few, request::ChosenHost};
 
 /// The exchanges that the layers around one request have opened.
 ///
@@ -27,7 +27,7 @@ use crate::{Exchange, Incoming, JoinError, SessionManager, TrustedOrigins, reque
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Opened {
-    exchanges: Vec<OpenedExchange>,
+    exchanges: Few<OpenedExchange>,
     /// What the guards around the request trust.
     guards: Vec<TrustedOrigins>,
     /// The host that the outermost layer by host has found.
@@ -106,8 +106,6 @@ impl Opened {
         if let Some(header) = manager.token_header() {
             self.exchanges.iter().for_each(|outer| outer.exchange.note_token_header_inside(header.response_name()));
         }
-        // Most requests have one.
-        self.exchanges.reserve_exact(1);
         self.exchanges.push(OpenedExchange { layer, exchange: exchange.clone() });
         Ok(Entered::Opened(exchange))
     }

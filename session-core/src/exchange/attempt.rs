@@ -45,6 +45,16 @@ pub(crate) enum Attempted<T = Arc<Found>> {
     Overtaken(Arc<Found>),
 }
 
+impl<T> Attempted<T> {
+    pub(crate) fn map<U>(self, of: impl FnOnce(T) -> U) -> Attempted<U> {
+        match self {
+            Self::Done(done) => Attempted::Done(of(done)),
+            Self::Beaten => Attempted::Beaten,
+            Self::Overtaken(now) => Attempted::Overtaken(now),
+        }
+    }
+}
+
 /// Whether the changes went along with a write.
 #[must_use]
 pub(crate) enum Carried {
@@ -74,48 +84,49 @@ impl<'p, 'a> Turn<'p, 'a> {
 
     /// One attempt: judges the size, sends the write with the changes that it was made of until its outcome is known, and
     /// goes on with what became of it.
-    pub(crate) async fn attempt(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted, Error> {
-        let Edit { base, mut write, version } = edit;
-        match self.judge_size(&write, &base) {
+    pub(crate) async fn attempt(&mut self, edit: &mut Edit, patience: &mut Patience) -> Result<Attempted, Error> {
+        match self.judge_size(edit) {
             Err(_) if self.leave_group() => return Ok(Attempted::Beaten),
             judged => judged?,
         }
-        let mut writer = self.writer(base.id);
-        let next = writer.next(base.revision, self.joins).await;
-        if let Next::Build(_) | Next::Look(_) = next {
-            self.writer = Some(writer);
-            patience.take_back();
-            // Boxed: who has its turn at once needs no room for it.
-            return Box::pin(self.look(next, &base)).await;
+        let mut writer = self.writer(edit.base.id);
+        match writer.next(edit.base.revision, self.joins).await {
+            Next::Write => {}
+            next @ (Next::Build(_) | Next::Look(_)) => {
+                self.writer = Some(writer);
+                patience.take_back();
+                // Boxed: who has its turn at once needs no room for it.
+                return Box::pin(self.look(next, &edit.base)).await;
+            }
         }
         if let Some(unsent) = self.unsent.take() {
-            write.within(&unsent);
+            edit.write.within(&unsent);
         }
-        let Carried::All = self.carry(version, |carried| InFlight::Write { write: write.clone(), carried }) else {
+        let Carried::All = self.carry(edit.version, |carried| InFlight::Write { write: edit.write.clone(), carried })
+        else {
             // It keeps its place in line, and what it has waited already.
             writer.end(None);
             self.writer = Some(writer);
             return Ok(Attempted::Beaten);
         };
-        let settled = write.settle(&self.store, patience, &mut writer).await;
+        let settled = edit.write.settle(&self.store, patience, &mut writer).await;
         self.writer = Some(writer);
         self.finish(settled)
     }
 
     /// The same for a login or renewal. It waits for no turn.
     pub(crate) async fn attempt_generation(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted, Error> {
-        let Edit { base, write, version } = edit;
-        self.judge_size(&write, &base)?;
-        let Carried::All = self.carry(version, |carried| InFlight::Generation { carried }) else {
+        self.judge_size(&edit)?;
+        let Carried::All = self.carry(edit.version, |carried| InFlight::Generation { carried }) else {
             return Ok(Attempted::Beaten);
         };
-        let mut without_turn = self.site.writers.writer(base.id);
-        let settled = write.settle(&self.store, patience, &mut without_turn).await?;
-        self.finish_generation(write.written.header().generation, settled)
+        let mut without_turn = self.site.writers.writer(edit.base.id);
+        let settled = edit.write.settle(&self.store, patience, &mut without_turn).await?;
+        self.finish_generation(edit.write.written.header().generation, settled)
     }
 
-    fn judge_size(&self, write: &Write, base: &Found) -> Result<(), Error> {
-        self.site().policy.judge_size(&write.written.record.data, &base.record.data)
+    fn judge_size(&self, edit: &Edit) -> Result<(), Error> {
+        self.site().policy.judge_size(&edit.write.written.record.data, &edit.base.record.data)
     }
 
     /// One of those of this process that write to this session. It goes on where the attempt before has left it.

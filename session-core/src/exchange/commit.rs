@@ -27,8 +27,13 @@ pub(crate) enum Occasion {
 /// The one thing to do next, planned on one version of the state.
 enum Step {
     Done(Outcome),
-    Create { data: Data, version: u64 },
     Replace(Edit, Successor),
+    Seldom(Seldom),
+}
+
+/// What few commits do.
+enum Seldom {
+    Create { data: Data, version: u64 },
     Ride(Ride),
 }
 
@@ -55,21 +60,25 @@ enum Successor {
 impl Inner {
     /// Saves, and sends a successor that is stored and not yet proven. After that the response counts as sent.
     pub(crate) async fn commit(&self) -> Result<Outcome, Error> {
-        if self.leave_if_untouched() {
+        if self.commit_unchanged() {
             return Ok(Outcome::Unchanged);
         }
-        // Most requests change nothing, so the large future is built only when it is needed.
+        // Most requests have nothing to save here, so the large future is built only when it is needed.
         Box::pin(async { self.place().await.commit().await }).await
     }
 
-    /// Counts the response as sent if there is nothing to save, nothing is due, and no other call of this exchange is
-    /// writing; whether that was so.
-    pub(crate) fn leave_if_untouched(&self) -> bool {
+    /// Commits if there is nothing to save, nothing is due, and no other call of this exchange is writing. Returns whether it
+    /// was so. What a login or `save` has saved before is nothing to save.
+    pub(crate) fn commit_unchanged(&self) -> bool {
         let Ok(in_flight) = self.in_flight.try_lock() else { return false };
         let mut state = self.state();
-        let leaves = in_flight.is_none() && self.is_untouched(&state);
-        state.sent |= leaves;
-        leaves
+        if in_flight.is_some() || self.is_something_to_do(&state) {
+            return false;
+        }
+        state.sent = true;
+        drop(state);
+        self.warn_of_plain_http();
+        true
     }
 
     /// Saves the changes because the handler asked for it.
@@ -82,17 +91,16 @@ impl Inner {
         if self.state().skip_touch { Expiry::Keep } else { Expiry::Extend(found.header().lifetime.idle) }
     }
 
-    /// Whether there is nothing to save and nothing is due.
-    fn is_untouched(&self, state: &State) -> bool {
-        let has_nothing_to_say = state.pending.is_empty() && state.answer.is_nothing();
-        has_nothing_to_say
-            && match &state.standing {
-                Standing::Unasked | Standing::Failed(_) | Standing::Absent | Standing::Barred(_) => true,
-                Standing::Lost(_) => false,
-                Standing::Unread(unread) => unread.is_no_trouble(),
+    /// Whether a commit has to save changes, do what is due, or tell of a loss.
+    fn is_something_to_do(&self, state: &State) -> bool {
+        !state.pending.is_empty()
+            || match &state.standing {
+                Standing::Unasked | Standing::Failed(_) | Standing::Absent | Standing::Barred(_) => false,
+                Standing::Lost(_) => true,
+                Standing::Unread(unread) => !unread.is_no_trouble(),
                 Standing::Live(live) => {
                     let is_pending = live.found.header().pending.is_some();
-                    !is_pending && !self.is_rotation_due(live) && !is_touch_due(&live.found)
+                    is_pending || self.is_rotation_due(live) || is_touch_due(&live.found)
                 }
             }
     }
@@ -108,7 +116,7 @@ impl Inner {
                     _ if data.is_empty() => Ok(Step::Done(Outcome::Unchanged)),
                     Standing::Barred(bar) => Outcome::of((*bar).into()).map(Step::Done),
                     _ if self.state().sent => Err(Error::ResponseSent),
-                    _ => Ok(Step::Create { data, version: view.version }),
+                    _ => Ok(Step::Seldom(Seldom::Create { data, version: view.version })),
                 }
             }
         }
@@ -124,7 +132,10 @@ impl Inner {
         };
         if changed.is_none() && rotates.is_none() {
             let touches = is_touch_due(base) && !self.state().skip_touch;
-            return Ok(if touches { Step::Ride(Ride::Touch(base.clone())) } else { Step::Done(Outcome::Unchanged) });
+            return Ok(match touches {
+                true => Step::Seldom(Seldom::Ride(Ride::Touch(base.clone()))),
+                false => Step::Done(Outcome::Unchanged),
+            });
         }
         let mut header = base.header().clone();
         let mut successor = Successor::None;
@@ -135,7 +146,7 @@ impl Inner {
         let edit = |data| view.edit(base, header, data, self.use_of(base));
         Ok(match changed {
             Some(data) => Step::Replace(edit(data)?, successor),
-            None => Step::Ride(Ride::Rotate(edit(base.record.data.clone())?)),
+            None => Step::Seldom(Seldom::Ride(Ride::Rotate(edit(base.record.data.clone())?))),
         })
     }
 
@@ -189,40 +200,50 @@ impl Turn<'_, '_> {
         let mut patience = Patience::new();
         self.join_others();
         loop {
-            let is_contended = patience.attempt().is_err();
-            let step = self.next_step(&self.view(), occasion);
-            let is_plain = matches!(step, Ok(Step::Replace(_, Successor::None)));
-            if !is_plain && self.leave_group() {
-                patience.take_back();
-                continue;
-            }
-            let step = step?;
-            let is_write = matches!(step, Step::Create { .. } | Step::Replace(..));
-            if is_contended && is_write {
-                return Err(Error::Contended);
-            }
-            // The write that most commits are is sent outside of the match: there the step takes no room while it waits.
-            let (edit, successor) = match step {
-                Step::Replace(edit, successor) => (edit, successor),
-                Step::Done(outcome) => return Ok(outcome),
-                Step::Create { data, version } => {
-                    match Box::pin(self.create_anonymous(data, Purpose::Visit, version)).await {
-                        Ok(Attempted::Done(_)) => return Ok(Outcome::Saved),
-                        Ok(_) => continue,
-                        Err(error) => return Outcome::of(error),
-                    }
+            // A block, so that the step takes no room while the write is under way.
+            let (mut edit, successor) = {
+                let Some(step) = self.plan(occasion, &mut patience)? else { continue };
+                match step {
+                    Step::Done(outcome) => return Ok(outcome),
+                    Step::Replace(edit, successor) => (edit, successor),
+                    // Boxed: the write that most commits are needs no room for it.
+                    Step::Seldom(seldom) => match Box::pin(self.create_or_ride(seldom, &mut patience)).await? {
+                        Attempted::Done(outcome) => return Ok(outcome),
+                        _ => continue,
+                    },
                 }
-                // Boxed: it is due once a minute at most.
-                Step::Ride(ride) => match Box::pin(self.ride(ride, &mut patience)).await {
-                    Attempted::Done(()) => return Ok(Outcome::Unchanged),
-                    _ => continue,
-                },
             };
-            if let Attempted::Done(_) = self.attempt(edit, &mut patience).await? {
+            if let Attempted::Done(_) = self.attempt(&mut edit, &mut patience).await? {
                 self.tell_of(&successor);
                 return Ok(Outcome::Saved);
             }
         }
+    }
+
+    /// What the next attempt does. `None`: it was planned on what others are about to write, and has to be planned on what is
+    /// stored.
+    fn plan(&mut self, occasion: Occasion, patience: &mut Patience) -> Result<Option<Step>, Error> {
+        let is_contended = patience.attempt().is_err();
+        let step = self.next_step(&self.view(), occasion);
+        let is_plain = matches!(step, Ok(Step::Replace(_, Successor::None)));
+        if !is_plain && self.leave_group() {
+            patience.take_back();
+            return Ok(None);
+        }
+        match step? {
+            Step::Seldom(Seldom::Create { .. }) | Step::Replace(..) if is_contended => Err(Error::Contended),
+            step => Ok(Some(step)),
+        }
+    }
+
+    async fn create_or_ride(&mut self, seldom: Seldom, patience: &mut Patience) -> Result<Attempted<Outcome>, Error> {
+        Ok(match seldom {
+            Seldom::Create { data, version } => match self.create_anonymous(data, Purpose::Visit, version).await {
+                Ok(attempted) => attempted.map(|_| Outcome::Saved),
+                Err(error) => Attempted::Done(Outcome::of(error)?),
+            },
+            Seldom::Ride(ride) => self.ride(ride, patience).await.map(|()| Outcome::Unchanged),
+        })
     }
 
     /// Does what is due. Where that fails nothing is lost: an event tells, and the token goes on as it is.
@@ -238,9 +259,9 @@ impl Turn<'_, '_> {
         })
     }
 
-    async fn try_rotate(&mut self, edit: Edit, patience: &mut Patience) -> Result<Attempted<()>, Error> {
+    async fn try_rotate(&mut self, mut edit: Edit, patience: &mut Patience) -> Result<Attempted<()>, Error> {
         patience.judge_ride()?;
-        let Attempted::Done(_) = self.attempt(edit, patience).await? else { return Ok(Attempted::Beaten) };
+        let Attempted::Done(_) = self.attempt(&mut edit, patience).await? else { return Ok(Attempted::Beaten) };
         self.tell_of(&Successor::Proposed);
         Ok(Attempted::Done(()))
     }

@@ -133,7 +133,7 @@ impl Inner {
     /// The ids that the request's tokens name, each once, in the order of the request.
     fn presented_ids(&self) -> Vec<SessionId> {
         let mut ids: Vec<SessionId> = Vec::new();
-        for token in &self.presented {
+        for token in self.presented.iter() {
             if !ids.contains(&token.id) {
                 ids.push(token.id);
             }

@@ -10,6 +10,7 @@ use crate::{
     Error, EventKind, Keyring,
     adapter::AttachedUsers,
     exchange::{Answer, InFlight, Joined, Standing, View},
+    few::Few,
     moment::Moment,
     record::{Age, Delta, Found, Overlay, ValueKey, value_length},
     request::{Resource, SessionToken, Withholding},
@@ -29,7 +30,7 @@ pub(crate) struct Inner {
     pub(crate) resource: Resource,
     pub(crate) opened: Moment,
     /// The genuine tokens that the request presented, in its order.
-    pub(crate) presented: Vec<SessionToken>,
+    pub(crate) presented: Few<SessionToken>,
     /// Whether the request had cookies of our name at all.
     pub(crate) cookie_present: bool,
     /// Whether it had more of them than are looked at.

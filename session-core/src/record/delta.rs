@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::{
     Error,
+    few::Few,
     record::{Data, KeyMap, ValueKey, Values, value_length},
 };
 
@@ -58,7 +59,7 @@ pub(crate) struct Delta {
 pub(crate) struct Change {
     /// `None`: the updates start from what is stored.
     start: Option<Start>,
-    updates: Vec<Arc<dyn Update>>,
+    updates: Few<Arc<dyn Update>>,
 }
 
 #[derive(Clone)]
@@ -74,21 +75,16 @@ impl Delta {
 
     /// Returns the change that this one replaces, to be dropped where no lock is held.
     pub(crate) fn insert(&mut self, key: ValueKey, value: Bytes) -> Option<Change> {
-        self.changes.insert(key, Change { start: Some(Start::Value(value)), updates: Vec::new() })
+        self.changes.insert(key, Change { start: Some(Start::Value(value)), updates: Few::default() })
     }
 
     /// Returns the change that this one replaces, to be dropped where no lock is held.
     pub(crate) fn remove(&mut self, key: ValueKey) -> Option<Change> {
-        self.changes.insert(key, Change { start: Some(Start::Absent), updates: Vec::new() })
+        self.changes.insert(key, Change { start: Some(Start::Absent), updates: Few::default() })
     }
 
     pub(crate) fn update(&mut self, key: ValueKey, update: Arc<dyn Update>) {
-        let updates = &mut self.changes.or_default(key).updates;
-        if updates.is_empty() {
-            // Most requests update a key once.
-            updates.reserve_exact(1);
-        }
-        updates.push(update);
+        self.changes.or_default(key).updates.push(update);
     }
 
     /// Returns the changes that this one replaces, to be dropped where no lock is held.
@@ -105,7 +101,8 @@ impl Delta {
             if change.start.is_some() {
                 self.changes.insert(key, change);
             } else {
-                self.changes.or_default(key).updates.extend(change.updates);
+                let updates = &mut self.changes.or_default(key).updates;
+                change.updates.into_entries().for_each(|update| updates.push(update));
             }
         }
         self

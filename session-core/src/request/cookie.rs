@@ -16,7 +16,6 @@ use crate::{
     ConfigError, SignedToken,
     request::{
         Carrier, CarrierKind, CookieScope, Keyring,
-        keyring::Forged,
         read_tokens::{ReadTokens, cookie_values},
     },
 };
@@ -164,7 +163,7 @@ impl CookieConfig {
                 read.has_more = true;
                 break;
             }
-            read.add(std::str::from_utf8(value).map_err(|_| Forged::Malformed).and_then(|v| keys.verify(carrier, v)));
+            read.add(keys.verify(carrier, value));
         }
         read
     }

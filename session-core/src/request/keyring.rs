@@ -70,19 +70,19 @@ impl Key {
     }
 
     /// Whether this is the MAC's text, in constant time: there is one text for each MAC.
-    fn has_signed(&self, carrier: Carrier<'_>, token: &str, mac: &[u8; MAC_TEXT_LENGTH]) -> bool {
+    fn has_signed(&self, carrier: Carrier<'_>, token: &[u8], mac: &[u8; MAC_TEXT_LENGTH]) -> bool {
         let ours: [u8; MAC_TEXT_LENGTH] = base64url::encode(&self.mac(carrier, token).finalize().into_bytes().into());
         ours.ct_eq(mac).to_bool()
     }
 
-    fn mac(&self, carrier: Carrier<'_>, token: &str) -> Hmac<Sha256> {
+    fn mac(&self, carrier: Carrier<'_>, token: &[u8]) -> Hmac<Sha256> {
         let Carrier { kind, site, name } = carrier;
-        let parts = [kind.label(), site, name, token];
+        let parts = [kind.label().as_bytes(), site.as_bytes(), name.as_bytes(), token];
         let mut mac = self.0.clone();
         // The lengths first, so that no two carriers have one text: `a` and `bc` are not `ab` and `c`.
         let lengths = parts.map(|part| u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
         mac.update(lengths.as_flattened());
-        parts.iter().for_each(|part| mac.update(part.as_bytes()));
+        parts.iter().for_each(|part| mac.update(part));
         mac
     }
 }
@@ -186,7 +186,7 @@ impl Keyring {
 
     /// Whether these are the same keys in the same order. Their MACs tell, in constant time; no token is empty.
     pub(crate) fn are(&self, other: &Self) -> bool {
-        let mac = |key: &Key| key.mac(Carrier { kind: CarrierKind::Cookie, site: "", name: "" }, "").finalize();
+        let mac = |key: &Key| key.mac(Carrier { kind: CarrierKind::Cookie, site: "", name: "" }, b"").finalize();
         let is_same = |(one, other): (&Key, &Key)| mac(one) == mac(other);
         let are = |ours: &[Key], theirs: &[Key]| ours.len() == theirs.len() && ours.iter().zip(theirs).all(is_same);
         are(&self.keys, &other.keys) && are(&self.old, &other.old)
@@ -197,19 +197,19 @@ impl Keyring {
         let key = self.keys.first().ok_or(RandomnessError)?;
         let mut signed = Zeroizing::new(String::with_capacity(SignedToken::LENGTH));
         token.encode_into(&mut signed).ok_or(RandomnessError)?;
-        let mac: [u8; MAC_TEXT_LENGTH] = base64url::encode(&key.mac(carrier, &signed).finalize().into_bytes().into());
+        let mac: [u8; MAC_TEXT_LENGTH] =
+            base64url::encode(&key.mac(carrier, signed.as_bytes()).finalize().into_bytes().into());
         signed.push('.');
         signed.push_str(std::str::from_utf8(&mac).map_err(|_| RandomnessError)?);
         Ok(SignedToken(signed))
     }
 
     /// The token, if one of the keys signed it for this carrier; it says whether that was an old key.
-    pub(crate) fn verify(&self, carrier: Carrier<'_>, signed: &str) -> Result<SessionToken, Forged> {
-        let (token, mac) = signed
-            .split_once('.')
-            .filter(|(token, _)| token.len() == SessionToken::TEXT_LENGTH)
-            .ok_or(Forged::Malformed)?;
-        let mac = mac.as_bytes().try_into().map_err(|_| Forged::Malformed)?;
+    pub(crate) fn verify(&self, carrier: Carrier<'_>, signed: impl AsRef<[u8]>) -> Result<SessionToken, Forged> {
+        let parts = signed.as_ref().split_at_checked(SessionToken::TEXT_LENGTH);
+        let (token, mac) =
+            parts.and_then(|(token, mac)| Some((token, mac.strip_prefix(b".")?))).ok_or(Forged::Malformed)?;
+        let mac = mac.try_into().map_err(|_| Forged::Malformed)?;
         let is_by_one_of = |keys: &[Key]| keys.iter().any(|key| key.has_signed(carrier, token, mac));
         let under_old_key = !is_by_one_of(&self.keys);
         if under_old_key && !is_by_one_of(&self.old) {

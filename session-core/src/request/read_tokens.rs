@@ -4,13 +4,16 @@ use std::iter;
 
 use memchr::memchr;
 
-use crate::request::{SessionToken, keyring::Forged};
+use crate::{
+    few::Few,
+    request::{SessionToken, keyring::Forged},
+};
 
 /// What the tokens of a request were.
 #[derive(Debug, Default)]
 pub(crate) struct ReadTokens {
     /// The genuine ones.
-    pub(crate) tokens: Vec<SessionToken>,
+    pub(crate) tokens: Few<SessionToken>,
     /// Whether there were cookies of our name.
     pub(crate) present: bool,
     /// Whether there were more than are looked at.
@@ -22,11 +25,7 @@ pub(crate) struct ReadTokens {
 impl ReadTokens {
     pub(crate) fn add(&mut self, verified: Result<SessionToken, Forged>) {
         match verified {
-            Ok(token) => {
-                // Most requests have one.
-                self.tokens.reserve_exact(1);
-                self.tokens.push(token);
-            }
+            Ok(token) => self.tokens.push(token),
             Err(Forged::Malformed) => self.malformed += 1,
             Err(Forged::Signature) => self.wrongly_signed += 1,
         }

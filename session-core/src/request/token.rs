@@ -164,8 +164,8 @@ impl SessionToken {
     }
 
     /// Reads a token whose MAC has been verified.
-    pub(crate) fn decode(text: &str) -> Option<Self> {
-        let bytes: Zeroizing<[u8; 52]> = Zeroizing::new(base64url::decode(text.as_bytes())?);
+    pub(crate) fn decode(text: &[u8]) -> Option<Self> {
+        let bytes: Zeroizing<[u8; 52]> = Zeroizing::new(base64url::decode(text)?);
         let (id, rest) = bytes.split_first_chunk::<16>()?;
         let (generation, secret) = rest.split_first_chunk::<4>()?;
         Some(Self {

@@ -113,12 +113,12 @@ impl Exchange {
             return Vec::new();
         }
         let answer = inner.state().answer.clone();
-        let cookies = self.set_cookies(&answer);
-        // Beside the cookies most responses get `Cache-Control` and `Vary`.
-        let room = Vec::with_capacity(cookies.len() + 2);
+        let (cookie, removals) = self.set_cookies(&answer);
+        // Most responses get `Cache-Control` and `Vary`.
+        let room = Vec::with_capacity(removals.len() + cookie.iter().len() + 2);
         let mut changes = Changes { handled: handled.into_iter().collect(), changes: room };
         // A client without cookies gets its token by another way, but gets it with this response.
-        if !cookies.is_empty() || matches!(answer, Answer::Token { .. }) {
+        if cookie.is_some() || matches!(answer, Answer::Token { .. }) {
             changes.forbid_caches();
         } else {
             if let Some(ours) = privacy.cache_control().filter(|_| !changes.has(&header::CACHE_CONTROL)) {
@@ -130,7 +130,8 @@ impl Exchange {
                 inner.tell_shared_caches(header);
             }
         }
-        for cookie in cookies {
+        // The removals first: a browser may take a domain that is this very host for no domain, and what comes last stands.
+        for cookie in removals.into_iter().chain(cookie) {
             changes.append_once(header::SET_COOKIE, cookie);
         }
         if let Some(header) = &inner.site().token_header {
@@ -166,8 +167,8 @@ impl Exchange {
         }
     }
 
-    /// The `Set-Cookie` headers, in the order in which they are sent.
-    fn set_cookies(&self, answer: &Answer) -> Vec<HeaderValue> {
+    /// The `Set-Cookie` header, and those that remove cookies of former scopes.
+    fn set_cookies(&self, answer: &Answer) -> (Option<HeaderValue>, Vec<HeaderValue>) {
         let cookie = &self.inner().site().cookie;
         let ours = match answer {
             _ if self.inner().header_client => None,
@@ -177,10 +178,11 @@ impl Exchange {
             }
             Answer::Removal => cookie.remove(),
         };
-        let Some(ours) = ours else { return Vec::new() };
-        // First: a browser may take a domain that is this very host for no domain, and what comes last stands.
-        let removals = cookie.remove_former(|scope| self.inner().removes_from(scope));
-        removals.into_iter().chain([ours]).collect()
+        let removals = match ours {
+            Some(_) => cookie.remove_former(|scope| self.inner().removes_from(scope)).collect(),
+            None => Vec::new(),
+        };
+        (ours, removals)
     }
 }
 

@@ -305,8 +305,8 @@ impl Session {
                 drop(replaced);
                 return Ok(Some(value));
             };
-            let edit = view.edit(found, found.header().clone(), data, inner.use_of(found))?;
-            if let Attempted::Done(_) = turn.attempt(edit, &mut patience).await? {
+            let mut edit = view.edit(found, found.header().clone(), data, inner.use_of(found))?;
+            if let Attempted::Done(_) = turn.attempt(&mut edit, &mut patience).await? {
                 return Ok(Some(value));
             }
         }

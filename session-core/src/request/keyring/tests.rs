@@ -79,7 +79,7 @@ fn keys_are_read_from_base64_and_base64url_padded_or_not() {
         " -_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_s=\n",
     ] {
         let key = Key::from_base64(text).unwrap();
-        let mac = |key: &Key| key.mac(cookie("a"), "b").finalize().into_bytes();
+        let mac = |key: &Key| key.mac(cookie("a"), b"b").finalize().into_bytes();
         assert_eq!(mac(&key), mac(&Key::from_bytes(&bytes).unwrap()));
     }
     assert_eq!(Key::from_base64("c2hvcnQ").unwrap_err(), ConfigError::KeyTooShort { length: 5 });
@@ -111,7 +111,7 @@ fn no_two_carriers_have_one_mac() {
     let carriers =
         [(Cookie, "a", "bc"), (Cookie, "ab", "c"), (Cookie, "", "abc"), (Cookie, "abc", ""), (Header, "a", "bc")];
     let macs =
-        carriers.map(|(kind, site, name)| key.mac(Carrier { kind, site, name }, "token").finalize().into_bytes());
+        carriers.map(|(kind, site, name)| key.mac(Carrier { kind, site, name }, b"token").finalize().into_bytes());
     for (at, mac) in macs.iter().enumerate() {
         assert!(!macs[at + 1..].contains(mac), "{:?}", carriers[at]);
     }
