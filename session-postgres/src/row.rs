@@ -7,7 +7,7 @@ use session_core::{Loaded, Revision, SessionId, StoreError};
 use sqlx::{
     Decode, Postgres, Row, Type, ValueRef,
     error::BoxDynError,
-    postgres::{PgRow, PgTypeInfo, PgValueRef},
+    postgres::{PgRow, PgTypeInfo, PgValueRef, types::Oid},
 };
 
 use crate::{
@@ -86,12 +86,16 @@ pub(crate) fn count(row: &PgRow, name: &'static str) -> Result<u64, StoreError> 
     column::<i64>(row, name).map(i64::unsigned_abs)
 }
 
+/// `timestamptz`, the same on each server: `pg_type.dat` has the numbers of the types that come with PostgreSQL.
+const TIMESTAMPTZ: Oid = Oid(1184);
+
 /// An instant as the server keeps it: in microseconds.
 struct Instant(i64);
 
 impl Type<Postgres> for Instant {
     fn type_info() -> PgTypeInfo {
-        PgTypeInfo::with_name("TIMESTAMPTZ")
+        // By its name the driver would compare text for each value.
+        PgTypeInfo::with_oid(TIMESTAMPTZ)
     }
 }
 
