@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{examples, map, methods, names, step, twins};
+use crate::{examples, map, methods, names, published, step, twins};
 
 /// Our published crates, and how many crates of other people each may bring along with its default features.
 pub(crate) const CEILINGS: [(&str, usize); 13] = [
@@ -73,7 +73,8 @@ pub(crate) fn run() -> Result<(), String> {
     map::check(&sources)?;
     methods::check(&sources)?;
     examples::check(&sources)?;
-    names::check(&sources)
+    names::check(&sources)?;
+    published::judge_oldest_versions()
 }
 
 /// Counts the crates of the normal dependency tree, except ours. Returns which of ours there are beside the package.

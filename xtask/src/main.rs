@@ -42,8 +42,8 @@ Tasks:
              --                  What follows goes to criterion
   images   Make the images of the servers from Debian's packages, and print the variables that name them
   servers  Start every server that the stores are tested on, print its URL, and serve until interrupted
-  check    Check the rules that no cargo command checks: how many crates ours bring along, how long the files are, and
-           whether the tests that the documents name are there
+  check    Check the rules that no cargo command checks: how many crates ours bring along, how long the files are,
+           whether the tests that the documents name are there, and whether the oldest versions of other crates go together
   published
            Make the packages that a registry would get. Unpack, build and test them by themselves, and build them once
            more with the oldest versions that their manifests allow. This needs the servers that `test` installs
