@@ -19,8 +19,9 @@ use crate::{
     script::Scripts,
     store::{
         entries::NewEntry,
-        load::{Found, LOADED_AT_ONCE, found, load_all, load_one, loaded, session_key, string},
-        update::{UPDATED_AT_ONCE, Update, update_all},
+        load::{Found, found, load_one, loaded, session_key, string},
+        trip::{Asked, Told, travel},
+        update::Update,
     },
 };
 
@@ -29,6 +30,7 @@ use crate::{connection::Server, index::Steps};
 
 mod entries;
 mod load;
+mod trip;
 mod update;
 
 /// How many of an owner's sessions are read, or deleted, at once.
@@ -54,8 +56,7 @@ struct Inner {
     prefix: Namespace,
     connection: Arc<Connection>,
     scripts: Scripts,
-    loads: SharedTrips<SessionId, Found>,
-    updates: SharedTrips<Update, bool>,
+    trips: SharedTrips<Asked, Told>,
 }
 
 impl RedisStore {
@@ -84,19 +85,13 @@ impl RedisStore {
     }
 
     pub(crate) fn from_connection(prefix: Namespace, connection: Connection) -> Self {
-        let connection = Arc::new(connection);
-        let (asked, of) = (Arc::clone(&connection), prefix.clone());
-        let loads = SharedTrips::new(BACKEND, LOADED_AT_ONCE, move |ids| {
-            let (connection, prefix) = (Arc::clone(&asked), of.clone());
-            async move { load_all(&connection, &prefix, ids).await }
+        let (connection, scripts) = (Arc::new(connection), Scripts::new());
+        let (to, of, update) = (Arc::clone(&connection), prefix.clone(), Arc::clone(&scripts.update));
+        let trips = SharedTrips::new(BACKEND, trip::AT_ONCE, move |asked| {
+            let (connection, prefix, update) = (Arc::clone(&to), of.clone(), Arc::clone(&update));
+            async move { travel(&connection, &prefix, &update, asked).await }
         });
-        let scripts = Scripts::new();
-        let (written, script) = (Arc::clone(&connection), Arc::clone(&scripts.update));
-        let updates = SharedTrips::new(BACKEND, UPDATED_AT_ONCE, move |updates| {
-            let (connection, script) = (Arc::clone(&written), Arc::clone(&script));
-            async move { update_all(&connection, &script, updates).await }
-        });
-        Self(Arc::new(Inner { prefix, connection, scripts, loads, updates }))
+        Self(Arc::new(Inner { prefix, connection, scripts, trips }))
     }
 
     fn session_key(&self, id: &SessionId) -> Vec<u8> {
@@ -229,7 +224,7 @@ impl Store for RedisStore {
         if self.0.connection.is_cluster() {
             return self.load_alone(id).await;
         }
-        match self.0.loads.ask(*id).await? {
+        match self.0.trips.ask(Asked::Load(*id)).await?.found()? {
             // A value of another type is no logout. Nobody else waits for this trip.
             Found::NoString => self.load_alone(id).await,
             found => found.session(),

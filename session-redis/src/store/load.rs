@@ -11,9 +11,6 @@ use crate::{
     frame::Frame,
 };
 
-/// How many sessions one command loads for requests that wait. Each may be of a mebibyte.
-pub(super) const LOADED_AT_ONCE: usize = 64;
-
 /// What a shared load has found. Each request decodes its own session: what tasks hand to one another is small.
 #[derive(Clone)]
 pub(super) enum Found {
@@ -42,17 +39,17 @@ impl Found {
 pub(super) async fn load_all(
     connection: &Connection,
     prefix: &Namespace,
-    ids: Vec<SessionId>,
+    ids: &[SessionId],
 ) -> Result<Vec<Result<Found, StoreError>>, StoreError> {
-    if let [id] = &ids[..] {
+    if let [id] = ids {
         return Ok(vec![find(connection, &session_key(prefix, id)).await]);
     }
     // The server would send a value once for each time that its key is asked for.
-    let mut different = ids.clone();
+    let mut different = ids.to_vec();
     different.sort_unstable();
     different.dedup();
     let is_each_asked_once = different.len() == ids.len();
-    let asked = if is_each_asked_once { &ids } else { &different };
+    let asked = if is_each_asked_once { ids } else { &different };
     let keys: Vec<_> = asked.iter().map(|id| session_key(prefix, id)).collect();
     let Reading { values, now } = connection.fetch_at_once(&keys).await?;
     let found: Vec<_> = values.into_iter().map(|value| Found::new(value, now, Found::NoString)).collect();

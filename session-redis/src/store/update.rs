@@ -3,7 +3,7 @@
 use redis::Value;
 use session_core::{Entry, Expiry, Revision, StoreError};
 
-use super::{RedisStore, text, yes_or_no};
+use super::{RedisStore, text, trip::Asked, yes_or_no};
 use crate::{
     call::{Call, is_long},
     connection::Connection,
@@ -11,13 +11,11 @@ use crate::{
     script::Lua,
 };
 
-/// How many sessions one script writes for requests that wait. The server does nothing else while a script runs.
-pub(super) const UPDATED_AT_ONCE: usize = 64;
-
 /// The longest payload that is written together with others, in bytes.
 const SHORT: usize = 1024;
 
 /// A replace or a touch.
+#[derive(Clone)]
 pub(super) struct Update {
     key: Vec<u8>,
     expected: Revision,
@@ -59,11 +57,12 @@ impl RedisStore {
     pub(super) async fn update(&self, update: Update) -> Result<bool, StoreError> {
         let connection = &self.0.connection;
         if connection.is_cluster() || !update.is_short() {
-            let answers = Box::pin(update_all(connection, &self.0.scripts.update, vec![update])).await?;
+            let answers = Box::pin(update_all(connection, &self.0.scripts.update, &[&update])).await?;
             return answers.into_iter().next().ok_or_else(foreign_answer)?;
         }
         // Waiting for the others is a part of its time.
-        tokio::time::timeout(connection.timeout, self.0.updates.ask_once(update)).await.map_err(from_wait)?
+        let told = self.0.trips.ask_once(Asked::Update(update));
+        tokio::time::timeout(connection.timeout, told).await.map_err(from_wait)??.updated()
     }
 }
 
@@ -71,10 +70,10 @@ impl RedisStore {
 pub(super) async fn update_all(
     connection: &Connection,
     script: &Lua,
-    updates: Vec<Update>,
+    updates: &[&Update],
 ) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
     let keys: Vec<_> = updates.iter().map(|update| &update.key[..]).collect();
-    let arguments: Vec<_> = updates.iter().flat_map(Update::arguments).collect();
+    let arguments: Vec<_> = updates.iter().copied().flat_map(Update::arguments).collect();
     let [key, others @ ..] = &keys[..] else { return Ok(vec![]) };
     match connection.run(Call { script, key, others, frame: None, arguments: &arguments }).await? {
         Value::Array(answers) if answers.len() == updates.len() => {

@@ -1,10 +1,11 @@
-//! Replaces and touches that wait at the same moment share one script. Each has its own outcome.
+//! Replaces and touches that wait at the same moment share one script, and go together with the loads that wait. Each has its
+//! own outcome.
 
 use std::{future::Future, pin::Pin, task::Poll, time::Duration};
 
 use futures_util::future::join_all;
 use session_conformance::servers::{self, Proxy};
-use session_core::{Expiry, SessionId, Store, StoreError};
+use session_core::{Expiry, Loaded, SessionId, Store, StoreError};
 use session_redis::{RedisStore, redis::aio::MultiplexedConnection};
 
 use crate::support::{self, HOUR, NEW, OLD, admin, ask, calls, entry, key};
@@ -130,6 +131,49 @@ async fn writes_in_the_last_moment_leave_no_key_that_never_expires() {
             }
         }
     }
+}
+
+/// A load that goes alone, and the writes and loads that wait behind it.
+async fn behind_a_load(store: &RedisStore) -> (Vec<Result<bool, StoreError>>, Vec<Result<Option<Loaded>, StoreError>>) {
+    let mut first = store.load(&IDS[0]);
+    assert!(std::future::poll_fn(|context| Poll::Ready(first.as_mut().poll(context))).await.is_pending());
+    let (writes, loads) = (IDS[1..4].iter().map(|id| keep(store, *id)), IDS[3..].iter().map(|id| store.load(id)));
+    let (first, writes, loads) = tokio::join!(first, join_all(writes), join_all(loads));
+    assert!(first.unwrap().is_some());
+    (writes, loads)
+}
+
+#[tokio::test]
+async fn writes_and_loads_that_wait_go_together() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (filled(server.url(), &IDS).await, admin(server.url()).await);
+    // If this process stands still for 50 ms, some of them do not wait for the others.
+    for _ in 0..100 {
+        let before = (scripts(&mut admin).await, calls(&mut admin, "mget").await);
+        let (writes, loads) = behind_a_load(&store).await;
+        assert!(writes.into_iter().all(Result::unwrap) && loads.into_iter().all(|load| load.unwrap().is_some()));
+        let now = (scripts(&mut admin).await, calls(&mut admin, "mget").await);
+        if (now.0 - before.0, now.1 - before.1) == (1, 1) {
+            return;
+        }
+    }
+    panic!("none of a hundred times did they go together");
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_no_failure_of_what_goes_along() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (filled(server.url(), &IDS).await, admin(server.url()).await);
+    ask::<()>(&mut admin, &["ACL", "SETUSER", "default", "-evalsha"]).await;
+    let (writes, loads) = behind_a_load(&store).await;
+    assert!(writes.iter().all(Result::is_err), "{writes:?}");
+    assert!(loads.iter().all(|load| matches!(load, Ok(Some(_)))), "{loads:?}");
+    ask::<()>(&mut admin, &["ACL", "SETUSER", "default", "+evalsha", "-get", "-mget"]).await;
+    let mut writes: Vec<_> = IDS[..4].iter().map(|id| keep(&store, *id)).collect();
+    line_up(&mut writes).await;
+    let (writes, loads) = tokio::join!(join_all(writes), join_all(IDS.iter().map(|id| store.load(id))));
+    assert!(writes.iter().all(|write| matches!(write, Ok(true))), "{writes:?}");
+    assert!(loads.iter().all(Result::is_err), "{loads:?}");
 }
 
 #[tokio::test]

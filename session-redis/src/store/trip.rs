@@ -1,0 +1,88 @@
+//! What requests that wait at the same moment send together: their loads and their small writes.
+//!
+//! They wait in one line. With a line for each of the two, twice as many messages would go out, with half as much in each.
+
+use futures_util::future::join;
+use session_core::{Namespace, SessionId, StoreError};
+
+use super::{
+    load::{Found, load_all},
+    update::{Update, update_all},
+};
+use crate::{connection::Connection, error::foreign_answer, script::Lua};
+
+/// How many sessions one message loads or writes for requests that wait. Each may be of a mebibyte, and the server does nothing
+/// else while a script runs.
+pub(super) const AT_ONCE: usize = 64;
+
+/// What a request asks for.
+#[derive(Clone)]
+pub(super) enum Asked {
+    Load(SessionId),
+    Update(Update),
+}
+
+/// What it is told.
+pub(super) enum Told {
+    Found(Found),
+    /// Whether the update was done.
+    Updated(bool),
+}
+
+impl Told {
+    pub(super) fn found(self) -> Result<Found, StoreError> {
+        if let Self::Found(found) = self { Ok(found) } else { Err(foreign_answer()) }
+    }
+
+    pub(super) fn updated(self) -> Result<bool, StoreError> {
+        if let Self::Updated(done) = self { Ok(done) } else { Err(foreign_answer()) }
+    }
+}
+
+/// Sends the updates in one message and the loads in another, at the same moment. A failure of the one is no failure of the
+/// other.
+pub(super) async fn travel(
+    connection: &Connection,
+    prefix: &Namespace,
+    update: &Lua,
+    asked: Vec<Asked>,
+) -> Result<Vec<Result<Told, StoreError>>, StoreError> {
+    let (mut ids, mut updates) = (Vec::new(), Vec::new());
+    for asked in &asked {
+        match asked {
+            Asked::Load(id) => ids.push(*id),
+            Asked::Update(update) => updates.push(update),
+        }
+    }
+    // Boxed: each is large, and most trips have only one of the two.
+    let load = async { if ids.is_empty() { Ok(vec![]) } else { Box::pin(load_all(connection, prefix, &ids)).await } };
+    let write = async {
+        if updates.is_empty() { Ok(vec![]) } else { Box::pin(update_all(connection, update, &updates)).await }
+    };
+    let (updated, found) = join(write, load).await;
+    let (mut updated, mut found) = (Answers::of(updated), Answers::of(found));
+    let told = asked.iter().map(|asked| match asked {
+        Asked::Load(_) => found.next().map(Told::Found),
+        Asked::Update(_) => updated.next().map(Told::Updated),
+    });
+    Ok(told.collect())
+}
+
+/// The answers to one message. If there is none, its error is everybody's.
+enum Answers<T> {
+    Each(std::vec::IntoIter<Result<T, StoreError>>),
+    None(StoreError),
+}
+
+impl<T> Answers<T> {
+    fn of(answers: Result<Vec<Result<T, StoreError>>, StoreError>) -> Self {
+        answers.map_or_else(Self::None, |answers| Self::Each(answers.into_iter()))
+    }
+
+    fn next(&mut self) -> Result<T, StoreError> {
+        match self {
+            Self::Each(answers) => answers.next().unwrap_or_else(|| Err(foreign_answer())),
+            Self::None(error) => Err(error.clone()),
+        }
+    }
+}
