@@ -93,9 +93,14 @@ const TIMESTAMPTZ: Oid = Oid(1184);
 struct Instant(i64);
 
 impl Type<Postgres> for Instant {
+    /// For errors.
     fn type_info() -> PgTypeInfo {
-        // By its name the driver would compare text for each value.
-        PgTypeInfo::with_oid(TIMESTAMPTZ)
+        PgTypeInfo::with_name("TIMESTAMPTZ")
+    }
+
+    /// By its name the driver would compare text for each value.
+    fn compatible(actual: &PgTypeInfo) -> bool {
+        *actual == PgTypeInfo::with_oid(TIMESTAMPTZ)
     }
 }
 

@@ -21,7 +21,7 @@ const WITHOUT_DOCTESTS: [&str; 2] = ["session-core", "session-conformance"];
 
 pub(crate) fn run() -> Result<(), String> {
     programs::provide(&programs::SERVERS)?;
-    let folder = make_packages()?;
+    let folder = make_packages("unpacked")?;
     let here = |command: &mut Command| {
         // The next run uses the builds of other people's crates again.
         command.env("CARGO_TARGET_DIR", step::target()).env("SESSION_TEST_SERVERS", "local");
@@ -36,7 +36,7 @@ pub(crate) fn run() -> Result<(), String> {
 
 /// Whether the oldest versions that the manifests allow go together. That takes seconds, and to build them takes minutes.
 pub(crate) fn judge_oldest_versions() -> Result<(), String> {
-    step::run_in(to_oldest_versions().args(["--dry-run", "--quiet"]), &make_packages()?)
+    step::run_in(to_oldest_versions().args(["--dry-run", "--quiet"]), &make_packages("oldest")?)
 }
 
 /// Only the resolver is unstable. The compiler that builds them is the ordinary one.
@@ -52,10 +52,10 @@ pub(crate) fn package() -> Result<(), String> {
     step::run(cargo(&["package", "--no-verify", "--allow-dirty"]).args(packages))
 }
 
-/// Makes every package and unpacks it into a workspace of its own, in which they find one another. Returns its folder.
-fn make_packages() -> Result<PathBuf, String> {
+/// Makes every package and unpacks it into a workspace of this name, in which they find one another. Returns its folder.
+fn make_packages(workspace: &str) -> Result<PathBuf, String> {
     package()?;
-    let folder = step::target().join("unpacked");
+    let folder = step::target().join(workspace);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|error| format!("{} cannot be removed: {error}", folder.display()))?;
     }

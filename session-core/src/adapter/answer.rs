@@ -71,8 +71,8 @@ pub fn changes<'a>(
         Some(inside) => changes_over(inside, exchange, handled.into_iter().collect()),
         None => {
             let changes = exchange.changes(handled);
-            let said = weaker_than_no_store(&changes);
-            (changes, said)
+            let outward = weaker_than_no_store(&changes);
+            (changes, outward)
         }
     }
 }
@@ -95,8 +95,8 @@ fn changes_over(
     if said(&changes).is_none() {
         changes.push(HeaderChange::Append(header::CACHE_CONTROL, inside));
     }
-    let said = weaker_than_no_store(&changes);
-    (changes, said)
+    let outward = weaker_than_no_store(&changes);
+    (changes, outward)
 }
 
 /// The `Cache-Control` that these set.
@@ -107,7 +107,8 @@ fn said(changes: &[HeaderChange]) -> Option<&HeaderValue> {
     })
 }
 
-/// The same where a layer outside may still set a stricter one.
+/// The same where a layer outside may still set a stricter one. It is never beside a handler's: over that one an exchange sets
+/// `no-store` or nothing.
 fn weaker_than_no_store(changes: &[HeaderChange]) -> Option<SaidToCaches> {
     said(changes).filter(|said| *said != "no-store").cloned().map(SaidToCaches)
 }

@@ -83,7 +83,7 @@ impl<'p, 'a> Turn<'p, 'a> {
     }
 
     /// One attempt: judges the size, sends the write with the changes that it was made of until its outcome is known, and
-    /// goes on with what became of it.
+    /// goes on with what became of it. The edit is spent then. It is lent because the future would have room for it twice.
     pub(crate) async fn attempt(&mut self, edit: &mut Edit, patience: &mut Patience) -> Result<Attempted, Error> {
         match self.judge_size(edit) {
             Err(_) if self.leave_group() => return Ok(Attempted::Beaten),

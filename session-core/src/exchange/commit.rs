@@ -68,7 +68,9 @@ impl Inner {
     }
 
     /// Commits if there is nothing to save, nothing is due, and no other call of this exchange is writing. Returns whether it
-    /// was so. What a login or `save` has saved before is nothing to save.
+    /// was so. After a login or `save` there is usually nothing left to save.
+    ///
+    /// There is no successor to send either: where a session has one, there is something to do.
     pub(crate) fn commit_unchanged(&self) -> bool {
         let Ok(in_flight) = self.in_flight.try_lock() else { return false };
         let mut state = self.state();
@@ -91,7 +93,7 @@ impl Inner {
         if self.state().skip_touch { Expiry::Keep } else { Expiry::Extend(found.header().lifetime.idle) }
     }
 
-    /// Whether a commit has to save changes, do what is due, or tell of a loss.
+    /// Whether a commit has to save changes, do what is due, or tell that the session is lost or cannot be read.
     fn is_something_to_do(&self, state: &State) -> bool {
         !state.pending.is_empty()
             || match &state.standing {

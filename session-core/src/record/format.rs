@@ -71,13 +71,13 @@ const BINCODE: u8 = 3;
 #[cfg(feature = "bincode")]
 const MOST_BYTES: usize = 1 << 20;
 
-/// Most values take no more bytes than this, and so are never moved while they are encoded.
-const MOST_VALUES: usize = 256;
+/// How many bytes there is room for before a value is encoded. Few values are longer, and have to be moved.
+const ROOM: usize = 256;
 
 impl Format {
     /// Encodes the value under this key, unless [`decode`] could not give it back.
     pub(crate) fn encode<T: Serialize + ?Sized>(self, key: &[u8], value: &T) -> Result<Bytes, Error> {
-        let mut encoded = Vec::with_capacity(MOST_VALUES);
+        let mut encoded = Vec::with_capacity(ROOM);
         let written = match self {
             Self::Json => {
                 encoded.push(JSON);

@@ -205,10 +205,10 @@ impl Keyring {
     }
 
     /// The token, if one of the keys signed it for this carrier; it says whether that was an old key.
-    pub(crate) fn verify(&self, carrier: Carrier<'_>, signed: impl AsRef<[u8]>) -> Result<SessionToken, Forged> {
-        let parts = signed.as_ref().split_at_checked(SessionToken::TEXT_LENGTH);
-        let (token, mac) =
-            parts.and_then(|(token, mac)| Some((token, mac.strip_prefix(b".")?))).ok_or(Forged::Malformed)?;
+    pub(crate) fn verify(&self, carrier: Carrier<'_>, signed: &[u8]) -> Result<SessionToken, Forged> {
+        let Some((token, [b'.', mac @ ..])) = signed.split_at_checked(SessionToken::TEXT_LENGTH) else {
+            return Err(Forged::Malformed);
+        };
         let mac = mac.try_into().map_err(|_| Forged::Malformed)?;
         let is_by_one_of = |keys: &[Key]| keys.iter().any(|key| key.has_signed(carrier, token, mac));
         let under_old_key = !is_by_one_of(&self.keys);

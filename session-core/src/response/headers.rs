@@ -115,7 +115,7 @@ impl Exchange {
         let answer = inner.state().answer.clone();
         let (cookie, removals) = self.set_cookies(&answer);
         // Most responses get `Cache-Control` and `Vary`.
-        let room = Vec::with_capacity(removals.len() + cookie.iter().len() + 2);
+        let room = Vec::with_capacity(removals.len() + usize::from(cookie.is_some()) + 2);
         let mut changes = Changes { handled: handled.into_iter().collect(), changes: room };
         // A client without cookies gets its token by another way, but gets it with this response.
         if cookie.is_some() || matches!(answer, Answer::Token { .. }) {

@@ -25,7 +25,7 @@ type Answers<A> = Result<Vec<Result<A, StoreError>>, StoreError>;
 type Trip<A> = Pin<Box<dyn Future<Output = Answers<A>> + Send>>;
 
 /// Lets questions that wait at the same moment share one trip to the database. It is for the author of a store.
-/// [`ask`](Self::ask) is for reads, and [`ask_once`](Self::ask_once) for writes.
+/// [`ask`](Self::ask) is for reads, and [`ask_once`](Self::ask_once) for writes. A trip may have both.
 ///
 /// A question that comes alone goes out at once. One that comes while a trip is under way waits for its end, and then goes
 /// out with all that have come since. Who is answered and asks again at once comes along, too. After 25 to 50 ms they go out
