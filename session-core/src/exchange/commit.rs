@@ -74,7 +74,7 @@ impl Inner {
     pub(crate) fn commit_unchanged(&self) -> bool {
         let Ok(in_flight) = self.in_flight.try_lock() else { return false };
         let mut state = self.state();
-        if in_flight.is_some() || self.is_something_to_do(&state) {
+        if in_flight.is_some() || self.has_something_to_do(&state) {
             return false;
         }
         state.sent = true;
@@ -94,7 +94,7 @@ impl Inner {
     }
 
     /// Whether a commit has to save changes, do what is due, or tell that the session is lost or cannot be read.
-    fn is_something_to_do(&self, state: &State) -> bool {
+    fn has_something_to_do(&self, state: &State) -> bool {
         !state.pending.is_empty()
             || match &state.standing {
                 Standing::Unasked | Standing::Failed(_) | Standing::Absent | Standing::Barred(_) => false,

@@ -1,6 +1,6 @@
 //! What requests that wait at the same moment send together: their loads and their small writes.
 //!
-//! They wait in one line. With a line for each of the two, twice as many messages would go out, with half as much in each.
+//! They wait in one line. With a line for each of the two, more messages go out, with less in each.
 
 use futures_util::future::join;
 use session_core::{Namespace, SessionId, StoreError};
@@ -44,7 +44,7 @@ impl Told {
 pub(super) async fn travel(
     connection: &Connection,
     prefix: &Namespace,
-    update: &Lua,
+    script: &Lua,
     asked: Vec<Asked>,
 ) -> Result<Vec<Result<Told, StoreError>>, StoreError> {
     let (mut ids, mut updates) = (Vec::new(), Vec::new());
@@ -57,32 +57,14 @@ pub(super) async fn travel(
     // Boxed: each is large, and most trips have only one of the two.
     let load = async { if ids.is_empty() { Ok(vec![]) } else { Box::pin(load_all(connection, prefix, &ids)).await } };
     let write = async {
-        if updates.is_empty() { Ok(vec![]) } else { Box::pin(update_all(connection, update, &updates)).await }
+        if updates.is_empty() { Ok(vec![]) } else { Box::pin(update_all(connection, script, &updates)).await }
     };
     let (updated, found) = join(write, load).await;
-    let (mut updated, mut found) = (Answers::of(updated), Answers::of(found));
+    let mut updated = updated.unwrap_or_else(|error| vec![Err(error); updates.len()]).into_iter();
+    let mut found = found.unwrap_or_else(|error| vec![Err(error); ids.len()]).into_iter();
     let told = asked.iter().map(|asked| match asked {
-        Asked::Load(_) => found.next().map(Told::Found),
-        Asked::Update(_) => updated.next().map(Told::Updated),
+        Asked::Load(_) => Some(found.next()?.map(Told::Found)),
+        Asked::Update(_) => Some(updated.next()?.map(Told::Updated)),
     });
-    Ok(told.collect())
-}
-
-/// The answers to one message. If there is none, its error is everybody's.
-enum Answers<T> {
-    Each(std::vec::IntoIter<Result<T, StoreError>>),
-    None(StoreError),
-}
-
-impl<T> Answers<T> {
-    fn of(answers: Result<Vec<Result<T, StoreError>>, StoreError>) -> Self {
-        answers.map_or_else(Self::None, |answers| Self::Each(answers.into_iter()))
-    }
-
-    fn next(&mut self) -> Result<T, StoreError> {
-        match self {
-            Self::Each(answers) => answers.next().unwrap_or_else(|| Err(foreign_answer())),
-            Self::None(error) => Err(error.clone()),
-        }
-    }
+    told.collect::<Option<_>>().ok_or_else(foreign_answer)
 }
