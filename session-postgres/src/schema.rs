@@ -9,8 +9,9 @@ use session_core::SchemaError;
 /// wait for its row compares the time with `previous_expires_at`.
 ///
 /// The order of the columns decides how much is logged. Of a row that is changed on its page, the server leaves out what is
-/// the same at the beginning and at the end. So the columns that stay come first, and those that each write changes come last.
-/// The store also works with the columns in another order.
+/// the same at the beginning and at the end. So the columns that stay come first, then those that each write changes, and the
+/// payload comes last: the values that a write leaves alone are at its end. The store also works with the columns in another
+/// order.
 ///
 /// There is no `CHECK`: the server would parse it again for each write, and the four of them took a fifth of its
 /// instructions. The store judges each row when it reads it.
@@ -25,10 +26,10 @@ pub const SCHEMA: &str = r#"CREATE TABLE IF NOT EXISTS "sessions" (
     owner bytea,
     ends_at timestamptz NOT NULL,
     sweep_at timestamptz NOT NULL,
-    payload bytea NOT NULL,
     revision bigint NOT NULL,
     expires_at timestamptz NOT NULL,
-    previous_expires_at timestamptz
+    previous_expires_at timestamptz,
+    payload bytea NOT NULL
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS "sessions_owner" ON "sessions" (owner) WHERE owner IS NOT NULL;
 CREATE INDEX IF NOT EXISTS "sessions_sweep_at" ON "sessions" (sweep_at);

@@ -19,9 +19,13 @@
 //!   proof            12     if flagged: the generation that it is of, and an age: the user's last proof since the login
 //!   acting           5+n    if flagged: the generation that it is of, and as whom the owner acts: length, bytes
 //!   later fields     n      what a later version has added
-//! data             1      1, its version, and then
-//!   values           4, then for each: 4+n key (UTF-8, ascending), 4+n value (first byte: its format)
+//! data             1      2, its version, and then
+//!   recent           n      values: those that the last write has changed
+//!   others           n      values: all others
+//! values           4, then for each: 4+n key (UTF-8, ascending), 4+n value (first byte: its format)
 //! ```
+//!
+//! Data 1 was the second of these lists alone. It is read, and no longer written.
 //!
 //! Envelope 1 had no length of its head: after the envelope's byte came the flags, and after the revisions the values.
 //! It is read, and no longer written.
@@ -59,8 +63,9 @@ use crate::{Lifetime, Owner, Revision, request::SecretHash};
 /// The envelope whose head has no length of its own.
 const ENVELOPE_1: u8 = 1;
 const ENVELOPE_2: u8 = 2;
-/// The version of the data part.
-const DATA: u8 = 1;
+/// All values in one list.
+const DATA_1: u8 = 1;
+const DATA_2: u8 = 2;
 
 const PENDING: u8 = 1;
 const RETIRED: u8 = 2;
@@ -89,7 +94,7 @@ impl Record {
         out[before - 2..before].copy_from_slice(&head.to_be_bytes());
         match &self.data {
             Data::Values(values) => {
-                out.put_u8(DATA);
+                out.put_u8(DATA_2);
                 values.put(&mut out);
             }
             Data::Unread(part) => out.put_slice(part),
@@ -99,7 +104,7 @@ impl Record {
 
     pub(crate) fn encoded_length(&self) -> usize {
         let data = match &self.data {
-            Data::Values(values) => 1 + 4 + values.encoded_length(),
+            Data::Values(values) => 1 + values.encoded_length(),
             Data::Unread(part) => part.len(),
         };
         1 + 2 + head_length(&self.header) + data
@@ -111,8 +116,7 @@ impl Record {
         match input.try_get_u8().ok()? {
             ENVELOPE_1 => {
                 let header = take_head(input).filter(|header| header.later.flags == 0)?;
-                let part = || [&[DATA], &**input].concat().into();
-                Some(Self { header, data: Values::read(input).map_or_else(|| Data::Unread(part()), Data::Values) })
+                Some(Self { header, data: read_data([&[DATA_1], &**input].concat().into()) })
             }
             ENVELOPE_2 => {
                 let length = input.try_get_u16().ok()?;
@@ -245,7 +249,8 @@ fn take_owner(input: &mut Bytes) -> Option<Owner> {
 
 fn read_data(part: Bytes) -> Data {
     let values = match part.first() {
-        Some(&DATA) => Values::read(&part.slice(1..)),
+        Some(&DATA_1) => Values::read([&[0; 4], &part[1..]].concat().into()),
+        Some(&DATA_2) => Values::read(part.slice(1..)),
         _ => None,
     };
     values.map_or(Data::Unread(part), Data::Values)
@@ -253,7 +258,7 @@ fn read_data(part: Bytes) -> Data {
 
 /// How many bytes an envelope with these values takes at most: rotation never makes a session too large.
 pub(crate) fn length(values: usize) -> usize {
-    let without_values = 1 + 2 + LONGEST_HEAD + 1 + 4;
+    let without_values = 1 + 2 + LONGEST_HEAD + 1;
     without_values + values
 }
 

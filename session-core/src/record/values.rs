@@ -9,6 +9,9 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::{KeyMap, ValueKey, value_length};
 
+/// How many values at most come first because the last write has changed them.
+const MOST_RECENT: usize = 16;
+
 /// The session's values: key → format byte and value.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Values {
@@ -23,23 +26,47 @@ impl Values {
     }
 
     /// Reads what [`put`](Self::put) has written.
-    pub(crate) fn read(part: &Bytes) -> Option<Self> {
-        Some(Self { stored: Stored::read(part)?, changed: KeyMap::new() })
+    pub(crate) fn read(lists: Bytes) -> Option<Self> {
+        Some(Self { stored: Stored::read(lists)?, changed: KeyMap::new() })
     }
 
-    /// Writes how many they are, and each of them.
+    /// Writes two lists: the values that have changed, and all others. What is written often is often one value. So the long rest
+    /// of the payload stays as it is, and PostgreSQL leaves that out of its log.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        put_length(out, self.len());
-        let (entries, mut put) = (&self.stored.entries, 0);
-        for (key, value) in self.changed.iter() {
-            let place = self.stored.place(key);
-            out.put_slice(&entries[put..place.start]);
+        if self.changed.is_empty() {
+            return out.put_slice(&self.stored.lists);
+        }
+        let changed = || self.changed.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        let count = changed().count();
+        let recent = if count <= MOST_RECENT { count } else { 0 };
+        put_length(out, recent);
+        changed().take(recent).for_each(|(key, value)| put_entry(out, key, value));
+        put_length(out, self.len() - recent);
+        self.put_others(out, recent < count);
+    }
+
+    /// Writes the others as they lie. What was recent before takes its place among them. What has changed does so, too, or is left
+    /// out.
+    fn put_others(&self, out: &mut Vec<u8>, with_changed: bool) {
+        let (others, mut put) = (self.stored.others(), 0);
+        let mut replace = |key: &[u8], value: Option<&[u8]>| {
+            let place = others.place(key);
+            out.put_slice(&others.entries[put..place.start]);
             put = place.end;
             if let Some(value) = value {
                 put_entry(out, key, value);
             }
+        };
+        let mut recent = self.stored.recent().iter().peekable();
+        for (changed, value) in self.changed.iter() {
+            while let Some((key, value)) = recent.next_if(|(key, _)| *key < &**changed) {
+                replace(key, Some(value));
+            }
+            recent.next_if(|(key, _)| *key == &**changed);
+            replace(changed, value.as_deref().filter(|_| with_changed));
         }
-        out.put_slice(&entries[put..]);
+        recent.for_each(|(key, value)| replace(key, Some(value)));
+        out.put_slice(&others.entries[put..]);
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<Bytes> {
@@ -86,15 +113,15 @@ impl Values {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.changed.iter().fold(self.stored.count, |count, (key, value)| {
-            count - usize::from(!self.stored.place(key).is_empty()) + usize::from(value.is_some())
+        self.changed.iter().fold(self.stored.count(), |count, (key, value)| {
+            count - usize::from(self.stored.length(key) > 0) + usize::from(value.is_some())
         })
     }
 
-    /// How many bytes all of them take in an envelope.
+    /// How many bytes [`put`](Self::put) writes.
     pub(crate) fn encoded_length(&self) -> usize {
-        self.changed.iter().fold(self.stored.entries.len(), |length, (key, value)| {
-            length - self.stored.place(key).len() + value.as_ref().map_or(0, |value| value_length(key, value))
+        self.changed.iter().fold(self.stored.lists.len(), |length, (key, value)| {
+            length - self.stored.length(key) + value.as_ref().map_or(0, |value| value_length(key, value))
         })
     }
 }
@@ -113,46 +140,88 @@ impl Eq for Values {}
 /// After this many entries a mark is set, so a search walks over fewer than that.
 const BETWEEN_MARKS: usize = 16;
 
-/// Encoded values that were checked, in the ascending order of their keys.
-#[derive(Clone, Debug, Default)]
+/// Encoded values that were checked.
+#[derive(Clone, Debug)]
 struct Stored {
-    entries: Bytes,
-    count: usize,
-    /// Where every sixteenth entry begins. The first needs no mark.
+    /// What the last write has changed, and all others. No key is in both.
+    lists: Bytes,
+    /// Where the second list begins.
+    others: usize,
+    /// Where every sixteenth entry of the second list begins. The first needs no mark.
     marks: Vec<usize>,
 }
 
 impl Stored {
-    fn read(part: &Bytes) -> Option<Self> {
-        let mut input = &**part;
-        let count = usize::try_from(input.try_get_u32().ok()?).ok()?;
-        let (length, mut marks, mut last) = (input.len(), Vec::new(), None);
-        for number in 0..count {
-            if number > 0 && number.is_multiple_of(BETWEEN_MARKS) {
-                marks.push(length - input.len());
-            }
-            let (key, _) = take_entry(&mut input)?;
-            let ascends = last.is_none_or(|last| last < key);
-            if !ascends || std::str::from_utf8(key).is_err() {
-                return None;
-            }
-            last = Some(key);
-        }
-        input.is_empty().then(|| Self { entries: part.slice(part.len() - length..), count, marks })
+    fn read(lists: Bytes) -> Option<Self> {
+        let (mut input, mut marks) = (&*lists, Vec::new());
+        take_list(&mut input, |_| ())?;
+        let others = lists.len() - input.len();
+        take_list(&mut input, |mark| marks.push(mark))?;
+        let is_whole = input.is_empty();
+        let stored = Self { lists, others, marks };
+        let are_apart = stored.recent().iter().all(|(key, _)| stored.others().find(key).is_none());
+        (is_whole && are_apart).then_some(stored)
+    }
+
+    fn recent(&self) -> List<'_> {
+        List { entries: &self.lists[COUNT..self.others], marks: &[] }
+    }
+
+    fn others(&self) -> List<'_> {
+        List { entries: &self.lists[self.others + COUNT..], marks: &self.marks }
+    }
+
+    fn count(&self) -> usize {
+        let count = |at: usize| take_length(&mut &self.lists[at..]).unwrap_or_default();
+        count(0) + count(self.others)
     }
 
     fn get(&self, key: &[u8]) -> Option<Bytes> {
-        let Range { start, end } = self.place(key);
-        (start < end).then(|| self.entries.slice(start + value_length(key, &[])..end))
+        let value = self.recent().find(key).or_else(|| self.others().find(key))?;
+        Some(self.lists.slice_ref(value))
+    }
+
+    /// How many bytes the entry of this key takes. 0: there is none.
+    fn length(&self, key: &[u8]) -> usize {
+        self.recent().place(key).len() + self.others().place(key).len()
     }
 
     fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut rest = &*self.entries;
+        self.recent().iter().chain(self.others().iter())
+    }
+
+    fn is_one_with(&self, other: &Self) -> bool {
+        std::ptr::eq(&*self.lists, &*other.lists)
+    }
+}
+
+/// No values.
+impl Default for Stored {
+    fn default() -> Self {
+        Self { lists: Bytes::from_static(&[0; 2 * COUNT]), others: COUNT, marks: Vec::new() }
+    }
+}
+
+/// Entries in the ascending order of their keys.
+#[derive(Clone, Copy)]
+struct List<'a> {
+    entries: &'a [u8],
+    marks: &'a [usize],
+}
+
+impl<'a> List<'a> {
+    fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut rest = self.entries;
         iter::from_fn(move || take_entry(&mut rest))
     }
 
+    fn find(self, key: &[u8]) -> Option<&'a [u8]> {
+        let Range { start, end } = self.place(key);
+        (start < end).then(|| &self.entries[start + value_length(key, &[])..end])
+    }
+
     /// Where the entry of this key is. Where there is none, the range is empty and lies where it would have to be.
-    fn place(&self, key: &[u8]) -> Range<usize> {
+    fn place(self, key: &[u8]) -> Range<usize> {
         let is_passed = |&mark: &usize| take_entry(&mut &self.entries[mark..]).is_some_and(|(other, _)| other <= key);
         let marks = &self.marks[..self.marks.partition_point(is_passed)];
         let mut start = marks.last().copied().unwrap_or_default();
@@ -167,10 +236,27 @@ impl Stored {
         }
         start..start
     }
+}
 
-    fn is_one_with(&self, other: &Self) -> bool {
-        std::ptr::eq(&*self.entries, &*other.entries)
+/// How many bytes the count of a list takes.
+const COUNT: usize = 4;
+
+/// Takes how many entries there are, and each of them. Tells where among them every sixteenth begins.
+fn take_list(input: &mut &[u8], mut mark: impl FnMut(usize)) -> Option<()> {
+    let count = take_length(input)?;
+    let (length, mut last) = (input.len(), None);
+    for number in 0..count {
+        if number > 0 && number.is_multiple_of(BETWEEN_MARKS) {
+            mark(length - input.len());
+        }
+        let (key, _) = take_entry(input)?;
+        let ascends = last.is_none_or(|last| last < key);
+        if !ascends || std::str::from_utf8(key).is_err() {
+            return None;
+        }
+        last = Some(key);
     }
+    Some(())
 }
 
 fn put_entry(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
@@ -190,8 +276,12 @@ fn take_entry<'a>(input: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
 }
 
 fn take_counted<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = usize::try_from(input.try_get_u32().ok()?).ok()?;
+    let length = take_length(input)?;
     input.split_off(..length)
+}
+
+fn take_length(input: &mut &[u8]) -> Option<usize> {
+    usize::try_from(input.try_get_u32().ok()?).ok()
 }
 
 #[cfg(test)]

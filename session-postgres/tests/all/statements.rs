@@ -152,7 +152,7 @@ async fn logged(connection: &mut PgConnection, times: u8, mut write: impl AsyncF
     (after - before).unsigned_abs() / u64::from(times)
 }
 
-/// The payload and the owner have 1200 bytes.
+/// The payload and the owner have 1200 bytes. A write changes the payload where a record has what was changed last: in front.
 #[tokio::test]
 async fn a_write_logs_nothing_that_it_has_not_changed() {
     let server = servers::own_postgres(&["autovacuum=off", "full_page_writes=off", "checkpoint_timeout=1h"]);
@@ -162,7 +162,7 @@ async fn a_write_logs_nothing_that_it_has_not_changed() {
     let mut payload = [8; 1000];
     store.create(&ID, Entry::new(revision(0), &payload).with_owner(Some(&owner)), HOUR, 2 * HOUR).await.unwrap();
     let replace = async |number| {
-        payload[999] = number;
+        payload[100] = number;
         let entry = Entry::new(revision(number + 1), &payload).with_owner(Some(&owner));
         assert!(store.replace(&ID, revision(number), entry, Expiry::Extend(HOUR)).await.unwrap());
     };
@@ -170,5 +170,5 @@ async fn a_write_logs_nothing_that_it_has_not_changed() {
     let touch = async |_| assert!(store.touch(&ID, revision(200), HOUR).await.unwrap());
     let of_touch = logged(&mut connection, 200, touch).await;
     // What each record of the log has besides the row takes about 150 bytes.
-    assert!(of_replace < 300 && of_touch < 300, "{of_replace} {of_touch}");
+    assert!(of_replace < 350 && of_touch < 250, "{of_replace} {of_touch}");
 }

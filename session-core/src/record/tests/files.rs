@@ -58,6 +58,15 @@ fn visitor() -> Record {
     Record { header, data: values(&[("n", "\u{1}0")]) }
 }
 
+/// The same, of which the last write has changed the name.
+fn renamed_login() -> Record {
+    let login = login();
+    let before = Record { data: values(&[("cart", "\u{1}[1,2,3]"), ("name", "\u{1}\"\"")]), ..login.clone() };
+    let Data::Values(mut values) = Record::decode(before.encode()).unwrap().data else { unreachable!() };
+    values.insert(b"name"[..].into(), Bytes::from("\u{1}\"Grüße\""));
+    Record { data: Data::Values(values), ..login }
+}
+
 #[test]
 fn records_of_envelope_1_are_read() {
     assert_eq!(Record::decode(file!("version-1-login")), Some(login()));
@@ -74,7 +83,7 @@ fn a_record_of_envelope_1_keeps_its_head_where_its_values_are_damaged() {
 }
 
 #[test]
-fn records_of_envelope_2_are_read_and_written_byte_for_byte() {
+fn records_of_data_1_are_read_and_written_as_data_2() {
     let files = [
         (file!("version-2-login"), login()),
         (file!("version-2-proved"), proved_login()),
@@ -82,8 +91,28 @@ fn records_of_envelope_2_are_read_and_written_byte_for_byte() {
         (file!("version-2-visitor"), visitor()),
     ];
     for (file, record) in files {
-        assert_eq!(Record::decode(file.clone()).as_ref(), Some(&record));
+        let read = Record::decode(file.clone()).unwrap();
+        assert_eq!(read, record);
+        let (before, written) = (before_data(&file), read.encode());
+        assert_eq!(written[..before], file[..before]);
+        assert_eq!(written[before..], [b"\x02\0\0\0\0", &file[before + 1..]].concat());
+    }
+}
+
+#[test]
+fn records_of_data_2_are_read_and_written_byte_for_byte() {
+    let files = [
+        (file!("data-2-login"), login()),
+        (file!("data-2-proved"), proved_login()),
+        (file!("data-2-acting"), acting_login()),
+        (file!("data-2-visitor"), visitor()),
+        (file!("data-2-renamed"), renamed_login()),
+    ];
+    for (file, record) in files {
         assert_eq!(record.encode(), file);
+        let read = Record::decode(file.clone()).unwrap();
+        assert_eq!(read, record);
+        assert_eq!(read.encode(), file, "who changes no value leaves them all where they are");
     }
 }
 
@@ -93,14 +122,21 @@ fn what_a_later_version_has_added_to_the_head_is_kept() {
     let read = Record::decode(file.clone()).unwrap();
     let later = LaterFields { flags: 0b1000_0000, fields: Bytes::from_static(b"a later field") };
     assert_eq!(read, Record { header: Header { later, ..login().header }, ..login() });
-    assert_eq!(read.encode(), file);
+    let written = read.encode();
+    assert_eq!(written[..before_data(&written)], file[..before_data(&file)]);
 }
 
 #[test]
 fn data_of_a_later_version_leave_the_head_readable_and_are_kept() {
-    let file = file!("version-2-later-data");
-    let read = Record::decode(file.clone()).unwrap();
-    assert_eq!(read.header, login().header);
-    assert_eq!(read.data, Data::Unread(Bytes::from_static(b"\x02data of a later version")));
-    assert_eq!(read.encode(), file);
+    let files: [(Bytes, &[u8]); 2] = [
+        (file!("data-later"), b"\x03data of a later version"),
+        // It was made before there was a version 2.
+        (file!("version-2-later-data"), b"\x02data of a later version"),
+    ];
+    for (file, part) in files {
+        let read = Record::decode(file.clone()).unwrap();
+        assert_eq!(read.header, login().header);
+        assert_eq!(read.data, Data::Unread(Bytes::from_static(part)));
+        assert_eq!(read.encode(), file);
+    }
 }

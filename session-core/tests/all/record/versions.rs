@@ -34,12 +34,16 @@ async fn visitor(site: &Site, payload: &[u8]) -> Browser {
 
 #[tokio::test]
 async fn a_login_of_each_version_goes_on() {
-    let files: [(&[u8], _, _); 5] = [
+    let files: [(&[u8], _, _); 9] = [
         (file!("version-1-login"), 20, None),
         (file!("version-2-login"), 20, None),
         (file!("version-2-proved"), 5, None),
         (file!("version-2-acting"), 20, Some(Owner::from(7))),
         (file!("version-2-later-head"), 20, None),
+        (file!("data-2-login"), 20, None),
+        (file!("data-2-proved"), 5, None),
+        (file!("data-2-acting"), 20, Some(Owner::from(7))),
+        (file!("data-2-renamed"), 20, None),
     ];
     for (file, proved, acting_as) in files {
         let site = Site::new();
@@ -71,7 +75,7 @@ async fn a_login_of_each_version_goes_on() {
 
 #[tokio::test]
 async fn a_session_of_each_version_goes_on() {
-    let files: [&[u8]; 2] = [file!("version-1-visitor"), file!("version-2-visitor")];
+    let files: [&[u8]; 3] = [file!("version-1-visitor"), file!("version-2-visitor"), file!("data-2-visitor")];
     for file in files {
         let site = Site::new();
         let mut browser = visitor(&site, file).await;
@@ -85,11 +89,11 @@ async fn a_session_of_each_version_goes_on() {
 async fn a_login_with_data_of_a_later_version_is_judged_and_ended() {
     let policy = Policy::builder().when_unreadable(WhenUnreadable::GoOnWithout).build().unwrap();
     let site = Site::with_policy(policy);
-    let mut browser = login(&site, file!("version-2-later-data")).await;
+    let mut browser = login(&site, file!("data-later")).await;
     let (exchange, session) = browser.start().await;
     assert_eq!((session.owner(), exchange.request_owner()), (None, Some(user())));
     assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
-    assert_eq!(site.lab.payload(&ID).await.unwrap(), file!("version-2-later-data").as_slice());
+    assert_eq!(site.lab.payload(&ID).await.unwrap(), file!("data-later").as_slice());
     browser.visit(async |session| session.login(USER).await.unwrap()).await;
     assert_eq!((site.lab.payload(&ID).await, browser.owner().await), (None, Some(user())));
 }

@@ -20,7 +20,7 @@ pub(crate) async fn overwrite(site: &Site, id: &SessionId, change: impl FnOnce(&
 pub(crate) async fn in_later_data(site: &Site, id: &SessionId) -> Bytes {
     overwrite(site, id, |payload| {
         let head = usize::from(u16::from_be_bytes([payload[1], payload[2]]));
-        payload[3 + head] = 2;
+        payload[3 + head] = u8::MAX;
     })
     .await
 }
