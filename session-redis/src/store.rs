@@ -19,7 +19,7 @@ use crate::{
     script::Scripts,
     store::{
         entries::NewEntry,
-        load::{Found, found, load_one, loaded, session_key, string},
+        load::{Found, find, found, loaded, session_key, string},
         trip::{Asked, Told, travel},
         update::Update,
     },
@@ -138,7 +138,7 @@ impl RedisStore {
 
     /// In a box, as each call that is rare and large: a load has room for none of them.
     async fn load_alone(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        Box::pin(load_one(&self.0.connection, &self.session_key(id))).await
+        Box::pin(find(&self.0.connection, self.session_key(id))).await?.session()
     }
 
     async fn replace_alone(

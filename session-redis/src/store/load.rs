@@ -42,7 +42,7 @@ pub(super) async fn load_all(
     ids: &[SessionId],
 ) -> Result<Vec<Result<Found, StoreError>>, StoreError> {
     if let [id] = ids {
-        return Ok(vec![find(connection, &session_key(prefix, id)).await]);
+        return Ok(vec![find(connection, session_key(prefix, id)).await]);
     }
     // The server would send a value once for each time that its key is asked for.
     let mut different = ids.to_vec();
@@ -61,11 +61,7 @@ pub(super) async fn load_all(
     Ok(ids.iter().map(of).collect())
 }
 
-pub(super) async fn load_one(connection: &Connection, key: &[u8]) -> Result<Option<Loaded>, StoreError> {
-    find(connection, key).await?.session()
-}
-
-async fn find(connection: &Connection, key: &[u8]) -> Result<Found, StoreError> {
+pub(super) async fn find(connection: &Connection, key: Vec<u8>) -> Result<Found, StoreError> {
     found(connection.fetch(Question::Session, &[key]).await?)
 }
 
