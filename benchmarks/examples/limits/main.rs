@@ -50,6 +50,7 @@ impl Line {
 /// Measures a load on both sides: of the payload alone, of the least that tells a live session and its age, and of the store.
 async fn measure_loads<S: Store>(
     database: &str,
+    goal: f64,
     rounds: usize,
     processes: &[u32],
     session: &Session<S>,
@@ -67,6 +68,7 @@ async fn measure_loads<S: Store>(
     }
     let title = "one client: CPU of process and server of a load, in parts of the plainest";
     print(&format!("{database}, {title}"), &reads);
+    print_goal(goal);
 }
 
 fn lines<const COUNT: usize>(names: [&'static str; COUNT]) -> [Line; COUNT] {
@@ -82,6 +84,11 @@ fn print(title: &str, lines: &[Line]) {
         let quarter = |of: usize| ratios[(ratios.len() - 1) * of / 4];
         println!("  {:<60} {:.2}  ({:.2} to {:.2})", line.name, quarter(2), quarter(1), quarter(3));
     }
+}
+
+/// What a goal leaves. It is a throughput in parts of the first line's: so much may it cost in parts of the first line.
+fn print_goal(throughput: f64) {
+    println!("  {:<60} {:.2}", format!("the goal of {throughput} leaves"), 1.0 / throughput);
 }
 
 /// The one session of a store, and its revision.

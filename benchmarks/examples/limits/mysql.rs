@@ -23,7 +23,7 @@ pub(crate) async fn measure(rounds: usize) {
     let session = Session::new(store).await;
     let plain = async || drop(read(&pool).await);
     let least = async || drop(read_live(&pool).await);
-    measure_loads("MariaDB", rounds, &server.process_ids(), &session, plain, least).await;
+    measure_loads("MariaDB", 0.94, rounds, &server.process_ids(), &session, plain, least).await;
 }
 
 async fn read(pool: &MySqlPool) -> Vec<u8> {

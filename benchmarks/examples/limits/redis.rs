@@ -1,7 +1,6 @@
-//! How long one client waits for Redis that sends the next command when it has the answer to the last. And the CPU time of
-//! writes that are sent together.
+//! What loads and writes cost with Redis, on both sides.
 
-use std::{process, time::Instant};
+use std::process;
 
 use benchmarks::cpu_of;
 use redis::{Client, Script, aio::ConnectionManager, cmd, pipe};
@@ -9,7 +8,7 @@ use session_conformance::servers::{self, Server};
 use session_core::{Owner, SessionId, Store};
 use session_redis::RedisStore;
 
-use crate::{DAY, HOUR, PAYLOAD, Session, TIMES, entry, lines, print};
+use crate::{DAY, HOUR, PAYLOAD, Session, entry, lines, measure_loads, print, print_goal};
 
 /// The least that compares and sets: eight bytes of the value are its revision.
 const COMPARE_AND_SET: &str = "
@@ -57,30 +56,33 @@ pub(crate) async fn measure(rounds: usize) {
     let client = Client::open(server.url()).unwrap();
     let mut connection = client.get_connection_manager().await.unwrap();
     let mut session = Session::new(RedisStore::connect(server.url()).await.unwrap()).await;
-    let script = Script::new(COMPARE_AND_SET);
     set(&mut connection).await;
-    let mut reads = lines(["GET", "TIME and GET in one trip: the session, and its age", "the store's load"]);
-    let mut writes = lines(["SET", "a script that compares and sets", "the store's replace"]);
-    let begun = Instant::now();
-    let clock = || begun.elapsed();
-    for _ in 0..rounds {
-        reads[0].window(clock, async || get(&mut connection).await).await;
-        reads[1].window(clock, async || time_and_get(&mut connection).await).await;
-        reads[2].window(clock, async || session.load().await).await;
-        writes[0].window(clock, async || set(&mut connection).await).await;
-        writes[1].window(clock, async || compare_and_set(&script, &mut connection).await).await;
-        writes[2].window(clock, async || session.replace().await).await;
-    }
-    print("Redis, one client: how long a load takes, in parts of GET", &reads);
-    print("Redis, one client: how long a replace takes, in parts of SET", &writes);
-    let of_all = writes[0].windows.iter().sum::<f64>();
-    let a_second = f64::from(TIMES) * rounds as f64 / of_all;
-    println!(
-        "  Writers of one session that wait for one another: at most {a_second:.0} SETs a second, on this machine."
-    );
+    let (mut to_get, mut to_time) = (connection.clone(), connection.clone());
+    let plain = async || get(&mut to_get).await;
+    let least = async || time_and_get(&mut to_time).await;
+    measure_loads("Redis", 0.9, rounds, &server.process_ids(), &session, plain, least).await;
+    measure_writes(rounds, &server, &mut session, &mut connection).await;
     measure_together(rounds, &server, &mut connection).await;
     measure_large(rounds, &server, &mut connection).await;
     measure_logins(rounds, &server, &mut connection).await;
+}
+
+async fn measure_writes(
+    rounds: usize,
+    server: &Server,
+    session: &mut Session<RedisStore>,
+    connection: &mut ConnectionManager,
+) {
+    let processes = [server.process_ids(), vec![process::id()]].concat();
+    let clock = || cpu_of(&processes);
+    let script = Script::new(COMPARE_AND_SET);
+    let mut writes = lines(["SET", "a script that compares and sets", "the store's replace"]);
+    for _ in 0..rounds {
+        writes[0].window(clock, async || set(connection).await).await;
+        writes[1].window(clock, async || compare_and_set(&script, connection).await).await;
+        writes[2].window(clock, async || session.replace().await).await;
+    }
+    print("Redis, one client: CPU of process and server of a replace, in parts of SET", &writes);
 }
 
 /// Writes of several sessions that are sent together: by a command each, and by one script.
@@ -96,6 +98,7 @@ async fn measure_together(rounds: usize, server: &Server, connection: &mut Conne
         writes[1].window(clock, async || compare_and_set_each(&script, &keys, connection).await).await;
     }
     print("Redis, 16 writes sent together: CPU of process and server, in parts of SET", &writes);
+    print_goal(0.75);
 }
 
 async fn measure_large(rounds: usize, server: &Server, connection: &mut ConnectionManager) {
