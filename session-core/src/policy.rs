@@ -315,7 +315,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// How many bytes an encoded session may take. Default and most: 1 MiB. Least: 1 KiB, of which 908 count as the session's own,
+    /// How many bytes an encoded session may take. Default and most: 1 MiB. Least: 1 KiB, of which 912 count as the session's own,
     /// and the rest is for values.
     #[must_use]
     pub fn size_limit(mut self, bytes: usize) -> Self {

@@ -10,8 +10,8 @@ use session_core::SchemaError;
 ///
 /// The order of the columns decides how much is logged. Of a row that is changed on its page, the server leaves out what is
 /// the same at the beginning and at the end. So the columns that stay come first, then those that each write changes, and the
-/// payload comes last: the values that a write leaves alone are at its end. The store also works with the columns in another
-/// order.
+/// payload comes last: the values that a write leaves alone are at its end. That holds for a row below 2 kB. A longer one the
+/// server compresses or keeps elsewhere. The store also works with the columns in another order.
 ///
 /// There is no `CHECK`: the server would parse it again for each write, and the four of them took a fifth of its
 /// instructions. The store judges each row when it reads it.

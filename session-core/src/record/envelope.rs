@@ -20,10 +20,12 @@
 //!   acting           5+n    if flagged: the generation that it is of, and as whom the owner acts: length, bytes
 //!   later fields     n      what a later version has added
 //! data             1      2, its version, and then
-//!   recent           n      values: those that the last write has changed
-//!   others           n      values: all others
-//! values           4, then for each: 4+n key (UTF-8, ascending), 4+n value (first byte: its format)
+//!   recent           4, at most 8, then for each: 4+n key (UTF-8), 4+n value (first byte: its format)
+//!   others           4, then for each: the same, in the ascending order of the keys
 //! ```
+//!
+//! Recent are the values that were changed last, the newest first. If more than 8 were changed at once, none is recent. Who changes
+//! no value leaves both lists as they are. No key is there twice.
 //!
 //! Data 1 was the second of these lists alone. It is read, and no longer written.
 //!
@@ -110,7 +112,7 @@ impl Record {
         1 + 2 + head_length(&self.header) + data
     }
 
-    /// Reads an envelope. The values share the payload's memory and stay encoded.
+    /// Reads an envelope. The values stay encoded. They share the payload's memory, but for those of data 1.
     pub(crate) fn decode(mut payload: Bytes) -> Option<Self> {
         let input = &mut payload;
         match input.try_get_u8().ok()? {
@@ -249,6 +251,7 @@ fn take_owner(input: &mut Bytes) -> Option<Owner> {
 
 fn read_data(part: Bytes) -> Data {
     let values = match part.first() {
+        // An empty list before it makes data 2 of it.
         Some(&DATA_1) => Values::read([&[0; 4], &part[1..]].concat().into()),
         Some(&DATA_2) => Values::read(part.slice(1..)),
         _ => None,

@@ -83,7 +83,7 @@ impl<V> KeyMap<V> {
     }
 
     /// In the order of the keys.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ValueKey, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ValueKey, &V)> + Clone {
         let (few, many) = match self {
             Self::Few(entries) => (&entries[..], None),
             Self::Many(entries) => (&[][..], Some(entries)),

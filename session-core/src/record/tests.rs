@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn a_payload_has_one_reading_and_a_reading_one_payload(record in record(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+    fn a_payload_with_another_bit_is_another_record_and_keeps_its_bytes(record in record(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let mut payload = record.encode().to_vec();
         let at = at.index(payload.len());
         payload[at] ^= 1_u8 << bit;
@@ -171,18 +171,22 @@ fn a_record_remembers_its_last_eight_revisions() {
 fn keys_that_do_not_ascend_are_unreadable() {
     let lifetime = Lifetime::new(Duration::from_secs(1), Duration::from_secs(1));
     let header = Header::new(SecretHash([0; 32]), lifetime);
-    let values = [("a", "1"), ("b", "2")].map(|(key, value)| (Bytes::from(key), Bytes::from(value)));
-    let payload = Record { header, data: Data::Values(values.into_iter().collect()) }.encode().to_vec();
+    let values = Values::read(b"\0\0\0\0\0\0\0\x02\0\0\0\x01a\0\0\0\x011\0\0\0\x01b\0\0\0\x012"[..].into()).unwrap();
+    let payload = Record { header, data: Data::Values(values) }.encode().to_vec();
     let is_readable = |payload: Vec<u8>| Record::decode(payload.into()).unwrap().data.values().is_ok();
     assert!(is_readable(payload.clone()));
     for (first, second) in [(b'b', b'a'), (b'a', b'a')] {
         let mut payload = payload.clone();
-        // The second list is empty.
-        let end = payload.len() - 4;
+        let end = payload.len();
         assert_eq!((payload[end - 16], payload[end - 6]), (b'a', b'b'));
         (payload[end - 16], payload[end - 6]) = (first, second);
         assert!(!is_readable(payload));
     }
+}
+
+#[test]
+fn a_session_s_own_part_of_the_size_limit_is_what_the_policy_says() {
+    assert_eq!(Data::new().length(), 912);
 }
 
 #[test]

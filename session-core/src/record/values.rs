@@ -1,16 +1,16 @@
 //! The session's values, each encoded.
 //!
 //! They stay as they were loaded: checked once, and then searched. What was changed lies beside them. Both come together
-//! when the session is written, so a value that nobody has changed is never copied but into what is written.
+//! when the session is written, so a value that nobody has changed is copied only into what is written.
 
-use std::{cmp::Ordering, collections::BTreeMap, iter, ops::Range};
+use std::{cmp::Ordering, collections::BTreeMap, iter, ops::Range, str};
 
 use bytes::{Buf, BufMut, Bytes};
 
 use super::{KeyMap, ValueKey, value_length};
 
-/// How many values at most come first because the last write has changed them.
-const MOST_RECENT: usize = 16;
+/// How many values stand in front of the others, at most.
+const MOST_RECENT: usize = 8;
 
 /// The session's values: key → format byte and value.
 #[derive(Clone, Debug, Default)]
@@ -30,24 +30,28 @@ impl Values {
         Some(Self { stored: Stored::read(lists)?, changed: KeyMap::new() })
     }
 
-    /// Writes two lists: the values that have changed, and all others. What is written often is often one value. So the long rest
-    /// of the payload stays as it is, and PostgreSQL leaves that out of its log.
+    /// Writes two lists: what was changed last, and all others. Most writes change the same few values. They stand in front, so all
+    /// behind them stays as it is, and PostgreSQL does not log it.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         if self.changed.is_empty() {
             return out.put_slice(&self.stored.lists);
         }
-        let changed = || self.changed.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
-        let count = changed().count();
-        let recent = if count <= MOST_RECENT { count } else { 0 };
-        put_length(out, recent);
-        changed().take(recent).for_each(|(key, value)| put_entry(out, key, value));
-        put_length(out, self.len() - recent);
-        self.put_others(out, recent < count);
+        let changed = self.changed.iter().filter_map(|(key, value)| Some((&**key, value.as_deref()?)));
+        let recent = self.stored.recent().filter(|(key, _)| !self.changed.contains(key));
+        let are_many = changed.clone().count() > MOST_RECENT;
+        let newest_first = changed.chain(recent);
+        let count = if are_many { 0 } else { newest_first.clone().count().min(MOST_RECENT) };
+        put_length(out, count);
+        newest_first.clone().take(count).for_each(|(key, value)| put_entry(out, key, value));
+        put_length(out, self.len() - count);
+        let mut settled: Vec<_> = newest_first.skip(count).collect();
+        settled.sort_unstable();
+        self.put_others(out, settled);
     }
 
-    /// Writes the others as they lie. What was recent before takes its place among them. What has changed does so, too, or is left
-    /// out.
-    fn put_others(&self, out: &mut Vec<u8>, with_changed: bool) {
+    /// Writes the others as they lie, without those that have changed. These entries, in the order of their keys, take their places
+    /// among them.
+    fn put_others(&self, out: &mut Vec<u8>, settled: Vec<(&[u8], &[u8])>) {
         let (others, mut put) = (self.stored.others(), 0);
         let mut replace = |key: &[u8], value: Option<&[u8]>| {
             let place = others.place(key);
@@ -57,15 +61,14 @@ impl Values {
                 put_entry(out, key, value);
             }
         };
-        let mut recent = self.stored.recent().iter().peekable();
-        for (changed, value) in self.changed.iter() {
-            while let Some((key, value)) = recent.next_if(|(key, _)| *key < &**changed) {
+        let mut settled = settled.into_iter().peekable();
+        for (changed, _) in self.changed.iter() {
+            while let Some((key, value)) = settled.next_if(|(key, _)| *key < &**changed) {
                 replace(key, Some(value));
             }
-            recent.next_if(|(key, _)| *key == &**changed);
-            replace(changed, value.as_deref().filter(|_| with_changed));
+            replace(changed, settled.next_if(|(key, _)| *key == &**changed).map(|(_, value)| value));
         }
-        recent.for_each(|(key, value)| replace(key, Some(value)));
+        settled.for_each(|(key, value)| replace(key, Some(value)));
         out.put_slice(&others.entries[put..]);
     }
 
@@ -143,7 +146,7 @@ const BETWEEN_MARKS: usize = 16;
 /// Encoded values that were checked.
 #[derive(Clone, Debug)]
 struct Stored {
-    /// What the last write has changed, and all others. No key is in both.
+    /// What was changed last, the newest first, and all others. No key is there twice.
     lists: Bytes,
     /// Where the second list begins.
     others: usize,
@@ -153,22 +156,24 @@ struct Stored {
 
 impl Stored {
     fn read(lists: Bytes) -> Option<Self> {
-        let (mut input, mut marks) = (&*lists, Vec::new());
-        take_list(&mut input, |_| ())?;
+        let mut input = &*lists;
+        take_recent(&mut input)?;
         let others = lists.len() - input.len();
-        take_list(&mut input, |mark| marks.push(mark))?;
+        let marks = take_others(&mut input)?;
         let is_whole = input.is_empty();
         let stored = Self { lists, others, marks };
-        let are_apart = stored.recent().iter().all(|(key, _)| stored.others().find(key).is_none());
-        (is_whole && are_apart).then_some(stored)
+        let is_new = |(at, (key, _))| !stored.recent().take(at).any(|(newer, _)| newer == key);
+        let is_apart = |(key, _)| stored.others().find(key).is_none();
+        let are_different = stored.recent().enumerate().all(is_new) && stored.recent().all(is_apart);
+        (is_whole && are_different).then_some(stored)
     }
 
-    fn recent(&self) -> List<'_> {
-        List { entries: &self.lists[COUNT..self.others], marks: &[] }
+    fn recent(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        entries(&self.lists[COUNT..self.others])
     }
 
-    fn others(&self) -> List<'_> {
-        List { entries: &self.lists[self.others + COUNT..], marks: &self.marks }
+    fn others(&self) -> Others<'_> {
+        Others { entries: &self.lists[self.others + COUNT..], marks: &self.marks }
     }
 
     fn count(&self) -> usize {
@@ -177,17 +182,21 @@ impl Stored {
     }
 
     fn get(&self, key: &[u8]) -> Option<Bytes> {
-        let value = self.recent().find(key).or_else(|| self.others().find(key))?;
-        Some(self.lists.slice_ref(value))
+        self.find(key).map(|value| self.lists.slice_ref(value))
+    }
+
+    fn find(&self, key: &[u8]) -> Option<&[u8]> {
+        let recent = self.recent().find(|(other, _)| *other == key).map(|(_, value)| value);
+        recent.or_else(|| self.others().find(key))
     }
 
     /// How many bytes the entry of this key takes. 0: there is none.
     fn length(&self, key: &[u8]) -> usize {
-        self.recent().place(key).len() + self.others().place(key).len()
+        self.find(key).map_or(0, |value| value_length(key, value))
     }
 
     fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.recent().iter().chain(self.others().iter())
+        self.recent().chain(entries(self.others().entries))
     }
 
     fn is_one_with(&self, other: &Self) -> bool {
@@ -204,17 +213,12 @@ impl Default for Stored {
 
 /// Entries in the ascending order of their keys.
 #[derive(Clone, Copy)]
-struct List<'a> {
+struct Others<'a> {
     entries: &'a [u8],
     marks: &'a [usize],
 }
 
-impl<'a> List<'a> {
-    fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let mut rest = self.entries;
-        iter::from_fn(move || take_entry(&mut rest))
-    }
-
+impl<'a> Others<'a> {
     fn find(self, key: &[u8]) -> Option<&'a [u8]> {
         let Range { start, end } = self.place(key);
         (start < end).then(|| &self.entries[start + value_length(key, &[])..end])
@@ -241,22 +245,34 @@ impl<'a> List<'a> {
 /// How many bytes the count of a list takes.
 const COUNT: usize = 4;
 
-/// Takes how many entries there are, and each of them. Tells where among them every sixteenth begins.
-fn take_list(input: &mut &[u8], mut mark: impl FnMut(usize)) -> Option<()> {
+/// Takes the first list: how many there are, and each of them.
+fn take_recent(input: &mut &[u8]) -> Option<()> {
     let count = take_length(input)?;
-    let (length, mut last) = (input.len(), None);
+    let mut is_entry = || take_entry(input).is_some_and(|(key, _)| str::from_utf8(key).is_ok());
+    (count <= MOST_RECENT && (0..count).all(|_| is_entry())).then_some(())
+}
+
+/// The same with the second list. Returns where among its entries every sixteenth begins.
+fn take_others(input: &mut &[u8]) -> Option<Vec<usize>> {
+    let count = take_length(input)?;
+    let (length, mut marks, mut last) = (input.len(), Vec::new(), None);
     for number in 0..count {
         if number > 0 && number.is_multiple_of(BETWEEN_MARKS) {
-            mark(length - input.len());
+            marks.push(length - input.len());
         }
         let (key, _) = take_entry(input)?;
         let ascends = last.is_none_or(|last| last < key);
-        if !ascends || std::str::from_utf8(key).is_err() {
+        if !ascends || str::from_utf8(key).is_err() {
             return None;
         }
         last = Some(key);
     }
-    Some(())
+    Some(marks)
+}
+
+/// Entries that were checked.
+fn entries(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+    iter::from_fn(move || take_entry(&mut rest))
 }
 
 fn put_entry(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {

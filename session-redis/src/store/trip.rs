@@ -47,7 +47,7 @@ pub(super) async fn travel(
     script: &Lua,
     asked: Vec<Asked>,
 ) -> Result<Vec<Result<Told, StoreError>>, StoreError> {
-    // Where requests are few, this is most of what is asked. So it makes no lists.
+    // Where requests are few, this is most of what is asked. So it makes no list of ids and none of updates.
     if let [Asked::Load(id)] = asked[..] {
         let found = Box::pin(find(connection, session_key(prefix, &id))).await;
         return Ok(vec![found.map(Told::Found)]);

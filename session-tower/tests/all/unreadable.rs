@@ -31,7 +31,7 @@ async fn unreadable(app: &Router, store: &FaultyStore) -> Browser {
     let loaded = store.load(&id).await.unwrap().unwrap();
     let mut payload = loaded.payload.to_vec();
     let head = usize::from(u16::from_be_bytes([payload[1], payload[2]]));
-    payload[3 + head] = 2;
+    payload[3 + head] = u8::MAX;
     let entry = Entry::new(loaded.revision, &payload);
     assert!(store.replace(&id, loaded.revision, entry, Expiry::Keep).await.unwrap());
     browser

@@ -14,16 +14,24 @@ impl FromIterator<(Bytes, Bytes)> for Values {
     }
 }
 
-/// Reads the whole part into two maps: what the last write has changed, and the others.
-fn read_all(mut part: &[u8]) -> Option<[Map; 2]> {
-    let maps = [read_list(&mut part)?, read_list(&mut part)?];
-    let is_apart = maps[0].keys().all(|key| !maps[1].contains_key(key));
-    (part.is_empty() && is_apart).then_some(maps)
+/// The keys of the first list in their order, and all values.
+type Read = (Vec<Bytes>, Map);
+
+/// Reads the whole part.
+fn read_all(mut part: &[u8]) -> Option<Read> {
+    let [recent, others] = [read_list(&mut part)?, read_list(&mut part)?];
+    let keys = |list: &[(Bytes, Bytes)]| list.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+    let count = recent.len() + others.len();
+    let (first, second) = (keys(&recent), keys(&others));
+    let all: Map = recent.into_iter().chain(others).collect();
+    let is_text = all.keys().all(|key| std::str::from_utf8(key).is_ok());
+    let is_read = part.is_empty() && first.len() <= MOST_RECENT && second.is_sorted() && all.len() == count && is_text;
+    is_read.then_some((first, all))
 }
 
-fn read_list(part: &mut &[u8]) -> Option<Map> {
+fn read_list(part: &mut &[u8]) -> Option<Vec<(Bytes, Bytes)>> {
     let count = part.try_get_u32().ok()?;
-    let mut map = Map::new();
+    let mut list = Vec::new();
     for _ in 0..count {
         let mut take = || {
             let length = part.try_get_u32().ok()?.try_into().ok()?;
@@ -31,13 +39,9 @@ fn read_list(part: &mut &[u8]) -> Option<Map> {
             *part = rest;
             Some(Bytes::copy_from_slice(taken))
         };
-        let (key, value) = (take()?, take()?);
-        if map.last_key_value().is_some_and(|(last, _)| *last >= key) || std::str::from_utf8(&key).is_err() {
-            return None;
-        }
-        map.insert(key, value);
+        list.push((take()?, take()?));
     }
-    Some(map)
+    Some(list)
 }
 
 fn map(values: &Values) -> Map {
@@ -85,8 +89,7 @@ fn broken() -> impl Strategy<Value = Bytes> {
 /// Whether both readings find the same, and nothing else.
 fn reads_alike(part: &Bytes) -> bool {
     match (Values::read(part.clone()), read_all(part)) {
-        (Some(values), Some([recent, mut entries])) => {
-            entries.extend(recent);
+        (Some(values), Some((_, entries))) => {
             let is_found = entries.iter().all(|(key, value)| values.get(key).as_ref() == Some(value));
             is_found && map(&values) == entries && values.len() == entries.len() && written(&values) == *part
         }
@@ -139,12 +142,11 @@ proptest! {
         prop_assert_eq!(written(&values).len(), values.encoded_length());
         prop_assert_eq!(&values, &rebuilt);
         prop_assert_eq!(values == before, model == stored);
-        let [recent, mut others] = read_all(&written(&values)).unwrap();
-        let is_new = |(key, value): (&Bytes, &Bytes)| stored.get(key) != Some(value);
-        prop_assert!(recent.iter().all(is_new) || model == stored, "only what has changed comes first");
-        prop_assert!(!others.iter().any(is_new) || recent.is_empty(), "all that has changed comes first, or nothing");
-        others.extend(recent);
-        prop_assert_eq!(others, model);
+        let (recent, all) = read_all(&written(&values)).unwrap();
+        let is_new = |key: &Bytes| stored.get(key) != model.get(key);
+        let new = model.keys().filter(|key| is_new(key)).count();
+        prop_assert!(recent.is_empty() || recent.iter().take(new).all(is_new), "what has changed comes first, or nothing");
+        prop_assert_eq!(all, model);
     }
 
     #[test]
@@ -166,26 +168,52 @@ proptest! {
 }
 
 #[test]
-fn a_key_that_is_in_both_lists_is_unreadable() {
+fn a_key_that_is_there_twice_is_unreadable() {
     let list = |key: &str| list(&[(key.to_owned(), "1")]);
     assert!(Values::read([list("a"), list("b")].concat().into()).is_some());
     assert!(Values::read([list("b"), list("a")].concat().into()).is_some());
     assert!(Values::read([list("a"), list("a")].concat().into()).is_none());
+    let twice: Vec<_> = ["a", "a"].map(|key| (key.to_owned(), "1")).into();
+    assert!(Values::read([super::tests::list(&twice), list("b")].concat().into()).is_none());
+}
+
+/// The lists after each of these writes, with a reading after each of them.
+fn written_in_turn(first: &[(String, &str)], writes: &[&[&str]]) -> Vec<Read> {
+    let mut values = Values::read([list(&[]), list(first)].concat().into()).unwrap();
+    let mut lists = Vec::new();
+    for (number, keys) in writes.iter().enumerate() {
+        keys.iter().for_each(|key| values.insert(key.as_bytes().into(), Bytes::from(number.to_string())));
+        let part = written(&values);
+        lists.push(read_all(&part).unwrap());
+        values = Values::read(part).unwrap();
+    }
+    lists
 }
 
 #[test]
-fn what_is_changed_again_and_again_comes_first_unless_it_is_much() {
-    let keys: Vec<_> = (10..10 + MOST_RECENT + 2).map(|number| number.to_string()).collect();
-    let entries = |from: &[String], value| -> Vec<_> { from.iter().map(|key| (key.clone(), value)).collect() };
-    for changed in [1, MOST_RECENT, MOST_RECENT + 1] {
-        let mut values = Values::read([list(&[]), list(&entries(&keys, "old"))].concat().into()).unwrap();
-        for key in &keys[..changed] {
-            values.insert(key.as_bytes().into(), Bytes::from_static(b"new"));
-        }
-        let (first, second) = (entries(&keys[..changed], "new"), entries(&keys[changed..], "old"));
-        let lists = if changed > MOST_RECENT { [vec![], [first, second].concat()] } else { [first, second] };
-        assert_eq!(written(&values)[..], lists.map(|entries| list(&entries)).concat());
-    }
+fn the_values_that_were_changed_last_stand_in_front_the_newest_first() {
+    let keys: Vec<_> = (b'a'..=b'z').map(|letter| (char::from(letter).to_string(), "old")).collect();
+    let writes: [&[&str]; 7] = [&["z"], &["b"], &["z"], &["m", "c"], &["d", "e", "f", "g"], &["b"], &["x"]];
+    let fronts: Vec<_> = written_in_turn(&keys, &writes).into_iter().map(|(front, _)| front.concat()).collect();
+    let expected = ["z", "bz", "zb", "cmzb", "defgcmzb", "bdefgcmz", "xbdefgcm"];
+    assert_eq!(fronts, expected.map(str::as_bytes));
+}
+
+#[test]
+fn of_many_that_were_changed_at_once_none_stands_in_front() {
+    let keys: Vec<_> = (b'a'..=b'z').map(|letter| (char::from(letter).to_string(), "old")).collect();
+    let eight = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let nine = [&eight[..], &["i"]].concat();
+    let lists = written_in_turn(&keys, &[&["z"], &eight, &["z"], &nine, &["z"]]);
+    let fronts: Vec<_> = lists.into_iter().map(|(front, _)| front.concat()).collect();
+    assert_eq!(fronts, ["z", "abcdefgh", "zabcdefg", "", "z"].map(str::as_bytes));
+}
+
+#[test]
+fn a_first_list_that_is_longer_than_any_is_unreadable() {
+    let keys: Vec<_> = (b'a'..=b'i').map(|letter| (char::from(letter).to_string(), "1")).collect();
+    let is_readable = |count| Values::read([list(&keys[..count]), list(&[])].concat().into()).is_some();
+    assert_eq!([is_readable(MOST_RECENT), is_readable(MOST_RECENT + 1)], [true, false]);
 }
 
 fn list(entries: &[(String, &str)]) -> Vec<u8> {
