@@ -9,7 +9,7 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::{KeyMap, ValueKey, value_length};
 
-/// How many values stand in front of the others, at most.
+/// How many values stand in front of the others, at most. A part of the format: who reads refuses more.
 const MOST_RECENT: usize = 8;
 
 /// The session's values: key → format byte and value.
@@ -162,9 +162,9 @@ impl Stored {
         let marks = take_others(&mut input)?;
         let is_whole = input.is_empty();
         let stored = Self { lists, others, marks };
-        let is_new = |(at, (key, _))| !stored.recent().take(at).any(|(newer, _)| newer == key);
-        let is_apart = |(key, _)| stored.others().find(key).is_none();
-        let are_different = stored.recent().enumerate().all(is_new) && stored.recent().all(is_apart);
+        let are_different = stored.recent().enumerate().all(|(at, (key, _))| {
+            stored.recent().take(at).all(|(newer, _)| newer != key) && stored.others().find(key).is_none()
+        });
         (is_whole && are_different).then_some(stored)
     }
 

@@ -169,12 +169,13 @@ proptest! {
 
 #[test]
 fn a_key_that_is_there_twice_is_unreadable() {
-    let list = |key: &str| list(&[(key.to_owned(), "1")]);
-    assert!(Values::read([list("a"), list("b")].concat().into()).is_some());
-    assert!(Values::read([list("b"), list("a")].concat().into()).is_some());
-    assert!(Values::read([list("a"), list("a")].concat().into()).is_none());
-    let twice: Vec<_> = ["a", "a"].map(|key| (key.to_owned(), "1")).into();
-    assert!(Values::read([super::tests::list(&twice), list("b")].concat().into()).is_none());
+    let of = |keys: &[&str]| list(&keys.iter().map(|key| ((*key).to_owned(), "1")).collect::<Vec<_>>());
+    let is_readable =
+        |recent: &[&str], others: &[&str]| Values::read([of(recent), of(others)].concat().into()).is_some();
+    assert!(is_readable(&["a"], &["b"]) && is_readable(&["b"], &["a"]) && is_readable(&["b", "a"], &["c"]));
+    assert!(!is_readable(&["a"], &["a"]));
+    assert!(!is_readable(&["a", "a"], &["b"]));
+    assert!(!is_readable(&["b", "a"], &["a", "c"]));
 }
 
 /// The lists after each of these writes, with a reading after each of them.

@@ -89,11 +89,28 @@ async fn a_session_of_each_version_goes_on() {
 async fn a_login_with_data_of_a_later_version_is_judged_and_ended() {
     let policy = Policy::builder().when_unreadable(WhenUnreadable::GoOnWithout).build().unwrap();
     let site = Site::with_policy(policy);
-    let mut browser = login(&site, file!("data-later")).await;
-    let (exchange, session) = browser.start().await;
-    assert_eq!((session.owner(), exchange.request_owner()), (None, Some(user())));
-    assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
-    assert_eq!(site.lab.payload(&ID).await.unwrap(), file!("data-later").as_slice());
-    browser.visit(async |session| session.login(USER).await.unwrap()).await;
-    assert_eq!((site.lab.payload(&ID).await, browser.owner().await), (None, Some(user())));
+    let files: [&[u8]; 2] = [file!("data-later"), file!("version-2-later-data")];
+    for file in files {
+        let mut browser = login(&site, file).await;
+        let (exchange, session) = browser.start().await;
+        assert_eq!((session.owner(), exchange.request_owner()), (None, Some(user())));
+        assert_eq!(exchange.commit().await.unwrap(), Outcome::Unchanged);
+        assert_eq!(site.lab.payload(&ID).await.unwrap(), file);
+        browser.visit(async |session| session.login(USER).await.unwrap()).await;
+        assert_eq!((site.lab.payload(&ID).await, browser.owner().await), (None, Some(user())));
+    }
+}
+
+#[tokio::test]
+async fn a_counter_that_each_request_adds_to_leaves_the_values_behind_it_where_they_are() {
+    let site = Site::new();
+    let mut browser = visitor(&site, file!("data-2-visitor")).await;
+    browser.visit(async |session| session.insert("a", "a value before the counter").unwrap()).await;
+    let text = br#""a value before the counter""#;
+    for _ in 0..3 {
+        browser.visit(async |session| _ = add_one(session)).await;
+        let payload = site.lab.payload(&ID).await.unwrap();
+        // Behind the value there is only the second list, which is empty.
+        assert!(payload.ends_with(&[&text[..], &[0; 4]].concat()), "{payload:?}");
+    }
 }
