@@ -113,20 +113,27 @@ impl Record {
     }
 
     /// Reads an envelope. The values stay encoded. They share the payload's memory, but for those of data 1.
+    #[inline]
     pub(crate) fn decode(mut payload: Bytes) -> Option<Self> {
-        let input = &mut payload;
+        let mut input = &*payload;
         match input.try_get_u8().ok()? {
             ENVELOPE_1 => {
-                let header = take_head(input).filter(|header| header.later.flags == 0)?;
-                Some(Self { header, data: read_data([&[DATA_1], &**input].concat().into()) })
+                let header = take_head(&mut input)?;
+                if header.later.flags != 0 {
+                    return None;
+                }
+                Some(Self { header, data: read_data([&[DATA_1], input].concat().into()) })
             }
             ENVELOPE_2 => {
                 let length = input.try_get_u16().ok()?;
-                let mut head = take(input, length.into())?;
+                let mut head = input.split_off(..length.into())?;
                 let mut header = take_head(&mut head)?;
-                header.later.fields = head;
-                let is_short = header.later.fields.len() <= LONGEST_HEAD - LONGEST_KNOWN;
-                is_short.then(|| Self { header, data: read_data(payload) })
+                if head.len() > LONGEST_HEAD - LONGEST_KNOWN {
+                    return None;
+                }
+                header.later.fields = payload.slice_ref(head);
+                payload.advance(payload.len() - input.len());
+                Some(Self { header, data: read_data(payload) })
             }
             _ => None,
         }
@@ -200,7 +207,8 @@ fn head_length(header: &Header) -> usize {
 }
 
 /// Takes the known fields; what follows them is left.
-fn take_head(input: &mut Bytes) -> Option<Header> {
+#[inline]
+fn take_head(input: &mut &[u8]) -> Option<Header> {
     let flags = input.try_get_u8().ok()?;
     let has = |flag: u8| flags & flag != 0;
     Some(Header {
@@ -244,9 +252,9 @@ fn put_owner(out: &mut Vec<u8>, owner: &Owner) {
     out.put_slice(owner.as_bytes());
 }
 
-fn take_owner(input: &mut Bytes) -> Option<Owner> {
+fn take_owner(input: &mut &[u8]) -> Option<Owner> {
     let length = input.try_get_u8().ok()?;
-    Owner::try_from(&*take(input, length.into())?).ok()
+    Owner::try_from(input.split_off(..length.into())?).ok()
 }
 
 fn read_data(part: Bytes) -> Data {
@@ -270,16 +278,12 @@ pub(crate) fn value_length(key: &[u8], value: &[u8]) -> usize {
     8 + key.len() + value.len()
 }
 
-fn take(input: &mut Bytes, length: usize) -> Option<Bytes> {
-    (length <= input.len()).then(|| input.split_to(length))
-}
-
-fn array<const N: usize>(input: &mut Bytes) -> Option<[u8; N]> {
+fn array<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     let mut array = [0; N];
     input.try_copy_to_slice(&mut array).ok()?;
     Some(array)
 }
 
-fn duration(input: &mut Bytes) -> Option<Duration> {
+fn duration(input: &mut &[u8]) -> Option<Duration> {
     input.try_get_i64().ok()?.try_into().ok().map(Duration::from_millis)
 }

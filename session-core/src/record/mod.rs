@@ -253,10 +253,14 @@ pub(crate) struct Found {
 
 impl Found {
     /// Reads what the store answered when it was asked.
+    #[inline]
     pub(crate) fn decode(id: SessionId, loaded: Loaded, asked: Instant) -> Result<Self, StoreError> {
         let Loaded { revision, payload, expires_in, ends_in } = loaded;
-        let record = Record::decode(payload).ok_or_else(|| StoreError::corrupt("the store", Unreadable))?;
-        Ok(Self { id, record, revision, left: TimeLeft { asked, expires_in, ends_in } })
+        let left = TimeLeft { asked, expires_in, ends_in };
+        match Record::decode(payload) {
+            Some(record) => Ok(Self { id, record, revision, left }),
+            None => Err(StoreError::corrupt("the store", Unreadable)),
+        }
     }
 
     pub(crate) fn header(&self) -> &Header {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, net::IpAddr, sync::OnceLock};
 
-use http::{HeaderMap, Method, Uri, request, uri::Authority};
+use http::{HeaderMap, HeaderValue, Method, Uri, request, uri::Authority};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -164,7 +164,7 @@ impl Incoming {
     /// may be there or not.
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
-        self.source.set_host(host);
+        self.source.set_host(HeaderValue::from_str(host).ok());
         self
     }
 
@@ -206,7 +206,7 @@ impl Incoming {
         let mut incoming = Self::from(headers).with_resource(method.as_str(), target.path());
         // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
         if let Some(authority) = target.authority() {
-            incoming.source.set_host(authority.as_str());
+            incoming.source.set_host(HeaderValue::from_str(authority.as_str()).ok());
         }
         incoming
     }

@@ -1,12 +1,12 @@
 //! The page that a request comes from: whether it is another site's, and what is not made for it then.
 
 use std::{
-    fmt,
+    fmt, mem,
     net::IpAddr,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use http::{Uri, uri::Authority};
+use http::{HeaderValue, Uri, uri::Authority};
 
 use crate::{EventKind, Exchange, PlainHttp, SameSite, TrustedOrigins, exchange::Inner};
 
@@ -88,8 +88,8 @@ pub(crate) struct OtherOrigin(String);
 /// What the headers say of the page that a request comes from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Source {
-    /// The host that the request is for.
-    host: Option<Authority>,
+    /// The host that the request is for, as it is written. Of most requests nobody asks for it.
+    host: Option<HeaderValue>,
     has_several_hosts: bool,
     /// What the browser itself says. `None`: it says nothing.
     fetch_site: Option<FetchSite>,
@@ -120,12 +120,11 @@ struct Page {
 
 impl Source {
     /// Takes note of the request's host, with its port if it has one.
-    pub(crate) fn set_host(&mut self, host: &str) {
-        let host: Option<Authority> = if host.is_empty() { None } else { host.parse().ok() };
-        let is_other = |before: &Authority| !host.as_ref().is_some_and(|host| has_same_name(before, host));
+    pub(crate) fn set_host(&mut self, host: Option<HeaderValue>) {
+        let before = mem::replace(&mut self.host, host);
+        let is_other = |before| !self.authority().is_some_and(|host| has_same_name(&before, &host));
         // A framework may find the page by the one, and the list the site by the other.
-        self.has_several_hosts |= self.host.as_ref().is_some_and(is_other);
-        self.host = host;
+        self.has_several_hosts |= before.as_ref().and_then(authority).is_some_and(is_other);
     }
 
     /// Takes note of several lines of `Host`. Nobody can tell which of them a proxy has read.
@@ -135,7 +134,7 @@ impl Source {
 
     /// The one host that the request names. `None`: none, several, or one that cannot be read.
     pub(crate) fn one_host(&self) -> Option<Authority> {
-        self.host.clone().filter(|host| !self.has_several_hosts && is_host_and_port(host))
+        self.authority().filter(|host| !self.has_several_hosts && is_host_and_port(host))
     }
 
     /// Takes note of `Origin`, or of several lines of it with commas between them.
@@ -201,9 +200,9 @@ impl Source {
             Some(("http", origin)) if is_https != Some(true) => (80, origin),
             _ => return false,
         };
-        let (Some(host), Ok(origin)) = (&self.host, origin.parse::<Authority>()) else { return false };
+        let (Some(host), Ok(origin)) = (self.authority(), origin.parse::<Authority>()) else { return false };
         let port = |of: &Authority| of.port_u16().unwrap_or(default_port);
-        origin.host().eq_ignore_ascii_case(host.host()) && port(&origin) == port(host)
+        origin.host().eq_ignore_ascii_case(host.host()) && port(&origin) == port(&host)
     }
 
     /// Whether the client speaks plain http, so that it drops a secure cookie; `said`: what is believed of the connection,
@@ -220,20 +219,20 @@ impl Source {
     /// Whether `Origin` has another host. Ports are left out, because cookies do not know them. Of `null` and of nonsense there
     /// is nothing to know.
     fn has_another_host(&self) -> bool {
-        let (Some(host), Some(origin)) = (self.host(), self.origin()) else { return false };
-        !origin.is_at(host)
+        let Some(origin) = self.origin() else { return false };
+        self.authority().is_some_and(|host| !origin.is_at(host.host()))
     }
 
     /// Whether the request comes from a page of its own host that was fetched without TLS.
     fn has_plain_page(&self) -> bool {
-        let Some(host) = self.host() else { return false };
-        let is_plain = |page: &Page| page.is_http && page.is_at(host);
+        let is_plain = |page: &Page| page.is_http && self.authority().is_some_and(|host| page.is_at(host.host()));
         self.referer.as_ref().is_some_and(is_plain) || self.origin().as_ref().is_some_and(is_plain)
     }
 
     /// Whether the host is the user's own machine, where Chromium and Firefox keep a secure cookie without TLS.
     fn is_loopback(&self) -> bool {
-        let Some(host) = self.host() else { return false };
+        let Some(host) = self.authority() else { return false };
+        let host = host.host();
         let name = host.to_ascii_lowercase();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse();
         name == "localhost"
@@ -241,12 +240,15 @@ impl Source {
             || address.is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
-    fn host(&self) -> Option<&str> {
-        self.host.as_ref().map(Authority::host)
+    fn authority(&self) -> Option<Authority> {
+        self.host.as_ref().and_then(authority)
     }
 
     /// The first, where there are several.
     fn origin(&self) -> Option<Page> {
+        if self.origin.is_empty() {
+            return None;
+        }
         self.origin.split(',').next().and_then(Page::of)
     }
 }
@@ -282,6 +284,10 @@ pub(crate) fn is_host_and_port(authority: &Authority) -> bool {
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && authority.port_u16().is_some();
     let rest = authority.as_str().strip_prefix(authority.host());
     rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
+}
+
+fn authority(host: &HeaderValue) -> Option<Authority> {
+    host.to_str().ok()?.parse().ok()
 }
 
 fn has_same_name(one: &Authority, other: &Authority) -> bool {

@@ -56,7 +56,7 @@ impl<'a> ReadHeaders<'a> {
         if self.has_several_hosts {
             source.note_several_hosts();
         }
-        source.set_host(text(self.host));
+        source.set_host(self.host.cloned());
         source.set_origin(self.origin.into_list());
         source.set_referer(text(self.referer));
         source.set_upgrade(&self.upgrade.into_list());

@@ -222,15 +222,19 @@ impl PatientStore {
 
     /// Notes what a call has answered with. An error that is an answer of the database is no failure.
     fn note(&self, error: Option<&StoreError>) {
-        self.note_at(error, Instant::now());
+        self.note_since(error, Instant::now);
     }
 
     /// The same of what a task was answered that has asked for this request. The store may have failed for longer.
-    pub(crate) fn note_at(&self, error: Option<&StoreError>, since: Instant) {
+    pub(crate) fn note_at(&self, error: &StoreError, since: Instant) {
+        self.note_since(Some(error), || since);
+    }
+
+    fn note_since(&self, error: Option<&StoreError>, since: impl FnOnce() -> Instant) {
         let mut failing_since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
         *failing_since = match error {
             None | Some(StoreError::AlreadyExists | StoreError::Corrupt { .. }) => None,
-            Some(_) => Some(failing_since.unwrap_or(since)),
+            Some(_) => Some(failing_since.unwrap_or_else(since)),
         };
     }
 

@@ -112,7 +112,7 @@ impl Write {
             return self.settle_again(store).await;
         };
         if let (Err(Error::Store(error)), Some(since)) = (&outcome, failing_since) {
-            store.note_at(Some(error), since);
+            store.note_at(error, since);
         }
         match outcome? {
             // How much time is left each request knows from its own load.
@@ -227,5 +227,8 @@ impl Write {
 pub(crate) async fn read(store: &PatientStore, id: &SessionId) -> Result<Option<Arc<Found>>, Error> {
     let asked = Instant::now();
     let Some(loaded) = store.load(id).await? else { return Ok(None) };
-    Ok(Some(Arc::new(Found::decode(*id, loaded, asked)?)))
+    match Found::decode(*id, loaded, asked) {
+        Ok(found) => Ok(Some(Arc::new(found))),
+        Err(error) => Err(error.into()),
+    }
 }
