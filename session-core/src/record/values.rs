@@ -38,25 +38,34 @@ impl Values {
         }
         let changed = self.changed.iter().filter_map(|(key, value)| Some((&**key, value.as_deref()?)));
         let recent = self.stored.recent().filter(|(key, _)| !self.changed.contains(key));
-        let are_many = changed.clone().count() > MOST_RECENT;
-        let newest_first = changed.chain(recent);
-        let count = if are_many { 0 } else { newest_first.clone().count().min(MOST_RECENT) };
-        put_length(out, count);
-        newest_first.clone().take(count).for_each(|(key, value)| put_entry(out, key, value));
-        put_length(out, self.len() - count);
-        let mut settled: Vec<_> = newest_first.skip(count).collect();
+        let most = if changed.clone().count() > MOST_RECENT { 0 } else { MOST_RECENT };
+        let mut settled = Vec::new();
+        put_list(out, |out| {
+            let mut count = 0;
+            for (key, value) in changed.chain(recent) {
+                if count < most {
+                    put_entry(out, key, value);
+                    count += 1;
+                } else {
+                    settled.push((key, value));
+                }
+            }
+            count
+        });
         settled.sort_unstable();
-        self.put_others(out, settled);
+        put_list(out, |out| self.put_others(out, settled));
     }
 
     /// Writes the others as they lie, without those that have changed. These entries, in the order of their keys, take their places
-    /// among them.
-    fn put_others(&self, out: &mut Vec<u8>, settled: Vec<(&[u8], &[u8])>) {
+    /// among them. Returns how many these are together.
+    fn put_others(&self, out: &mut Vec<u8>, settled: Vec<(&[u8], &[u8])>) -> usize {
         let (others, mut put) = (self.stored.others(), 0);
+        let mut count = self.stored.count_of_others();
         let mut replace = |key: &[u8], value: Option<&[u8]>| {
             let place = others.place(key);
             out.put_slice(&others.entries[put..place.start]);
             put = place.end;
+            count = count - usize::from(!place.is_empty()) + usize::from(value.is_some());
             if let Some(value) = value {
                 put_entry(out, key, value);
             }
@@ -70,6 +79,7 @@ impl Values {
         }
         settled.for_each(|(key, value)| replace(key, Some(value)));
         out.put_slice(&others.entries[put..]);
+        count
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<Bytes> {
@@ -177,8 +187,15 @@ impl Stored {
     }
 
     fn count(&self) -> usize {
-        let count = |at: usize| take_length(&mut &self.lists[at..]).unwrap_or_default();
-        count(0) + count(self.others)
+        self.count_at(0) + self.count_of_others()
+    }
+
+    fn count_of_others(&self) -> usize {
+        self.count_at(self.others)
+    }
+
+    fn count_at(&self, list: usize) -> usize {
+        take_length(&mut &self.lists[list..]).unwrap_or_default()
     }
 
     fn get(&self, key: &[u8]) -> Option<Bytes> {
@@ -282,9 +299,21 @@ fn put_entry(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     }
 }
 
+/// Writes a list with its count before it. `entries` writes them, and returns how many they are.
+fn put_list(out: &mut Vec<u8>, entries: impl FnOnce(&mut Vec<u8>) -> usize) {
+    let start = out.len();
+    put_length(out, 0);
+    let count = entries(out);
+    out[start..start + COUNT].copy_from_slice(&length_bytes(count));
+}
+
 fn put_length(out: &mut Vec<u8>, length: usize) {
+    out.put_slice(&length_bytes(length));
+}
+
+fn length_bytes(length: usize) -> [u8; COUNT] {
     // The size limit keeps every length far below this.
-    out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()
 }
 
 fn take_entry<'a>(input: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
