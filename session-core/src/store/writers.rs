@@ -8,6 +8,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
+    hash::{BuildHasherDefault, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -30,7 +31,26 @@ const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// The writers of this process, by session.
 #[derive(Default)]
-pub(crate) struct Writers(Mutex<HashMap<SessionId, Line>>);
+pub(crate) struct Writers(Mutex<Lines>);
+
+type Lines = HashMap<SessionId, Line, BuildHasherDefault<OfId>>;
+
+/// The server has made these ids at random. So a part of an id is as good as a hash of it, and nobody can choose ids of one
+/// hash.
+#[derive(Default)]
+struct OfId(u64);
+
+impl Hasher for OfId {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(part) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*part);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// Who is about to write to a session. When it is dropped, the turn goes to the next one.
 pub(crate) struct Writer {
@@ -140,7 +160,7 @@ impl Writers {
         Writer { writers: Arc::clone(self), id, place: None, patient_until: None }
     }
 
-    fn lines(&self) -> MutexGuard<'_, HashMap<SessionId, Line>> {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
