@@ -23,7 +23,8 @@ pub(crate) fn encode<const N: usize, const LENGTH: usize>(bytes: &[u8; N]) -> [u
     let mut padded = [0; BYTES];
     padded[..N].copy_from_slice(bytes);
     let mut values = [0; CHARACTERS];
-    for (four, three) in values.chunks_exact_mut(4).zip(padded.chunks_exact(3)) {
+    let used = LENGTH.next_multiple_of(4);
+    for (four, three) in values[..used].chunks_exact_mut(4).zip(padded.chunks_exact(3)) {
         let [a, b, c] = [three[0], three[1], three[2]];
         four.copy_from_slice(&[a >> 2, a << 4 & 0x30 | b >> 4, b << 2 & 0x3c | c >> 6, c & 0x3f]);
     }
@@ -38,31 +39,18 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     if text.len() != length(N) {
         return None;
     }
-    // The character of zero.
-    let mut padded = [b'A'; CHARACTERS];
-    padded[..text.len()].copy_from_slice(text);
-    let bytes = decode_padded(&padded)?;
-    let (bytes, rest) = bytes.split_first_chunk::<N>()?;
-    // Behind the last byte there are zeros, or another text would have the same value.
-    (all(rest) == 0).then_some(*bytes)
-}
-
-/// One piece of code for texts of all lengths: a request decodes two of them, so the second finds it in the processor's cache.
-#[inline(never)]
-fn decode_padded(text: &[u8; CHARACTERS]) -> Option<[u8; BYTES]> {
     let mut values = [0; CHARACTERS];
     values.iter_mut().zip(text).for_each(|(value, character)| *value = value_of(*character));
-    let mut bytes = [0; BYTES];
-    for (three, four) in bytes.chunks_exact_mut(3).zip(values.chunks_exact(4)) {
+    let mut padded = [0; BYTES];
+    let used = length(N).next_multiple_of(4);
+    for (three, four) in padded.chunks_exact_mut(3).zip(values[..used].chunks_exact(4)) {
         let [a, b, c, d] = [four[0], four[1], four[2], four[3]];
         three.copy_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
     }
-    (all(&values) < 64).then_some(bytes)
-}
-
-/// The bits that any of them has.
-fn all(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(0, |all, byte| all | byte)
+    let (bytes, rest) = padded.split_first_chunk::<N>()?;
+    let all = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all | byte);
+    // Behind the last byte there are zeros, or another text would have the same value.
+    (all(&values) < 64 && all(rest) == 0).then_some(*bytes)
 }
 
 /// The character of a value under 64.
