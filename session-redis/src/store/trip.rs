@@ -6,7 +6,7 @@ use futures_util::future::join;
 use session_core::{Namespace, SessionId, StoreError};
 
 use super::{
-    load::{Found, find, load_all, session_key},
+    load::{Found, load_all},
     update::{Update, update_all},
 };
 use crate::{connection::Connection, error::foreign_answer, script::Lua};
@@ -47,11 +47,6 @@ pub(super) async fn travel(
     script: &Lua,
     asked: Vec<Asked>,
 ) -> Result<Vec<Result<Told, StoreError>>, StoreError> {
-    // Where requests are few, this is most of what is asked. So it makes no list of ids and none of updates.
-    if let [Asked::Load(id)] = asked[..] {
-        let found = Box::pin(find(connection, session_key(prefix, &id))).await;
-        return Ok(vec![found.map(Told::Found)]);
-    }
     let (mut ids, mut updates) = (Vec::new(), Vec::new());
     for asked in &asked {
         match asked {
@@ -60,10 +55,14 @@ pub(super) async fn travel(
         }
     }
     // Boxed: each is large, and most trips have only one of the two.
-    let load = async { if ids.is_empty() { Ok(vec![]) } else { Box::pin(load_all(connection, prefix, &ids)).await } };
-    let write = async {
-        if updates.is_empty() { Ok(vec![]) } else { Box::pin(update_all(connection, script, &updates)).await }
-    };
+    if updates.is_empty() {
+        return Ok(tell(Box::pin(load_all(connection, prefix, &ids)).await?, Told::Found));
+    }
+    if ids.is_empty() {
+        return Ok(tell(Box::pin(update_all(connection, script, &updates)).await?, Told::Updated));
+    }
+    let load = Box::pin(load_all(connection, prefix, &ids));
+    let write = Box::pin(update_all(connection, script, &updates));
     let (updated, found) = join(write, load).await;
     let mut updated = updated.unwrap_or_else(|error| vec![Err(error); updates.len()]).into_iter();
     let mut found = found.unwrap_or_else(|error| vec![Err(error); ids.len()]).into_iter();
@@ -72,4 +71,8 @@ pub(super) async fn travel(
         Asked::Update(_) => Some(updated.next()?.map(Told::Updated)),
     });
     told.collect::<Option<_>>().ok_or_else(foreign_answer)
+}
+
+fn tell<T>(answers: Vec<Result<T, StoreError>>, told: fn(T) -> Told) -> Vec<Result<Told, StoreError>> {
+    answers.into_iter().map(|answer| answer.map(told)).collect()
 }
