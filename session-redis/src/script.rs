@@ -12,18 +12,18 @@ use std::sync::Arc;
 
 use redis::Script;
 
-/// A script that adds an entry to an index, and may have a staged frame to take over: the functions for that come first.
+/// A script that writes a frame, after the functions that it calls.
 macro_rules! writing {
-    ($file:literal) => {
-        concat!(include_str!("script/enter.lua"), include_str!("script/staged.lua"), include_str!($file))
+    ($file:literal $(, $before:literal)*) => {
+        concat!(include_str!("script/set.lua"), $(include_str!($before),)* include_str!($file))
     };
 }
 
 #[cfg(feature = "cluster")]
 const INDEX: &str = concat!(include_str!("script/enter.lua"), include_str!("script/index.lua"));
-const CREATE: &str = writing!("script/create.lua");
-const REPLACE: &str = writing!("script/replace.lua");
-const UPDATE: &str = include_str!("script/update.lua");
+const CREATE: &str = writing!("script/create.lua", "script/enter.lua", "script/staged.lua");
+const REPLACE: &str = writing!("script/replace.lua", "script/enter.lua", "script/staged.lua");
+const UPDATE: &str = writing!("script/update.lua");
 const DELETE: &str = include_str!("script/delete.lua");
 const PRUNE: &str = include_str!("script/prune.lua");
 #[cfg(feature = "cluster")]

@@ -44,6 +44,6 @@ if staged then
   -- never expires.
   redis.call('PEXPIREAT', key, expires_at)
 else
-  redis.call('SET', key, revision .. middle .. rest, 'PXAT', expires_at)
+  set(key, revision .. middle .. rest, expires_in, expires_at, ends_at, now)
 end
 return 1

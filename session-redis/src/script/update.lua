@@ -34,13 +34,7 @@ local function update(key, expected, revision, payload, expires_in)
     end
   else
     local frame = revision .. struct.pack('>I8', expires_at) .. head:sub(17, head_length) .. payload
-    if expires_at > now and expires_at + 1000 < ends_at then
-      -- The relative time is a text already. But it may end a moment after the time in the frame, and no key outlives the
-      -- session's end.
-      redis.call('SET', key, frame, 'PX', expires_in)
-    else
-      redis.call('SET', key, frame, 'PXAT', expires_at)
-    end
+    set(key, frame, expires_in, expires_at, ends_at, now)
   end
   return 1
 end
