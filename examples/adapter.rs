@@ -13,7 +13,7 @@ use session_conformance::{
     adapter_tests, async_trait,
 };
 use session_core::{
-    Exchange, HeaderChange, Incoming, Session, SessionManager,
+    Exchange, Incoming, Session, SessionManager,
     adapter::{self, Failure, LayerName, Opened, SaidToCaches},
 };
 use tokio::net::TcpListener;
@@ -75,14 +75,7 @@ impl Sessions {
 /// Gives the response its cookie, and says what caches may do with it.
 fn finish(exchange: &Exchange, response: &mut Response<Page>) {
     let inside = response.extensions_mut().remove::<SaidToCaches>();
-    let (changes, said) = adapter::changes(exchange, pairs(response), inside);
-    for change in changes {
-        match change {
-            HeaderChange::Remove(name) => drop(response.headers_mut().remove(name)),
-            HeaderChange::Append(name, value) => drop(response.headers_mut().append(name, value)),
-        }
-    }
-    if let Some(said) = said {
+    if let Some(said) = adapter::apply(exchange, response.headers_mut(), inside) {
         response.extensions_mut().insert(said);
     }
 }

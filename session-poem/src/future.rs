@@ -3,7 +3,7 @@
 use http::{HeaderMap, StatusCode};
 use poem::{Error, PathPattern, Response, error::ResponseError};
 use session_core::{
-    HeaderChange, Outcome,
+    Outcome,
     adapter::{self, SaidToCaches},
 };
 
@@ -87,14 +87,7 @@ fn replace(error: &SessionError, mut handled: Response) -> Response {
 /// Adds the headers of the exchange.
 fn finish<K: 'static>(exchange: Exchange<K>, response: &mut Response) {
     let inside = response.extensions_mut().remove::<SaidToCaches>();
-    let (changes, said) = adapter::changes(&exchange, pairs(response.headers()), inside);
-    for change in changes {
-        match change {
-            HeaderChange::Remove(name) => drop(response.headers_mut().remove(name)),
-            HeaderChange::Append(name, value) => drop(response.headers_mut().append(name, value)),
-        }
-    }
-    if let Some(said) = said {
+    if let Some(said) = adapter::apply(&exchange, response.headers_mut(), inside) {
         response.set_data(said);
     }
     response.set_data(exchange);

@@ -10,13 +10,11 @@ use std::{
 use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use session_core::{
-    HeaderChange, Outcome,
-    adapter::{self, Failure, SaidToCaches},
+    Outcome,
+    adapter::{self, Commit, Failure, SaidToCaches},
 };
 
 use crate::{Exchange, ResponseBody, SessionError};
-
-type Commit = Pin<Box<dyn Future<Output = Result<Option<Outcome>, Failure>> + Send>>;
 
 pin_project! {
     /// The future of [`SessionService`](crate::SessionService).
@@ -63,12 +61,8 @@ where
                     let Some(exchange) = exchange.take() else {
                         return Poll::Ready(Ok(response.map(ResponseBody::new)));
                     };
-                    if adapter::commit_unchanged(&exchange) {
+                    let Some(commit) = adapter::begin_commit(&exchange) else {
                         return Poll::Ready(Ok(committed(exchange, Ok(None), response)));
-                    }
-                    let commit = {
-                        let exchange = session_core::Exchange::clone(&exchange);
-                        Box::pin(async move { adapter::commit(&exchange).await })
                     };
                     state.set(State::Committing { commit, answer: Some((exchange, response)) });
                 }
@@ -117,14 +111,7 @@ fn committed<B, K: 'static>(
 /// Adds what the exchange has to say.
 fn apply<B>(exchange: &session_core::Exchange, response: &mut Response<B>) {
     let inside = response.extensions_mut().remove::<SaidToCaches>();
-    let (changes, said) = adapter::changes(exchange, pairs(response.headers()), inside);
-    for change in changes {
-        match change {
-            HeaderChange::Remove(name) => drop(response.headers_mut().remove(name)),
-            HeaderChange::Append(name, value) => drop(response.headers_mut().append(name, value)),
-        }
-    }
-    if let Some(said) = said {
+    if let Some(said) = adapter::apply(exchange, response.headers_mut(), inside) {
         response.extensions_mut().insert(said);
     }
 }

@@ -94,7 +94,7 @@ impl SessionGuard {
     }
 
     fn judge<A>(&self, request: &Request<A>) -> Result<Judging, SessionError> {
-        let (guard, exchange) = (self.0.clone(), Exchange::<()>::of(request.extensions())?);
+        let (guard, exchange) = (self.0.clone(), Exchange::<()>::of(request.extensions())?.clone());
         let target = whole(request.extensions(), request.uri());
         let navigation = Navigation::of(request.method().as_str(), target, pairs(request.headers()));
         Ok(Box::pin(async move { guard.judge(&exchange, || navigation).await }))

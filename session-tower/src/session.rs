@@ -159,8 +159,8 @@ impl<K> Exchange<K> {
 }
 
 impl<K: 'static> Exchange<K> {
-    pub(crate) fn of(extensions: &Extensions) -> Result<Self, SessionError> {
-        let exchange = extensions.get::<Self>().cloned().ok_or_else(SessionError::no_layer::<K>)?;
+    pub(crate) fn of(extensions: &Extensions) -> Result<&Self, SessionError> {
+        let exchange = extensions.get::<Self>().ok_or_else(SessionError::no_layer::<K>)?;
         if let Some(route) = route(extensions) {
             exchange.set_route(route);
         }

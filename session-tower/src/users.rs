@@ -100,7 +100,7 @@ impl<U: Send + Sync + 'static> CurrentUser<U> {
     /// Those of [`Session::of`](crate::Session::of). A 500 if the users cannot be asked, or the layer has none of this type.
     pub async fn of(extensions: &Extensions) -> Result<Option<Self>, SessionError> {
         let exchange = Exchange::<()>::of(extensions)?;
-        Ok(adapter::user(&exchange).await?.map(Self))
+        Ok(adapter::user(exchange).await?.map(Self))
     }
 }
 

@@ -1,9 +1,11 @@
 //! The end of a request: the commit, and the headers of the response.
 
-use http::{HeaderValue, header};
+use std::pin::Pin;
+
+use http::{HeaderMap, HeaderValue, header};
 
 use super::Failure;
-use crate::{Exchange, HeaderChange, Outcome};
+use crate::{Error, Exchange, HeaderChange, Outcome};
 
 /// Commits the exchange, before the response head leaves. Afterwards the response gets the [`changes`], whatever this
 /// returns.
@@ -16,18 +18,28 @@ use crate::{Exchange, HeaderChange, Outcome};
 ///
 /// The handler's response must not leave. The failure's [`answer`](Failure::answer) takes its place.
 pub async fn commit(exchange: &Exchange) -> Result<Option<Outcome>, Failure> {
-    let failure = |error| Failure::from(error).with_token_headers(exchange.token_headers_inside());
-    let outcome = exchange.commit().await.map_err(failure)?;
-    let is_lost = matches!(outcome, Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) | Outcome::Unreadable);
-    Ok(is_lost.then_some(outcome))
+    told(exchange, exchange.commit().await)
 }
 
-/// Commits the exchange if it has nothing to save and nothing is due, as most have not, and returns whether it was so. Then
-/// there is nothing to wait for. An adapter that has to allocate the future of [`commit()`] asks this before. If it is
-/// `false`, nothing has happened.
+/// The future of a [`begin_commit`].
+pub type Commit = Pin<Box<dyn Future<Output = Result<Option<Outcome>, Failure>> + Send>>;
+
+/// [`commit()`], for an adapter that has to keep the future. Most requests have nothing to save and nothing is due. They are
+/// committed at once, and there is no future: `None`.
 #[must_use]
-pub fn commit_unchanged(exchange: &Exchange) -> bool {
-    exchange.inner().commit_unchanged()
+pub fn begin_commit(exchange: &Exchange) -> Option<Commit> {
+    if exchange.inner().commit_unchanged() {
+        return None;
+    }
+    let exchange = exchange.clone();
+    Some(Box::pin(async move { told(&exchange, exchange.inner().commit_changes().await) }))
+}
+
+fn told(exchange: &Exchange, committed: Result<Outcome, Error>) -> Result<Option<Outcome>, Failure> {
+    let failure = |error| Failure::from(error).with_token_headers(exchange.token_headers_inside());
+    let outcome = committed.map_err(failure)?;
+    let is_lost = matches!(outcome, Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) | Outcome::Unreadable);
+    Ok(is_lost.then_some(outcome))
 }
 
 /// The `Cache-Control` that a layer has set because the handler had set none. Put it into the extensions of the
@@ -37,7 +49,7 @@ pub struct SaidToCaches(HeaderValue);
 
 /// The [`Exchange::changes`] for a response that may come from a layer of another cookie. `handled` are the headers of
 /// that response, in any case of letters, and `inside` is the value that the other layer has left. The second part of
-/// the result is for a layer outside.
+/// the result is for a layer outside. For headers of the `http` crate, take [`apply`].
 ///
 /// If two layers have set `Cache-Control` by themselves, the stricter one stands. A handler's own header always stands
 /// against them.
@@ -71,10 +83,24 @@ pub fn changes<'a>(
         Some(inside) => changes_over(inside, exchange, handled.into_iter().collect()),
         None => {
             let changes = exchange.changes(handled);
-            let outward = weaker_than_no_store(&changes);
+            let outward = said(&changes).cloned().and_then(weaker_than_no_store);
             (changes, outward)
         }
     }
+}
+
+/// What [`changes`] tells, done to headers of the `http` crate. It returns what is for a layer outside.
+pub fn apply(exchange: &Exchange, headers: &mut HeaderMap, inside: Option<SaidToCaches>) -> Option<SaidToCaches> {
+    let Some(inside) = inside else { return exchange.change(headers).and_then(weaker_than_no_store) };
+    let handled = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let (changes, said) = changes_over(inside, exchange, handled);
+    for change in changes {
+        match change {
+            HeaderChange::Remove(name) => drop(headers.remove(name)),
+            HeaderChange::Append(name, value) => drop(headers.append(name, value)),
+        }
+    }
+    said
 }
 
 /// The same for a response of which a layer inside has said this to caches.
@@ -95,7 +121,7 @@ fn changes_over(
     if said(&changes).is_none() {
         changes.push(HeaderChange::Append(header::CACHE_CONTROL, inside));
     }
-    let outward = weaker_than_no_store(&changes);
+    let outward = said(&changes).cloned().and_then(weaker_than_no_store);
     (changes, outward)
 }
 
@@ -109,6 +135,6 @@ fn said(changes: &[HeaderChange]) -> Option<&HeaderValue> {
 
 /// The same where a layer outside may still set a stricter one. It is never beside a handler's: over that one an exchange sets
 /// `no-store` or nothing.
-fn weaker_than_no_store(changes: &[HeaderChange]) -> Option<SaidToCaches> {
-    said(changes).filter(|said| *said != "no-store").cloned().map(SaidToCaches)
+fn weaker_than_no_store(said: HeaderValue) -> Option<SaidToCaches> {
+    (said != "no-store").then_some(SaidToCaches(said))
 }

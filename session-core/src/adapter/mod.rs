@@ -3,7 +3,8 @@
 //! An application does not need this module; the author of an adapter does. An adapter is
 //!
 //! 1. a layer. Its request [enters](Opened::enter), and the exchange goes into the extensions of the request. After the
-//!    handler, and before the response head leaves, the exchange is [committed](commit()), and the response gets the [`changes`].
+//!    handler, and before the response head leaves, the exchange is [committed](commit()), and its headers are
+//!    [put into the response](apply()).
 //! 2. an extractor, which asks that exchange for its [`session`](crate::Exchange::session).
 //! 3. an error type around [`Failure`], which becomes a response as [`answer`](Failure::answer) says.
 //! 4. if you like, a layer for the access log outside of it, around [`AccessLog`].
@@ -37,7 +38,7 @@
 //!
 //! use http::{Request, Response};
 //! use session_core::{
-//!     Exchange, HeaderChange, Incoming, Session, SessionManager,
+//!     Exchange, Incoming, Session, SessionManager,
 //!     adapter::{self, Failure, LayerName, Opened, SaidToCaches},
 //! };
 //!
@@ -64,14 +65,7 @@
 //!             Err(failure) => response = failure.answer(pairs(&response)).map(|()| String::new()),
 //!         }
 //!         let inside = response.extensions_mut().remove::<SaidToCaches>();
-//!         let (changes, said) = adapter::changes(&exchange, pairs(&response), inside);
-//!         for change in changes {
-//!             match change {
-//!                 HeaderChange::Remove(name) => drop(response.headers_mut().remove(name)),
-//!                 HeaderChange::Append(name, value) => drop(response.headers_mut().append(name, value)),
-//!             }
-//!         }
-//!         if let Some(said) = said {
+//!         if let Some(said) = adapter::apply(&exchange, response.headers_mut(), inside) {
 //!             response.extensions_mut().insert(said);
 //!         }
 //!         response
@@ -136,7 +130,7 @@ mod users;
 
 pub use self::{
     access::{AccessEnd, AccessLine, AccessLog, AccessNote, AccessRecord},
-    answer::{SaidToCaches, changes, commit, commit_unchanged},
+    answer::{Commit, SaidToCaches, apply, begin_commit, changes, commit},
     failure::Failure,
     guard::Guard,
     incoming::incoming,

@@ -1,6 +1,6 @@
 //! Saving: what was changed is merged into what is stored; what is due rides along.
 
-use std::{array, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -64,7 +64,12 @@ impl Inner {
             return Ok(Outcome::Unchanged);
         }
         // Most requests have nothing to save here, so the large future is built only when it is needed.
-        Box::pin(async { self.place().await.commit().await }).await
+        Box::pin(self.commit_changes()).await
+    }
+
+    /// Commits if there may be something to do.
+    pub(crate) async fn commit_changes(&self) -> Result<Outcome, Error> {
+        self.place().await.commit().await
     }
 
     /// Commits if there is nothing to save, nothing is due, and no other call of this exchange is writing. Returns whether it
@@ -167,10 +172,11 @@ impl Inner {
     fn mint_session(&self) -> Result<(SessionId, Revision, SessionSecret), Error> {
         self.judge_keys()?;
         let bytes = Zeroizing::new(random::<56>()?);
-        let id = SessionId::from_bytes(array::from_fn(|at| bytes[at]));
-        let revision = Revision::from_bytes(array::from_fn(|at| bytes[16 + at]));
-        let secret = SessionSecret::from_bytes(array::from_fn(|at| bytes[24 + at]));
-        Ok((id, revision, secret))
+        let (mut id, mut revision, mut secret) = ([0; 16], [0; 8], Zeroizing::new([0; 32]));
+        id.copy_from_slice(&bytes[..16]);
+        revision.copy_from_slice(&bytes[16..24]);
+        secret.copy_from_slice(&bytes[24..]);
+        Ok((SessionId::from_bytes(id), Revision::from_bytes(revision), SessionSecret::from_bytes(*secret)))
     }
 
     fn judge_keys(&self) -> Result<(), Error> {

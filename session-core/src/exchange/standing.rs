@@ -118,8 +118,10 @@ impl Standing {
 
     /// Looks at the values that are stored.
     pub(crate) fn with_stored<T>(&self, look: impl FnOnce(&Data) -> T) -> T {
-        let none = Data::new();
-        look(self.live().map_or(&none, |live| &live.found.record.data))
+        match self.live() {
+            Some(live) => look(&live.found.record.data),
+            None => look(&Data::new()),
+        }
     }
 
     /// The session, if there is one; an error where none may be made in its place.

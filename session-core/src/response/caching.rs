@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::{
     EventKind,
-    exchange::{Inner, Standing},
+    exchange::{Inner, Standing, State},
 };
 
 /// How private a response is, by the session that its request has read.
@@ -42,8 +42,7 @@ impl Privacy {
 
 impl Inner {
     /// How private the response is, by all that this exchange has read, a session that it has ended included.
-    pub(crate) fn privacy(&self) -> Privacy {
-        let state = self.state();
+    pub(crate) fn privacy(&self, state: &State) -> Privacy {
         let is_owner_s = self.taken.get().is_some_and(|taken| taken.header().owner.is_some());
         // An answer to a logout is never kept, or the next logout would not reach the server.
         if is_owner_s || state.has_ended {
@@ -63,9 +62,8 @@ impl Inner {
     /// Whether the browser is told to clear the site's data: at a logout that removes the cookie, or that a token of a new
     /// session follows. Not where no token came along, for then the page of a stranger may have sent the request, nor
     /// beside the cookie of a login that has overtaken it.
-    pub(crate) fn clears_site_data(&self) -> bool {
+    pub(crate) fn clears_site_data(&self, state: &State) -> bool {
         let has_token = self.cookie_present || !self.presented.is_empty();
-        let state = self.state();
         has_token && state.has_ended && !state.only_login_may_answer
     }
 
@@ -95,15 +93,18 @@ const EDGE_CONTROL: &str = "edge-control";
 const ACCEL_EXPIRES: &str = "x-accel-expires";
 
 /// The first of these headers by which a shared cache may keep the response and give it to others.
-pub(crate) fn shared_cache_header(headers: &[(&str, &[u8])]) -> Option<HeaderName> {
-    let obeyed = headers.iter().map(|(name, _)| *name).filter(|name| is_obeyed(name));
-    let mut allowing = obeyed.filter(|name| {
-        let lines = headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+pub(crate) fn shared_cache_header<'a, I>(headers: impl Fn() -> I) -> Option<HeaderName>
+where
+    I: Iterator<Item = (&'a str, &'a [u8])>,
+{
+    let allows = |name: &str| {
+        let lines = headers().filter(|(other, _)| other.eq_ignore_ascii_case(name));
         let lines: Vec<_> = lines.map(|(_, line)| String::from_utf8_lossy(line)).collect();
         // Several lines are one list (RFC 9110, section 5.3).
         allows_shared_caches(name, &lines.join(","))
-    });
-    allowing.next().and_then(|name| HeaderName::try_from(name).ok())
+    };
+    let allowing = headers().map(|(name, _)| name).find(|name| is_obeyed(name) && allows(name));
+    allowing.and_then(|name| HeaderName::try_from(name).ok())
 }
 
 /// Whether a shared cache may keep the response by the value of this header, and give it to others without asking again
@@ -153,10 +154,12 @@ fn directives(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
 
     fn allows(name: &str, value: &str) -> bool {
-        shared_cache_header(&[(name, value.as_bytes())]).is_some()
+        shared_cache_header(|| iter::once((name, value.as_bytes()))).is_some()
     }
 
     #[test]
@@ -212,8 +215,8 @@ mod tests {
     #[test]
     fn several_lines_of_one_name_are_one_list() {
         let lines = [("cache-control", &b"public"[..]), ("vary", b"cookie"), ("Cache-Control", b"private")];
-        assert_eq!(shared_cache_header(&lines), None);
+        assert_eq!(shared_cache_header(|| lines.into_iter()), None);
         let lines = [("cache-control", &b"no-store"[..]), ("CDN-Cache-Control", b"max-age=60")];
-        assert_eq!(shared_cache_header(&lines).unwrap().as_str(), "cdn-cache-control");
+        assert_eq!(shared_cache_header(|| lines.into_iter()).unwrap().as_str(), "cdn-cache-control");
     }
 }

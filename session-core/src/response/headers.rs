@@ -66,13 +66,7 @@ impl Exchange {
     /// What a handler does after the head has left is not seen here. A stream that first asks for the session in its body
     /// leaves as one that has not asked: let its handler ask before, or set `Cache-Control` itself.
     pub fn apply(&self, headers: &mut HeaderMap) {
-        let changes = self.changes(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
-        for change in changes {
-            match change {
-                HeaderChange::Remove(name) => drop(headers.remove(name)),
-                HeaderChange::Append(name, value) => drop(headers.append(name, value)),
-            }
-        }
+        self.change(headers);
     }
 
     /// What [`apply`](Self::apply) does, one change after the other: for a framework whose header types are not those of the
@@ -107,50 +101,58 @@ impl Exchange {
     /// ```
     #[must_use]
     pub fn changes<'a>(&self, handled: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<HeaderChange> {
+        let mut listed = Listed { handled: handled.into_iter().collect(), changes: Vec::new() };
+        self.change(&mut listed);
+        listed.changes
+    }
+
+    /// Changes the headers, and returns the `Cache-Control` if it has put one there because the handler had set none.
+    pub(crate) fn change(&self, headers: &mut impl Headers) -> Option<HeaderValue> {
         let inner = self.inner();
-        let privacy = inner.privacy();
+        let (privacy, answer, clears_site_data) = {
+            let state = inner.state();
+            (inner.privacy(&state), state.answer.clone(), inner.clears_site_data(&state))
+        };
         if privacy == Privacy::NotAsked {
-            return Vec::new();
+            return None;
         }
-        let answer = inner.state().answer.clone();
         let (cookie, removals) = self.set_cookies(&answer);
-        // Most responses get `Cache-Control` and `Vary`.
-        let room = Vec::with_capacity(removals.len() + usize::from(cookie.is_some()) + 2);
-        let mut changes = Changes { handled: handled.into_iter().collect(), changes: room };
+        let mut said = None;
         // A client without cookies gets its token by another way, but gets it with this response.
         if cookie.is_some() || matches!(answer, Answer::Token { .. }) {
-            changes.forbid_caches();
+            headers.forbid_caches();
         } else {
-            if let Some(ours) = privacy.cache_control().filter(|_| !changes.has(&header::CACHE_CONTROL)) {
-                changes.append_once(header::CACHE_CONTROL, ours);
-            }
             if privacy.has_read()
-                && let Some(header) = caching::shared_cache_header(&changes.handled)
+                && let Some(header) = caching::shared_cache_header(|| headers.lines())
             {
                 inner.tell_shared_caches(header);
+            }
+            said = privacy.cache_control().filter(|_| !headers.has(&header::CACHE_CONTROL));
+            if let Some(said) = &said {
+                headers.append(header::CACHE_CONTROL, said.clone());
             }
         }
         // The removals first: a browser may take a domain that is this very host for no domain, and what comes last stands.
         for cookie in removals.into_iter().chain(cookie) {
-            changes.append_once(header::SET_COOKIE, cookie);
+            headers.append_once(header::SET_COOKIE, cookie);
         }
         if let Some(header) = &inner.site().token_header {
             if let Some(token) = self.token_header_value(&answer) {
-                changes.replace(header.response_name().clone(), token);
+                headers.replace(header.response_name().clone(), token);
             }
-            changes.append_once(header::VARY, HeaderValue::from_name(header.request_name().clone()));
+            headers.append_once(header::VARY, HeaderValue::from_name(header.request_name().clone()));
         }
         // Where a header decides whether cookies count, each answer depends on both.
         if !inner.header_client || inner.site().token_header.is_some() {
-            changes.append_once(header::VARY, HeaderValue::from_static("Cookie"));
+            headers.append_once(header::VARY, HeaderValue::from_static("Cookie"));
         }
-        if inner.clears_site_data() {
+        if clears_site_data {
             let keeps_cookies = matches!(answer, Answer::Token { .. });
             if let Some(cleared) = SiteData::header(&inner.site().cleared, keeps_cookies) {
-                changes.append_once(CLEAR_SITE_DATA.clone(), cleared);
+                headers.append_once(CLEAR_SITE_DATA.clone(), cleared);
             }
         }
-        changes.changes
+        said
     }
 
     /// What the header of a client without cookies says, if it says anything: a token, or that the session is over.
@@ -186,37 +188,72 @@ impl Exchange {
     }
 }
 
-/// What is to be done to the headers of the handler's response.
-struct Changes<'a> {
-    handled: Vec<(&'a str, &'a [u8])>,
-    changes: Vec<HeaderChange>,
-}
+/// The headers of a response while they are changed.
+pub(crate) trait Headers {
+    /// Those of the handler, perhaps with ours among them.
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])>;
+    fn remove(&mut self, name: HeaderName);
+    fn append(&mut self, name: HeaderName, value: HeaderValue);
 
-impl Changes<'_> {
     fn has(&self, name: &HeaderName) -> bool {
-        self.handled.iter().any(|(there, _)| there.eq_ignore_ascii_case(name.as_str()))
+        self.lines().any(|(there, _)| there.eq_ignore_ascii_case(name.as_str()))
     }
 
+    /// Appends a line unless the handler has set the same.
     fn append_once(&mut self, name: HeaderName, value: HeaderValue) {
-        let is_there = |(there, of): &(&str, &[u8])| there.eq_ignore_ascii_case(name.as_str()) && value == **of;
-        if !self.handled.iter().any(is_there) {
-            self.changes.push(HeaderChange::Append(name, value));
+        let is_there = |(there, of): (&str, &[u8])| there.eq_ignore_ascii_case(name.as_str()) && value == *of;
+        if !self.lines().any(is_there) {
+            self.append(name, value);
         }
     }
 
     /// Puts this value in the place of all that the handler has set.
     fn replace(&mut self, name: HeaderName, value: HeaderValue) {
         if self.has(&name) {
-            self.changes.push(HeaderChange::Remove(name.clone()));
+            self.remove(name.clone());
         }
-        self.changes.push(HeaderChange::Append(name, value));
+        self.append(name, value);
     }
 
     /// Puts `no-store` in the place of all that caches obey.
     fn forbid_caches(&mut self) {
-        let obeyed = self.handled.iter().map(|(name, _)| *name).filter(|name| caching::is_obeyed(name));
-        let names = obeyed.filter_map(|name| HeaderName::try_from(name).ok());
-        self.changes.extend(names.map(HeaderChange::Remove));
-        self.changes.push(HeaderChange::Append(header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+        let obeyed = self.lines().map(|(name, _)| name).filter(|name| caching::is_obeyed(name));
+        let names: Vec<_> = obeyed.filter_map(|name| HeaderName::try_from(name).ok()).collect();
+        names.into_iter().for_each(|name| self.remove(name));
+        self.append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+impl Headers for HeaderMap {
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+
+    fn remove(&mut self, name: HeaderName) {
+        Self::remove(self, name);
+    }
+
+    fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        Self::append(self, name, value);
+    }
+}
+
+/// The handler's headers, and the changes to them as a list.
+struct Listed<'a> {
+    handled: Vec<(&'a str, &'a [u8])>,
+    changes: Vec<HeaderChange>,
+}
+
+impl Headers for Listed<'_> {
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.handled.iter().copied()
+    }
+
+    fn remove(&mut self, name: HeaderName) {
+        self.changes.push(HeaderChange::Remove(name));
+    }
+
+    fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        self.changes.push(HeaderChange::Append(name, value));
     }
 }
