@@ -5,8 +5,8 @@
 //!
 //! On a cluster each script names one key, of a session or of an owner's index, and perhaps a staged frame in the same slot.
 //! On one server a login names the session and the index, and an update names several sessions. The top of each file says
-//! what the script gets and answers. `frame.rs` says what a frame is. Each can be tried by hand:
-//! `redis-cli --eval delete.lua sessions:s:… , revision ''`.
+//! what the script gets and answers. `frame.rs` says what a frame is. Each can be tried by hand, after the
+//! functions that it calls: `redis-cli --eval delete.lua sessions:s:… , revision ''`.
 
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use redis::Script;
 
 /// A script that writes a frame, after the functions that it calls.
 macro_rules! writing {
-    ($file:literal $(, $before:literal)*) => {
-        concat!(include_str!("script/set.lua"), $(include_str!($before),)* include_str!($file))
+    ($($file:literal),*) => {
+        concat!(include_str!("script/set.lua"), $(include_str!($file)),*)
     };
 }
 
 #[cfg(feature = "cluster")]
 const INDEX: &str = concat!(include_str!("script/enter.lua"), include_str!("script/index.lua"));
-const CREATE: &str = writing!("script/create.lua", "script/enter.lua", "script/staged.lua");
-const REPLACE: &str = writing!("script/replace.lua", "script/enter.lua", "script/staged.lua");
+const CREATE: &str = writing!("script/enter.lua", "script/staged.lua", "script/create.lua");
+const REPLACE: &str = writing!("script/enter.lua", "script/staged.lua", "script/replace.lua");
 const UPDATE: &str = writing!("script/update.lua");
 const DELETE: &str = include_str!("script/delete.lua");
 const PRUNE: &str = include_str!("script/prune.lua");

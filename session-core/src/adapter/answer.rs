@@ -18,7 +18,7 @@ use crate::{Error, Exchange, HeaderChange, Outcome};
 ///
 /// The handler's response must not leave. The failure's [`answer`](Failure::answer) takes its place.
 pub async fn commit(exchange: &Exchange) -> Result<Option<Outcome>, Failure> {
-    told(exchange, exchange.commit().await)
+    answered(exchange, exchange.commit().await)
 }
 
 /// The future of a [`begin_commit`].
@@ -32,10 +32,11 @@ pub fn begin_commit(exchange: &Exchange) -> Option<Commit> {
         return None;
     }
     let exchange = exchange.clone();
-    Some(Box::pin(async move { told(&exchange, exchange.inner().commit_changes().await) }))
+    Some(Box::pin(async move { answered(&exchange, exchange.inner().commit_changes().await) }))
 }
 
-fn told(exchange: &Exchange, committed: Result<Outcome, Error>) -> Result<Option<Outcome>, Failure> {
+/// What a commit has answered, as an adapter needs it.
+fn answered(exchange: &Exchange, committed: Result<Outcome, Error>) -> Result<Option<Outcome>, Failure> {
     let failure = |error| Failure::from(error).with_token_headers(exchange.token_headers_inside());
     let outcome = committed.map_err(failure)?;
     let is_lost = matches!(outcome, Outcome::Gone | Outcome::Superseded | Outcome::Withheld(_) | Outcome::Unreadable);
@@ -83,7 +84,7 @@ pub fn changes<'a>(
         Some(inside) => changes_over(inside, exchange, handled.into_iter().collect()),
         None => {
             let changes = exchange.changes(handled);
-            let outward = said(&changes).cloned().and_then(weaker_than_no_store);
+            let outward = said_outward(&changes);
             (changes, outward)
         }
     }
@@ -121,7 +122,7 @@ fn changes_over(
     if said(&changes).is_none() {
         changes.push(HeaderChange::Append(header::CACHE_CONTROL, inside));
     }
-    let outward = said(&changes).cloned().and_then(weaker_than_no_store);
+    let outward = said_outward(&changes);
     (changes, outward)
 }
 
@@ -133,8 +134,12 @@ fn said(changes: &[HeaderChange]) -> Option<&HeaderValue> {
     })
 }
 
-/// The same where a layer outside may still set a stricter one. It is never beside a handler's: over that one an exchange sets
-/// `no-store` or nothing.
+/// The same where a layer outside may still set a stricter one.
+fn said_outward(changes: &[HeaderChange]) -> Option<SaidToCaches> {
+    said(changes).cloned().and_then(weaker_than_no_store)
+}
+
+/// It is never beside a handler's: over that one an exchange sets `no-store` or nothing.
 fn weaker_than_no_store(said: HeaderValue) -> Option<SaidToCaches> {
     (said != "no-store").then_some(SaidToCaches(said))
 }

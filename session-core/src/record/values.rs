@@ -57,7 +57,7 @@ impl Values {
     }
 
     /// Writes the others as they lie, without those that have changed. These entries, in the order of their keys, take their places
-    /// among them. Returns how many these are together.
+    /// among them. Returns how many entries it has written.
     fn put_others(&self, out: &mut Vec<u8>, settled: Vec<(&[u8], &[u8])>) -> usize {
         let (others, mut put) = (self.stored.others(), 0);
         let mut count = self.stored.count_of_others();

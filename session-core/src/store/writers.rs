@@ -35,8 +35,8 @@ pub(crate) struct Writers(Mutex<Lines>);
 
 type Lines = HashMap<SessionId, Line, BuildHasherDefault<OfId>>;
 
-/// The server has made these ids at random. So a part of an id is as good as a hash of it, and nobody can choose ids of one
-/// hash.
+/// A part of an id in place of a hash. Ids are random, and only those of sessions that are being written are here. An id is
+/// written after its length, so the last write counts.
 #[derive(Default)]
 struct OfId(u64);
 

@@ -1,4 +1,4 @@
--- Writes a session's frame, which expires at this time: `expires_in` after `now`, or where that is nil as before.
+-- Writes a frame that expires at `expires_at`. `expires_in` is nil if the expiry stays.
 local function set(key, frame, expires_in, expires_at, ends_at, now)
   if expires_in and expires_at > now and expires_at + 1000 < ends_at then
     -- The relative time is a text already. But it may end a moment after the time in the frame, and no key outlives the

@@ -41,7 +41,7 @@ pub(super) async fn load_all(
     prefix: &Namespace,
     ids: &[SessionId],
 ) -> Result<Vec<Result<Found, StoreError>>, StoreError> {
-    // A load beside updates. `MGET` would not tell a missing session from a value of another type, and a miss would be asked twice.
+    // Alone. `MGET` would not tell a missing session from a value of another type, and a miss would be asked twice.
     if let [id] = ids {
         return Ok(vec![find(connection, session_key(prefix, id)).await]);
     }

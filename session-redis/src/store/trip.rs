@@ -40,7 +40,7 @@ impl Told {
 }
 
 /// Sends the updates in one message and the loads in another, at the same moment. A failure of the one is no failure of the
-/// other.
+/// other. Somebody has asked: a trip is never empty.
 pub(super) async fn travel(
     connection: &Connection,
     prefix: &Namespace,

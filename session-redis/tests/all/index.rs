@@ -30,10 +30,9 @@ async fn age(connection: &mut impl ConnectionLike, prefix: &str, seconds: u64) {
         let session = format!("{prefix}:s:{}", SessionId::from_bytes(entry[..16].try_into().unwrap()));
         send::<()>(connection, &[b"ZREM", index.as_bytes(), entry]).await;
         send::<()>(connection, &[b"ZADD", index.as_bytes(), score.to_string().as_bytes(), &older]).await;
-        let binding: Vec<u8> = send(connection, &[b"GETRANGE", session.as_bytes(), b"24", b"31"]).await;
-        if binding == entry[16..] {
-            send::<()>(connection, &[b"SETRANGE", session.as_bytes(), b"24", &older[16..]]).await;
-        }
+        // One step: a session may expire between two, and the second would make a key of the binding alone.
+        let bind = b"if redis.call('GETRANGE', KEYS[1], 24, 31) == ARGV[1] then redis.call('SETRANGE', KEYS[1], 24, ARGV[2]) end";
+        send::<()>(connection, &[b"EVAL", bind, b"1", session.as_bytes(), &entry[16..], &older[16..]]).await;
     }
 }
 
