@@ -43,7 +43,6 @@ if staged then
   -- The time to live comes last. PEXPIREAT in the past removes the key, and a SETRANGE after that would make a key that
   -- never expires.
   redis.call('PEXPIREAT', key, expires_at)
-else
-  set(key, revision .. middle .. rest, expires_in, expires_at, ends_at, now)
+  return 1
 end
-return 1
+return set(key, revision .. middle .. rest, expires_in, expires_at, ends_at, now)

@@ -21,14 +21,8 @@ fn every(binding: &[u8]) -> Vec<Run> {
         #[cfg(feature = "cluster")]
         ("index", INDEX, INDEX_OF_42, bytes(&[ID, hour]), Expected::Bytes(8)),
         ("create", CREATE, SESSION, bytes(&[REVISION, rest, hour, hour]), Expected::Is(Value::Int(1))),
-        ("touch", UPDATE, SESSION, bytes(&[REVISION, b"", b"", hour]), Expected::Is(Value::Array(vec![Value::Int(1)]))),
-        (
-            "update",
-            UPDATE,
-            SESSION,
-            bytes(&[REVISION, REVISION, b"payload", b""]),
-            Expected::Is(Value::Array(vec![Value::Int(1)])),
-        ),
+        ("touch", UPDATE, SESSION, bytes(&[REVISION, b"", b"", hour]), Expected::Is(Value::Int(1))),
+        ("update", UPDATE, SESSION, bytes(&[REVISION, REVISION, b"payload", b""]), Expected::Is(Value::Int(1))),
         ("replace", REPLACE, SESSION, bytes(&[REVISION, rest, REVISION, hour]), Expected::Is(Value::Int(1))),
         #[cfg(feature = "cluster")]
         ("load", LOAD, SESSION, vec![], Expected::Pair),
