@@ -155,11 +155,12 @@ async fn a_network_that_drops_idle_connections_without_a_word_costs_one_limit() 
 #[tokio::test]
 async fn one_broken_connection_condemns_those_of_its_age() {
     let server = servers::own_postgres(&[]);
-    let store = builder().with_idle_check(HOUR).connect(server.url()).await.unwrap();
+    let (pool, store) = with_a_pool(builder().with_idle_check(HOUR), CONNECTIONS, server.url()).await;
     prepare(&store).await;
     let mut other = look_at(server.url()).await;
     for operation in OPERATIONS {
         warm_up(&store, server.url()).await;
+        all_are_back(&pool).await;
         cut_the_others(&mut other).await;
         let error = store.touch(&session("load"), REVISION, HOUR).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
