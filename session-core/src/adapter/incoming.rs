@@ -1,14 +1,6 @@
 //! A request whose types are not those of the `http` crate.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-
-use crate::{Incoming, TokenHeader};
-
-/// The headers that an [`Incoming`] is made of.
-const READ: [HeaderName; 6] =
-    [header::COOKIE, header::FORWARDED, header::HOST, header::ORIGIN, header::REFERER, header::UPGRADE];
-const READ_BY_NAME: [&str; 5] =
-    ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "sec-fetch-site", "sec-fetch-mode"];
+use crate::{Incoming, TokenHeader, request::ReadHeaders};
 
 /// An [`Incoming`] for a framework whose types are not those of the `http` crate. Give the path without its query. The
 /// headers may have any case of letters. The first argument is the site's: [`SessionManager::token_header`].
@@ -34,19 +26,14 @@ pub fn incoming<'a>(
     path: &str,
     headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Incoming {
-    let (mut read, mut tokens) = (HeaderMap::new(), Vec::new());
+    let (mut read, mut tokens) = (ReadHeaders::default(), Vec::new());
     for (name, value) in headers {
         if token_header.is_some_and(|header| header.request_name().as_str().eq_ignore_ascii_case(name)) {
             tokens.push(value);
         }
-        let by_name = || READ_BY_NAME.iter().find(|known| known.eq_ignore_ascii_case(name));
-        let known = READ.iter().find(|known| known.as_str().eq_ignore_ascii_case(name)).cloned();
-        let known = known.or_else(|| by_name().map(|known| HeaderName::from_static(known)));
-        if let (Some(known), Ok(value)) = (known, HeaderValue::from_bytes(value)) {
-            read.append(known, value);
-        }
+        read.add_bytes(name, value);
     }
-    let incoming = Incoming::from(&read).with_resource(method, path);
+    let incoming = Incoming::with_headers(read).with_resource(method, path);
     match token_header {
         Some(header) => incoming.with_token_header(header, tokens),
         None => incoming,
@@ -55,6 +42,8 @@ pub fn incoming<'a>(
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
     use crate::TrustedProxies;
 

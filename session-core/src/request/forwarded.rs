@@ -14,7 +14,7 @@ use crate::Peer;
 const READ: usize = 8 * 1024;
 
 /// The headers of proxies, each as one list.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ProxyHeaders {
     pub(crate) x_forwarded_for: String,
     pub(crate) x_forwarded_proto: String,

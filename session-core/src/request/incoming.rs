@@ -202,6 +202,11 @@ impl Incoming {
         self
     }
 
+    pub(crate) fn with_headers(read: ReadHeaders) -> Self {
+        let (cookies, source, proxy_headers) = read.into_parts();
+        Self { cookies, source, proxy_headers, ..Self::default() }
+    }
+
     fn of(method: &Method, target: &Uri, headers: &HeaderMap) -> Self {
         let mut incoming = Self::from(headers).with_resource(method.as_str(), target.path());
         // Where the target names a host, it goes before `Host` (RFC 9112, section 3.2.2).
@@ -271,8 +276,7 @@ impl fmt::Debug for Incoming {
 
 impl From<&HeaderMap> for Incoming {
     fn from(headers: &HeaderMap) -> Self {
-        let (cookies, source, proxy_headers) = ReadHeaders::of(headers).into_parts();
-        Self { cookies, source, proxy_headers, ..Self::default() }
+        Self::with_headers(ReadHeaders::of(headers))
     }
 }
 

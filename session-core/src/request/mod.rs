@@ -38,6 +38,7 @@ pub(crate) use self::{
     keyring::{Carrier, CarrierKind, Keys},
     origin::{Arrival, OtherOrigin, Source, Withholding},
     proxies::UnknownPeerLog,
+    read_headers::ReadHeaders,
     read_tokens::ReadTokens,
     token::{SecretHash, SessionSecret, SessionToken, random},
 };

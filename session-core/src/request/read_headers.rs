@@ -4,32 +4,55 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::request::{ProxyHeaders, Source, forwarded::Lines};
 
+/// The names of the headers that count.
+const READ: [&str; 11] = [
+    "cookie",
+    "host",
+    "origin",
+    "referer",
+    "sec-fetch-site",
+    "sec-fetch-mode",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "forwarded",
+    "upgrade",
+];
+
 /// What the headers of a request tell.
 #[derive(Default)]
-pub(crate) struct ReadHeaders<'a> {
+pub(crate) struct ReadHeaders {
     cookies: Cookies,
     x_forwarded_for: Lines,
     x_forwarded_proto: Lines,
     x_forwarded_host: Lines,
     forwarded: Lines,
-    host: Option<&'a HeaderValue>,
+    host: Option<HeaderValue>,
     has_several_hosts: bool,
     origin: Lines,
-    referer: Option<&'a HeaderValue>,
+    referer: Option<HeaderValue>,
     upgrade: Lines,
     fetch_site: Lines,
-    fetch_mode: Option<&'a HeaderValue>,
+    fetch_mode: Option<HeaderValue>,
 }
 
-impl<'a> ReadHeaders<'a> {
+impl ReadHeaders {
     /// Looks at each header once. That is less work than a search for each name: most requests have few of them.
-    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut read = Self::default();
         headers.iter().for_each(|(name, value)| read.add(name.as_str(), value));
         read
     }
 
-    fn add(&mut self, name: &str, value: &'a HeaderValue) {
+    /// The name may have any case of letters. A value with bytes that no header may have does not count.
+    pub(crate) fn add_bytes(&mut self, name: &str, value: &[u8]) {
+        let known = READ.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+        if let (Some(known), Ok(value)) = (known, HeaderValue::from_bytes(value)) {
+            self.add(known, &value);
+        }
+    }
+
+    fn add(&mut self, name: &str, value: &HeaderValue) {
         let line = value.as_bytes();
         match name {
             "cookie" => self.cookies.add(value),
@@ -38,14 +61,14 @@ impl<'a> ReadHeaders<'a> {
             "x-forwarded-host" => self.x_forwarded_host.add(line),
             "forwarded" => self.forwarded.add(line),
             "host" => match self.host {
-                None => self.host = Some(value),
+                None => self.host = Some(value.clone()),
                 Some(_) => self.has_several_hosts = true,
             },
             "origin" => self.origin.add(line),
-            "referer" => self.referer = self.referer.or(Some(value)),
+            "referer" => add_first(&mut self.referer, value),
             "upgrade" => self.upgrade.add(line),
             "sec-fetch-site" => self.fetch_site.add(line),
-            "sec-fetch-mode" => self.fetch_mode = self.fetch_mode.or(Some(value)),
+            "sec-fetch-mode" => add_first(&mut self.fetch_mode, value),
             _ => {}
         }
     }
@@ -56,11 +79,11 @@ impl<'a> ReadHeaders<'a> {
         if self.has_several_hosts {
             source.note_several_hosts();
         }
-        source.set_host(self.host.cloned());
+        source.set_host(self.host);
         source.set_origin(self.origin.into_list());
-        source.set_referer(text(self.referer));
+        source.set_referer(text(&self.referer));
         source.set_upgrade(&self.upgrade.into_list());
-        source.set_fetch_metadata(&self.fetch_site.into_list(), text(self.fetch_mode));
+        source.set_fetch_metadata(&self.fetch_site.into_list(), text(&self.fetch_mode));
         let proxy_headers = ProxyHeaders {
             x_forwarded_for: self.x_forwarded_for.into_list(),
             x_forwarded_proto: self.x_forwarded_proto.into_list(),
@@ -71,8 +94,12 @@ impl<'a> ReadHeaders<'a> {
     }
 }
 
-fn text(value: Option<&HeaderValue>) -> &str {
-    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+fn add_first(first: &mut Option<HeaderValue>, value: &HeaderValue) {
+    first.get_or_insert_with(|| value.clone());
+}
+
+fn text(value: &Option<HeaderValue>) -> &str {
+    value.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// The `Cookie` headers of a request, joined as RFC 9113, section 8.2.3 does. Most requests have one, which is not copied.
@@ -111,7 +138,39 @@ impl Cookies {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
+
+    #[test]
+    fn each_header_counts_in_any_case_of_letters() {
+        let headers = [
+            ("Cookie", "a=1"),
+            ("HOST", "example.org"),
+            ("Origin", "https://example.com"),
+            ("Referer", "http://example.org/login"),
+            ("Sec-Fetch-Site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("X-Forwarded-For", "192.0.2.7"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "example.net"),
+            ("Forwarded", "for=192.0.2.9"),
+            ("Upgrade", "websocket"),
+        ];
+        let told = |read: ReadHeaders| {
+            let (cookies, source, proxy_headers) = read.into_parts();
+            format!("{:?} {source:?} {proxy_headers:?}", cookies.as_bytes())
+        };
+        assert_eq!(headers.len(), READ.len());
+        for (name, value) in headers {
+            let (mut map, mut of_bytes) = (HeaderMap::new(), ReadHeaders::default());
+            map.insert(HeaderName::try_from(name).unwrap(), HeaderValue::from_static(value));
+            of_bytes.add_bytes(name, value.as_bytes());
+            let of_bytes = told(of_bytes);
+            assert_eq!(of_bytes, told(ReadHeaders::of(&map)), "{name}");
+            assert_ne!(of_bytes, told(ReadHeaders::default()), "{name}");
+        }
+    }
 
     #[test]
     fn several_cookie_headers_are_one() {
