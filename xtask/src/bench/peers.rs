@@ -226,7 +226,7 @@ impl Group {
         let mut measured: Vec<_> = sites.iter().map(|site| (site.author, Vec::new())).collect();
         for number in 0..=rounds {
             for (site, (_, measured)) in sites.iter().zip(&mut measured) {
-                let round = Round::take(programs.client(), site, database, self.load)?;
+                let round = Round::take(programs.clients(), site, database, self.load)?;
                 if number > 0 {
                     measured.push(round);
                 }

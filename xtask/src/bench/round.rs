@@ -1,6 +1,6 @@
 //! What one site has shown in one round.
 
-use std::{collections::BTreeMap, path::Path, process::Command};
+use std::{collections::BTreeMap, process::Command};
 
 use super::{database::Database, site::Site};
 use crate::step;
@@ -48,13 +48,12 @@ const QUIET: f64 = 23_000.0;
 
 impl Round {
     /// Lets the clients work, and measures.
-    pub(super) fn take(client: &Path, site: &Site, database: &Database, load: Load) -> Result<Self, String> {
+    pub(super) fn take(mut clients: Command, site: &Site, database: &Database, load: Load) -> Result<Self, String> {
         let before = database.written()?;
-        let mut command = Command::new(client);
-        command.args(["load", site.port(), load.operation]);
-        command.args([load.clients, WINDOW, load.bytes, load.keys].map(|number| number.to_string()));
-        command.args([site.process().to_string(), database.processes()]);
-        let mut round = Self::read(&step::output(&mut command)?)?;
+        clients.args(["load", site.port(), load.operation]);
+        clients.args([load.clients, WINDOW, load.bytes, load.keys].map(|number| number.to_string()));
+        clients.args([site.process().to_string(), database.processes()]);
+        let mut round = Self::read(&step::output(&mut clients)?)?;
         round.0.insert("written".into(), database.written()? - before);
         Ok(round)
     }

@@ -110,15 +110,16 @@ impl Programs {
     }
 
     /// The clients of all sites.
-    pub(super) fn client(&self) -> &Path {
-        &self.ours
+    pub(super) fn clients(&self) -> Command {
+        run(&self.ours)
     }
 }
 
-/// A command that the kernel kills with this process.
+/// A command that the kernel kills with this process. It is in a group of its own, as a service is: Linux may share a core
+/// among such groups. The database is in that of this process, which only waits.
 fn run(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command.args(["--pdeathsig", "KILL", "--", "setsid"]).arg(program);
     command
 }
 
