@@ -4,11 +4,13 @@
 //! request in nanoseconds, as the median of the rounds with the quartiles:
 //!
 //! - what our layer adds to the same handlers without a session;
-//! - the least: the same promises by hand, without a framework, events, caches, other cookies and other stores. It checks the
-//!   MAC of one cookie and the hash of its secret, and finds the row. A write draws a revision, copies the row and compares it
-//!   before it stores it. A login draws an id, a revision and a secret, and signs them.
+//! - what the least layer adds, which keeps by hand what each request is promised, over the same store;
+//! - the least without a framework: it checks the MAC of one cookie and the hash of its secret, and finds the row. A write
+//!   draws a revision, copies the row and compares it before it stores it. A login draws an id, a revision and a secret, and
+//!   signs them.
 //!
-//! With the path of the program of `benchmarks/peers/tower-sessions` after the number, that one is measured in turn, too.
+//! With the path of the program of `benchmarks/peers/tower-sessions` after the number, that one is measured in turn, too. Then
+//! it prints both layers in parts of it.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
 
 #[path = "../src/app.rs"]
@@ -19,8 +21,12 @@ mod bare;
 mod in_process;
 #[path = "in_process/least.rs"]
 mod least;
+#[path = "../src/least_layer.rs"]
+mod least_layer;
 
 use std::{collections::BTreeMap, env, process::Command};
+
+use session_memory::MemoryStore;
 
 /// The CPU times of one round, in nanoseconds, by the name of the operation.
 type Times = BTreeMap<String, f64>;
@@ -31,27 +37,35 @@ fn main() {
     match first.as_str() {
         "ours" => return in_process::run(app::over("memory", "")),
         "bare" => return in_process::run(async { bare::site() }),
+        "layer" => return in_process::run(async { least_layer::site(MemoryStore::new()) }),
         "least" => return least::run(),
         _ => {}
     }
     let rounds: usize = first.parse().unwrap();
     let own = env::current_exe().unwrap().to_str().unwrap().to_owned();
     let peer = arguments.next();
-    let mut added: BTreeMap<String, [Vec<f64>; 3]> = BTreeMap::new();
+    let mut added: BTreeMap<String, [Vec<f64>; 5]> = BTreeMap::new();
     for _ in 0..rounds {
-        let [bare, ours, least] = ["bare", "ours", "least"].map(|site| measured(&own, &[site]));
+        let [bare, ours, layer, least] = ["bare", "ours", "layer", "least"].map(|site| measured(&own, &[site]));
         let theirs = peer.as_ref().map_or_else(Times::new, |peer| measured(peer, &["in-process", "memory"]));
-        for (name, ours) in &ours {
-            let [of_ours, of_least, to_theirs] = added.entry(name.clone()).or_default();
-            let added = ours - bare[name];
-            of_ours.push(added);
-            of_least.extend(least.get(name));
-            to_theirs.extend(theirs.get(name).map(|theirs| added / (theirs - bare[name])));
+        for (name, bare) in bare {
+            let [of_ours, of_layer, of_least, to_theirs, layer_to_theirs] = added.entry(name.clone()).or_default();
+            let [ours, layer] = [ours[&name] - bare, layer[&name] - bare];
+            of_ours.push(ours);
+            of_layer.push(layer);
+            of_least.extend(least.get(&name));
+            let theirs = theirs.get(&name).map(|theirs| theirs - bare);
+            to_theirs.extend(theirs.map(|theirs| ours / theirs));
+            layer_to_theirs.extend(theirs.map(|theirs| layer / theirs));
         }
     }
-    println!("{:<10} {:>24} {:>24} {:>24}", "", "added by ours", "the least", "ours / tower-sessions");
-    for (name, [ours, least, to_theirs]) in added {
-        println!("{name:<10} {} {} {}", quartiles(ours, 0), quartiles(least, 0), quartiles(to_theirs, 2));
+    let titles = ["ours", "the least layer", "the least", "ours / tower-sessions", "least layer / tower-s."];
+    println!("{:<10} {}", "", titles.map(|title| format!("{title:>24}")).join(" "));
+    for (name, figures) in added {
+        let digits = [0, 0, 0, 2, 2].into_iter();
+        let columns: Vec<_> =
+            figures.into_iter().zip(digits).map(|(values, digits)| quartiles(values, digits)).collect();
+        println!("{name:<10} {}", columns.join(" "));
     }
 }
 

@@ -1,4 +1,4 @@
-//! A small site, as programs to measure: over our stores, over the raw drivers, and over nothing.
+//! A small site, as programs to measure: over our sessions, the least layer, the raw drivers, and nothing.
 //!
 //! `cargo xtask bench peers` starts them, and those of other authors in `benchmarks/peers`, which have the same routes.
 
@@ -7,11 +7,14 @@
 mod app;
 mod bare;
 mod in_process;
+mod least_layer;
 mod load;
 mod raw;
 mod serve;
 
 use axum::Router;
+use session_memory::MemoryStore;
+use session_redis::RedisStore;
 
 /// `serve KIND [URL]`, `in-process KIND`, or `load` with the arguments that its documentation names.
 fn main() {
@@ -28,6 +31,8 @@ fn main() {
 async fn site(kind: &str, url: &str) -> Router {
     match kind {
         "bare" => bare::site(),
+        "least-memory" => least_layer::site(MemoryStore::new()),
+        "least-redis" => least_layer::site(RedisStore::connect(url).await.unwrap()),
         "raw-redis" => raw::site(raw::Redis::connect(url).await),
         "raw-postgres" => raw::site(raw::Postgres::connect(url).await),
         "raw-sqlite" => raw::site(raw::Sqlite::open(url).await),

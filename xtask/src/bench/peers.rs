@@ -197,12 +197,16 @@ fn start(programs: &Programs, database: &Database, kind: Kind) -> Result<Vec<Sit
     if kind == Kind::Redis {
         authors.extend([Author::OursOnActix, Author::ActixSession, Author::Express]);
     }
+    if matches!(kind, Kind::Memory | Kind::Redis) {
+        authors.push(Author::LeastLayer);
+    }
     authors.push(Author::Floor);
     let mut sites = Vec::new();
     for (number, author) in authors.into_iter().enumerate() {
         let name = match (author, kind) {
             (Author::Floor, Kind::Memory) => "bare".into(),
             (Author::Floor, _) => format!("raw-{}", kind.name()),
+            (Author::LeastLayer, _) => format!("least-{}", kind.name()),
             _ => kind.name().to_owned(),
         };
         sites.extend(programs.start(author, &name, &database.url(number)?)?);
@@ -240,10 +244,11 @@ impl Group {
         // The older commit stands beside the new one in all that is measured.
         let base = |(what, figure)| Line { what, figure, of: Author::Ours, to: Author::Base, goal: None };
         let base = [(CPU, Figure::Cpu), ("requests a second", Figure::Throughput)].map(base);
-        // What a goal leaves for a session: the floor has none.
-        let floor = self.lines.iter().filter(|line| line.of == Author::Ours && line.to != Author::Ours);
-        let floor = floor.map(|line| Line { of: Author::Floor, goal: None, ..*line });
-        for line in self.lines.iter().copied().chain(floor).chain(base) {
+        // What a goal leaves for a session: the floor has none, and the least layer has no more than it needs.
+        let ours = self.lines.iter().filter(|line| line.of == Author::Ours && line.to != Author::Ours);
+        let least =
+            ours.flat_map(|line| [Author::LeastLayer, Author::Floor].map(|of| Line { of, goal: None, ..*line }));
+        for line in self.lines.iter().copied().chain(least).chain(base) {
             self.print_line(line, rounds, report);
         }
     }
@@ -302,26 +307,38 @@ fn in_process(programs: &Programs, options: &Options, report: &mut Report) -> Re
         (Author::Ours, "memory"),
         (Author::Base, "memory"),
         (Author::TowerSessions, "memory"),
+        (Author::LeastLayer, "least-memory"),
         (Author::Floor, "bare"),
     ];
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
         let mut round = Vec::new();
         for (author, kind) in sites {
-            round.push(programs.in_process(author, kind)?.unwrap_or_default());
+            round.push((author, programs.in_process(author, kind)?.unwrap_or_default()));
         }
         rounds.push(round);
     }
     report.head(IN_PROCESS_TITLE);
     for (operation, goal) in IN_PROCESS {
-        for (number, goal) in [(2, Some(goal)), (1, None)] {
-            let ratio = |round: &Vec<Vec<(String, f64)>>| {
-                let get = |site: usize| round[site].iter().find(|(name, _)| name == operation).map(|(_, time)| *time);
-                let bare = get(3)?;
-                Some((get(0)? - bare) / (get(number)? - bare))
+        let compared = [
+            (Author::Ours, Author::TowerSessions, Some(goal)),
+            (Author::LeastLayer, Author::TowerSessions, None),
+            (Author::Ours, Author::Base, None),
+        ];
+        for (of, to, goal) in compared {
+            let ratio = |round: &Vec<(Author, Vec<(String, f64)>)>| {
+                let time = |author| {
+                    let (_, times) = round.iter().find(|(site, _)| *site == author)?;
+                    times.iter().find(|(name, _)| name == operation).map(|(_, time)| *time)
+                };
+                let bare = time(Author::Floor)?;
+                Some((time(of)? - bare) / (time(to)? - bare))
             };
             if let Some(quartiles) = Quartiles::of(rounds.iter().filter_map(ratio).collect()) {
-                let what = format!("{operation} / {}", sites[number].0.name());
+                let what = match of {
+                    Author::Ours => format!("{operation} / {}", to.name()),
+                    of => format!("{operation} of {} / {}", of.name(), to.name()),
+                };
                 report.line("in process", &what, quartiles, goal);
             }
         }

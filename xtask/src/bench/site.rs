@@ -23,6 +23,8 @@ pub(super) enum Author {
     TowerSessions,
     ActixSession,
     Express,
+    /// Nobody's: what a request of ours is promised, by hand over our store.
+    LeastLayer,
     /// Nobody's: the plain statements of a driver, or nothing.
     Floor,
 }
@@ -37,6 +39,7 @@ impl Author {
             Self::TowerSessions => "tower-sessions",
             Self::ActixSession => "actix-session",
             Self::Express => "express-session",
+            Self::LeastLayer => "least layer",
             Self::Floor => "floor",
         }
     }
@@ -70,7 +73,7 @@ impl Programs {
     /// The program of this author, and the first of its arguments.
     fn of(&self, author: Author) -> Option<Command> {
         let command = match author {
-            Author::Ours | Author::Floor => run(&self.ours),
+            Author::Ours | Author::LeastLayer | Author::Floor => run(&self.ours),
             Author::OursOnActix => run(&self.ours_on_actix),
             Author::Base => run(self.base.as_deref()?),
             Author::TowerSessions => run(&self.peers.join("peer-tower-sessions")),

@@ -7,15 +7,13 @@ use std::{
     time::Duration,
 };
 
-use base64ct::{Base64UrlUnpadded, Encoding};
-use hmac::{Hmac, KeyInit, Mac};
-use rand::{TryRng, rngs::SysRng};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::in_process::cpu;
-
-const NAME: &str = "__Host-session";
+use crate::{
+    in_process::cpu,
+    least_layer::{Cookies, random},
+};
 
 /// How long each operation is called, in CPU time.
 const WINDOW: Duration = Duration::from_millis(200);
@@ -34,7 +32,7 @@ struct Row {
 }
 
 struct Site {
-    key: Hmac<Sha256>,
+    cookies: Cookies,
     rows: Mutex<HashMap<[u8; 16], Row>>,
 }
 
@@ -50,24 +48,15 @@ impl Site {
             payload: serde_json::to_vec(&values).unwrap().into(),
         };
         self.rows.lock().unwrap().insert(id, row);
-        let mut text = [0; 70];
-        let token = [&id[..], &[0; 4], secret].concat();
-        let token = Base64UrlUnpadded::encode(&token, &mut text).unwrap();
-        let mac = Base64UrlUnpadded::encode_string(&self.mac(token).finalize().into_bytes());
-        format!("{NAME}={token}.{mac}; Path=/; Secure; HttpOnly; SameSite=Lax")
+        self.cookies.sign(&id, secret)
     }
 
     /// The session's id, its revision and its payload.
     fn load(&self, cookie: &str) -> ([u8; 16], [u8; 8], Arc<[u8]>) {
-        let (token, mac) = cookie.strip_prefix(NAME).unwrap()[1..].split_once('.').unwrap();
-        let (mut given, mut bytes) = ([0; 32], [0; 52]);
-        Base64UrlUnpadded::decode(mac, &mut given).unwrap();
-        self.mac(token).verify_slice(&given).unwrap();
-        Base64UrlUnpadded::decode(token, &mut bytes).unwrap();
-        let id = bytes[..16].try_into().unwrap();
+        let (id, hash) = self.cookies.open(cookie).unwrap();
         let rows = self.rows.lock().unwrap();
         let row = &rows[&id];
-        assert_eq!(row.secret[..], Sha256::digest(&bytes[20..])[..]);
+        assert_eq!(row.secret, hash);
         (id, row.revision, row.payload.clone())
     }
 
@@ -86,21 +75,11 @@ impl Site {
         assert_eq!(row.revision, expected);
         *row = Row { revision, payload, ..*row };
     }
-
-    fn mac(&self, token: &str) -> Hmac<Sha256> {
-        self.key.clone().chain_update(NAME).chain_update(token)
-    }
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    SysRng.try_fill_bytes(&mut bytes).unwrap();
-    bytes
 }
 
 /// Prints a line for each operation: the CPU time of one, in nanoseconds.
 pub(crate) fn run() {
-    let site = Site { key: Hmac::new_from_slice(&[7; 32]).unwrap(), rows: Mutex::default() };
+    let site = Site { cookies: Cookies::new(), rows: Mutex::default() };
     let cookie = site.login(42).split(';').next().unwrap().to_owned();
     print("read", || _ = black_box(site.read(black_box(&cookie))));
     print("write", || site.write(black_box(&cookie)));
