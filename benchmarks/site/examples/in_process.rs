@@ -21,6 +21,8 @@ mod bare;
 mod in_process;
 #[path = "in_process/least.rs"]
 mod least;
+#[path = "../src/least_cookies.rs"]
+mod least_cookies;
 #[path = "../src/least_layer.rs"]
 mod least_layer;
 

@@ -1,4 +1,4 @@
-//! The least work of a request with a session, by hand. The cookie is `name=token.mac`, as ours is.
+//! The least work of a request with a session, by hand.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     in_process::cpu,
-    least_layer::{Cookies, random},
+    least_cookies::{Cookies, random},
 };
 
 /// How long each operation is called, in CPU time.
