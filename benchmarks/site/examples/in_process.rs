@@ -4,8 +4,8 @@
 //! request in nanoseconds, as the median of the rounds with the quartiles:
 //!
 //! - what our layer adds to the same handlers without a session;
-//! - what the least layer adds, which keeps by hand what each request is promised, over the same store;
-//! - the least without a framework: it checks the MAC of one cookie and the hash of its secret, and finds the row. A write
+//! - what the least layer adds: it does by hand what each request is promised, over the same store;
+//! - what the work takes without a framework and a store: it checks the MAC of one cookie and the hash of its secret, and finds the row. A write
 //!   draws a revision, copies the row and compares it before it stores it. A login draws an id, a revision and a secret, and
 //!   signs them.
 //!
@@ -21,9 +21,7 @@ mod bare;
 mod in_process;
 #[path = "in_process/least.rs"]
 mod least;
-#[path = "../src/least_cookies.rs"]
-mod least_cookies;
-#[path = "../src/least_layer.rs"]
+#[path = "../src/least_layer/mod.rs"]
 mod least_layer;
 
 use std::{collections::BTreeMap, env, process::Command};
@@ -61,7 +59,7 @@ fn main() {
             layer_to_theirs.extend(theirs.map(|theirs| layer / theirs));
         }
     }
-    let titles = ["ours", "the least layer", "the least", "ours / tower-sessions", "least layer / tower-s."];
+    let titles = ["ours", "the least layer", "without a framework", "ours / tower-sessions", "layer / tower-sessions"];
     println!("{:<10} {}", "", titles.map(|title| format!("{title:>24}")).join(" "));
     for (name, figures) in added {
         let digits = [0, 0, 0, 2, 2].into_iter();

@@ -7,7 +7,6 @@
 mod app;
 mod bare;
 mod in_process;
-mod least_cookies;
 mod least_layer;
 mod load;
 mod raw;

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::request::{ProxyHeaders, Source, forwarded::Lines};
 
-/// The names of the headers that count.
+/// The names of the headers that count: those in [`ReadHeaders::add`].
 const READ: [&str; 11] = [
     "cookie",
     "host",
@@ -81,9 +81,9 @@ impl ReadHeaders {
         }
         source.set_host(self.host);
         source.set_origin(self.origin.into_list());
-        source.set_referer(text(&self.referer));
+        source.set_referer(text(self.referer.as_ref()));
         source.set_upgrade(&self.upgrade.into_list());
-        source.set_fetch_metadata(&self.fetch_site.into_list(), text(&self.fetch_mode));
+        source.set_fetch_metadata(&self.fetch_site.into_list(), text(self.fetch_mode.as_ref()));
         let proxy_headers = ProxyHeaders {
             x_forwarded_for: self.x_forwarded_for.into_list(),
             x_forwarded_proto: self.x_forwarded_proto.into_list(),
@@ -98,8 +98,8 @@ fn add_first(first: &mut Option<HeaderValue>, value: &HeaderValue) {
     first.get_or_insert_with(|| value.clone());
 }
 
-fn text(value: &Option<HeaderValue>) -> &str {
-    value.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default()
+fn text(value: Option<&HeaderValue>) -> &str {
+    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// The `Cookie` headers of a request, joined as RFC 9113, section 8.2.3 does. Most requests have one, which is not copied.

@@ -36,9 +36,13 @@ async fn look_at(url: &str) -> PgConnection {
 
 /// Waits until the driver has taken every connection back. A connection that it takes back later would count as used.
 async fn all_are_back(pool: &PgPool) {
-    while pool.num_idle() < pool.options().get_max_connections() as usize {
-        tokio::task::yield_now().await;
-    }
+    let waiting = async {
+        while pool.num_idle() < pool.options().get_max_connections() as usize {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+    assert!(waited.is_ok(), "{} connections are back", pool.num_idle());
 }
 
 /// How many of the store's connections are there and doing this.

@@ -5,27 +5,27 @@
 -- ARGV: for each of them the expected revision; the new revision, or '' for a touch; the new payload; milliseconds until
 -- the session expires, or '' to keep the expiry.
 -- Answers 1: done. 0: it is not live, or has another revision. -1: the value is no frame. For several sessions it is a list
--- of the answers, and an error belongs to its session alone.
+-- of the answers, and an error of a command belongs to its session alone.
 
--- An error of a command is returned, and never raised: the sessions that follow have their turn.
-local call = redis.pcall
+-- It returns an error, and raises none: the sessions that follow have their turn.
+local try = redis.pcall
 
-local time = call('TIME')
+local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function touch(key, expires_at)
   -- PEXPIREAT comes first: a server whose memory is full refuses a SETRANGE unless the script has written before. It
   -- deletes a session whose time is up by then. A SETRANGE would make a key of the rest, which never expires.
-  local done = call('PEXPIREAT', key, expires_at)
-  if type(done) == 'number' and call('GETRANGE', key, '0', '0') ~= '' then
-    done = call('SETRANGE', key, '8', struct.pack('>I8', expires_at))
+  local done = try('PEXPIREAT', key, expires_at)
+  if type(done) == 'number' and try('GETRANGE', key, '0', '0') ~= '' then
+    done = try('SETRANGE', key, '8', struct.pack('>I8', expires_at))
   end
   return type(done) == 'number' and 1 or done
 end
 
 local function update(key, expected, revision, payload, expires_in)
   -- The longest head: 33 bytes, and an owner of 255.
-  local head = call('GETRANGE', key, '0', '287')
+  local head = try('GETRANGE', key, '0', '287')
   if head == '' then return 0 end
   if type(head) ~= 'string' then return head end
   local head_length = 33 + (head:byte(33) or 0)
@@ -34,7 +34,7 @@ local function update(key, expected, revision, payload, expires_in)
   if found ~= expected or expires_at <= now then return 0 end
 
   if expires_in == '' then
-    local done = call('SET', key, revision .. head:sub(9, head_length) .. payload, 'KEEPTTL')
+    local done = try('SET', key, revision .. head:sub(9, head_length) .. payload, 'KEEPTTL')
     return done.ok and 1 or done
   end
   expires_at = math.min(now + expires_in, ends_at)

@@ -76,10 +76,8 @@ pub(super) async fn update_all(
     let arguments: Vec<_> = updates.iter().copied().flat_map(Update::arguments).collect();
     let [key, others @ ..] = &keys[..] else { return Ok(vec![]) };
     let answer = connection.run(Call { script, key, others, frame: None, arguments: &arguments }).await?;
-    if others.is_empty() {
-        return Ok(vec![yes_or_no(&answer)]);
-    }
     match answer {
+        Value::Int(_) if others.is_empty() => Ok(vec![yes_or_no(&answer)]),
         Value::Array(answers) if answers.len() == updates.len() => {
             let outcome = |answer: Value| yes_or_no(&answer.extract_error().map_err(from_driver)?);
             Ok(answers.into_iter().map(outcome).collect())

@@ -244,7 +244,7 @@ impl Group {
         // The older commit stands beside the new one in all that is measured.
         let base = |(what, figure)| Line { what, figure, of: Author::Ours, to: Author::Base, goal: None };
         let base = [(CPU, Figure::Cpu), ("requests a second", Figure::Throughput)].map(base);
-        // What a goal leaves for a session: the floor has none, and the least layer has no more than it needs.
+        // What a goal leaves for a session. The floor is without one, and the least layer keeps what is promised, by hand.
         let ours = self.lines.iter().filter(|line| line.of == Author::Ours && line.to != Author::Ours);
         let least =
             ours.flat_map(|line| [Author::LeastLayer, Author::Floor].map(|of| Line { of, goal: None, ..*line }));

@@ -23,7 +23,7 @@ pub(super) enum Author {
     TowerSessions,
     ActixSession,
     Express,
-    /// Nobody's: what a request of ours is promised, by hand over our store.
+    /// Nobody's: a layer by hand that keeps what each request is promised, over our store.
     LeastLayer,
     /// Nobody's: the plain statements of a driver, or nothing.
     Floor,
@@ -118,8 +118,8 @@ impl Programs {
     }
 }
 
-/// A command that the kernel kills with this process. It is in a group of its own, as a service is: Linux may share a core
-/// among such groups. The database is in that of this process, which only waits.
+/// A command that the kernel kills with this process. It has a session of processes of its own, as a service has: Linux may
+/// share a core among such sessions. So the database, which is in the session of this process, is apart from it.
 fn run(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "setsid"]).arg(program);

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     in_process::cpu,
-    least_cookies::{Cookies, random},
+    least_layer::cookies::{Cookies, random},
 };
 
 /// How long each operation is called, in CPU time.
