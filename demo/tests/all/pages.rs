@@ -29,7 +29,10 @@ fn every_error_is_a_page_of_the_site_and_keeps_what_was_typed() {
     is_a_page(&unread, 422);
     assert!(unread.body.contains("one</textarea>") && unread.body.contains("two</textarea>"), "{}", unread.body);
     is_a_page(&browser.send("PUT", "/note", "note=one"), 405);
-    is_a_page(&browser.send("POST", "/note", &format!("note={}", "x".repeat(3 << 20))), 413);
+    // A byte more than axum takes: it reads all of it. Of a longer body it leaves some unread, and then the client may lose the
+    // connection before it has read the answer.
+    let too_long = format!("note={}", "x".repeat((2 << 20) - 4));
+    is_a_page(&browser.send("POST", "/note", &too_long), 413);
     is_a_page(&person(&demo).get("/api/sessions"), 401);
     let mut json = browser.clone().with_header("content-type", "application/json");
     is_a_page(&json.send("POST", "/note", "{}"), 415);
