@@ -197,6 +197,28 @@ async fn a_server_that_is_full_refuses_to_grow_and_lets_sessions_end() {
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
 }
 
+/// They are not staged, and the script itself returns the refusal. If it did not, the answer would be that a lost update is saved.
+#[tokio::test]
+async fn small_sessions_that_a_full_server_refuses_stay_as_they_are() {
+    let server = servers::own_redis(&[]);
+    let (store, mut admin) = (support::store(&server, 20 * TIMEOUT).await, admin(server.url()).await);
+    let other = SessionId::from_bytes([7; 16]);
+    store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    ask::<()>(&mut admin, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
+    let refused = [
+        store.create(&other, entry(NEW), HOUR, HOUR).await.map(|()| true),
+        store.replace(&ID, OLD, entry(NEW), Expiry::Keep).await,
+        store.replace(&ID, OLD, entry(NEW), Expiry::Extend(HOUR / 2)).await,
+        store.replace(&ID, OLD, entry(NEW), Expiry::Extend(HOUR)).await,
+        store.replace(&ID, OLD, entry(NEW), restart).await,
+    ];
+    assert!(refused.iter().all(|answer| matches!(answer, Err(StoreError::Unavailable { .. }))), "{refused:?}");
+    ask::<()>(&mut admin, &["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, OLD);
+    assert!(store.load(&other).await.unwrap().is_none());
+}
+
 #[tokio::test]
 async fn a_server_that_only_reads_is_unavailable_for_writes() {
     let server = servers::own_redis(&[]);
