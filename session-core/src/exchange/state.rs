@@ -95,14 +95,12 @@ impl State {
     /// How large the session is with this value under the key, or with none, and how large it was.
     pub(crate) fn size_with(&mut self, key: &[u8], value: Option<&Bytes>) -> (usize, usize) {
         let before = self.size();
-        let length = |value: &Bytes| value_length(key, value);
-        let replaced = self.standing.with_stored(|stored| self.seen.get(key, stored).as_ref().map_or(0, length));
-        (before - replaced + value.map_or(0, length), before)
+        let replaced = self.standing.with_stored(|stored| self.seen.length_of(key, stored));
+        (before - replaced + value.map_or(0, |value| value_length(key, value)), before)
     }
 
-    /// Lets this request see the value; `None`: that there is none.
-    pub(crate) fn see(&mut self, key: &ValueKey, value: Option<Bytes>) {
-        let (size, _) = self.size_with(key, value.as_ref());
+    /// Lets this request see the value; `None`: that there is none. The session is then this large.
+    pub(crate) fn see(&mut self, key: &ValueKey, value: Option<Bytes>, size: usize) {
         self.seen.length = Some(size);
         self.seen.values.insert(key.clone(), value);
         self.version += 1;

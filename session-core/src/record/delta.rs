@@ -1,9 +1,6 @@
 //! What a request changed, and applying it to what is stored.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
@@ -21,19 +18,10 @@ pub(crate) trait Update: Send + Sync {
 /// A change of a value, as a request saves it: what `run` makes of the stored one.
 pub(crate) struct Updating<R> {
     pub(crate) run: R,
-    /// What it was first made of, and what came of it. So the closure runs again only on another value.
-    first: OnceLock<(Option<Bytes>, Bytes)>,
-}
-
-impl<R> Updating<R> {
-    pub(crate) fn new(run: R) -> Self {
-        Self { run, first: OnceLock::new() }
-    }
-
-    pub(crate) fn note(&self, before: Option<Bytes>, after: Bytes) {
-        // Only the first counts.
-        let _ = self.first.set((before, after));
-    }
+    /// What it was first made of.
+    pub(crate) before: Option<Bytes>,
+    /// What came of that. So the closure runs again only on another value.
+    pub(crate) after: Bytes,
 }
 
 impl<T, R> Update for Updating<R>
@@ -41,10 +29,10 @@ where
     R: Fn(Option<&Bytes>) -> Result<(T, Bytes), Error> + Send + Sync,
 {
     fn apply(&self, stored: Option<&Bytes>) -> Result<Bytes, Error> {
-        match self.first.get() {
-            Some((before, after)) if before.as_ref() == stored => Ok(after.clone()),
-            _ => (self.run)(stored).map(|(_, after)| after),
+        if stored == self.before.as_ref() {
+            return Ok(self.after.clone());
         }
+        (self.run)(stored).map(|(_, after)| after)
     }
 }
 
@@ -173,10 +161,18 @@ impl Overlay {
     pub(crate) fn length_over(&self, below: &Data) -> usize {
         let none = Data::new();
         let below = if self.cleared { &none } else { below };
-        let length_of = |key: &[u8], value: Option<&Bytes>| value.map_or(0, |value| value_length(key, value));
         self.values.iter().fold(below.length(), |length, (key, value)| {
-            length - length_of(key, below.get(key).as_ref()) + length_of(key, value.as_ref())
+            length - below.length_of(key) + value.as_ref().map_or(0, |value| value_length(key, value))
         })
+    }
+
+    /// How many bytes of that are of this value.
+    pub(crate) fn length_of(&self, key: &[u8], below: &Data) -> usize {
+        match self.values.get(key) {
+            Some(value) => value.as_ref().map_or(0, |value| value_length(key, value)),
+            None if self.cleared => 0,
+            None => below.length_of(key),
+        }
     }
 }
 

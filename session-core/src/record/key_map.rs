@@ -1,6 +1,9 @@
 //! A map that usually has one key.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map},
+    sync::Arc,
+};
 
 /// The key of a value, as what was changed keeps it. A clone shares it from the first one on.
 pub(crate) type ValueKey = Arc<[u8]>;
@@ -85,10 +88,10 @@ impl<V> KeyMap<V> {
     /// In the order of the keys.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ValueKey, &V)> + Clone {
         let (few, many) = match self {
-            Self::Few(entries) => (&entries[..], None),
-            Self::Many(entries) => (&[][..], Some(entries)),
+            Self::Few(entries) => (&entries[..], btree_map::Iter::default()),
+            Self::Many(entries) => (&[][..], entries.iter()),
         };
-        few.iter().map(|(key, value)| (key, value)).chain(many.into_iter().flatten())
+        few.iter().map(|(key, value)| (key, value)).chain(many)
     }
 
     /// In the order of the keys.

@@ -96,6 +96,11 @@ impl Data {
         self.values().is_ok_and(Values::is_empty)
     }
 
+    /// How many bytes the value under this key takes. 0: there is none.
+    pub(crate) fn length_of(&self, key: &[u8]) -> usize {
+        self.values().map_or(0, |values| values.length_of(key))
+    }
+
     /// How many bytes an envelope with this takes at most, but for what was not read.
     pub(crate) fn length(&self) -> usize {
         length(self.values().map_or(0, Values::encoded_length))

@@ -101,7 +101,7 @@ impl Values {
 
     /// `None`: there is no such value from now on.
     pub(crate) fn set(&mut self, key: ValueKey, value: Option<Bytes>) {
-        if self.stored.get(&key) == value {
+        if self.stored.find(&key) == value.as_deref() {
             self.changed.remove(&key);
         } else {
             self.changed.insert(key, value);
@@ -129,6 +129,14 @@ impl Values {
         self.changed.iter().fold(self.stored.count(), |count, (key, value)| {
             count - usize::from(self.stored.length(key) > 0) + usize::from(value.is_some())
         })
+    }
+
+    /// How many bytes the value under this key takes. 0: there is none.
+    pub(crate) fn length_of(&self, key: &[u8]) -> usize {
+        match self.changed.get(key) {
+            Some(value) => value.as_ref().map_or(0, |value| value_length(key, value)),
+            None => self.stored.length(key),
+        }
     }
 
     /// How many bytes [`put`](Self::put) writes.

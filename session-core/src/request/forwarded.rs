@@ -48,11 +48,15 @@ impl Lines {
         self.0.extend_from_slice(line);
     }
 
-    /// Only the end of a long list is kept.
+    #[inline]
     pub(crate) fn into_list(self) -> String {
+        // Most requests have none.
+        if self.0.is_empty() { String::new() } else { self.joined() }
+    }
+
+    /// Only the end of a long list is kept.
+    fn joined(self) -> String {
         match self.0.len().checked_sub(READ) {
-            // Most requests have none.
-            None if self.0.is_empty() => String::new(),
             None | Some(0) => String::from_utf8(self.0).unwrap_or_else(|error| lossy(error.as_bytes())),
             // The mark keeps what is cut through from being read as something whole.
             Some(cut) => format!("?{}", lossy(&self.0[cut..])),

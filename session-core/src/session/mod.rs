@@ -133,7 +133,8 @@ impl Session {
         if !state.standing.with_stored(|stored| state.seen.get(&key, stored).is_some()) {
             return false;
         }
-        state.see(&key, None);
+        let (size, _) = state.size_with(&key, None);
+        state.see(&key, None, size);
         let replaced = state.pending.remove(key);
         drop(state);
         drop(replaced);
@@ -199,7 +200,6 @@ impl Session {
         let key = ValueKey::from(key.as_bytes());
         let (format, of) = (self.inner().site().format, key.clone());
         let run = move |before: Option<&Bytes>| changed(format, &of, before, &change);
-        let update = Arc::new(Updating::new(run));
         for _ in 0..MERGES {
             let (before, version) = {
                 let state = self.inner().state();
@@ -209,12 +209,11 @@ impl Session {
                 (state.value(&key)?, state.version)
             };
             // Unlocked: it is the application's code.
-            let (value, encoded) = (update.run)(before.as_ref())?;
+            let (value, after) = run(before.as_ref())?;
             let mut state = self.inner().state();
             if state.version == version {
-                self.see(&mut state, &key, encoded.clone())?;
-                update.note(before, encoded);
-                state.pending.update(key, update);
+                self.see(&mut state, &key, after.clone())?;
+                state.pending.update(key, Arc::new(Updating { run, before, after }));
                 return Ok(value);
             }
         }
@@ -299,7 +298,8 @@ impl Session {
                 if state.version != view.version {
                     continue;
                 }
-                state.see(&key, None);
+                let (size, _) = state.size_with(&key, None);
+                state.see(&key, None, size);
                 let replaced = state.pending.remove(key);
                 drop(state);
                 drop(replaced);
@@ -355,7 +355,7 @@ impl Session {
         if size > limit && size > before {
             return Err(Error::TooLarge { size, limit });
         }
-        state.see(key, Some(value));
+        state.see(key, Some(value), size);
         Ok(())
     }
 }

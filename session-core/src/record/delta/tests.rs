@@ -67,8 +67,9 @@ fn delta(acts: &[Act]) -> Delta {
             Act::Insert(at, byte) => drop(delta.insert([at].into(), vec![byte].into())),
             Act::Remove(at) => drop(delta.remove([at].into())),
             Act::Append(at, byte) => {
-                let append = move |value: Option<&Bytes>| Ok((byte, append(value, byte)));
-                delta.update([at].into(), Arc::new(Updating::new(append)));
+                let append = move |value: Option<&Bytes>| Ok::<_, Error>((byte, append(value, byte)));
+                let after = append(None).unwrap().1;
+                delta.update([at].into(), Arc::new(Updating { run: append, before: None, after }));
             }
             Act::Clear => drop(delta.clear()),
         }
