@@ -2,7 +2,7 @@
 
 use session_core::{Error, EventKind, Exchange, Owner, Policy};
 
-use crate::support::{unreadable::*, *};
+use crate::support::{dice::Dice, unreadable::*, *};
 
 /// The user whose token is in two hands.
 const ROBBED: u64 = 98;
@@ -40,22 +40,6 @@ enum Deed {
 }
 
 const DEEDS: [Deed; 6] = [Deed::Insert, Deed::Save, Deed::Login, Deed::BeginLogin, Deed::Renew, Deed::Logout];
-
-/// Xorshift. It gives the same numbers for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % n as u64).unwrap()
-    }
-
-    fn some<T: Copy>(&mut self, most: usize, of: &[T]) -> Vec<T> {
-        (0..=self.below(most)).map(|_| of[self.below(of.len())]).collect()
-    }
-}
 
 /// The browser with this cookie, and the login that has overtaken it.
 async fn cookie(site: &Site, kind: Kind) -> (Browser, Option<Browser>) {
@@ -140,7 +124,7 @@ async fn act(exchange: &Exchange, deeds: &[Deed]) -> Result<Answers, Error> {
 }
 
 async fn run(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(seed);
     // With the login's own cookie these are four. More than four would not be looked at.
     let (kinds, deeds) = (dice.some(3, &KINDS), dice.some(3, &DEEDS));
     let long = lifetime(8 * HOUR, 24 * HOUR);

@@ -2,31 +2,15 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    pin::pin,
+    task::Poll,
     time::Duration,
 };
 
 use session_core::{Error, Outcome};
-use tokio::{task::yield_now, time::Instant};
+use tokio::time::Instant;
 
-use crate::support::*;
-
-/// Xorshift. It gives the same numbers for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % n as u64).unwrap()
-    }
-}
+use crate::support::{dice::*, *};
 
 /// What became of one addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,70 +81,8 @@ async fn give_up<T>(call: impl Future<Output = T>, patience: usize) -> Option<T>
     .await
 }
 
-/// A task of this schedule: it runs when it was woken, and the dice say that it is its turn.
-struct Task {
-    running: Option<Pin<Box<dyn Future<Output = Added>>>>,
-    is_woken: Arc<Flag>,
-    added: Added,
-}
-
-struct Flag(AtomicBool);
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Task {
-    fn new(running: impl Future<Output = Added> + 'static) -> Self {
-        let is_woken = Arc::new(Flag(AtomicBool::new(true)));
-        Self { running: Some(Box::pin(running)), is_woken, added: Added::Unknown }
-    }
-
-    fn can_run(&self) -> bool {
-        self.running.is_some() && self.is_woken.0.load(Ordering::SeqCst)
-    }
-
-    fn run(&mut self) {
-        self.is_woken.0.store(false, Ordering::SeqCst);
-        let waker = Waker::from(Arc::clone(&self.is_woken));
-        let Some(running) = &mut self.running else { return };
-        if let Poll::Ready(added) = running.as_mut().poll(&mut Context::from_waker(&waker)) {
-            (self.running, self.added) = (None, added);
-        }
-    }
-}
-
-/// Runs the tasks in the order of the dice. One in `drops` steps drops a task.
-async fn run(dice: &mut Dice, tasks: &mut [Task], drops: Option<usize>) {
-    let mut idle = 0;
-    while tasks.iter().any(|task| task.running.is_some()) {
-        let ready: Vec<_> = (0..tasks.len()).filter(|number| tasks[*number].can_run()).collect();
-        if ready.is_empty() {
-            // The runtime wakes a task that has yielded. If it wakes none, all tasks wait for the clock.
-            yield_now().await;
-            idle += 1;
-            if idle > 3 {
-                tokio::time::advance(Duration::from_millis(1)).await;
-            }
-            continue;
-        }
-        idle = 0;
-        // The tasks of core run when this one yields.
-        if dice.below(4) == 0 {
-            yield_now().await;
-        }
-        let task = &mut tasks[ready[dice.below(ready.len())]];
-        match drops {
-            Some(drops) if dice.below(drops) == 0 => task.running = None,
-            _ => task.run(),
-        }
-    }
-}
-
 async fn schedule(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(seed);
     let site = Site::new();
     let browser = site.logged_in(USER).await;
     let nodes = [site.clone(), site.another_process()];
@@ -211,12 +133,12 @@ async fn schedule(seed: u64) {
         let manager = format!("{:?}", node.manager);
         assert!(manager.contains("Writers { sessions: 0, writers: 0 }"), "{what}: {manager}");
     }
-    let has_ended = ends && tasks.pop().is_some_and(|task| task.added == Added::No);
+    let has_ended = ends && tasks.pop().is_some_and(|task| task.answer == Some(Added::No));
     if has_ended {
         return assert!(!is_stored(&site, &browser).await, "a write has revived the session: {what}");
     }
-    let count = |added| i64::try_from(tasks.iter().filter(|task| task.added == added).count()).unwrap();
-    let (surely, perhaps) = (count(Added::Yes), count(Added::Unknown));
+    let count = |added| i64::try_from(tasks.iter().filter(|task| task.answer == added).count()).unwrap();
+    let (surely, perhaps) = (count(Some(Added::Yes)), count(Some(Added::Unknown)) + count(None));
     if let Some(n) = browser.get::<i64>("n").await {
         assert!((surely..=surely + perhaps).contains(&n), "{n} of {surely}, perhaps {perhaps} more: {what}");
     } else {

@@ -1,5 +1,6 @@
 //! A site over a store that a test can disturb, a browser, and an observer that remembers.
 
+pub(crate) mod dice;
 mod lab;
 pub(crate) mod log;
 pub(crate) mod unreadable;
