@@ -6,6 +6,7 @@ mod groups;
 mod in_flight;
 mod in_line;
 mod joining;
+mod lives;
 mod merging;
 mod outages;
 mod overtaken;
