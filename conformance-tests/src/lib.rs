@@ -45,8 +45,8 @@
 //! [`Subject::lose_the_answer`] can lose one. The kit does **not** prove what a database does when it is killed, nor
 //! that the same store works again after an outage. It shows no store a row that the store has not written, which is
 //! answered with [`Corrupt`](session_core::StoreError::Corrupt). It holds no lock, so it does not notice a store that
-//! reads its clock before it has the lock. It does not notice a driver that blocks the runtime's thread. It opens each
-//! namespace only once. So it does not prove that sessions survive a restart, nor that two processes on one database
+//! reads its clock before it has the lock. It does not notice a driver that blocks the runtime's thread, a call without a
+//! timeout, an error of a commit that the store drops, nor a `purge` that does nothing. It opens each namespace only once. So it does not prove that sessions survive a restart, nor that two processes on one database
 //! keep the contract. A store needs tests of its own for these.
 //!
 //! # Write a store in an hour
@@ -54,7 +54,8 @@
 //! 1. Begin with a type and the eight methods. Decide how the database takes one atomic step for one id: a lock, a
 //!    conditional statement, a transaction, a script. Never read first and write then without a lock.
 //! 2. Let the database's clock decide. If it has none, take the system's, as milliseconds since 1970, and read it once
-//!    you hold the lock. Turn the durations into instants there, and keep them as whole milliseconds.
+//!    you hold the lock. Turn the durations into instants there, and keep them as whole milliseconds,
+//!    rounded up or down.
 //!    Compare `expiry > now` in every read and every write, even if something sweeps the rows later. Cap a duration
 //!    before you add it to anything: it may be [`Duration::MAX`].
 //! 3. `create` writes where there is no row, or an expired one. Every other write names the expected revision in its
@@ -147,8 +148,9 @@ pub trait Subject: Send + Sync + 'static {
     /// Loses the answer to the next call that names this session. The database does what it is asked, but the
     /// connection is cut before the answer arrives.
     ///
-    /// By default nothing is lost. That is right for a store within the process, which has no answer to lose. For a
-    /// store on a network a proxy does it, such as `servers::Proxy`, which finds the request by the id in it.
+    /// By default nothing is lost. That is right for a store within the process that always waits for its answer. For a
+    /// store on a network a proxy does it, such as `servers::Proxy`, which finds the request by the id in it. A store
+    /// that waits for a thread with a timeout does the work, and then answers as if the time were over.
     async fn lose_the_answer(&self, _to: &SessionId) {}
 
     /// How long the store may take to answer before the case fails: a minute by default. On a slow store a case goes on

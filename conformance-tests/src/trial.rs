@@ -24,6 +24,7 @@ use crate::{
 /// How soon a session expires whose expiry a case waits for, if neither the store nor the machine is slow. It is long
 /// enough for the few operations before.
 const SOON: Duration = Duration::from_millis(500);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -94,6 +95,7 @@ pub(crate) fn answer<T>(method: &str, answer: Result<T, StoreError>) -> T {
                 ". No live session has this id: does `create` take an expired one for a live one, or does `Subject::open` \
                  not keep apart what it opens?"
             }
+            StoreError::TimedOut { .. } => ". On a busy machine the store's own timeout may be too short for the test",
             _ => "",
         };
         panic!("`{method}` answered with an error where it has no reason to: {error:?}{hint}")

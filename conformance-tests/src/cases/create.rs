@@ -95,6 +95,33 @@ pub(crate) async fn create_succeeds_after_a_delete_and_a_revocation<S: Subject>(
     assert!(trial.listed(&user).await.is_empty(), "a session that was created without an owner is in somebody's list");
 }
 
+/// An index may still have the owner or the expiry of the session that had this id before.
+pub(crate) async fn a_session_that_is_made_again_has_nothing_of_the_one_before_it<S: Subject>(trial: &Trial<S>) {
+    let (before, after, soon) = (owner("user 42"), owner("user 43"), trial.soon());
+    let short = async |number| trial.create(id(number), first().with_owner(Some(&before)), soon, DAY).await;
+    let again = async |number| trial.create(id(number), second().with_owner(Some(&after)), HOUR, DAY).await;
+    short(0).await;
+    short(1).await;
+    trial.must_delete(id(0), 1).await;
+    assert_eq!(trial.revoke(&before, None).await, 1, "`revoke` did not delete the one session that was left");
+    again(0).await;
+    again(1).await;
+    short(2).await;
+    short(3).await;
+    trial.pass(soon).await;
+    again(3).await;
+    assert!(trial.purge(100).await <= 1, "`purge` counted a session that was made again under the id of an old one");
+    again(2).await;
+    assert_eq!(trial.purge(100).await, 0, "`purge` counted a session that was made again under the id of an old one");
+    for (number, ended) in ["a `delete`", "a `revoke`", "a `purge`", "its expiry"].into_iter().enumerate() {
+        let loaded = trial.load(id(number as u128)).await;
+        assert!(loaded.is_some(), "a session was made again after {ended}, and ended when the old one would have");
+    }
+    let [was, is] = [trial.listed(&before).await, trial.listed(&after).await];
+    assert!(was.is_empty(), "the list of the old owner shows sessions that were made again for another: {was:?}");
+    assert_eq!(is, (0..4).map(id).collect(), "the list of the new owner lacks sessions that were made again");
+}
+
 pub(crate) async fn create_then_load_makes_the_session_and_loads_the_other<S: Subject>(trial: &Trial<S>) {
     let user = owner("user 42");
     trial.create(id(9), first(), 2 * HOUR, 2 * DAY).await;

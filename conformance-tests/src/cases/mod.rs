@@ -35,6 +35,7 @@ macro_rules! each_case {
                 a_refused_create_leaves_the_live_session_untouched
                 create_succeeds_over_an_expired_session
                 create_succeeds_after_a_delete_and_a_revocation
+                a_session_that_is_made_again_has_nothing_of_the_one_before_it
                 create_then_load_makes_the_session_and_loads_the_other
                 create_then_load_of_one_id_loads_what_it_made
                 create_then_load_finds_no_session_that_is_not_live
@@ -97,6 +98,7 @@ macro_rules! each_case {
                 two_namespaces_never_meet;
             purge:
                 purge_deletes_no_live_session
+                purge_spares_a_session_until_its_expiry
                 purge_spares_a_session_whose_expiry_was_moved
                 purge_deletes_at_most_its_limit
                 purge_goes_on_until_none_is_left
@@ -108,6 +110,8 @@ macro_rules! each_case {
                 a_revoke_that_races_a_login_takes_the_session_or_leaves_it
                 a_login_sees_the_write_before_a_list_that_misses_it
                 a_late_touch_never_moves_the_expiry_of_the_login_that_overtook_it
+                a_replace_with_keep_never_undoes_the_touch_that_it_races
+                a_read_of_an_expired_session_never_takes_the_one_in_its_place
                 a_session_that_is_made_again_while_it_is_deleted_is_listed
                 list_is_exact_once_concurrent_changes_are_over
                 list_misses_no_session_that_stands_and_shows_no_strangers;

@@ -26,6 +26,16 @@ pub(crate) async fn purge_deletes_no_live_session<S: Subject>(trial: &Trial<S>) 
     assert_eq!(trial.listed(&user).await.len(), 5, "`purge` took a live session out of its owner's list");
 }
 
+pub(crate) async fn purge_spares_a_session_until_its_expiry<S: Subject>(trial: &Trial<S>) {
+    let soon = trial.soon();
+    trial.create(id(1), first(), soon, DAY).await;
+    trial.create(id(2), first(), HOUR, soon).await;
+    assert_eq!(trial.purge(100).await, 0, "`purge` counted a session that had not expired yet");
+    for number in 1..=2 {
+        assert!(trial.load(id(number)).await.is_some(), "`purge` deleted a session before its expiry");
+    }
+}
+
 pub(crate) async fn purge_spares_a_session_whose_expiry_was_moved<S: Subject>(trial: &Trial<S>) {
     let soon = trial.soon();
     for number in 0..4 {

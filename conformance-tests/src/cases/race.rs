@@ -117,6 +117,64 @@ pub(crate) async fn a_late_touch_never_moves_the_expiry_of_the_login_that_overto
     }
 }
 
+pub(crate) async fn a_replace_with_keep_never_undoes_the_touch_that_it_races<S: Subject>(trial: &Trial<S>) {
+    for round in 0..ROUNDS {
+        let id = id(round);
+        trial.create(id, first(), HOUR, DAY).await;
+        let mark = trial.mark();
+        let answers = trial.together(round, 2, move |number, store| async move {
+            match number {
+                0 => answer("touch", store.touch(&id, revision(1), 5 * HOUR).await),
+                _ => answer("replace", store.replace(&id, revision(1), second(), Keep).await),
+            }
+        });
+        let answers = answers.await;
+        let (touched, replaced) = (answers[0], answers[1]);
+        assert!(replaced, "a `replace` under the right revision was refused, because a `touch` raced it");
+        let (what, given) = if touched {
+            ("the expiry that a `touch` set, after a `replace` with `Keep` that raced it", 5 * HOUR)
+        } else {
+            ("the expiry, after a `touch` that came too late", HOUR)
+        };
+        trial.assert_left(what, trial.loaded(id).await.expires_in, given, mark);
+    }
+}
+
+/// A store may delete what it finds expired. It must not take what was made in its place by then.
+pub(crate) async fn a_read_of_an_expired_session_never_takes_the_one_in_its_place<S: Subject>(trial: &Trial<S>) {
+    let (user, soon) = (owner("user 42"), trial.soon());
+    for round in 0..2 {
+        let all = 100 * round..100 * round + 40;
+        for number in all.clone() {
+            trial.create(id(number), first().with_owner(Some(&user)), soon, DAY).await;
+        }
+        trial.pass(soon).await;
+        let work = trial.together(round, 8, move |number, store| async move {
+            let user = owner("user 42");
+            for step in 0..10 {
+                let id = id(100 * round + u128::from(number / 2 * 10 + step));
+                if number % 2 == 0 {
+                    answer("create", store.create(&id, second().with_owner(Some(&user)), HOUR, DAY).await);
+                } else {
+                    answer("load", store.load(&id).await);
+                    answer("list", store.list(&user).await);
+                }
+                yield_now().await;
+            }
+        });
+        work.await;
+        for number in all.clone() {
+            let loaded = trial.load(id(number)).await;
+            assert!(loaded.is_some(), "a `load` or `list` took a session that was made over an expired one");
+        }
+        let listed = trial.listed(&user).await;
+        assert!(
+            all.map(id).all(|id| listed.contains(&id)),
+            "a `load` or `list` took a session out of the list that was made over an expired one"
+        );
+    }
+}
+
 /// A revocation moves the epoch of the owner and then lists the sessions. A login makes a session and then loads the epoch. So
 /// one of them sees the other.
 pub(crate) async fn a_login_sees_the_write_before_a_list_that_misses_it<S: Subject>(trial: &Trial<S>) {

@@ -12,12 +12,14 @@ use crate::{
     trial::{DAY, HOUR, Trial, first, id, owner, revision, second},
 };
 
+const WHOLE_SECONDS: &str = ". Does the store keep times in whole seconds?";
+
 pub(crate) async fn a_session_is_live_until_its_expiry_exactly<S: Subject>(trial: &Trial<S>) {
     let soon = trial.soon();
     let mark = trial.mark();
     trial.create(id(1), first(), soon, DAY).await;
     let loaded = trial.load(id(1)).await;
-    assert!(loaded.is_some(), "a session was not loaded {soon:?} before its expiry");
+    assert!(loaded.is_some(), "a session was not loaded {soon:?} before its expiry{WHOLE_SECONDS}");
     trial.pass(soon / 4).await;
     let loaded = trial.loaded(id(1)).await;
     trial.assert_left("the expiry", loaded.expires_in, soon, mark);
@@ -35,7 +37,8 @@ pub(crate) async fn a_session_that_was_touched_expires_when_the_touch_said<S: Su
     trial.must_replace(id(2), 1, second(), Restart { expires_in: soon, ends_in: DAY }).await;
     trial.must_replace(id(3), 1, second(), Restart { expires_in: HOUR, ends_in: soon }).await;
     for number in 0..5 {
-        assert!(trial.load(id(number)).await.is_some(), "a session was not loaded {soon:?} before its expiry");
+        let loaded = trial.load(id(number)).await;
+        assert!(loaded.is_some(), "a session was not loaded {soon:?} before its expiry{WHOLE_SECONDS}");
     }
     trial.pass(soon).await;
     for (number, write) in (0..).zip(["touch", "replace with Extend", "replace with Restart", "a Restart's end"]) {
@@ -47,7 +50,8 @@ pub(crate) async fn a_session_that_was_touched_expires_when_the_touch_said<S: Su
 pub(crate) async fn a_session_never_outlives_its_end<S: Subject>(trial: &Trial<S>) {
     let soon = trial.soon();
     trial.create(id(1), first(), HOUR, soon).await;
-    assert!(trial.load(id(1)).await.is_some(), "a session was not loaded {soon:?} before its end");
+    let loaded = trial.load(id(1)).await;
+    assert!(loaded.is_some(), "a session was not loaded {soon:?} before its end{WHOLE_SECONDS}");
     trial.pass(soon).await;
     assert!(trial.load(id(1)).await.is_none(), "a session outlived its end");
 }

@@ -4,12 +4,13 @@ use session_core::{Expiry, SessionId};
 
 use crate::{
     Subject,
-    trial::{DAY, HOUR, Trial, first, id, owner, revision, second},
+    trial::{DAY, HOUR, SECOND, Trial, first, id, owner, revision, second},
 };
 
 pub(crate) async fn touch_sets_the_time_left_that_it_was_given<S: Subject>(trial: &Trial<S>) {
     trial.create(id(1), first(), HOUR, DAY).await;
-    for given in [3 * HOUR, HOUR / 2, HOUR] {
+    // Also by a little.
+    for given in [3 * HOUR, HOUR / 2, HOUR, HOUR + SECOND, HOUR] {
         let mark = trial.mark();
         assert!(trial.touch(id(1), 1, given).await, "`touch` of a live session under its revision answered `false`");
         trial.assert_left("the expiry, after `touch`", trial.loaded(id(1)).await.expires_in, given, mark);

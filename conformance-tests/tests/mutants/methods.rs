@@ -99,6 +99,11 @@ impl Small {
         if self.is(DeletedIdsStayTaken) && rows.graves.contains_key(&key) {
             return Err(StoreError::AlreadyExists);
         }
+        match (self.fault, rows.graves.get(&key)) {
+            (AnEndedSessionLeavesItsListEntry, Some(old)) => row.listed = old.listed.clone(),
+            (AnEndedSessionLeavesItsExpiry, Some(old)) => row.first = old.expires_at,
+            _ => {}
+        }
         if let Some(old) = rows.live.get_mut(&key) {
             let live = self.is_live(old, now) || self.is(CreateRefusedOverExpired);
             match self.fault {
@@ -167,6 +172,9 @@ impl Small {
             || self.is(TouchBeyondTheEndIsRefused) && at > row.ends_at
         {
             return false;
+        }
+        if self.is(TouchLeavesOutSmallMoves) && at.abs_diff(row.expires_at) < 60_000 {
+            return true;
         }
         match self.fault {
             TouchMovesTheEnd => row.ends_at = row.ends_at.max(at),
@@ -262,7 +270,8 @@ impl Small {
         rows.live.retain(|_, row| {
             let expired = match self.fault {
                 PurgeTakesLive => true,
-                PurgeGoesByTheFirstExpiry => row.first <= now,
+                PurgeGoesByTheFirstExpiry | AnEndedSessionLeavesItsExpiry => row.first <= now,
+                PurgeComesAMinuteEarly => row.expires_at <= now + 60_000,
                 _ => !self.is_live(row, now),
             };
             let ends = expired && purged < limit;

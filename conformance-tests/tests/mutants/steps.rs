@@ -110,6 +110,14 @@ impl Small {
                 self.lock().0.connections -= 1;
                 Ok(self.load_now(id))
             }
+            LoadDeletesWhatItFoundExpired => {
+                let loaded = self.load_now(id);
+                if loaded.is_none() {
+                    yield_now().await;
+                    self.lock().0.live.remove(&self.key(id));
+                }
+                Ok(loaded)
+            }
             CutsAt400Days => {
                 // A load over a network takes a while.
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -139,6 +147,9 @@ impl Small {
         if self.is(OneConflictFailsAll) {
             return self.replace_all_or_none(id, expected, entry, expiry).await;
         }
+        if self.is(KeepRestoresTheExpiryThatItHasRead) {
+            return self.replace_over_what_it_has_read(id, expected, entry, expiry).await;
+        }
         let replaced = self.replace_now(id, expected, entry, expiry);
         match self.fault {
             LoadReadsAReplica => {
@@ -156,6 +167,24 @@ impl Small {
                 }
             }
             _ => {}
+        }
+        replaced
+    }
+
+    async fn replace_over_what_it_has_read(
+        &self,
+        id: &SessionId,
+        expected: Revision,
+        entry: Entry<'_>,
+        expiry: Expiry,
+    ) -> bool {
+        let key = self.key(id);
+        let read = self.lock().0.live.get(&key).map(|row| row.expires_at);
+        yield_now().await;
+        let replaced = self.replace_now(id, expected, entry, expiry);
+        let mut rows = self.lock().0;
+        if let (true, Expiry::Keep, Some(read), Some(row)) = (replaced, expiry, read, rows.live.get_mut(&key)) {
+            row.expire(read);
         }
         replaced
     }
@@ -233,6 +262,20 @@ impl Small {
                         tokio::time::sleep(Duration::from_micros(700)).await;
                     }
                     list.extend(self.load_now(&id).map(|loaded| (id, loaded)));
+                }
+                list
+            }
+            ListForgetsWhatItFoundExpired => {
+                let expired: Vec<_> = {
+                    let (rows, now) = self.lock();
+                    rows.live.iter().filter(|(_, row)| !self.is_live(row, now)).map(|(key, _)| key.clone()).collect()
+                };
+                let list = self.list_now(owner);
+                yield_now().await;
+                for key in expired {
+                    if let Some(row) = self.lock().0.live.get_mut(&key) {
+                        row.listed = None;
+                    }
                 }
                 list
             }

@@ -61,6 +61,9 @@ enum Reason {
 impl Failure {
     /// A handler asked for the session with the marker `K`, but no such layer is around it. The advice is the end of
     /// the sentence in the log, such as `routes that are added after .layer(...) are outside of the layer`.
+    ///
+    /// The sentence calls the layer `SessionLayer`, and one with a marker `SessionLayer::new(manager).named::<K>()`. Give yours
+    /// the same names, so that what users read of one framework helps them in another.
     #[must_use]
     pub fn no_layer<K>(advice: &'static str) -> Self {
         Reason::NoLayer { marker: type_name::<K>(), advice }.into()

@@ -93,7 +93,7 @@ pub enum Expiry {
     /// Leaves both as they are in the store, also if another request has just moved one. For writes that do not count as use
     /// of the session, such as a rotation.
     Keep,
-    /// Moves the expiry to this time from now, never past the end.
+    /// Moves the expiry to this time from now, never past the end. It may be nearer than before.
     Extend(Duration),
     /// Begins a new lifetime: a login.
     Restart {

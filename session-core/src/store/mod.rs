@@ -75,7 +75,8 @@ pub(crate) use self::{
 ///
 /// # Cancellation
 ///
-/// Dropping a method's future means that it happened wholly or not at all, and the next call works.
+/// Dropping a method's future means that it happened wholly or not at all, and the next call works. A `revoke` or `purge` may
+/// have deleted some sessions and not others, each wholly.
 ///
 /// # Examples
 ///
@@ -170,17 +171,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Any but [`StoreError::AlreadyExists`], if the database fails.
+    /// Any but [`StoreError::AlreadyExists`], if the database fails. [`StoreError::Corrupt`] if one of the sessions cannot be
+    /// read.
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError>;
 
     /// Deletes the owner's sessions but `keep`, and returns how many live ones it deleted.
     ///
     /// It covers every session that was the owner's when it was called and still is. One that is created during the
-    /// call may be missed.
+    /// call may be missed. What has expired may stay until the [`purge`](Store::purge).
     ///
     /// # Errors
     ///
-    /// After any error some sessions may be gone, others not.
+    /// After any error some sessions may be gone, others not. One that cannot be read or deleted must not keep the others.
     async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError>;
 
     /// Deletes at most `limit` expired sessions and returns how many: `0` when none is left, or where the database
