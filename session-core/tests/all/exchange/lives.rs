@@ -14,7 +14,7 @@ mod world;
 /// What leaves a browser logged in as it was.
 const CALM: [Deed; 4] = [Visit, Add, Save, AddNow];
 
-const ALL: [Deed; 14] = [
+const ALL: [Deed; 15] = [
     Visit,
     Visit,
     Add,
@@ -24,6 +24,7 @@ const ALL: [Deed; 14] = [
     Login(USERS[0]),
     Login(USERS[0]),
     Login(USERS[1]),
+    LoginAlone(USERS[0]),
     Renew,
     Logout,
     RevokeOthers,
@@ -76,11 +77,11 @@ async fn round(dice: &mut Dice, world: &World, nodes: &[Site], drops: Option<usi
     }
     world.settle(nodes).await;
     let what = format!("{plan:?}, {}", world.what);
-    let revokes = plan.iter().any(|tab| matches!(tab.deed, RevokeOthers | RevokeAll(_)));
+    let revokes = plan.iter().any(|tab| matches!(tab.deed, LoginAlone(_) | RevokeOthers | RevokeAll(_)));
     for (home, before) in before.into_iter().enumerate() {
         let after = world.look(home).await;
         let mine: Vec<_> = plan.iter().zip(&requests).filter(|(tab, _)| tab.home == home).collect();
-        if !revokes {
+        if !revokes || [plan.len(), mine.len()] == [1, 1] {
             judge(&before, &after, &mine, &format!("browser {home}, {before:?}, {after:?}, {what}"));
         }
     }
@@ -88,7 +89,7 @@ async fn round(dice: &mut Dice, world: &World, nodes: &[Site], drops: Option<usi
     assert_eq!(world.site.events.thefts(), 0, "no honest user looks like a thief: {what}");
 }
 
-/// What these requests have made of the browser, where nobody has revoked its sessions.
+/// What these requests have made of the browser, where nobody else has revoked its sessions.
 fn judge(before: &Quiet, after: &Quiet, requests: &[(&Tab, &Request)], what: &str) {
     if before.id.is_some() && requests.iter().all(|(tab, _)| CALM.contains(&tab.deed)) {
         assert_eq!((after.id, &after.owner), (before.id, &before.owner), "nothing has ended it: {what}");
@@ -105,8 +106,8 @@ fn judge(before: &Quiet, after: &Quiet, requests: &[(&Tab, &Request)], what: &st
     }
     let [(tab, Task { answer: Some(Done { is_received: true, .. }), .. })] = requests else { return };
     match tab.deed {
-        Login(user) => assert_eq!(after.owner, Some(Owner::from(user)), "a login sticks: {what}"),
-        Renew => assert_eq!(after.owner, before.owner, "a renewal keeps the owner: {what}"),
+        Login(user) | LoginAlone(user) => assert_eq!(after.owner, Some(Owner::from(user)), "a login sticks: {what}"),
+        Renew | RevokeOthers => assert_eq!(after.owner, before.owner, "the owner stays: {what}"),
         Logout => assert_eq!(after.owner, None, "nobody is logged in: {what}"),
         _ => {}
     }

@@ -17,6 +17,8 @@ pub(super) enum Deed {
     Save,
     AddNow,
     Login(u64),
+    /// A login that ends the user's other sessions, as after a new password.
+    LoginAlone(u64),
     Renew,
     Logout,
     RevokeOthers,
@@ -173,12 +175,18 @@ impl World {
                 let saved = session.update_now("n", |n: &mut i64| *n += 1).await;
                 self.note_added(saved.map(drop), done)
             }
-            Login(user) => {
+            Login(user) | LoginAlone(user) => {
                 self.book.borrow_mut().homes[home].logins.push((begun, user));
-                let logged_in = session.login(user).await.is_ok();
+                let login = session_core::Login::new(user);
+                let is_alone = matches!(deed, LoginAlone(_));
+                let login = if is_alone { login.ending_others() } else { login };
+                let logged_in = session.login(login).await.is_ok();
                 if logged_in {
                     session.insert("user", &user).unwrap();
                     self.note_dead(home, token);
+                }
+                if logged_in && is_alone {
+                    self.note_revoked(begun, user, session.id());
                 }
                 logged_in
             }
