@@ -1,6 +1,8 @@
 //! Whole lives of browsers in random orders: several tabs visit, log in and out, renew and revoke at once. Answers are lost,
 //! clients hang up, calls of the store fail, and time passes between the rounds.
 
+use std::time::Duration;
+
 use session_core::{Owner, Policy};
 
 use self::world::{
@@ -133,7 +135,7 @@ async fn live(seed: u64) {
     }
     for _ in 0..2 + dice.below(5) {
         round(&mut dice, &world, nodes, drops).await;
-        world.site.lab.advance(dice.one(&[0 * SECOND, 90 * SECOND, 16 * MINUTE, 50 * MINUTE]));
+        world.site.lab.advance(dice.one(&[Duration::ZERO, 90 * SECOND, 16 * MINUTE, 50 * MINUTE]));
     }
 }
 

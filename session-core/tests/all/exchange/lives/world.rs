@@ -141,11 +141,9 @@ impl World {
         self.check(home, begun, &session);
         let is_done = self.act(home, deed, browser.cookie.clone(), &session, &mut done).await;
         let committed = exchange.commit().await;
-        match (deed, &committed) {
-            (Add, Ok(Outcome::Saved)) => done.added[0] = 1,
-            (Add, Ok(_)) => {}
-            (Add, Err(error)) => done.added[1] = perhaps(error),
-            _ => {}
+        let has_saved_nothing = matches!(&committed, Ok(outcome) if *outcome != Outcome::Saved);
+        if deed == Add && !has_saved_nothing {
+            done.note(&committed);
         }
         if !is_answer_lost {
             // Also after an error: a login that has succeeded has a cookie to send.
@@ -168,13 +166,9 @@ impl World {
             }
             Save => {
                 add_one(session);
-                let saved = session.save().await;
-                self.note_added(saved, done)
+                done.note(&session.save().await)
             }
-            AddNow => {
-                let saved = session.update_now("n", |n: &mut i64| *n += 1).await;
-                self.note_added(saved.map(drop), done)
-            }
+            AddNow => done.note(&session.update_now("n", |n: &mut i64| *n += 1).await),
             Login(user) | LoginAlone(user) => {
                 self.book.borrow_mut().homes[home].logins.push((begun, user));
                 let login = session_core::Login::new(user);
@@ -218,14 +212,6 @@ impl World {
         }
     }
 
-    fn note_added(&self, saved: Result<(), Error>, done: &mut Done) -> bool {
-        match &saved {
-            Ok(()) => done.added[0] = 1,
-            Err(error) => done.added[1] = perhaps(error),
-        }
-        saved.is_ok()
-    }
-
     fn note_dead(&self, home: usize, token: Option<String>) {
         self.book.borrow_mut().homes[home].dead.extend(token);
     }
@@ -241,6 +227,17 @@ impl World {
         if site.manager.revoke_all(&Owner::from(user)).await.is_ok() {
             self.note_revoked(begun, user, None);
         }
+    }
+}
+
+impl Done {
+    /// Notes what was added. Returns whether it was answered with a success.
+    fn note<T>(&mut self, saved: &Result<T, Error>) -> bool {
+        match saved {
+            Ok(_) => self.added[0] = 1,
+            Err(error) => self.added[1] = perhaps(error),
+        }
+        saved.is_ok()
     }
 }
 
