@@ -107,12 +107,18 @@ fn judge(before: &Quiet, after: &Quiet, requests: &[(&Tab, &Request)], what: &st
         assert!(right.contains(&after.n), "{surely} were added, and perhaps {perhaps} more: {what}");
     }
     let [(tab, Task { answer: Some(Done { is_received: true, .. }), .. })] = requests else { return };
-    match tab.deed {
-        Login(user) | LoginAlone(user) => assert_eq!(after.owner, Some(Owner::from(user)), "a login sticks: {what}"),
-        Renew | RevokeOthers => assert_eq!(after.owner, before.owner, "the owner stays: {what}"),
-        Logout => assert_eq!(after.owner, None, "nobody is logged in: {what}"),
-        _ => {}
-    }
+    let (owner, n) = match tab.deed {
+        Login(user) | LoginAlone(user) => {
+            let owner = Owner::from(user);
+            let is_of_another = before.owner.as_ref().is_some_and(|before| *before != owner);
+            (Some(owner), if is_of_another { 0 } else { before.n })
+        }
+        Renew | RevokeOthers => (before.owner.clone(), before.n),
+        Logout => (None, 0),
+        _ => return,
+    };
+    assert_eq!(after.owner, owner, "a login sticks, a renewal keeps it, and a logout ends it: {what}");
+    assert_eq!(after.n, n, "what a visitor has put into the session, or the same user, survives a login: {what}");
 }
 
 async fn live(seed: u64) {
