@@ -6,12 +6,16 @@ use std::{
     time::Duration,
 };
 
-/// A browser. It keeps the cookies that it is given, by their names. Each request has a connection of its own.
+/// A browser. It keeps the cookies that it is given, by their names. Each request has a connection of its own, but those
+/// of [`get_over`](Browser::get_over).
 pub(crate) struct Browser {
     address: SocketAddr,
     patience: Duration,
     pub(crate) cookies: Vec<(String, String)>,
 }
+
+/// A connection that takes one request after the other. A proxy sends those of several browsers over one.
+pub(crate) struct Connection(BufReader<TcpStream>);
 
 /// A request that has left.
 pub(crate) struct Sent {
@@ -56,7 +60,32 @@ impl Browser {
 
     /// The same, without reading the body.
     pub(crate) fn head(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Head {
-        let head = self.send(method, path, headers, b"").head();
+        self.head_over(self.connect(), method, path, headers)
+    }
+
+    /// Asks over this connection, and returns it for the next request. In place of one that the server closes, it returns a
+    /// new one.
+    pub(crate) fn get_over(&mut self, connection: Connection, path: &str) -> (Received, Connection) {
+        let mut head = self.head_over(connection, "GET", path, &[("Connection", "keep-alive")]);
+        let body = head.read_body();
+        let Head { status, headers, sent } = head;
+        let connection = if headers.has("connection", "close") { self.connect() } else { Connection(sent.stream) };
+        (Received { status, headers, body }, connection)
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        let connected = TcpStream::connect(self.address);
+        let stream = connected.unwrap_or_else(|error| panic!("nothing listens at {}: {error}", self.address));
+        stream.set_read_timeout(Some(self.patience)).unwrap();
+        Connection(BufReader::new(stream))
+    }
+
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Sent {
+        self.send_over(self.connect(), method, path, headers, body)
+    }
+
+    fn head_over(&mut self, connection: Connection, method: &str, path: &str, headers: &[(&str, &str)]) -> Head {
+        let head = self.send_over(connection, method, path, headers, b"").head();
         let Some(head) = head else {
             panic!("{method} {path}: the server has closed the connection without a response")
         };
@@ -64,10 +93,14 @@ impl Browser {
         head
     }
 
-    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Sent {
-        let connected = TcpStream::connect(self.address);
-        let mut stream = connected.unwrap_or_else(|error| panic!("nothing listens at {}: {error}", self.address));
-        stream.set_read_timeout(Some(self.patience)).unwrap();
+    fn send_over(
+        &self,
+        Connection(mut stream): Connection,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Sent {
         let mut head = format!("{method} {path} HTTP/1.1\r\n");
         let has = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         if !has("host") {
@@ -87,9 +120,10 @@ impl Browser {
             head += &format!("Content-Length: {}\r\n", body.len());
         }
         let bytes = head.chars().map(|letter| u8::try_from(letter).unwrap());
-        stream.write_all(&bytes.chain(*b"\r\n").collect::<Vec<_>>()).unwrap();
-        stream.write_all(body).unwrap();
-        Sent { stream: BufReader::new(stream), is_head: method == "HEAD", patience: self.patience }
+        let (head, writer) = (bytes.chain(*b"\r\n").collect::<Vec<_>>(), stream.get_mut());
+        writer.write_all(&head).unwrap();
+        writer.write_all(body).unwrap();
+        Sent { stream, is_head: method == "HEAD", patience: self.patience }
     }
 
     fn keep_cookies(&mut self, headers: &Headers) {
@@ -177,16 +211,20 @@ impl Sent {
 
 impl Head {
     pub(crate) fn body(mut self) -> Received {
+        let body = self.read_body();
+        Received { status: self.status, headers: self.headers, body }
+    }
+
+    fn read_body(&mut self) -> Vec<u8> {
         let is_chunked = self.headers.get("transfer-encoding").is_some_and(|coding| coding.ends_with("chunked"));
         let length = self.headers.get("content-length").and_then(|length| length.parse().ok());
-        let body = match length {
+        match length {
             // RFC 9112, section 6.3.
             _ if self.sent.is_head || matches!(self.status, 204 | 304) => Vec::new(),
             _ if is_chunked => self.sent.chunks(),
             Some(length) => self.sent.exactly(length),
             None => self.sent.rest(),
-        };
-        Received { status: self.status, headers: self.headers, body }
+        }
     }
 
     /// Says something over a connection that is no longer HTTP, and returns what comes back.

@@ -15,6 +15,7 @@ macro_rules! faults {
 
 faults! {
     SendsNoCookies => a_session_goes_from_request_to_request,
+    KeepsTheExchangeOfTheConnection => two_requests_of_one_connection_are_kept_apart,
     EatsTheBody => the_body_of_a_request_reaches_the_handler,
     LoadsAlways => a_request_that_never_asks_costs_no_call_to_the_store,
     ReloadsBeforeTheCommit => a_read_costs_one_call_and_a_change_two,

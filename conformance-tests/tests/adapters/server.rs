@@ -7,6 +7,7 @@ use std::{
     net::SocketAddr,
     panic::AssertUnwindSafe,
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
 
@@ -45,10 +46,10 @@ impl Adapter for Broken {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((connection, peer)) = listener.accept().await {
-                let site = site.clone();
+                let (site, first) = (site.clone(), Arc::new(OnceLock::new()));
                 let service = service_fn(move |request| {
-                    let site = site.clone();
-                    async move { Ok::<_, Infallible>(broken.call(&site, request, peer).await) }
+                    let (site, first) = (site.clone(), first.clone());
+                    async move { Ok::<_, Infallible>(broken.call(&site, request, peer, &first).await) }
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(connection), service).with_upgrades());
             }
@@ -62,9 +63,19 @@ impl Broken {
         self.0 == fault
     }
 
-    async fn call(self, site: &Site, request: Request<Received>, peer: SocketAddr) -> Response<Page> {
+    /// Answers a request; `first` is the exchange of the first one on its connection.
+    async fn call(
+        self,
+        site: &Site,
+        request: Request<Received>,
+        peer: SocketAddr,
+        first: &OnceLock<Exchange>,
+    ) -> Response<Page> {
         let (head, body) = request.into_parts();
-        let exchange = self.open(&site.manager(), &head, peer);
+        let mut exchange = self.open(&site.manager(), &head, peer);
+        if self.is(KeepsTheExchangeOfTheConnection) {
+            exchange = first.get_or_init(|| exchange).clone();
+        }
         let second = site.second_manager().map(|manager| manager.open(&head));
         let inside = site.manager_inside().and_then(|manager| self.join(&exchange, &manager, &head));
         if self.is(RefusesForgedTokens)

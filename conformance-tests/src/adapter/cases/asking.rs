@@ -12,6 +12,24 @@ pub(crate) fn a_session_goes_from_request_to_request(trial: &Trial) {
     assert_eq!(site.browser().get("/add.count").text(), "1", "another browser has a session of its own");
 }
 
+pub(crate) fn two_requests_of_one_connection_are_kept_apart(trial: &Trial) {
+    let site = trial.site();
+    let (mut user, mut visitor) = (site.browser(), site.browser());
+    let (_, connection) = user.get_over(user.connect(), "/login.42");
+    let (answer, connection) = visitor.get_over(connection, "/owner");
+    assert_eq!(answer.text(), "nobody", "the owner of a visitor, on the connection on which a user has logged in");
+    assert!(answer.headers.get("set-cookie").is_none(), "the cookie of the user before it: {:?}", answer.headers);
+    let (answer, connection) = visitor.get_over(connection, "/add.count");
+    assert_eq!((answer.text(), visitor.cookies.len()), ("1", 1), "the visitor gets a session: {:?}", answer.headers);
+    assert_ne!(user.cookies, visitor.cookies, "the token of the session that the visitor gets");
+    let (answer, _) = user.get_over(connection, "/owner/get.count");
+    assert_eq!(answer.text(), "42 none", "the user, on the connection on which a visitor has asked");
+    let mut stranger = site.browser();
+    let (_, connection) = stranger.get_over(stranger.connect(), "/get.count");
+    let (answer, _) = user.get_over(connection, "/owner");
+    assert_eq!(answer.text(), "42", "the user, on a connection whose first request had no session");
+}
+
 pub(crate) fn the_body_of_a_request_reaches_the_handler(trial: &Trial) {
     let site = trial.site();
     for path in ["/method/echo", "/put.count.7/method/echo"] {
