@@ -1,7 +1,16 @@
 //! The site that the author of an adapter mounts: the handler of every request, and the managers for the middleware
 //! around it.
 
-use std::{fmt, future::Future, ops::Deref, pin::Pin, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    ops::Deref,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use http::{HeaderMap, StatusCode};
 use session_core::{Error, Session, SessionManager};
@@ -21,6 +30,7 @@ pub struct Site(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) store: FaultyStore,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) handled: AtomicUsize,
     pub(crate) manager: SessionManager,
     pub(crate) inside: Option<SessionManager>,
     pub(crate) second: Option<SessionManager>,
@@ -91,7 +101,8 @@ impl Site {
     }
 
     /// The manager for a second session with a cookie of its own, beside the first one. Usually there is none. The
-    /// session goes to [`answer_with_second`](Self::answer_with_second).
+    /// session goes to [`answer_with_second`](Self::answer_with_second). For one case, the cookie is that of the first. Then
+    /// the middleware refuses each request.
     ///
     /// An adapter without a second session [lacks](crate::adapter::Adapter::lacks)
     /// [`Capability::SecondSession`](crate::adapter::Capability::SecondSession), and is never asked for it.
@@ -143,6 +154,7 @@ impl Site {
         T: Deref<Target = Session>,
         E: From<Error>,
     {
+        self.0.handled.fetch_add(1, Ordering::Relaxed);
         let first = async { session.await.map(|session| Session::clone(&session)) };
         let second = async { second.await.map(|session| Session::clone(&session)) };
         page::answer(self, request, first, second).await
@@ -154,6 +166,11 @@ impl Site {
 
     pub(crate) fn gate(&self) -> &Arc<Gate> {
         &self.0.gate
+    }
+
+    /// How many requests the handler has got since this was asked last.
+    pub(crate) fn handled(&self) -> usize {
+        self.0.handled.swap(0, Ordering::Relaxed)
     }
 }
 

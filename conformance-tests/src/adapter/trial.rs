@@ -1,6 +1,11 @@
 //! A trial: sites under the adapter, and browsers.
 
-use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use session_core::SessionManager;
 use tokio::runtime::Handle;
@@ -78,6 +83,11 @@ impl Mounting {
     pub(crate) fn with_second(self, second: SessionManager) -> Self {
         Self { second: Some(second), ..self }
     }
+
+    /// Adds a second session whose cookie is that of the first. Only the marker tells them apart.
+    pub(crate) fn with_second_of_one_cookie(self) -> Self {
+        Self { second: Some(self.manager.clone()), ..self }
+    }
 }
 
 impl Trial {
@@ -92,7 +102,8 @@ impl Trial {
 
     pub(crate) fn mount(&self, mounting: Mounting) -> Running {
         let Mounting { store, manager, inside, second } = mounting;
-        let site = Site::new(Inner { store, gate: Arc::new(Gate::new()), manager, inside, second });
+        let (gate, handled) = (Arc::new(Gate::new()), AtomicUsize::new(0));
+        let site = Site::new(Inner { store, gate, handled, manager, inside, second });
         let served = self.runtime.block_on(self.adapter.serve(site.clone()));
         Running { site, served: Some(served), runtime: self.runtime.clone(), deadline: self.adapter.deadline() }
     }
@@ -114,6 +125,11 @@ impl Running {
 
     pub(crate) fn gate(&self) -> &Arc<Gate> {
         self.site.gate()
+    }
+
+    /// How many requests the handler has got since this was asked last.
+    pub(crate) fn handled(&self) -> usize {
+        self.site.handled()
     }
 
     pub(crate) fn deadline(&self) -> Duration {

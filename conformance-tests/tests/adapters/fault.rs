@@ -82,5 +82,8 @@ faults! {
     NestedKeepsThePolicyOutside => a_middleware_inside_another_opens_nothing_of_its_own,
     GivesTheFirstForTheSecond => two_sessions_go_side_by_side,
     LosesTheCookieInside => the_login_of_one_session_outlives_the_failed_save_of_the_other,
+    ForgetsTheMarkers => two_markers_of_one_cookie_let_no_request_in,
+    HandlesWhatALayerRefuses => two_markers_of_one_cookie_let_no_request_in,
+    AnswersARefusalOfALayerWith200 => two_markers_of_one_cookie_let_no_request_in,
     LeavesOut101 => an_upgraded_connection_keeps_its_session,
 }

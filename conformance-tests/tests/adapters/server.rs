@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     future::Future,
     net::SocketAddr,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, Location},
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
@@ -23,7 +23,10 @@ use session_conformance::{
     adapter::{self, Adapter, Served, Site},
     async_trait,
 };
-use session_core::{Error, Exchange, Incoming, Session, SessionManager, adapter::Failure};
+use session_core::{
+    Error, Exchange, Incoming, Session, SessionManager,
+    adapter::{Entered, Failure, LayerName, Opened},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -34,6 +37,9 @@ use tokio::{
 use super::fault::Fault::{self, *};
 
 pub(crate) type Page = UnsyncBoxBody<Bytes, Infallible>;
+
+/// The marker of the session beside the site's own.
+struct Second;
 
 /// An adapter that is broken in this way.
 #[derive(Clone, Copy)]
@@ -72,11 +78,11 @@ impl Broken {
         first: &OnceLock<Exchange>,
     ) -> Response<Page> {
         let (head, body) = request.into_parts();
-        let mut exchange = self.open(&site.manager(), &head, peer);
-        if self.is(KeepsTheExchangeOfTheConnection) {
-            exchange = first.get_or_init(|| exchange).clone();
-        }
-        let second = site.second_manager().map(|manager| manager.open(&head));
+        let (exchange, second) = self.enter_both(site, &head, peer, first);
+        let second = match second {
+            Ok(second) => second,
+            Err(failure) => return self.refused(&failure, site, &head, &exchange).await,
+        };
         let inside = site.manager_inside().and_then(|manager| self.join(&exchange, &manager, &head));
         if self.is(RefusesForgedTokens)
             && head.headers.contains_key(header::COOKIE)
@@ -108,7 +114,47 @@ impl Broken {
         response
     }
 
-    fn open(self, manager: &SessionManager, head: &Parts, peer: SocketAddr) -> Exchange {
+    /// Enters the layers of the two sessions: the exchange of the first, and that of the second, if there is one.
+    fn enter_both(
+        self,
+        site: &Site,
+        head: &Parts,
+        peer: SocketAddr,
+        first: &OnceLock<Exchange>,
+    ) -> (Exchange, Result<Option<Exchange>, Failure>) {
+        let (mut opened, manager) = (Opened::default(), site.manager());
+        let entered = self.enter::<()>(&mut opened, &manager, || self.incoming(&manager, head, peer)).unwrap();
+        let exchange = match self.is(KeepsTheExchangeOfTheConnection) {
+            true => first.get_or_init(|| entered.exchange().clone()).clone(),
+            false => entered.exchange().clone(),
+        };
+        let second = site.second_manager();
+        let second = second.map(|manager| self.enter::<Second>(&mut opened, &manager, || Incoming::from(head)));
+        (exchange, second.transpose().map(|second| second.and_then(Entered::to_commit)))
+    }
+
+    fn enter<K: 'static>(
+        self,
+        opened: &mut Opened,
+        manager: &SessionManager,
+        incoming: impl FnOnce() -> Incoming,
+    ) -> Result<Entered, Failure> {
+        let here = Location::caller();
+        let layer = if self.is(ForgetsTheMarkers) { LayerName::new::<()>(here) } else { LayerName::new::<K>(here) };
+        opened.enter(layer, manager, incoming)
+    }
+
+    /// The answer to a request that a layer has not let in.
+    async fn refused(self, failure: &Failure, site: &Site, head: &Parts, outside: &Exchange) -> Response<Page> {
+        match self.0 {
+            HandlesWhatALayerRefuses => drop(self.handle(site, head, Bytes::new(), [outside, outside]).await),
+            AnswersARefusalOfALayerWith200 => return status(StatusCode::OK),
+            _ => {}
+        }
+        failure.answer([]).map(|()| Page::default())
+    }
+
+    fn incoming(self, manager: &SessionManager, head: &Parts, peer: SocketAddr) -> Incoming {
         let mut head = head.clone();
         self.forget(&mut head.headers, manager.cookie().name());
         let mut incoming =
@@ -132,7 +178,7 @@ impl Broken {
             }
             incoming = incoming.with_token_header(token_header, values);
         }
-        manager.open(if self.is(ForgetsThePeer) { incoming } else { incoming.with_peer(peer) })
+        if self.is(ForgetsThePeer) { incoming } else { incoming.with_peer(peer) }
     }
 
     /// Leaves out the headers that the fault does not read.

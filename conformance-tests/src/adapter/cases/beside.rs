@@ -94,6 +94,21 @@ pub(crate) fn the_login_of_one_session_outlives_the_failed_save_of_the_other(tri
     assert_eq!(browser.get("/second/owner").text(), "1", "the login had succeeded");
 }
 
+pub(crate) fn two_markers_of_one_cookie_let_no_request_in(trial: &Trial) {
+    let site = trial.mount(Mounting::new().with_second_of_one_cookie());
+    for (method, path) in [("GET", "/say.hello"), ("GET", "/put.count.7"), ("POST", "/login.42/second/owner")] {
+        let answer = site.browser().ask(method, path, &[]);
+        assert_eq!(
+            site.handled(),
+            0,
+            "the handler ran for {method} {path}, though two layers of one cookie have two markers: does each layer name its \
+             own marker, and does it call nothing if it cannot enter?"
+        );
+        assert_eq!((answer.status, answer.text()), (500, ""), "{method} {path}, which a layer has not let in");
+        assert!(answer.headers.get("set-cookie").is_none(), "no cookie leaves: {:?}", answer.headers);
+    }
+}
+
 pub(crate) fn an_upgraded_connection_keeps_its_session(trial: &Trial) {
     let site = trial.site();
     let mut browser = site.browser();
