@@ -4,7 +4,7 @@
 use std::{
     convert::Infallible,
     future::Future,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, Location},
     pin::Pin,
     sync::{Arc, OnceLock},
@@ -178,7 +178,27 @@ impl Broken {
             }
             incoming = incoming.with_token_header(token_header, values);
         }
-        if self.is(ForgetsThePeer) { incoming } else { incoming.with_peer(peer) }
+        if !self.is(ForgetsThePeer) {
+            incoming = incoming.with_peer(peer);
+        }
+        self.believe(incoming, &head.headers)
+    }
+
+    /// Tells what anybody may have written in the header that the fault believes.
+    fn believe(self, incoming: Incoming, headers: &HeaderMap) -> Incoming {
+        let name = match self.0 {
+            BelievesAnyXForwardedFor => "x-forwarded-for",
+            BelievesAnyXForwardedProto => "x-forwarded-proto",
+            BelievesAnyXForwardedHost => "x-forwarded-host",
+            BelievesAnyForwarded => "forwarded",
+            _ => return incoming,
+        };
+        let Some(said) = headers.get(name).map(|value| value.to_str().unwrap()) else { return incoming };
+        match self.0 {
+            BelievesAnyXForwardedFor => incoming.with_peer(said.parse::<IpAddr>().unwrap()),
+            BelievesAnyXForwardedHost => incoming.with_host(said),
+            _ => incoming.with_https(said.ends_with("https") || said.contains("proto=https")),
+        }
     }
 
     /// Leaves out the headers that the fault does not read.

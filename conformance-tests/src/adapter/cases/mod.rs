@@ -37,6 +37,7 @@ macro_rules! each_adapter_case {
                 a_login_is_told_with_the_address_of_its_client
                 a_login_is_told_with_the_address_that_a_trusted_proxy_names
                 a_trusted_proxy_says_whether_its_client_speaks_https
+                a_proxy_that_is_not_trusted_changes_nothing
                 an_event_has_the_method_and_the_path_of_its_request;
             commit:
                 the_session_is_saved_before_the_head_leaves_whatever_the_status

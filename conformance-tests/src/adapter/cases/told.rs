@@ -11,6 +11,16 @@ use session_core::{
 
 use crate::adapter::trial::{Mounting, Running, Trial};
 
+/// What anybody may write in the headers of proxies: another client, scheme and host.
+const CLAIMS: [(&str, &str); 6] = [
+    ("X-Forwarded-For", "203.0.113.5"),
+    ("X-Forwarded-Proto", "https"),
+    ("X-Forwarded-Proto", "http"),
+    ("X-Forwarded-Host", "elsewhere.example"),
+    ("Forwarded", "for=203.0.113.5;proto=https;host=elsewhere.example"),
+    ("Forwarded", "for=203.0.113.5;proto=http;host=elsewhere.example"),
+];
+
 /// The events of a site.
 #[derive(Clone, Debug, Default)]
 struct Events(Arc<Mutex<Vec<SessionEvent>>>);
@@ -43,6 +53,11 @@ fn trusting(header: ProxyHeader) -> TrustedProxies {
     TrustedProxies::at(["127.0.0.1"]).unwrap().with_header(header)
 }
 
+/// A cookie of which an event tells if the client does not speak https.
+fn secure_cookie() -> CookieConfig {
+    CookieConfig::builder("secure").secure(true).build().unwrap()
+}
+
 pub(crate) fn a_login_is_told_with_the_address_of_its_client(trial: &Trial) {
     let (site, events) = site(trial, |manager| manager);
     site.browser().get("/login.42");
@@ -67,10 +82,8 @@ pub(crate) fn a_trusted_proxy_says_whether_its_client_speaks_https(trial: &Trial
         (ProxyHeader::XForwarded, "X-Forwarded-Proto", "http", "https"),
         (ProxyHeader::Forwarded, "Forwarded", "proto=http", "proto=https"),
     ] {
-        let (site, events) = site(trial, |manager| {
-            let cookie = CookieConfig::builder("secure").secure(true).build().unwrap();
-            manager.with_cookie(cookie).with_trusted_proxies(trusting(header))
-        });
+        let (site, events) =
+            site(trial, |manager| manager.with_cookie(secure_cookie()).with_trusted_proxies(trusting(header)));
         for (value, expected) in [(insecure, &[PlainHttp::Proxy][..]), (secure, &[])] {
             site.browser().ask("GET", "/login.42", &[("Host", "shop.example"), (name, value)]);
             let told = events.take(|event| match event.kind {
@@ -78,6 +91,32 @@ pub(crate) fn a_trusted_proxy_says_whether_its_client_speaks_https(trial: &Trial
                 _ => None,
             });
             assert_eq!(told, expected, "causes of a secure cookie over plain http, behind {name}: {value}");
+        }
+    }
+}
+
+pub(crate) fn a_proxy_that_is_not_trusted_changes_nothing(trial: &Trial) {
+    let elsewhere = || TrustedProxies::at(["192.0.2.1"]).unwrap();
+    let forwarded = elsewhere().with_header(ProxyHeader::Forwarded);
+    for proxies in [TrustedProxies::default(), elsewhere(), forwarded] {
+        let (site, events) = site(trial, |manager| manager.with_cookie(secure_cookie()).with_trusted_proxies(proxies));
+        for origin in [None, Some("http://shop.example"), Some("http://elsewhere.example")] {
+            let told = |claim| {
+                let mut headers = vec![("Host", "shop.example")];
+                headers.extend(origin.map(|origin| ("Origin", origin)));
+                headers.extend(claim);
+                site.browser().ask("POST", "/login.42", &headers);
+                events.take(|event| Some(format!("{:?} from {:?}", event.kind, event.peer)))
+            };
+            let expected = told(None);
+            for (name, value) in CLAIMS {
+                assert_eq!(
+                    told(Some((name, value))),
+                    expected,
+                    "the events of a login at shop.example with the origin {origin:?}: the header `{name}: {value}` has \
+                     changed them, though the peer is no trusted proxy"
+                );
+            }
         }
     }
 }
