@@ -69,6 +69,8 @@ impl Broken {
             LeavesOut101 => status == StatusCode::SWITCHING_PROTOCOLS,
             CommitsNoFailures => status == StatusCode::SERVICE_UNAVAILABLE,
             LeavesOutHead => head.method == Method::HEAD,
+            LeavesOutOptions => head.method == Method::OPTIONS,
+            CommitsGetAndPostOnly => !is_get_or_post(&head.method),
             _ => false,
         }
     }
@@ -120,6 +122,7 @@ impl Broken {
         let is_cookie = *name == header::SET_COOKIE;
         match self.0 {
             SendsNoCookies => is_cookie,
+            SendsCookiesWithGetAndPostOnly => is_cookie && !is_get_or_post(&head.method),
             KeepsTheTokenOfBefore => is_cookie && head.headers.contains_key(header::COOKIE),
             RemovesNoCookies => is_cookie && is_removal(),
             LeavesCachesUntold => *name == header::CACHE_CONTROL,
@@ -148,6 +151,10 @@ fn committed_at_the_end(exchange: Exchange, response: Response<Page>) -> Respons
     response.map(|body| {
         StreamBody::new(body.into_data_stream().map_ok(Frame::data).chain(stream::once(commit))).boxed_unsync()
     })
+}
+
+fn is_get_or_post(method: &Method) -> bool {
+    [Method::GET, Method::POST].contains(method)
 }
 
 fn pairs(response: &Response<Page>) -> impl Iterator<Item = (&str, &[u8])> {

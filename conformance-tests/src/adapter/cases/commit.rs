@@ -20,6 +20,24 @@ pub(crate) fn the_session_is_saved_before_the_head_leaves_whatever_the_status(tr
     }
 }
 
+pub(crate) fn changes_are_committed_whatever_the_method(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    for (method, number) in [("GET", 1), ("POST", 2), ("PUT", 3), ("PATCH", 4), ("DELETE", 5), ("OPTIONS", 6)] {
+        let answer = browser.ask(method, &format!("/put.count.{number}/method"), &[]);
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, method),
+            "the answer of the handler, which serves each method"
+        );
+        let stored = browser.get("/get.count");
+        assert_eq!(stored.text(), number.to_string(), "what is stored after {method}, which has put {number}");
+        let mut visitor = site.browser();
+        visitor.ask(method, "/put.count.7", &[]);
+        assert_eq!(visitor.cookies.len(), 1, "cookies of a session that {method} has made");
+    }
+}
+
 pub(crate) fn a_failed_save_is_told_whatever_the_status_was(trial: &Trial) {
     let site = trial.site();
     site.store().fail_writes(true);
