@@ -48,13 +48,17 @@ impl Broken {
             Err(failure) => response = self.failed(&failure, response),
         }
         let has_owner = exchange.loaded().is_some_and(|session| session.owner().is_some());
+        let is_failed = response.status() == StatusCode::SERVICE_UNAVAILABLE;
+        let is_204 = response.status() == StatusCode::NO_CONTENT;
         let is_silent = match self.0 {
-            SaysNothingWithAFailedSave => true,
-            SaysNothingWithAFailedSaveAfterALogout => !has_owner,
-            SaysNothingToAHeaderClientWithAFailedSave => exchange.is_header_client(),
+            SaysNothingWithAFailedSave => is_failed,
+            SaysNothingWithAFailedSaveAfterALogout => is_failed && !has_owner,
+            SaysNothingToAHeaderClientWithAFailedSave => is_failed && exchange.is_header_client(),
+            SendsNoHeadersWithA204 => is_204,
+            SendsNoHeadersWithThe204OfALogout => is_204 && !has_owner && exchange.presented_id().is_some(),
             _ => false,
         };
-        if is_silent && response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if is_silent {
             return response;
         }
         self.apply(&exchange, head, &mut response);
@@ -66,6 +70,7 @@ impl Broken {
         match self.0 {
             CommitsSuccessesOnly => !status.is_success(),
             LeavesOut304 => status == StatusCode::NOT_MODIFIED,
+            LeavesOut204 => status == StatusCode::NO_CONTENT,
             LeavesOut101 => status == StatusCode::SWITCHING_PROTOCOLS,
             CommitsNoFailures => status == StatusCode::SERVICE_UNAVAILABLE,
             LeavesOutHead => head.method == Method::HEAD,

@@ -2,7 +2,7 @@
 
 use crate::adapter::trial::Trial;
 
-const STATUSES: [u16; 5] = [200, 302, 304, 404, 500];
+const STATUSES: [u16; 6] = [200, 204, 302, 304, 404, 500];
 
 pub(crate) fn the_session_is_saved_before_the_head_leaves_whatever_the_status(trial: &Trial) {
     let site = trial.site();
@@ -35,6 +35,21 @@ pub(crate) fn changes_are_committed_whatever_the_method(trial: &Trial) {
         let mut visitor = site.browser();
         visitor.ask(method, "/put.count.7", &[]);
         assert_eq!(visitor.cookies.len(), 1, "cookies of a session that {method} has made");
+    }
+}
+
+pub(crate) fn a_204_sends_cookies_as_any_other_status_does(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    for (path, is_kept, what) in [
+        ("/put.count.7/status.204", 1, "the cookie of a new session"),
+        ("/login.42/status.204", 1, "the new cookie of a login"),
+        ("/logout/status.204", 0, "the removal of the cookie by a logout"),
+    ] {
+        let answer = browser.get(path);
+        assert_eq!((answer.status, answer.text()), (204, ""), "{path}");
+        let cookies = answer.headers.cookies(&site.cookie()).len();
+        assert_eq!((cookies, browser.cookies.len()), (1, is_kept), "{what} leaves with a 204: {:?}", answer.headers);
     }
 }
 
