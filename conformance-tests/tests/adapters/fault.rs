@@ -90,6 +90,7 @@ faults! {
 
     NestedOpensItsOwn => a_middleware_inside_another_opens_nothing_of_its_own,
     NestedKeepsThePolicyOutside => a_middleware_inside_another_opens_nothing_of_its_own,
+    NestedCommitsToo => a_middleware_inside_another_commits_nothing,
     GivesTheFirstForTheSecond => two_sessions_go_side_by_side,
     LosesTheCookieInside => the_login_of_one_session_outlives_the_failed_save_of_the_other,
     ForgetsTheMarkers => two_markers_of_one_cookie_let_no_request_in,

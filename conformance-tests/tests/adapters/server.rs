@@ -231,14 +231,14 @@ impl Broken {
         }
     }
 
-    /// The exchange of a middleware inside, if it has one of its own.
+    /// The exchange that a middleware inside commits.
     fn join(self, exchange: &Exchange, manager: &SessionManager, head: &Parts) -> Option<Exchange> {
         match self.0 {
             NestedOpensItsOwn => return Some(manager.open(head)),
             NestedKeepsThePolicyOutside => {}
             _ => exchange.join(manager).unwrap(),
         }
-        None
+        self.is(NestedCommitsToo).then(|| exchange.clone())
     }
 
     async fn handle(self, site: &Site, head: &Parts, body: Bytes, [first, second]: [&Exchange; 2]) -> Response<Page> {

@@ -66,6 +66,23 @@ pub(crate) fn a_middleware_inside_another_opens_nothing_of_its_own(trial: &Trial
     assert_eq!(browser.get("/owner/get.count/idle").text(), "42 2 60", "the idle timeout is that of the policy inside");
 }
 
+pub(crate) fn a_middleware_inside_another_commits_nothing(trial: &Trial) {
+    let site = trial.mount(Mounting::new().with_inside(|manager| manager));
+    let mut browser = site.browser();
+    site.store().fail_writes(true);
+    // A second commit would say that the session cannot be made any more.
+    let answer = browser.get("/put.count.7/say.saved/location");
+    let told = (answer.status, answer.text(), answer.headers.get("retry-after"));
+    assert_eq!(
+        told,
+        (503, "", Some("5".to_owned())),
+        "the status, the body and `Retry-After` of the failed save, which only the middleware outside may try"
+    );
+    assert!(answer.headers.cookies(&site.cookie()).is_empty(), "no cookie of ours leaves: {:?}", answer.headers);
+    site.store().fail_writes(false);
+    assert_eq!((browser.get("/add.count").text(), browser.cookies.len()), ("1", 1), "the next request makes a session");
+}
+
 /// A manager of a store and a cookie of its own.
 pub(crate) fn second() -> SessionManager {
     let cookie = CookieConfig::builder(SECOND).secure(false).build().unwrap();

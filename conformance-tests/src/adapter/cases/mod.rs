@@ -69,6 +69,7 @@ macro_rules! each_adapter_case {
                 of_two_sessions_the_more_private_one_tells_caches (SecondSession);
             beside:
                 a_middleware_inside_another_opens_nothing_of_its_own (NestedMiddleware)
+                a_middleware_inside_another_commits_nothing (NestedMiddleware)
                 two_sessions_go_side_by_side (SecondSession)
                 the_login_of_one_session_outlives_the_failed_save_of_the_other (SecondSession)
                 two_markers_of_one_cookie_let_no_request_in (SecondSession)
