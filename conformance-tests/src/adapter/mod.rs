@@ -61,7 +61,8 @@
 //! names. No other case is ever left out.
 //!
 //! The cases are about the parts that all adapters have in common. An adapter needs tests of its own for the parts that
-//! belong to its framework, such as an extractor, a guard or the words of its errors.
+//! belong to its framework, such as an extractor, a guard or the words of its errors. The kit does not see whether the
+//! session is told of `Upgrade`, because only a guard asks for that: try a websocket of another origin on yours.
 
 mod case;
 mod cases;

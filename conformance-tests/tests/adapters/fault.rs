@@ -29,6 +29,7 @@ faults! {
     ForgetsTheMethod => a_form_of_another_site_gets_no_new_session,
     ForgetsTheOrigin => a_form_of_another_site_gets_no_new_session,
     ForgetsTheFetchMetadata => a_form_of_another_site_gets_no_new_session,
+    ForgetsTheFetchMode => a_link_of_another_site_gets_no_new_session_under_a_strict_cookie,
 
     KeepsTheTokenOfBefore => a_login_changes_the_token_and_the_old_one_opens_nothing,
     RemovesNoCookies => a_logout_removes_the_cookie,

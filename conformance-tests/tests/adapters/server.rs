@@ -206,6 +206,7 @@ impl Broken {
         match self.0 {
             ForgetsTheOrigin => drop(headers.remove(header::ORIGIN)),
             ForgetsTheFetchMetadata => drop(headers.remove("sec-fetch-site")),
+            ForgetsTheFetchMode => drop(headers.remove("sec-fetch-mode")),
             ForgetsXForwardedFor => drop(headers.remove("x-forwarded-for")),
             ForgetsXForwardedProto => drop(headers.remove("x-forwarded-proto")),
             ForgetsForwarded => drop(headers.remove("forwarded")),

@@ -1,6 +1,8 @@
 //! Pages that ask for their session or do not, and the cookies that name it.
 
-use crate::adapter::trial::Trial;
+use session_core::{CookieConfig, SameSite};
+
+use crate::adapter::trial::{Mounting, Trial};
 
 pub(crate) fn a_session_goes_from_request_to_request(trial: &Trial) {
     let site = trial.site();
@@ -145,5 +147,20 @@ pub(crate) fn a_form_of_another_site_gets_no_new_session(trial: &Trial) {
         assert_eq!((saved.status, saved.text()), (403, ""), "a form that insists, with {headers:?}");
         let link = site.browser().ask("GET", "/put.count.7", headers);
         assert_eq!(link.headers.cookies(&site.cookie()).len(), 1, "a link from there is no form: {headers:?}");
+    }
+}
+
+pub(crate) fn a_link_of_another_site_gets_no_new_session_under_a_strict_cookie(trial: &Trial) {
+    let strict = CookieConfig::builder("strict").secure(false).same_site(SameSite::Strict).build().unwrap();
+    let site = trial.mount(Mounting::new().with(|manager| manager.with_cookie(strict)));
+    for (mode, status, cookies) in [("navigate", 403, 0), ("cors", 200, 1)] {
+        let headers = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", mode)];
+        let answer = site.browser().ask("GET", "/put.count.7/save", &headers);
+        assert_eq!(
+            (answer.status, answer.headers.cookies(&site.cookie()).len()),
+            (status, cookies),
+            "the status and the cookies for {headers:?}: a browser keeps a strict cookie back from a link of another site. \
+             Is the mode told to the session?"
+        );
     }
 }

@@ -29,7 +29,8 @@ macro_rules! each_adapter_case {
                 of_several_cookies_of_the_name_the_genuine_one_counts
                 cookies_in_several_lines_are_all_read
                 a_cookie_that_is_no_text_hides_no_other
-                a_form_of_another_site_gets_no_new_session;
+                a_form_of_another_site_gets_no_new_session
+                a_link_of_another_site_gets_no_new_session_under_a_strict_cookie;
             login:
                 a_login_changes_the_token_and_the_old_one_opens_nothing
                 a_logout_removes_the_cookie;
