@@ -126,6 +126,11 @@ impl Browser {
         Sent { stream, is_head: method == "HEAD", patience: self.patience }
     }
 
+    /// Takes the one cookie out that the browser must have by now, with its name.
+    pub(crate) fn take_cookie(&mut self) -> (String, String) {
+        self.cookies.pop().unwrap_or_else(|| panic!("no response has sent the cookie of the session that was made"))
+    }
+
     fn keep_cookies(&mut self, headers: &Headers) {
         for line in headers.all("set-cookie") {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));

@@ -96,7 +96,7 @@ pub(crate) fn of_several_cookies_of_the_name_the_genuine_one_counts(trial: &Tria
     let site = trial.site();
     let mut browser = site.browser();
     browser.get("/put.count.7");
-    let genuine = browser.cookies[0].clone();
+    let genuine = browser.take_cookie();
     let forged = (genuine.0.clone(), "forged".to_owned());
     let other = ("theme".to_owned(), "dark".to_owned());
     for cookies in [[&other, &forged, &genuine], [&genuine, &forged, &other]] {
@@ -109,7 +109,7 @@ pub(crate) fn cookies_in_several_lines_are_all_read(trial: &Trial) {
     let site = trial.site();
     let mut browser = site.browser();
     browser.get("/put.count.7");
-    let (name, token) = browser.cookies.remove(0);
+    let (name, token) = browser.take_cookie();
     let genuine = format!("{name}={token}");
     for lines in [["theme=dark", &genuine], [&genuine, "theme=dark"]] {
         let answer = browser.ask("GET", "/get.count", &lines.map(|line| ("Cookie", line)));
@@ -121,7 +121,7 @@ pub(crate) fn a_cookie_that_is_no_text_hides_no_other(trial: &Trial) {
     let site = trial.site();
     let mut browser = site.browser();
     browser.get("/put.count.7");
-    let (name, token) = browser.cookies.remove(0);
+    let (name, token) = browser.take_cookie();
     let (genuine, other) = (format!("{name}={token}"), "theme=\u{ff}");
     for lines in
         [vec![format!("{other}; {genuine}")], vec![format!("{genuine}; {other}")], vec![other.to_owned(), genuine]]

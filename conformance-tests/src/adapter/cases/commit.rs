@@ -1,5 +1,7 @@
 //! The commit: what it saves, and when.
 
+use std::panic::resume_unwind;
+
 use crate::adapter::trial::Trial;
 
 const STATUSES: [u16; 6] = [200, 204, 302, 304, 404, 500];
@@ -74,7 +76,7 @@ pub(crate) fn a_session_that_was_ended_leaves_the_response_as_it_is(trial: &Tria
         assert!(site.gate().is_reached_within(site.deadline()), "no handler was called");
         browser.get("/logout");
         site.gate().open();
-        let answer = waiting.join().unwrap();
+        let answer = waiting.join().unwrap_or_else(|panic| resume_unwind(panic));
         assert_eq!((answer.status, answer.text()), (404, "done"), "the session was ended while the handler ran");
         assert!(answer.headers.cookies(&site.cookie()).is_empty(), "no cookie leaves: {:?}", answer.headers);
     });
