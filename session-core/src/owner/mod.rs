@@ -18,7 +18,7 @@ pub use devices::Device;
 /// The application's user id, opaque to the sessions: 1 to 255 bytes.
 ///
 /// Made of a number, it is the number in decimal text. Made of a `Uuid` (feature `uuid`), it is the UUID in lower case with
-/// hyphens. Made of text or bytes, it is these.
+/// hyphens. Made of text or bytes, it is these. So a user who is called `42` is user 42: take numbers or names, and not both.
 ///
 /// `Display` writes the text as it is, `Zoë` as `Zoë`, so that `owner.to_string()` finds the user again. Bytes that are no
 /// UTF-8 are escaped. A name that a user may choose can hold a line break: for a log there is [`escaped`](Self::escaped).

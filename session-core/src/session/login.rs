@@ -154,6 +154,9 @@ impl JudgedLogin {
 impl Session {
     /// Logs the user in: a fresh token, a new lifetime. The old token is dead at once.
     ///
+    /// It is saved at once, with what this request has changed so far. An error page after it logs in all the same, and a
+    /// panic or a client that hangs up leaves a login without a client. So call it at the end of a handler.
+    ///
     /// Every other session that the request's cookies open ends once the login has succeeded. A form of another site can log
     /// in, too: see [`EventKind::CrossSiteLogin`](crate::EventKind::CrossSiteLogin).
     ///

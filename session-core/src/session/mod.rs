@@ -101,6 +101,8 @@ impl Session {
 
     /// Sets the value under this key. A value equal to the stored one is no change, and writes nothing.
     ///
+    /// The commit saves it. After the response has left, as in a task or a stream, only [`save`](Self::save) does.
+    ///
     /// What is accepted here and by [`update`](Self::update), [`get`](Self::get) returns equal; what the format could not
     /// give back is refused. [`Format`](crate::Format) says what that is, and for which types it cannot be promised.
     ///
