@@ -103,6 +103,8 @@ lines! {
     EventKind::LoginRevoked { cause: Some(_) } => WARN "session.login_revoked"
         "a login was refused: it could not be told whether it was revoked";
     EventKind::LoginRefused { .. } => INFO "session.login_refused" "a login was refused: the user has too many sessions";
+    EventKind::LoginOvertaken => INFO "session.login_overtaken"
+        "a login was refused: another request has ended its session, or logged another user in";
     EventKind::Renewed => INFO "session.renewed" "the session got a new token";
     EventKind::Proved => INFO "session.proved" "a user has proven again who they are, and the session got a new token";
     EventKind::ActingBegan => INFO "session.acting_began" "a user acts as another one, and the session got a new token";

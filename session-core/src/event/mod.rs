@@ -162,6 +162,7 @@ impl SessionEvent {
 /// | [`Withheld`](Self::Withheld) | `session.withheld` | `INFO`; `DEBUG` where the application refuses it |
 /// | [`LoginRevoked`](Self::LoginRevoked) | `session.login_revoked` | `INFO`; `WARN` with a cause |
 /// | [`LoginRefused`](Self::LoginRefused) | `session.login_refused` | `INFO` |
+/// | [`LoginOvertaken`](Self::LoginOvertaken) | `session.login_overtaken` | `INFO` |
 /// | [`Renewed`](Self::Renewed) | `session.renewed` | `INFO` |
 /// | [`Proved`](Self::Proved) | `session.proved` | `INFO` |
 /// | [`ActingBegan`](Self::ActingBegan) | `session.acting_began` | `INFO` |
@@ -286,6 +287,9 @@ pub enum EventKind {
         /// How many are allowed.
         limit: u32,
     },
+    /// A login was refused, because another request had ended the session that it came from, or had logged another user in.
+    /// Example: two tabs log in at the same moment, each as another user.
+    LoginOvertaken,
     /// The session got a new token, for a change of privilege.
     Renewed,
     /// A user has proven again who they are, and the session got a new token. [`Renewed`](Self::Renewed) does not follow.

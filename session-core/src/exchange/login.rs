@@ -68,7 +68,11 @@ impl Inner {
         let mut place = self.place().await;
         let mut turn = place.resolve_for_token().await?;
         turn.judge_limit(&login).await?;
-        turn.login(&login).await?;
+        let logged_in = turn.login(&login).await;
+        if let Err(Error::Gone | Error::Superseded) = logged_in {
+            turn.site().tell(&turn.resource, EventKind::LoginOvertaken, None, Some(&login.owner));
+        }
+        logged_in?;
         turn.end_others_after_login().await;
         Ok(())
     }

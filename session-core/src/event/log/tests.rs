@@ -28,6 +28,7 @@ fn the_table_of_names_and_levels_is_the_truth() {
         EventKind::LoginRevoked { cause: None },
         EventKind::LoginRevoked { cause: Some(failed()) },
         EventKind::LoginRefused { limit: 2 },
+        EventKind::LoginOvertaken,
         EventKind::Renewed,
         EventKind::Proved,
         EventKind::ActingBegan,

@@ -235,3 +235,24 @@ async fn a_value_that_was_taken_before_a_login_overtook_the_taker_is_handed_out(
     assert_eq!(browser.get::<String>("code").await, None, "it is taken out");
     assert!(matches!(&taken, Ok(Some(code)) if code == "1234"), "and nobody has it: {taken:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_another_request_has_overtaken_is_told() {
+    for overtakes_by_logout in [false, true] {
+        let site = Site::new();
+        let browser = site.logged_in(7).await;
+        let (exchange, session) = browser.start().await;
+        let mut other = browser.clone();
+        other
+            .visit(async |session| match overtakes_by_logout {
+                true => session.logout().await.unwrap(),
+                false => session.login(8).await.unwrap(),
+            })
+            .await;
+        let refused = session.login(USER).await.unwrap_err();
+        assert!(matches!(refused, Error::Gone | Error::Superseded), "{refused:?}");
+        let told = site.events.all().into_iter().filter(|event| matches!(event.kind, EventKind::LoginOvertaken));
+        assert_eq!(told.map(|event| event.owner).collect::<Vec<_>>(), [Some(user())]);
+        assert!(!sets_cookie(&exchange));
+    }
+}
