@@ -126,11 +126,16 @@ pub fn check<S: Subject>(name: &str, subject: S) {
     let cases = cases::<S>();
     let position = cases.iter().position(|case| case.name() == name);
     let position = position.unwrap_or_else(|| panic!("there is no case {name}"));
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| cases[position].run(subject))) {
-        let (number, count) = (position + 1, cases.len());
+    telling_its_number(name, position, cases.len(), || cases[position].run(subject));
+}
+
+/// Runs the case. If it fails, its number is told: a test runner prints the failures in another order.
+pub(crate) fn telling_its_number<T>(name: &str, position: usize, count: usize, run: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let number = position + 1;
         eprintln!("case {number} of {count}: {name}. If several fail, mend the one with the lowest number first.");
-        resume_unwind(panic);
-    }
+        resume_unwind(panic)
+    })
 }
 
 fn attempts<S: Subject>(run: Run<S>, subject: S, pulse: &Arc<Pulse>) {

@@ -12,7 +12,7 @@ use std::{
 
 use session_conformance::{
     Subject,
-    adapter::{Adapter, Capability, Served, Site},
+    adapter::{self, Adapter, Capability, Served, Site},
     async_trait, cases,
 };
 use session_core::Store;
@@ -93,6 +93,18 @@ fn a_failure_ends_with_its_number_in_the_order_of_the_contract() {
     let (output, _) = run("a_failure_ends_with_its_number_in_the_order_of_the_contract");
     let printed = String::from_utf8_lossy(&output.stdout);
     let number = format!("case 2 of {}: a_session_is_live_until_its_expiry_exactly. ", cases::<Nowhere>().len());
+    assert!(!output.status.success() && printed.contains(&number), "{printed}");
+}
+
+#[test]
+fn so_does_the_failure_of_an_adapter() {
+    if env::var_os(FAILS).is_some() {
+        let _ = adapter::check("two_requests_of_one_connection_are_kept_apart", Bare);
+        return;
+    }
+    let (output, _) = run("so_does_the_failure_of_an_adapter");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let number = format!("case 2 of {}: two_requests_of_one_connection_are_kept_apart. ", adapter::cases().len());
     assert!(!output.status.success() && printed.contains(&number), "{printed}");
 }
 

@@ -30,7 +30,10 @@
 //!     }
 //!
 //!     fn lacks(&self, capability: Capability) -> Option<&'static str> {
-//!         (capability != Capability::DroppedRequests).then_some("not mounted yet")
+//!         match capability {
+//!             Capability::DroppedRequests => None,
+//!             _ => Some("not mounted yet"),
+//!         }
 //!     }
 //! }
 //!
@@ -54,7 +57,8 @@
 //! ```
 //!
 //! [`adapter_tests!`](crate::adapter_tests) makes one `#[test]` of each case, named by the sentence that must hold.
-//! [`cases`] gives the same cases to a harness of your own. If several fail, mend the first in the order of [`cases`].
+//! [`cases`] gives the same cases to a harness of your own. If several fail, mend the first in the order of [`cases`]: each
+//! failure ends with its number there.
 //!
 //! If a framework cannot have a capability, the adapter says so by [`lacks`](Adapter::lacks), with a reason. The cases
 //! about it are then not run. They say `not run` and the reason, on stderr (`cargo test -- --nocapture` shows it) and in the file that `SESSION_TEST_REPORT`

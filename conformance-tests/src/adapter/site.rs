@@ -62,7 +62,8 @@ pub enum Body {
     Whole(Vec<u8>),
     /// A body that is made while it is sent.
     Stream(Stream),
-    /// No body: the status is 101, and from then on the connection belongs to the socket. Only an adapter that has
+    /// No body: the status is 101, and from then on the connection belongs to the socket. Bytes go both ways as they are: the
+    /// kit speaks no websocket frames, and asks for no `Sec-WebSocket-Accept`. Only an adapter that has
     /// [`Capability::Upgrade`](crate::adapter::Capability::Upgrade) is asked for it.
     Upgrade(Socket),
 }
