@@ -46,8 +46,9 @@
 //! that the same store works again after an outage. It shows no store a row that the store has not written, which is
 //! answered with [`Corrupt`](session_core::StoreError::Corrupt). It holds no lock, so it does not notice a store that
 //! reads its clock before it has the lock. It does not notice a driver that blocks the runtime's thread, a call without a
-//! timeout, an error of a commit that the store drops, nor a `purge` that does nothing. It opens each namespace only once. So it does not prove that sessions survive a restart, nor that two processes on one database
-//! keep the contract. A store needs tests of its own for these.
+//! timeout, an error of a commit that the store drops, nor a `purge` that does nothing. It opens each namespace only
+//! once. So it does not prove that sessions survive a restart, nor that two processes on one database keep the
+//! contract. A store needs tests of its own for these.
 //!
 //! # Write a store in an hour
 //!
