@@ -123,16 +123,20 @@ pub fn cases<S: Subject>() -> Vec<Case<S>> {
 ///
 /// Like [`Case::run`], and if there is no case of this name.
 pub fn check<S: Subject>(name: &str, subject: S) {
-    let cases = cases::<S>();
-    let position = cases.iter().position(|case| case.name() == name);
-    let position = position.unwrap_or_else(|| panic!("there is no case {name}"));
-    telling_its_number(name, position, cases.len(), || cases[position].run(subject));
+    run_by_name(name, &cases::<S>(), Case::name, |case| case.run(subject));
 }
 
-/// Runs the case. If it fails, its number is told: a test runner prints the failures in another order.
-pub(crate) fn telling_its_number<T>(name: &str, position: usize, count: usize, run: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let number = position + 1;
+/// Runs the case of this name. If it fails, its number is told: a test runner prints the failures in another order.
+pub(crate) fn run_by_name<C, T>(
+    name: &str,
+    cases: &[C],
+    name_of: impl Fn(&C) -> &'static str,
+    run: impl FnOnce(&C) -> T,
+) -> T {
+    let position = cases.iter().position(|case| name_of(case) == name);
+    let position = position.unwrap_or_else(|| panic!("there is no case {name}"));
+    catch_unwind(AssertUnwindSafe(|| run(&cases[position]))).unwrap_or_else(|panic| {
+        let (number, count) = (position + 1, cases.len());
         eprintln!("case {number} of {count}: {name}. If several fail, mend the one with the lowest number first.");
         resume_unwind(panic)
     })

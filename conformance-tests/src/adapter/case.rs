@@ -10,7 +10,7 @@ use tokio::runtime;
 
 use crate::{
     adapter::{Adapter, Capability, trial::Trial},
-    case::telling_its_number,
+    case::run_by_name,
     each_adapter_case, report,
 };
 
@@ -114,10 +114,7 @@ pub fn cases() -> Vec<Case> {
 /// Like [`Case::run`], and if there is no case of this name.
 #[allow(clippy::must_use_candidate, reason = "a failure is a panic")]
 pub fn check(name: &str, adapter: impl Adapter) -> Ran {
-    let cases = cases();
-    let position = cases.iter().position(|case| case.name() == name);
-    let position = position.unwrap_or_else(|| panic!("there is no case {name}"));
-    telling_its_number(name, position, cases.len(), || cases[position].run(adapter))
+    run_by_name(name, &cases(), Case::name, |case| case.run(adapter))
 }
 
 /// The same, with a line in the file that `SESSION_TEST_REPORT` names.

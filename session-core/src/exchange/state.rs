@@ -12,7 +12,7 @@ use crate::{
     exchange::{Answer, InFlight, Joined, Standing, View},
     few::Few,
     moment::Moment,
-    record::{Age, Delta, Found, Overlay, ValueKey, value_length},
+    record::{Age, Delta, Found, Overlay, ValueKey, length_if_any},
     request::{Resource, SessionToken, Withholding},
     site::{Caller, Site, Whose},
     store::{MERGES, PatientStore},
@@ -96,7 +96,7 @@ impl State {
     pub(crate) fn size_with(&mut self, key: &[u8], value: Option<&Bytes>) -> (usize, usize) {
         let before = self.size();
         let replaced = self.standing.with_stored(|stored| self.seen.length_of(key, stored));
-        (before - replaced + value.map_or(0, |value| value_length(key, value)), before)
+        (before - replaced + length_if_any(key, value), before)
     }
 
     /// Lets this request see the value; `None`: that there is none. The session is then this large.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     Error,
     few::Few,
-    record::{Data, KeyMap, ValueKey, Values, value_length},
+    record::{Data, KeyMap, ValueKey, Values, length_if_any},
 };
 
 /// What makes a value of the stored one, or of none. It is applied again to what another request has saved.
@@ -162,14 +162,14 @@ impl Overlay {
         let none = Data::new();
         let below = if self.cleared { &none } else { below };
         self.values.iter().fold(below.length(), |length, (key, value)| {
-            length - below.length_of(key) + value.as_ref().map_or(0, |value| value_length(key, value))
+            length - below.length_of(key) + length_if_any(key, value.as_ref())
         })
     }
 
     /// How many bytes of that are of this value.
     pub(crate) fn length_of(&self, key: &[u8], below: &Data) -> usize {
         match self.values.get(key) {
-            Some(value) => value.as_ref().map_or(0, |value| value_length(key, value)),
+            Some(value) => length_if_any(key, value.as_ref()),
             None if self.cleared => 0,
             None => below.length_of(key),
         }

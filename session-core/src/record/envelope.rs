@@ -278,6 +278,11 @@ pub(crate) fn value_length(key: &[u8], value: &[u8]) -> usize {
     8 + key.len() + value.len()
 }
 
+/// The same of a value that may not be there.
+pub(crate) fn length_if_any(key: &[u8], value: Option<&Bytes>) -> usize {
+    value.map_or(0, |value| value_length(key, value))
+}
+
 fn array<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     let mut array = [0; N];
     input.try_copy_to_slice(&mut array).ok()?;

@@ -24,7 +24,7 @@ pub(crate) use self::{
     values::Values,
 };
 
-pub(crate) use envelope::{length, value_length};
+pub(crate) use envelope::{length, length_if_any, value_length};
 
 /// How many of its own revisions a record remembers.
 pub(crate) const REVISIONS: usize = 8;

@@ -7,7 +7,7 @@ use std::{cmp::Ordering, collections::BTreeMap, iter, ops::Range, str};
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::{KeyMap, ValueKey, value_length};
+use super::{KeyMap, ValueKey, length_if_any, value_length};
 
 /// How many values stand in front of the others, at most. A part of the format: who reads refuses more.
 const MOST_RECENT: usize = 8;
@@ -134,7 +134,7 @@ impl Values {
     /// How many bytes the value under this key takes. 0: there is none.
     pub(crate) fn length_of(&self, key: &[u8]) -> usize {
         match self.changed.get(key) {
-            Some(value) => value.as_ref().map_or(0, |value| value_length(key, value)),
+            Some(value) => length_if_any(key, value.as_ref()),
             None => self.stored.length(key),
         }
     }
@@ -142,7 +142,7 @@ impl Values {
     /// How many bytes [`put`](Self::put) writes.
     pub(crate) fn encoded_length(&self) -> usize {
         self.changed.iter().fold(self.stored.lists.len(), |length, (key, value)| {
-            length - self.stored.length(key) + value.as_ref().map_or(0, |value| value_length(key, value))
+            length - self.stored.length(key) + length_if_any(key, value.as_ref())
         })
     }
 }

@@ -77,7 +77,8 @@ async fn round(dice: &mut Dice, world: &World, nodes: &[Site], drops: Option<usi
     for requests in requests.chunks_mut(at_once) {
         run(dice, requests, drops).await;
     }
-    world.settle(nodes).await;
+    world.site.lab.forget_faults();
+    until_idle(nodes, &world.what).await;
     let what = format!("{plan:?}, {}", world.what);
     let revokes = plan.iter().any(|tab| matches!(tab.deed, LoginAlone(_) | RevokeOthers | RevokeAll(_)));
     for (home, before) in before.into_iter().enumerate() {

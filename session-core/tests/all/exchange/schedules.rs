@@ -120,19 +120,7 @@ async fn schedule(seed: u64) {
         assert!(waited < Duration::from_millis(50), "somebody was not called: {waited:?}, {what}");
     }
     site.lab.forget_faults();
-    // What is sent for several ends by itself, also where all of them were dropped.
-    let writes = |node: &Site| !format!("{:?}", node.manager).contains("Writers { sessions: 0, writers: 0 }");
-    for _ in 0..1000 {
-        if !nodes.iter().any(writes) {
-            break;
-        }
-        tokio::time::advance(Duration::from_millis(1)).await;
-    }
-    site.lab.deliver_late().await;
-    for node in &nodes {
-        let manager = format!("{:?}", node.manager);
-        assert!(manager.contains("Writers { sessions: 0, writers: 0 }"), "{what}: {manager}");
-    }
+    until_idle(&nodes, &what).await;
     let has_ended = ends && tasks.pop().is_some_and(|task| task.answer == Some(Added::No));
     if has_ended {
         return assert!(!is_stored(&site, &browser).await, "a write has revived the session: {what}");

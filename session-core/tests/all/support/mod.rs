@@ -232,6 +232,22 @@ pub(crate) fn together(site: &Site, browsers: &[&Browser]) -> Exchange {
     site.manager.open(Incoming::new([header.as_bytes()]))
 }
 
+/// Waits until nobody writes in these processes of one site any more, and lets every packet come. What is sent for several
+/// requests ends by itself, also where all of them were dropped.
+pub(crate) async fn until_idle(nodes: &[Site], what: &str) {
+    let is_idle = |node: &Site| format!("{:?}", node.manager).contains("Writers { sessions: 0, writers: 0 }");
+    for _ in 0..1000 {
+        if nodes.iter().all(is_idle) {
+            break;
+        }
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    for node in nodes {
+        node.lab.deliver_late().await;
+        assert!(is_idle(node), "{what}: {:?}", node.manager);
+    }
+}
+
 /// Whether the store still has the session of this browser's cookie.
 pub(crate) async fn is_stored(site: &Site, browser: &Browser) -> bool {
     site.lab.memory.load(&browser.open().presented_id().unwrap()).await.unwrap().is_some()

@@ -1,6 +1,6 @@
 //! The browsers, what they do, and what has been answered.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use session_core::{Error, EventKind, Outcome, Owner, Session, SessionId};
 
@@ -262,19 +262,6 @@ impl World {
         let (_, session) = self.browser(home, &self.site).start().await;
         self.check(home, begun, &session);
         Quiet { id: session.id(), owner: session.owner(), n: session.get("n").unwrap().unwrap_or_default() }
-    }
-
-    /// Nothing is under way any more, and every packet has come.
-    pub(super) async fn settle(&self, nodes: &[Site]) {
-        self.site.lab.forget_faults();
-        let writes = |node: &Site| !format!("{:?}", node.manager).contains("Writers { sessions: 0, writers: 0 }");
-        for _ in 0..1000 {
-            if !nodes.iter().any(writes) {
-                break;
-            }
-            tokio::time::advance(Duration::from_millis(1)).await;
-        }
-        self.site.lab.deliver_late().await;
     }
 
     /// The tokens that were killed open nothing.
