@@ -94,7 +94,7 @@ impl Turn<'_, '_> {
                 continue;
             }
             let header = Header { login_note: Some(self.note(found)), ..found.header().clone() };
-            let mut edit = view.edit(found, header, view.merged()?, self.use_of(found))?;
+            let mut edit = view.edit(found, header, view.merged()?, view.use_of(found))?;
             if let Attempted::Done(_) = self.attempt(&mut edit, &mut patience).await? {
                 return Ok(());
             }

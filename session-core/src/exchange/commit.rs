@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::{
-    Entry, Error, EventKind, Expiry, Outcome, Purpose, Revision, SessionId, StoreError,
+    Entry, Error, EventKind, Outcome, Purpose, Revision, SessionId, StoreError,
     exchange::{Attempted, Carried, Edit, InFlight, Inner, Live, Place, Standing, State, Turn, View},
     moment::TimeLeft,
     owner::{Epoch, epoch},
@@ -77,25 +77,23 @@ impl Inner {
     ///
     /// There is no successor to send either: where a session has one, there is something to do.
     pub(crate) fn commit_unchanged(&self) -> bool {
-        let Ok(in_flight) = self.in_flight.try_lock() else { return false };
         let mut state = self.state();
-        if in_flight.is_some() || self.has_something_to_do(&state) {
+        if self.has_something_to_do(&state) {
             return false;
         }
-        state.sent = true;
+        let Ok(in_flight) = self.in_flight.try_lock() else { return false };
+        let is_committed = in_flight.is_none();
+        state.sent |= is_committed;
         drop(state);
-        self.warn_of_plain_http();
-        true
+        if is_committed {
+            self.warn_of_plain_http();
+        }
+        is_committed
     }
 
     /// Saves the changes because the handler asked for it.
     pub(crate) async fn save(&self) -> Result<Outcome, Error> {
         self.place().await.resolve().await?.save(Occasion::Save).await
-    }
-
-    /// What a write does to the expiry: it is a use of the session, unless the request is a poll.
-    pub(crate) fn use_of(&self, found: &Found) -> Expiry {
-        if self.state().skip_touch { Expiry::Keep } else { Expiry::Extend(found.header().lifetime.idle) }
     }
 
     /// Whether a commit has to save changes, do what is due, or tell that the session is lost or cannot be read.
@@ -138,7 +136,7 @@ impl Inner {
             _ => None,
         };
         if changed.is_none() && rotates.is_none() {
-            let touches = is_touch_due(base) && !self.state().skip_touch;
+            let touches = is_touch_due(base) && !view.skip_touch;
             return Ok(match touches {
                 true => Step::Seldom(Seldom::Ride(Ride::Touch(base.clone()))),
                 false => Step::Done(Outcome::Unchanged),
@@ -150,7 +148,7 @@ impl Inner {
             rotation::propose(&mut header, secret)?;
             successor = Successor::Proposed;
         }
-        let edit = |data| view.edit(base, header, data, self.use_of(base));
+        let edit = |data| view.edit(base, header, data, view.use_of(base));
         Ok(match changed {
             Some(data) => Step::Replace(edit(data)?, successor),
             None => Step::Seldom(Seldom::Ride(Ride::Rotate(edit(base.record.data.clone())?))),

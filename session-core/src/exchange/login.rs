@@ -212,7 +212,7 @@ impl Turn<'_, '_> {
             let (secret, now, age) = (self.mint()?, live.found.header(), live.found.age());
             let next = now.next_generation(secret.hash(), age);
             let Some((header, event)) = renewal.apply(now, next, age) else { return Ok(()) };
-            let edit = view.edit(&live.found, header, view.merged()?, self.use_of(&live.found))?;
+            let edit = view.edit(&live.found, header, view.merged()?, view.use_of(&live.found))?;
             match self.attempt_generation(edit, &mut patience).await? {
                 Attempted::Done(found) => {
                     let told = if matches!(event, EventKind::ActingEnded) { &live.found } else { &found };

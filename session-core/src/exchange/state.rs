@@ -136,7 +136,8 @@ impl Inner {
     /// What a write is planned on.
     pub(crate) fn view(&self) -> View {
         let state = self.state();
-        View { standing: state.standing.clone(), pending: state.pending.clone(), version: state.version }
+        let State { version, skip_touch, .. } = *state;
+        View { standing: state.standing.clone(), pending: state.pending.clone(), version, skip_touch }
     }
 
     /// Tells of the session as this exchange knows it.
@@ -148,11 +149,14 @@ impl Inner {
     /// Works out again what this request sees of its pending changes over what is stored now.
     pub(crate) fn rebase(&self) -> Result<(), Error> {
         for _ in 0..MERGES {
-            let View { standing, pending, version } = self.view();
-            let seen = match pending.is_empty() {
-                true => Overlay::default(),
-                false => standing.with_stored(|stored| pending.over(stored))?,
-            };
+            let mut state = self.state();
+            if state.pending.is_empty() {
+                state.seen = Overlay::default();
+                return Ok(());
+            }
+            drop(state);
+            let View { standing, pending, version, .. } = self.view();
+            let seen = standing.with_stored(|stored| pending.over(stored))?;
             let mut state = self.state();
             if state.version == version {
                 state.seen = seen;

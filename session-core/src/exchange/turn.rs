@@ -39,9 +39,15 @@ pub(crate) struct View {
     pub(crate) standing: Standing,
     pub(crate) pending: Delta,
     pub(crate) version: u64,
+    pub(crate) skip_touch: bool,
 }
 
 impl View {
+    /// What a write does to the expiry: it is a use of the session, unless the request is a poll.
+    pub(crate) fn use_of(&self, found: &Found) -> Expiry {
+        if self.skip_touch { Expiry::Keep } else { Expiry::Extend(found.header().lifetime.idle) }
+    }
+
     pub(crate) fn edit(&self, base: &Arc<Found>, header: Header, data: Data, expiry: Expiry) -> Result<Edit, Error> {
         let write = Write::new(base, Record { header, data }, expiry)?;
         Ok(Edit { base: base.clone(), write, version: self.version })

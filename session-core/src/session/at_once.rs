@@ -55,7 +55,7 @@ impl Session {
             let data = Data::Values(values);
             let attempted = match live {
                 Some(Live { found, .. }) => {
-                    let mut edit = view.edit(found, found.header().clone(), data, inner.use_of(found))?;
+                    let mut edit = view.edit(found, found.header().clone(), data, view.use_of(found))?;
                     turn.attempt(&mut edit, &mut patience).await?
                 }
                 None => turn.create_anonymous(data, Purpose::Visit, view.version).await?,

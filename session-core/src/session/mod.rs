@@ -307,7 +307,7 @@ impl Session {
                 drop(replaced);
                 return Ok(Some(value));
             };
-            let mut edit = view.edit(found, found.header().clone(), data, inner.use_of(found))?;
+            let mut edit = view.edit(found, found.header().clone(), data, view.use_of(found))?;
             if let Attempted::Done(_) = turn.attempt(&mut edit, &mut patience).await? {
                 return Ok(Some(value));
             }

@@ -2,7 +2,10 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,25 +32,27 @@ const AT_LEAST: u32 = 8;
 /// This many attempts are made at what only rides along: the next request can do it, too.
 const RIDES: u32 = AT_LEAST - 1;
 
-/// After this time it is over, if there were enough attempts.
+/// This long after the first lost race it is over, if there were enough attempts.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// What one operation has for others who are quicker, and for a store that fails.
 #[derive(Clone, Debug)]
 pub(crate) struct Patience {
-    begun: Instant,
+    /// When the second attempt began. Most operations make one, and need no clock.
+    begun: Option<Instant>,
     attempts: u32,
     failures: u32,
 }
 
 impl Patience {
     pub(crate) fn new() -> Self {
-        Self { begun: Instant::now(), attempts: 0, failures: 0 }
+        Self { begun: None, attempts: 0, failures: 0 }
     }
 
     /// Begins the next attempt. [`Error::Contended`] where patience is over: others were quicker each time.
     pub(crate) fn attempt(&mut self) -> Result<(), Error> {
-        let is_left = self.attempts < AT_LEAST || self.attempts < MERGES && self.begun.elapsed() < LONGEST;
+        let is_late = self.attempts > 0 && self.begun.get_or_insert_with(Instant::now).elapsed() >= LONGEST;
+        let is_left = self.attempts < AT_LEAST || self.attempts < MERGES && !is_late;
         self.attempts += 1;
         if is_left { Ok(()) } else { Err(Error::Contended) }
     }
@@ -117,13 +122,15 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct PatientStore {
     store: Arc<dyn Store>,
+    /// Whether there is such a moment. Most requests see no error, and need no lock.
+    is_failing: AtomicBool,
     /// When it failed first, since the last answer.
     failing_since: Mutex<Option<Instant>>,
 }
 
 impl PatientStore {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, failing_since: Mutex::new(None) }
+        Self { store, is_failing: AtomicBool::new(false), failing_since: Mutex::new(None) }
     }
 
     /// The same store for a task that asks it for several requests. None of them is failing.
@@ -231,18 +238,28 @@ impl PatientStore {
     }
 
     fn note_since(&self, error: Option<&StoreError>, since: impl FnOnce() -> Instant) {
+        let is_answer = matches!(error, None | Some(StoreError::AlreadyExists | StoreError::Corrupt { .. }));
+        if is_answer && !self.is_failing.load(Ordering::Acquire) {
+            return;
+        }
+        self.change(|failing| if is_answer { None } else { Some(failing.unwrap_or_else(since)) });
+    }
+
+    /// Changes since when it is failing.
+    fn change(&self, change: impl FnOnce(Option<Instant>) -> Option<Instant>) -> Option<Instant> {
         let mut failing_since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *failing_since = match error {
-            None | Some(StoreError::AlreadyExists | StoreError::Corrupt { .. }) => None,
-            Some(_) => Some(failing_since.unwrap_or_else(since)),
-        };
+        *failing_since = change(*failing_since);
+        self.is_failing.store(failing_since.is_some(), Ordering::Release);
+        *failing_since
     }
 
     /// Until when a call may take. An error that is past is forgotten: a handler may ask again after a while.
     fn deadline(&self) -> Option<Instant> {
-        let mut failing_since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *failing_since = failing_since.filter(|since| since.elapsed() < AFTER_AN_ERROR + FORGOTTEN_AFTER);
-        failing_since.map(|since| since + AFTER_AN_ERROR)
+        if !self.is_failing.load(Ordering::Acquire) {
+            return None;
+        }
+        let is_remembered = |since: &Instant| since.elapsed() < AFTER_AN_ERROR + FORGOTTEN_AFTER;
+        self.change(|failing| failing.filter(is_remembered)).map(|since| since + AFTER_AN_ERROR)
     }
 }
 
@@ -257,9 +274,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn however_long_they_take_eight_attempts_are_made_and_after_five_seconds_no_more() {
         let mut patience = Patience::new();
-        tokio::time::advance(LONGEST).await;
         for attempt in 1..=AT_LEAST {
             assert!(patience.attempt().is_ok());
+            tokio::time::advance(LONGEST).await;
             assert_eq!(patience.is_over_for_rides(), attempt == AT_LEAST, "attempt {attempt}");
         }
         assert!(matches!(patience.attempt(), Err(Error::Contended)));
