@@ -342,7 +342,13 @@ impl SessionManager {
 
 fn warn_of_development() {
     const WARNING: &str = "SESSIONS ARE IN DEVELOPMENT MODE: cookies travel over plain http and end with the program";
-    tracing::warn!(target: "session", "{WARNING}");
+    tracing::event!(
+        name: "session.development",
+        target: "session",
+        tracing::Level::WARN,
+        event.name = "session.development",
+        "{WARNING}"
+    );
     // Without a log, a newcomer would see neither this nor why a login does not stick.
     if !tracing::dispatcher::has_been_set() {
         let advice = "no log is installed yet, which would say what goes wrong: tracing_subscriber::fmt().init()";

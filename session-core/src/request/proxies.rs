@@ -269,8 +269,11 @@ pub(crate) struct UnknownPeerLog(AtomicBool);
 impl UnknownPeerLog {
     pub(crate) fn warn(&self) {
         if !self.0.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
+            tracing::event!(
+                name: "session.unknown_peer",
                 target: "session",
+                tracing::Level::WARN,
+                event.name = "session.unknown_peer",
                 setting = "tell the peer with `SessionLayer::with_peer` or `Incoming::with_peer`; \
                            where addresses say nothing, count the proxies with `TrustedProxies::hops`",
                 "NO PROXY IS BELIEVED: `with_trusted_proxies` knows proxies by the peer of the connection, and nobody tells it"

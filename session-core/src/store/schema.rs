@@ -21,8 +21,11 @@ pub enum SchemaError {
         /// The name that the store was given.
         table: Box<str>,
     },
-    /// There is a table of this name that lacks a column: it is not one of the store's.
-    #[error("the table {table} is not one of this store: it has no column {column}; give the store a name of its own")]
+    /// There is a table of this name that lacks a column: it is another library's, or of an earlier version of the store.
+    #[error(
+        "the table {table} has no column {column}: if it is of an earlier version of this store, its CHANGELOG says how to add \
+         the column; if it is another library's, give the store a name of its own"
+    )]
     ColumnMissing {
         /// The name that the store was given.
         table: Box<str>,
