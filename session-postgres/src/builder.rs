@@ -4,14 +4,15 @@ use std::{borrow::Cow, time::Duration};
 
 use session_core::{InvalidNamespace, Namespace, StoreError};
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool,
+    ConnectOptions, Connection, Error, PgConnection, PgPool, Row,
     pool::PoolConnectionMetadata,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 
 use crate::{
     PostgresStore,
-    error::{from_driver, not_a_url},
+    error::{from_driver, from_wait, is_of_a_setting, not_a_url, without_settings},
     idle::{Condemned, IdleCheck, Usable},
     pooled::{Mode, milliseconds},
 };
@@ -114,9 +115,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the timeout, [`StoreError::Unavailable`]
-    /// if it cannot be reached or refuses the login, [`StoreError::Backend`] if the URL is malformed or the database does
-    /// not exist.
+    /// [`StoreError::Unavailable`] if the server cannot be reached until the timeout, lets nobody in, or refuses the login.
+    /// [`StoreError::TimedOut`] if it does not answer. [`StoreError::Backend`] if the URL is malformed, the database does not
+    /// exist, or a pooler in between does not pass on the timeout: behind PgBouncer the URL begins with `postgres+pooled://`.
     pub async fn connect(mut self, url: &str) -> Result<PostgresStore, StoreError> {
         let mut url = Cow::Borrowed(url);
         if let Some(rest) = url.strip_prefix("postgres+pooled://") {
@@ -143,10 +144,38 @@ impl Builder {
             // This test would cost each operation a round trip. The hook asks only connections that were idle for long.
             .test_before_acquire(false)
             .before_acquire(self.before_acquire())
-            .connect_with(options.disable_statement_logging())
-            .await
-            .map_err(from_driver)?;
+            .connect_with(options.clone().disable_statement_logging())
+            .await;
+        let pool = match pool {
+            Ok(pool) => pool,
+            Err(error) => return Err(self.explained(error, options).await),
+        };
+        if self.mode == Mode::Prepared {
+            self.judge_settings(&pool).await?;
+        }
         Ok(self.with_pool(pool))
+    }
+
+    /// The pool tries until its time is over, and then does not say what was wrong. One more attempt does.
+    async fn explained(&self, error: Error, options: PgConnectOptions) -> StoreError {
+        if is_of_a_setting(&error) {
+            return without_settings(Some(error));
+        }
+        if matches!(error, Error::PoolTimedOut)
+            && let Ok(Err(cause)) = timeout(self.timeout, PgConnection::connect_with(&options)).await
+        {
+            return from_driver(cause);
+        }
+        from_driver(error)
+    }
+
+    /// Refuses a pooler that has dropped the settings. Without its timeout, the server would do things later.
+    async fn judge_settings(&self, pool: &PgPool) -> Result<(), StoreError> {
+        let question =
+            sqlx::raw_sql("SELECT setting FROM pg_settings WHERE name = 'statement_timeout'").fetch_one(pool);
+        let answer = timeout(self.timeout, question).await.map_err(from_wait)?.map_err(from_driver)?;
+        let setting: String = answer.try_get(0).map_err(from_driver)?;
+        if setting == milliseconds(self.timeout).to_string() { Ok(()) } else { Err(without_settings(None)) }
     }
 
     /// The hook that asks idle connections, for the application's own pool: see

@@ -82,6 +82,37 @@ pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
 }
 
+/// The answer of a server that takes no writes. It may lag behind.
+pub(crate) fn of_a_standby() -> StoreError {
+    StoreError::unavailable(BACKEND, Standby)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the server is a standby, which may still have sessions that were ended; the address has to lead to the server that \
+     takes writes"
+)]
+struct Standby;
+
+/// A new connection cannot have its `statement_timeout`. The source says so, or else the setting was dropped.
+pub(crate) fn without_settings(source: Option<Error>) -> StoreError {
+    StoreError::backend(BACKEND, WithoutSettings { source })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a pooler in between does not pass on the store's statement_timeout; behind PgBouncer, in any mode of it, connect to \
+     postgres+pooled://"
+)]
+struct WithoutSettings {
+    source: Option<Error>,
+}
+
+/// Whether PgBouncer has refused a setting: `protocol_violation`, a code that PostgreSQL itself does not answer a login with.
+pub(crate) fn is_of_a_setting(error: &Error) -> bool {
+    error.as_database_error().and_then(|answer| answer.code()).is_some_and(|code| code == "08P01")
+}
+
 /// A row that this store cannot have written.
 pub(crate) fn foreign_row(why: &'static str) -> StoreError {
     StoreError::corrupt(BACKEND, ForeignRow(why))

@@ -31,7 +31,7 @@
 //! # What it needs
 //!
 //! PostgreSQL 14 or later, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its table. It does **not** need `LISTEN`, an extension or
-//! a superuser. It reads from no standby. Each operation is one statement and one round trip, and the server's clock decides.
+//! a superuser. It refuses a standby. Each operation is one statement and one round trip, and the server's clock decides.
 //!
 //! The [operator's page](operating#for-the-operator) has the settings, PgBouncer, TLS and backups.
 //!
@@ -42,8 +42,8 @@
 //!
 //! | [`StoreError`](session_core::StoreError) | when |
 //! | --- | --- |
-//! | `TimedOut` | no connection in time, no answer in time, a lock held too long |
-//! | `Unavailable` | a cut connection, a server that stops or starts, a wrong password, too many connections, a full disk, a standby |
+//! | `TimedOut` | no connection in time, also where the server has too many; no answer in time; a lock held too long |
+//! | `Unavailable` | a cut connection, a server that stops or starts, a wrong password, a full disk, a standby |
 //! | `Corrupt` | a row that this store has not written; it is left as it is |
 //! | `Schema` | the table is missing (`migrate` was not called), or is another library's |
 //! | `Backend` | anything else, such as a [`ForeignAnswer`] |

@@ -46,7 +46,7 @@ SELECT $1::bigint # {tag} AS nonce, (SELECT done FROM written) AS done
 "#;
 
 // The server sends the instants, and the store subtracts them: in the server that would take as long as finding the
-// row.
+// row. A standby sends no clock, and the store refuses its answer: it may show a session that has been ended.
 const LOAD: &str = r#"
 SELECT
     message.nonce,
@@ -55,7 +55,7 @@ SELECT
     session.payload,
     session.expires_at,
     session.ends_at,
-    statement_timestamp() AS now
+    {now} AS now
 FROM (SELECT $1::bigint # {tag} AS nonce) AS message
 LEFT JOIN "{table}" AS session ON session.id = $2 AND session.expires_at > statement_timestamp()
 "#;
@@ -69,7 +69,7 @@ SELECT
     session.payload,
     session.expires_at,
     session.ends_at,
-    statement_timestamp() AS now
+    {now} AS now
 FROM (SELECT $1::bigint # {tag} AS nonce) AS message
 LEFT JOIN "{table}" AS session ON session.id = ANY ($2) AND session.expires_at > statement_timestamp()
 "#;
@@ -82,7 +82,7 @@ SELECT
     session.payload,
     session.expires_at,
     session.ends_at,
-    statement_timestamp() AS now
+    {now} AS now
 FROM (SELECT $1::bigint # {tag} AS nonce) AS message
 LEFT JOIN "{table}" AS session ON session.owner = $2 AND session.expires_at > statement_timestamp()
 "#;
@@ -102,7 +102,7 @@ SELECT
     CASE WHEN isfinite(answer.ends_at) THEN
         floor(extract(epoch FROM answer.ends_at - answer.now) * 1000000)::bigint
     END AS ends_at,
-    0::bigint AS now
+    CASE WHEN NOT pg_is_in_recovery() THEN 0::bigint END AS now
 FROM ({statement}) AS answer
 "#;
 
@@ -229,7 +229,8 @@ const COLUMNS: &str = r#"
 SELECT
     $1::bigint # {tag} AS nonce,
     attribute.attname::text AS name,
-    format_type(attribute.atttypid, NULL) AS type
+    format_type(attribute.atttypid, NULL) AS type,
+    pg_is_in_recovery() AS is_standby
 FROM (SELECT to_regclass('"{table}"') AS oid) AS relation
 LEFT JOIN pg_attribute AS attribute
     ON attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
@@ -297,9 +298,12 @@ impl Statements {
     /// The statements for the table of this name.
     pub(crate) fn of(table: &Namespace, mode: Mode) -> Self {
         let statement = |text: &str| Statement::new(text, table);
+        let clock = "statement_timestamp()";
         let sessions = |text: &str| match mode {
-            Mode::Prepared => statement(text),
-            Mode::Pooled => statement(&POOLED.replace("{statement}", text.trim())),
+            Mode::Prepared => {
+                statement(&text.replace("{now}", &format!("CASE WHEN NOT pg_is_in_recovery() THEN {clock} END")))
+            }
+            Mode::Pooled => statement(&POOLED.replace("{statement}", text.replace("{now}", clock).trim())),
         };
         Self {
             columns: statement(COLUMNS),

@@ -11,7 +11,7 @@ use sqlx::{PgPool, Row, postgres::PgRow};
 use crate::{
     Builder,
     client::{Client, Kind},
-    error::{BACKEND, from_driver, is_of_the_table},
+    error::{BACKEND, from_driver, is_of_the_table, of_a_standby},
     row::{column, count, first, is_done, is_there},
     schema::judge,
     statements::{Statement, Statements},
@@ -64,9 +64,9 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the timeout, [`StoreError::Unavailable`]
-    /// if it cannot be reached or refuses the login, [`StoreError::Backend`] if the URL is malformed or the database does
-    /// not exist.
+    /// [`StoreError::Unavailable`] if the server cannot be reached until the timeout, lets nobody in, or refuses the login.
+    /// [`StoreError::TimedOut`] if it does not answer. [`StoreError::Backend`] if the URL is malformed, the database does not
+    /// exist, or a pooler in between does not pass on the timeout: behind PgBouncer the URL begins with `postgres+pooled://`.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::builder().connect(url).await
     }
@@ -123,6 +123,9 @@ impl Table {
     async fn inspect(&self) -> Result<(), StoreError> {
         let rows = self.client.ask(Kind::Read, &self.sql.columns, &[]).await?;
         let mut columns = Vec::with_capacity(rows.len());
+        if column::<bool>(first(&rows)?, "is_standby")? {
+            return Err(of_a_standby());
+        }
         for row in &rows {
             let name: Option<String> = row.try_get("name").map_err(from_driver)?;
             if let Some(name) = name {

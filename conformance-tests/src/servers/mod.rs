@@ -177,18 +177,18 @@ pub fn own_postgres(settings: &[&str]) -> Server {
 #[must_use]
 pub fn pgbouncer() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| provide("SESSION_TEST_PGBOUNCER_URL", None, || pgbouncer::start(4)))
+    SERVER.get_or_init(|| provide("SESSION_TEST_PGBOUNCER_URL", None, || pgbouncer::start(4, &[])))
 }
 
-/// A PgBouncer in transaction mode for one test alone, with this many connections to a PostgreSQL of its own. It is a
-/// program of this machine, whatever the environment says.
+/// A PgBouncer in transaction mode for one test alone, with this many connections to a PostgreSQL of its own. Lines such as
+/// `pool_mode = session` change its settings. It is a program of this machine, whatever the environment says.
 ///
 /// # Panics
 ///
 /// If there is none, with the sentence that says how to get one.
 #[must_use]
-pub fn own_pgbouncer(connections: u32) -> Server {
-    pgbouncer::start(connections)
+pub fn own_pgbouncer(connections: u32, settings: &[&str]) -> Server {
+    pgbouncer::start(connections, settings)
 }
 
 /// MariaDB 10.6 or later, or MySQL 8: `SESSION_TEST_MYSQL_URL`.

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// It has this many connections to the server. If there are fewer than clients, they are shared all the time.
-pub(super) fn start(connections: u32) -> Server {
+pub(super) fn start(connections: u32, settings: &[&str]) -> Server {
     let Some(program) = find(&["pgbouncer"]) else {
         panic!("PgBouncer is missing: apt-get install pgbouncer, or set SESSION_TEST_PGBOUNCER_URL")
     };
@@ -16,18 +16,19 @@ pub(super) fn start(connections: u32) -> Server {
     let upstream = behind.url().rsplit([':', '/']).nth(1).unwrap().to_owned();
     let (process, port) = start_on_a_free_port("pgbouncer", |folder, port| {
         let folder = folder.path();
-        let settings = folder.join("pgbouncer.ini");
+        let file = folder.join("pgbouncer.ini");
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={upstream} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
-             default_pool_size = {connections}\nmax_client_conn = 300\n"
+             default_pool_size = {connections}\nmax_client_conn = 300\n{}\n",
+            settings.join("\n")
         );
-        fs::write(&settings, text).unwrap();
+        fs::write(&file, text).unwrap();
         // It refuses to run as root.
         let mut command = unprivileged(folder);
         // The runner is another user, and keeps its log and the process number in this folder.
         run(Command::new("chmod").arg("755").arg(folder));
-        command.extend([program.clone().into(), settings.into()]);
+        command.extend([program.clone().into(), file.into()]);
         Plan { command, ready: "process up", end: "KILL" }
     });
     let mut processes = behind.into_processes();

@@ -55,7 +55,8 @@ pub(super) fn start(settings: &[&str]) -> Server {
         command.extend([program.clone().into(), "-D".into(), data.into(), "-p".into(), port.to_string().into()]);
         command.extend(SETTINGS.iter().chain(settings).flat_map(|setting| ["-c", setting]).map(Into::into));
         // Not KILL: then the other processes of the server live on for a moment, and hold its memory.
-        Plan { command, ready: "database system is ready to accept connections", end: "QUIT" }
+        // A standby accepts "read-only connections".
+        Plan { command, ready: "database system is ready to accept", end: "QUIT" }
     });
     let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
     Server::local(url, first_line(&program, "--version"), vec![process])

@@ -1,6 +1,7 @@
 //! Answers that belong to another statement are refused.
 
 use std::{
+    error::Error,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     thread,
@@ -214,5 +215,7 @@ async fn behind_a_pooler_that_nobody_told_of_no_wrong_answer_is_believed() {
 async fn pgbouncer_refuses_a_store_that_nobody_told_of_it() {
     let url = servers::pgbouncer().url().replace("postgres+pooled", "postgres");
     let error = PostgresStore::connect(&url).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable { backend: "postgres", .. }), "{error:?}");
+    let StoreError::Backend { backend: "postgres", source, .. } = error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("postgres+pooled://"), "{source}");
+    assert!(source.source().unwrap().to_string().contains("options"), "{source:?}");
 }

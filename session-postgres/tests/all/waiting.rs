@@ -187,7 +187,7 @@ async fn in_the_pooled_mode_a_write_that_waits_until_after_the_expiry_does_nothi
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_pgbouncer_a_write_that_waits_until_after_the_expiry_does_nothing() {
-    let pgbouncer = servers::own_pgbouncer(50);
+    let pgbouncer = servers::own_pgbouncer(50, &[]);
     nothing_is_written_after_the_expiry(&Place::behind(&pgbouncer).await).await;
 }
 
