@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use session_core::{InvalidNamespace, Namespace, StoreError};
 use sqlx::{
-    ConnectOptions, Error, MySqlConnection, MySqlPool,
+    ConnectOptions, Connection, Error, MySqlConnection, MySqlPool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
     pool::PoolConnectionMetadata,
 };
+use tokio::time::timeout;
 
 use crate::{
     MysqlStore,
@@ -102,8 +103,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the timeout, [`StoreError::Unavailable`]
-    /// if it cannot be reached or refuses the login, [`StoreError::Backend`] if the URL is malformed or the database does
+    /// [`StoreError::Unavailable`] if the server cannot be reached until the timeout, lets nobody in, or refuses the login.
+    /// [`StoreError::TimedOut`] if it does not answer. [`StoreError::Backend`] if the URL is malformed, or the database does
     /// not exist.
     pub async fn connect(self, url: &str) -> Result<MysqlStore, StoreError> {
         let options = options_of(url)?;
@@ -117,10 +118,22 @@ impl Builder {
             .test_before_acquire(false)
             .before_acquire(self.before_acquire())
             .after_connect(move |connection, _| Box::pin(set_up(connection, timeout)))
-            .connect_with(options.disable_statement_logging())
-            .await
-            .map_err(from_driver)?;
-        Ok(self.with_pool(pool))
+            .connect_with(options.clone().disable_statement_logging())
+            .await;
+        match pool {
+            Ok(pool) => Ok(self.with_pool(pool)),
+            Err(error) => Err(self.explained(error, options).await),
+        }
+    }
+
+    /// The pool tries until its time is over, and then does not say what was wrong. One more attempt does.
+    async fn explained(&self, error: Error, options: MySqlConnectOptions) -> StoreError {
+        if matches!(error, Error::PoolTimedOut)
+            && let Ok(Err(cause)) = timeout(self.timeout, MySqlConnection::connect_with(&options)).await
+        {
+            return from_driver(cause);
+        }
+        from_driver(error)
     }
 
     /// The hook that asks idle connections, for the application's own pool: see

@@ -49,6 +49,18 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
     }
 }
 
+/// The answer of a server that takes no writes. It may lag behind.
+pub(crate) fn of_a_replica() -> StoreError {
+    StoreError::unavailable(BACKEND, Replica)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the server is read-only, as a replica is, and may still have sessions that were ended; the address has to lead to the \
+     server that takes writes"
+)]
+struct Replica;
+
 /// The store's error for an address that cannot be used. It must not have the address in it, because that has a password.
 pub(crate) fn not_a_url(source: Option<Error>) -> StoreError {
     StoreError::backend(BACKEND, NotAUrl { source })

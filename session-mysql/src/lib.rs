@@ -42,8 +42,8 @@
 //!
 //! | [`StoreError`](session_core::StoreError) | when |
 //! | --- | --- |
-//! | `TimedOut` | no connection in time, no answer in time, a lock held too long |
-//! | `Unavailable` | a cut connection, a server that stops, a wrong password, too many connections, a full disk, a server that is read only |
+//! | `TimedOut` | no connection in time, also where the server has too many; no answer in time; a lock held too long |
+//! | `Unavailable` | a cut connection, a server that stops, a wrong password, a full disk, a server that is read only |
 //! | `Corrupt` | a row that this store has not written; it is left as it is |
 //! | `Schema` | the table is missing (`migrate` was not called), or is another library's |
 //! | `Backend` | anything else |

@@ -72,22 +72,29 @@ ON DUPLICATE KEY UPDATE
     )
 "#;
 
+/// Whether the server takes no writes, as a replica does. A reader of Aurora says so by the second of the two settings.
+const IS_READ_ONLY: &str = "(@@global.read_only OR @@global.innodb_read_only)";
+
+/// The clock of a server that takes writes. A replica tells none, and the store refuses what it has: that may have been
+/// ended.
+const NOW: &str = "IF({is_read_only}, NULL, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)))";
+
 // The server asks its clock once, and the store compares: asking it for each column takes longer than finding the row. Each
 // answer also describes its columns. So it has no more of them than needed.
 const LOAD: &str = r#"
-SELECT revision, payload, expires_at, ends_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS now
+SELECT revision, payload, expires_at, ends_at, {now} AS now
 FROM `{table}`
 WHERE id = ?
 "#;
 
 const LOAD_ALL: &str = r#"
-SELECT id, revision, payload, expires_at, ends_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS now
+SELECT id, revision, payload, expires_at, ends_at, {now} AS now
 FROM `{table}`
 WHERE id IN ({ids})
 "#;
 
 const LIST: &str = r#"
-SELECT id, revision, payload, expires_at, ends_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS now
+SELECT id, revision, payload, expires_at, ends_at, {now} AS now
 FROM `{table}`
 WHERE owner = ?
 "#;
@@ -183,7 +190,7 @@ LIMIT 500
 "#;
 
 const COLUMNS: &str = r#"
-SELECT column_name AS name, column_type AS type
+SELECT column_name AS name, column_type AS type, {is_read_only}
 FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name = '{table}'
 "#;
@@ -231,7 +238,10 @@ pub(crate) struct Statements {
 impl Statements {
     /// The statements for the table of this name.
     pub(crate) fn of(table: &Namespace) -> Self {
-        let statement = |text: &str| AssertSqlSafe(text.trim().replace("{table}", table.as_str())).into_sql_str();
+        let statement = |text: &str| {
+            let text = text.trim().replace("{now}", NOW).replace("{is_read_only}", IS_READ_ONLY);
+            AssertSqlSafe(text.replace("{table}", table.as_str())).into_sql_str()
+        };
         let load_all = |count: usize| statement(&LOAD_ALL.replace("{ids}", &vec!["?"; count].join(", ")));
         Self {
             columns: statement(COLUMNS),

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     Builder,
     client::Client,
-    error::{BACKEND, foreign_answer, from_driver, from_wait, is_of_the_table},
+    error::{BACKEND, foreign_answer, from_driver, from_wait, is_of_the_table, of_a_replica},
     row::{column, id, loaded},
     schema::judge,
     statements::{AT_ONCE, FOUND, LOCK, MADE, PATIENCE, Statements},
@@ -62,8 +62,8 @@ impl MysqlStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TimedOut`] if the server refuses connections for longer than the timeout, [`StoreError::Unavailable`]
-    /// if it cannot be reached or refuses the login, [`StoreError::Backend`] if the URL is malformed or the database does
+    /// [`StoreError::Unavailable`] if the server cannot be reached until the timeout, lets nobody in, or refuses the login.
+    /// [`StoreError::TimedOut`] if it does not answer. [`StoreError::Backend`] if the URL is malformed, or the database does
     /// not exist.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::builder().connect(url).await
@@ -120,6 +120,9 @@ impl Table {
     /// Whether the table is there, and has the columns that the statements need.
     async fn inspect(&self) -> Result<(), StoreError> {
         let rows = self.client.read(&self.sql.columns, &[]).await?;
+        if rows.first().is_some_and(|row| column::<i64>(row, 2).is_ok_and(|is_read_only| is_read_only != 0)) {
+            return Err(of_a_replica());
+        }
         // Some versions of MySQL 8 show the columns as text, some as bytes.
         let text =
             |row: &MySqlRow, at| column::<Vec<u8>>(row, at).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
