@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::{
     RedisStore,
     connection::{Connection, Server},
-    error::{from_driver, from_wait, unusable_url},
+    error::{from_driver, from_wait, of_a_replica, unusable_url},
     node::Node,
 };
 
@@ -161,24 +161,41 @@ impl Builder {
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
         let mut connection =
             timeout(self.connect_timeout, connecting).await.map_err(from_wait)?.map_err(from_driver)?;
+        refuse_a_replica(&mut connection).await?;
         warn_of_eviction(&mut connection).await
     }
 }
 
 pub(crate) async fn warn_of_eviction(connection: &mut impl ConnectionLike) -> Result<(), StoreError> {
-    let memory = match redis::cmd("INFO").arg("memory").query_async(connection).await {
-        // A cluster gives one answer for each of its nodes.
-        Ok(Value::Map(nodes)) => nodes.into_iter().map(|(_, memory)| memory).collect(),
-        Ok(memory) => vec![memory],
-        // This user may not be allowed to ask.
-        Err(error) if error.code() == Some("NOPERM") => return Ok(()),
-        Err(error) => return Err(from_driver(error)),
-    };
-    let policy = |memory| redis::from_redis_value::<InfoDict>(memory).ok()?.get::<String>("maxmemory_policy");
-    if let Some(policy) = memory.into_iter().filter_map(policy).find(|policy| policy != "noeviction") {
-        tracing::warn!(policy, "this Redis may evict sessions: set maxmemory-policy to noeviction");
+    let policies = info(connection, "memory", "maxmemory_policy").await?;
+    if let Some(policy) = policies.into_iter().find(|policy| policy != "noeviction") {
+        tracing::event!(
+            name: "session.eviction",
+            target: "session",
+            tracing::Level::WARN,
+            event.name = "session.eviction",
+            policy,
+            "this Redis may evict sessions: set maxmemory-policy to noeviction"
+        );
     }
     Ok(())
+}
+
+/// Refuses a replica, which lags behind: it may still have a session that was ended.
+async fn refuse_a_replica(connection: &mut impl ConnectionLike) -> Result<(), StoreError> {
+    let roles = info(connection, "replication", "role").await?;
+    if roles.iter().any(|role| role == "slave") { Err(of_a_replica()) } else { Ok(()) }
+}
+
+/// What this line of a section of `INFO` says: on a cluster for each of its nodes. Nothing if this user may not ask.
+async fn info(connection: &mut impl ConnectionLike, section: &str, line: &str) -> Result<Vec<String>, StoreError> {
+    let nodes = match redis::cmd("INFO").arg(section).query_async(connection).await {
+        Ok(Value::Map(nodes)) => nodes.into_iter().map(|(_, info)| info).collect(),
+        Ok(info) => vec![info],
+        Err(error) if error.code() == Some("NOPERM") => Vec::new(),
+        Err(error) => return Err(from_driver(error)),
+    };
+    Ok(nodes.into_iter().filter_map(|info| redis::from_redis_value::<InfoDict>(info).ok()?.get(line)).collect())
 }
 
 /// Chooses the process's TLS implementation, if there is none. Without one the driver panics at the first `rediss://`.

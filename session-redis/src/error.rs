@@ -69,6 +69,13 @@ pub(crate) fn staged_frame_gone() -> StoreError {
     StoreError::unavailable(BACKEND, Sentence("the staged value of a write was gone before its script ran"))
 }
 
+/// `connect` was led to a server that takes no writes. It may lag behind.
+pub(crate) fn of_a_replica() -> StoreError {
+    let why =
+        "the server is a replica, which may still have sessions that were ended; the address has to lead to its master";
+    StoreError::unavailable(BACKEND, Sentence(why))
+}
+
 /// The system has no randomness to give.
 pub(crate) fn no_randomness(error: getrandom::Error) -> StoreError {
     StoreError::backend(BACKEND, error)

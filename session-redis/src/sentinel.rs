@@ -228,7 +228,14 @@ impl Sentinel {
             Some(Err(error)) => {
                 if ended.failures == 0 {
                     let error: &dyn std::error::Error = error;
-                    tracing::warn!(error, "the sentinels have no master");
+                    tracing::event!(
+                        name: "session.no_master",
+                        target: "session",
+                        tracing::Level::WARN,
+                        event.name = "session.no_master",
+                        error,
+                        "the sentinels have no master"
+                    );
                 }
                 ended.failures.saturating_add(1)
             }

@@ -219,6 +219,19 @@ async fn small_sessions_that_a_full_server_refuses_stay_as_they_are() {
     assert!(store.load(&other).await.unwrap().is_none());
 }
 
+/// It lags behind: it may still have a session that was ended.
+#[tokio::test]
+async fn connecting_refuses_a_replica() {
+    let server = servers::own_redis(&[]);
+    let mut admin = admin(server.url()).await;
+    ask::<()>(&mut admin, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    let error = support::patient().connect(server.url()).await.unwrap_err();
+    let StoreError::Unavailable { source, .. } = error else { panic!("{error:?}") };
+    assert!(source.to_string().starts_with("the server is a replica"), "{source}");
+    ask::<()>(&mut admin, &["REPLICAOF", "NO", "ONE"]).await;
+    support::patient().connect(server.url()).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_server_that_only_reads_is_unavailable_for_writes() {
     let server = servers::own_redis(&[]);
