@@ -228,12 +228,8 @@ impl Sentinel {
             Some(Err(error)) => {
                 if ended.failures == 0 {
                     let error: &dyn std::error::Error = error;
-                    tracing::event!(
-                        name: "session.no_master",
-                        target: "session",
-                        tracing::Level::WARN,
-                        event.name = "session.no_master",
-                        error,
+                    tracing::warn!(
+                        name: "session.no_master", target: "session", event.name = "session.no_master", error,
                         "the sentinels have no master"
                     );
                 }
