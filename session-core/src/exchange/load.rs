@@ -43,14 +43,16 @@ impl From<Standing> for Taken {
 }
 
 impl Inner {
-    /// Loads the session and notes what came of it.
-    pub(crate) async fn load(&self) {
+    /// Loads the session and notes what came of it. Returns the session that is taken.
+    pub(crate) async fn load(&self) -> Option<Arc<Found>> {
         let taken = self.judge_tokens().await.unwrap_or_else(|error| Standing::Failed(error).into());
+        let found = taken.standing.taken().cloned();
         let mut state = self.state();
         state.standing.load(taken.standing);
         state.answer = taken.answer;
         state.others = taken.others;
         state.only_login_may_answer = taken.only_login_may_answer;
+        found
     }
 
     /// Loads the session that the request's tokens name, and judges them.
@@ -141,8 +143,6 @@ impl Inner {
     }
 
     pub(crate) fn take_up(&self, found: Arc<Found>, token: SessionToken) -> Standing {
-        // Once only: a request loads once.
-        let _ = self.taken.set(found.clone());
         match found.record.data.values() {
             Err(error) => self.load_unread(found.id, error, Some(found.clone())),
             Ok(_) => Standing::Live(Live::of_client(found, token)),

@@ -171,7 +171,6 @@ impl Exchange {
             withholding,
             asked: OnceCell::new(),
             is_told_of_shared_caches: AtomicBool::new(false),
-            taken: OnceLock::new(),
             in_flight: AsyncMutex::default(),
             users: Mutex::default(),
             state: Mutex::default(),
@@ -226,7 +225,7 @@ impl Exchange {
     /// the session. Of several tokens it is the one whose session was taken, or the first where none was.
     #[must_use]
     pub fn presented_id(&self) -> Option<SessionId> {
-        let taken = self.0.taken.get().map(|found| found.id);
+        let taken = self.0.taken().map(|found| found.id);
         taken.or_else(|| self.0.presented.first().map(|token| token.id))
     }
 
@@ -234,13 +233,13 @@ impl Exchange {
     /// who is logged in now is [`Session::owner`].
     #[must_use]
     pub fn request_owner(&self) -> Option<Owner> {
-        self.0.taken.get()?.header().owner.clone()
+        self.0.taken()?.header().owner.clone()
     }
 
     /// As whom that owner [acted](Session::act_as) then, if they did.
     #[must_use]
     pub fn request_acting_as(&self) -> Option<Owner> {
-        self.0.taken.get()?.header().acting_as().cloned()
+        self.0.taken()?.header().acting_as().cloned()
     }
 
     /// Whether the client's connection is TLS: behind a trusted proxy as the proxy says. `None` if neither it nor the adapter

@@ -116,6 +116,15 @@ impl Standing {
         if let Self::Live(live) = self { Some(live) } else { None }
     }
 
+    /// The session that a load has taken: one that was judged by its token, also if its values cannot be read.
+    pub(crate) fn taken(&self) -> Option<&Arc<Found>> {
+        match self {
+            Self::Live(live) => Some(&live.found),
+            Self::Unread(unread) => unread.found.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Looks at the values that are stored.
     pub(crate) fn with_stored<T>(&self, look: impl FnOnce(&Data) -> T) -> T {
         match self.live() {

@@ -42,10 +42,9 @@ pub(crate) struct Inner {
     pub(crate) withholding: Withholding,
     /// Whether it has been told that the response lets shared caches keep it.
     pub(crate) is_told_of_shared_caches: AtomicBool,
-    /// The first that asks for the session loads it, and the others wait. The result is the [`Standing`].
-    pub(crate) asked: OnceCell<()>,
-    /// The session that the load has taken.
-    pub(crate) taken: OnceLock<Arc<Found>>,
+    /// The first that asks for the session loads it, and the others wait. The result is the [`Standing`]. Here is the session
+    /// that the load has taken, if it has taken one.
+    pub(crate) asked: OnceCell<Option<Arc<Found>>>,
     /// What is on its way to the store. Who has the lock has a [`Place`](crate::exchange::turn::Place) in the order of this exchange's writes.
     pub(crate) in_flight: AsyncMutex<Option<InFlight>>,
     /// How the application finds its users.
@@ -131,6 +130,11 @@ impl Inner {
     pub(crate) fn tell(&self, kind: EventKind, found: Option<&Found>) {
         let whose = found.map_or_else(Whose::default, |found| found.header().into());
         self.site().tell(&self.resource, kind, found.map(|found| found.id), whose);
+    }
+
+    /// The session that the load has taken.
+    pub(crate) fn taken(&self) -> Option<&Arc<Found>> {
+        self.asked.get()?.as_ref()
     }
 
     /// What a write is planned on.

@@ -43,7 +43,7 @@ impl Privacy {
 impl Inner {
     /// How private the response is, by all that this exchange has read, a session that it has ended included.
     pub(crate) fn privacy(&self, state: &State) -> Privacy {
-        let is_owner_s = self.taken.get().is_some_and(|taken| taken.header().owner.is_some());
+        let is_owner_s = self.taken().is_some_and(|taken| taken.header().owner.is_some());
         // An answer to a logout is never kept, or the next logout would not reach the server.
         if is_owner_s || state.has_ended {
             return Privacy::Owner;
@@ -71,7 +71,7 @@ impl Inner {
     pub(crate) fn tell_shared_caches(&self, header: HeaderName) {
         if !self.is_told_of_shared_caches.swap(true, Ordering::Relaxed) {
             let live = self.state().standing.live().map(|live| live.found.clone());
-            let live = live.or_else(|| self.taken.get().cloned());
+            let live = live.or_else(|| self.taken().cloned());
             self.tell(EventKind::SharedCacheAllowed { header }, live.as_deref());
         }
     }

@@ -244,7 +244,7 @@ impl Session {
     /// Whether the session was not there before this request.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        let loaded = self.inner().taken.get().map(|found| found.id);
+        let loaded = self.inner().taken().map(|found| found.id);
         self.live(|live| Some(live.found.id) != loaded).unwrap_or(true)
     }
 
