@@ -65,7 +65,7 @@
 //! | --- | --- | --- | --- |
 //! | `session.store.calls` | counter | `method`, `outcome`, `backend` | calls of the store |
 //! | `session.store.duration` | histogram, seconds | the same | how long each of them took |
-//! | `session.merges` | counter | | another request was quicker, so a change was worked out again on what it had saved |
+//! | `session.merges` | counter | | two requests changed one session at once, so a change was worked out again on the other one |
 //! | `session.events` | counter | `event`, and `reason` where it has one of a fixed list | what [`EventKind`] tells: logins, rotations, thefts, purges. A logout is `session.ended` for the reason `logout` |
 //! | `session.purged` | counter | | expired sessions that a purge has deleted. How many it has left, a [`Store`] does not tell |
 //!

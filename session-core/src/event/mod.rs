@@ -48,6 +48,7 @@ use crate::{Error, Owner, PlainHttp, SessionId, WithheldReason};
 /// second of each name, and count the rest. The next request or event after that second brings a line `session.suppressed`,
 /// with the name in `session.suppressed.event` and the number in `session.count`. `session.unknown_key` has one line a minute.
 /// An [`Observer`] of your own gets every event, so that it can count them. If it writes, it needs a limit, too.
+/// `session.request_failed` is no event. It has ten lines a second of each `error.type` in the whole program.
 ///
 /// # Examples
 ///
@@ -179,6 +180,7 @@ impl SessionEvent {
 /// [`InsecureTransport`](Self::InsecureTransport) has a `WARN`, too, once for each cause. It says what to set.
 /// A manager [for development](crate::SessionManager::development) says so in `session.development_mode`, a `WARN`, once.
 /// `session.suppressed` has the level of the lines that were left out.
+/// Two lines are no events: `session.request_failed`, an `ERROR`, and `session.host_unlisted`, a `DEBUG`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
