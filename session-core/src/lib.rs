@@ -103,7 +103,7 @@
 //! - **A thief who writes without a pause.** The old token stays good until a promotion gets between two of the writes.
 //! - **Anonymous sessions.** They never rotate.
 //! - **False alarms.** A browser was restored from a backup that is older than the grace. Or the database lost a rotation in a
-//!   failover.
+//!   failover. Or a request took too long: see below.
 //! - **Users who must log in again.** The answer to their login or renewal was lost, or the server or database failed just
 //!   then. Or an older response with a cookie arrived after that answer. Or a login in the same session was refused.
 //!
