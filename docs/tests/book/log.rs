@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use super::{chapters, parts::read, root};
 
-/// Every file of the core in one text. A sentence that goes over several lines there is one line here.
+/// Every file of the core, and of the Redis store, which has warnings of its own, in one text. A sentence that goes over several lines there is one line here.
 fn core() -> String {
     fn add(folder: &Path, all: &mut String) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -18,6 +18,7 @@ fn core() -> String {
     }
     let mut all = String::new();
     add(&root().join("session-core/src"), &mut all);
+    add(&root().join("session-redis/src"), &mut all);
     all
 }
 
