@@ -23,7 +23,8 @@ const WINDOW: Duration = Duration::from_millis(200);
 /// Prints a line for each operation: the CPU time of a request, in nanoseconds.
 pub(crate) fn run(site: impl Future<Output = Router>) {
     Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-        let site = site.await;
+        // As `axum::serve` does. Otherwise each request would put the layers around its handler.
+        let site = site.await.with_state(());
         for (name, method, path, fill) in OPERATIONS {
             let (_, cookie) = call(&site, Method::POST, fill, None).await;
             let mut user = 0;
