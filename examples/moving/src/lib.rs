@@ -71,6 +71,10 @@ async fn visit(session: Session) -> Result<(), SessionError> {
     Ok(session.insert("visited", &true)?)
 }
 
+async fn log_out(session: Session) -> Result<(), SessionError> {
+    Ok(session.logout().await?)
+}
+
 async fn log_out_everywhere(
     State(moving): State<Arc<Moving>>,
     CurrentOwner(owner): CurrentOwner,
@@ -85,6 +89,7 @@ pub fn site(moving: Moving) -> Router {
     Router::new()
         .route("/account", get(account))
         .route("/visit", get(visit).post(visit))
+        .route("/log-out", post(log_out))
         .route("/log-out-everywhere", post(log_out_everywhere))
         .layer(from_fn_with_state(moving.clone(), take_over))
         .layer(CsrfLayer::new())

@@ -77,8 +77,14 @@ pub async fn take_over(
     next: Next,
 ) -> Result<Response, TakeOverError> {
     let headers = request.headers();
-    let wanted = SystemTime::now() < moving.last_day && session.owner().is_none() && keeps_cookies(headers);
-    let Some(key) = moving.old.key(headers).filter(|_| wanted) else { return Ok(next.run(request).await) };
+    let key = moving.old.key(headers).filter(|_| SystemTime::now() < moving.last_day);
+    let Some(key) = key else { return Ok(next.run(request).await) };
+    if session.owner().is_some() {
+        return moving.end(&key, request, next).await;
+    }
+    if !keeps_cookies(headers) {
+        return Ok(next.run(request).await);
+    }
     let mut response = match moving.log_in_again(&session, &key).await? {
         Outcome::Unreadable => return Ok(next.run(request).await),
         Outcome::Busy => return Ok(wait(request.method())),
@@ -131,6 +137,14 @@ fn append(response: &mut Response, cookie: &str) {
 }
 
 impl Moving {
+    /// Ends the old session of a browser that has a login of the new site. After the logout, the old cookie would log its user in.
+    async fn end(&self, key: &str, request: Request, next: Next) -> Result<Response, TakeOverError> {
+        let _: u64 = self.redis.clone().del(key).await.map_err(unavailable)?;
+        let mut response = next.run(request).await;
+        append(&mut response, &self.old.forget());
+        Ok(response)
+    }
+
     async fn log_in_again(&self, session: &Session, key: &str) -> Result<Outcome, TakeOverError> {
         let mut redis = self.redis.clone();
         let stored: Option<Vec<u8>> = redis.get(key).await.map_err(unavailable)?;

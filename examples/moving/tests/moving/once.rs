@@ -40,6 +40,26 @@ async fn a_browser_that_keeps_the_old_cookie_is_told_to_ask_again_once() {
     }
 }
 
+/// A browser has both after a roll-back, for example, or if the parser was mended late.
+#[tokio::test]
+async fn after_a_logout_an_old_cookie_beside_the_login_logs_nobody_in() {
+    for old in OldSite::all().await {
+        let cookie = old.login().await;
+        let moving = old.moving(in_a_month()).await;
+        let login = moving.manager.login_for_tests("7").await.unwrap();
+        let site = site(moving);
+        let both = format!("{cookie}; {login}");
+        let page = ask(&site, "GET", "/account", &both).await;
+        assert_eq!((page.status, &*page.body), (StatusCode::OK, "the account of 7, 0 unread"));
+        assert!(page.forgets(&old.old), "{:?}", page.cookies);
+        // The browser may not have stored that answer.
+        assert_eq!(ask(&site, "POST", "/log-out", &both).await.status, StatusCode::OK);
+        let later = ask(&site, "GET", "/account", &cookie).await;
+        assert_eq!((later.status, later.session()), (StatusCode::SEE_OTHER, None));
+        assert_eq!(old.ask("GET", "/account", &cookie).await.body, "nobody");
+    }
+}
+
 #[tokio::test]
 async fn a_browser_is_never_sent_to_another_host() {
     let old = OldSite::tower().await;
