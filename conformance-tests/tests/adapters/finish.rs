@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use session_core::{
@@ -114,11 +114,28 @@ impl Broken {
                 HeaderChange::Remove(_) if self.is(LeavesTheHandlersWordBesideACookie) => {}
                 HeaderChange::Remove(name) => drop(response.headers_mut().remove(name)),
                 HeaderChange::Append(name, value) if self.leaves_out(&name, &value, head, is_there) => {}
-                HeaderChange::Append(name, value) => drop(response.headers_mut().append(name, value)),
+                HeaderChange::Append(name, value) => self.append(response.headers_mut(), name, value),
             }
         }
         if let Some(said) = said {
             response.extensions_mut().insert(said);
+        }
+    }
+
+    fn append(self, headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+        match self.0 {
+            ReplacesTheCookiesOfOthers if name == header::SET_COOKIE => drop(headers.insert(name, value)),
+            JoinsCookieLines if name == header::SET_COOKIE => {
+                let lines: Vec<_> = headers.get_all(&name).iter().chain([&value]).map(HeaderValue::as_bytes).collect();
+                let joined = HeaderValue::from_bytes(&lines.join(&b", "[..])).unwrap();
+                drop(headers.insert(name, joined));
+            }
+            KeepsTheLastVaryOfOthers if name == header::VARY => {
+                let last = headers.get_all(&name).iter().next_back().cloned();
+                headers.insert(&name, value);
+                headers.extend(last.map(|last| (name, last)));
+            }
+            _ => drop(headers.append(name, value)),
         }
     }
 

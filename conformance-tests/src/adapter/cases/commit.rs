@@ -55,6 +55,33 @@ pub(crate) fn a_204_sends_cookies_as_any_other_status_does(trial: &Trial) {
     }
 }
 
+pub(crate) fn the_handler_s_cookies_and_vary_stand_beside_those_of_the_session(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    for path in ["/put.count.7", "/login.42", "/logout"] {
+        let answer = browser.get(&format!("{path}/cookie.theme/cookie.language/vary.accept-language/vary.origin"));
+        assert_eq!(answer.status, 200, "the answer to {path}");
+        for cookie in ["theme", "language", &site.cookie()] {
+            assert_eq!(
+                answer.headers.cookies(cookie).len(),
+                1,
+                "`Set-Cookie` lines of the cookie {cookie} in the answer to {path}: without its own line, a browser does not \
+                 get that cookie. Is a line appended beside those of the handler, and neither put in their place nor joined \
+                 with them? {:?}",
+                answer.headers
+            );
+        }
+        for element in ["accept-language", "origin", "cookie"] {
+            assert!(
+                answer.headers.has("vary", element),
+                "`Vary` does not name {element} in the answer to {path}: a cache gives the page of one visitor to another. Do \
+                 all lines of the handler's `Vary` stay? {:?}",
+                answer.headers
+            );
+        }
+    }
+}
+
 pub(crate) fn a_failed_save_is_told_whatever_the_status_was(trial: &Trial) {
     let site = trial.site();
     site.store().fail_writes(true);

@@ -44,6 +44,7 @@ macro_rules! each_adapter_case {
                 the_session_is_saved_before_the_head_leaves_whatever_the_status
                 changes_are_committed_whatever_the_method
                 a_204_sends_cookies_as_any_other_status_does
+                the_handler_s_cookies_and_vary_stand_beside_those_of_the_session
                 a_failed_save_is_told_whatever_the_status_was
                 a_session_that_was_ended_leaves_the_response_as_it_is
                 a_handler_s_error_is_committed
