@@ -33,6 +33,11 @@ faults! {
 
     KeepsTheTokenOfBefore => a_login_changes_the_token_and_the_old_one_opens_nothing,
     RemovesNoCookies => a_logout_removes_the_cookie,
+    StripsPath => the_cookie_has_the_attributes_that_the_site_has_chosen,
+    StripsHttpOnly => the_cookie_has_the_attributes_that_the_site_has_chosen,
+    StripsSameSite => the_cookie_has_the_attributes_that_the_site_has_chosen,
+    StripsSecure => the_cookie_has_the_attributes_that_the_site_has_chosen,
+    SendsNoAttributesButPath => the_cookie_has_the_attributes_that_the_site_has_chosen,
 
     ForgetsThePeer => a_login_is_told_with_the_address_of_its_client,
     ForgetsXForwardedFor => a_login_is_told_with_the_address_that_a_trusted_proxy_names,

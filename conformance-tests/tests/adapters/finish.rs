@@ -130,13 +130,34 @@ impl Broken {
                 let joined = HeaderValue::from_bytes(&lines.join(&b", "[..])).unwrap();
                 drop(headers.insert(name, joined));
             }
+            StripsPath | StripsHttpOnly | StripsSameSite | StripsSecure | SendsNoAttributesButPath
+                if name == header::SET_COOKIE =>
+            {
+                headers.append(name, self.strip(&value));
+            }
             KeepsTheLastVaryOfOthers if name == header::VARY => {
                 let last = headers.get_all(&name).iter().next_back().cloned();
                 headers.insert(&name, value);
                 headers.extend(last.map(|last| (name, last)));
             }
-            _ => drop(headers.append(name, value)),
+            _ => {
+                headers.append(name, value);
+            }
         }
+    }
+
+    /// The cookie without the attributes that the fault leaves out.
+    fn strip(self, cookie: &HeaderValue) -> HeaderValue {
+        let (mut parts, mut kept) = (cookie.to_str().unwrap().split("; "), Vec::new());
+        kept.extend(parts.next());
+        kept.extend(parts.filter(|attribute| match self.0 {
+            StripsPath => !attribute.starts_with("Path="),
+            StripsHttpOnly => *attribute != "HttpOnly",
+            StripsSameSite => !attribute.starts_with("SameSite="),
+            StripsSecure => *attribute != "Secure",
+            _ => ["Path=", "Max-Age=", "Expires="].iter().any(|known| attribute.starts_with(known)),
+        }));
+        HeaderValue::try_from(kept.join("; ")).unwrap()
     }
 
     fn leaves_out(self, name: &HeaderName, value: &HeaderValue, head: &Parts, is_there: bool) -> bool {

@@ -1,6 +1,13 @@
 //! Logins and logouts.
 
-use crate::adapter::trial::Trial;
+use std::collections::BTreeSet;
+
+use session_core::{CookieConfig, SameSite};
+
+use crate::adapter::{
+    client::Received,
+    trial::{Mounting, Trial},
+};
 
 pub(crate) fn a_login_changes_the_token_and_the_old_one_opens_nothing(trial: &Trial) {
     let site = trial.site();
@@ -31,4 +38,37 @@ pub(crate) fn a_logout_removes_the_cookie(trial: &Trial) {
     assert!(browser.cookies.is_empty());
     browser.cookies = before;
     assert_eq!(browser.get("/owner").text(), "nobody", "with the token of before the logout");
+}
+
+/// The attributes of the one cookie of this name, but those that say how long it is kept. Their order tells nothing.
+#[track_caller]
+fn attributes<'a>(answer: &'a Received, cookie: &str) -> BTreeSet<&'a str> {
+    let lines = answer.headers.cookies(cookie);
+    let [line] = lines[..] else { panic!("the answer has not one cookie {cookie}: {:?}", answer.headers) };
+    let is_time = |attribute: &&str| ["Max-Age=", "Expires="].iter().any(|known| attribute.starts_with(known));
+    line.split(';').skip(1).map(str::trim).filter(|attribute| !is_time(attribute)).collect()
+}
+
+pub(crate) fn the_cookie_has_the_attributes_that_the_site_has_chosen(trial: &Trial) {
+    let lax = CookieConfig::builder("lax").secure(false).build().unwrap();
+    let strict = CookieConfig::builder("strict").same_site(SameSite::Strict).domain("shop.example").path("/shop");
+    let open = CookieConfig::builder("open").http_only(false).same_site(SameSite::None).partitioned(true);
+    for (cookie, expected) in [
+        (lax, &["Path=/", "HttpOnly", "SameSite=Lax"][..]),
+        (strict.build().unwrap(), &["Path=/shop", "Domain=shop.example", "Secure", "HttpOnly", "SameSite=Strict"]),
+        (open.build().unwrap(), &["Path=/", "Secure", "SameSite=None", "Partitioned"]),
+    ] {
+        let site = trial.mount(Mounting::new().with(|manager| manager.with_cookie(cookie)));
+        let (name, mut browser) = (site.cookie(), site.browser());
+        for path in ["/login.42", "/logout"] {
+            let answer = browser.get(path);
+            assert_eq!(
+                attributes(&answer, &name),
+                expected.iter().copied().collect(),
+                "the attributes of the cookie {name} in the answer to {path}. Without `HttpOnly` scripts can steal a login, \
+                 without `SameSite` other sites can use it, and without `Path` a browser leaves it out on other pages. Does \
+                 the line leave as the exchange has made it?"
+            );
+        }
+    }
 }

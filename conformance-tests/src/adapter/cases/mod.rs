@@ -33,7 +33,8 @@ macro_rules! each_adapter_case {
                 a_link_of_another_site_gets_no_new_session_under_a_strict_cookie;
             login:
                 a_login_changes_the_token_and_the_old_one_opens_nothing
-                a_logout_removes_the_cookie;
+                a_logout_removes_the_cookie
+                the_cookie_has_the_attributes_that_the_site_has_chosen;
             told:
                 a_login_is_told_with_the_address_of_its_client
                 a_login_is_told_with_the_address_that_a_trusted_proxy_names
