@@ -80,6 +80,7 @@ impl Browser {
         Connection(BufReader::new(stream))
     }
 
+    /// Sends a request whose head says another `Content-Length` than this body has, if `headers` do so.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Sent {
         self.send_over(self.connect(), method, path, headers, body)
     }
@@ -116,7 +117,7 @@ impl Browser {
             let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             head += &format!("Cookie: {}\r\n", cookies.join("; "));
         }
-        if !matches!(method, "GET" | "HEAD") {
+        if !matches!(method, "GET" | "HEAD") && !has("content-length") {
             head += &format!("Content-Length: {}\r\n", body.len());
         }
         let bytes = head.chars().map(|letter| u8::try_from(letter).unwrap());
@@ -144,6 +145,11 @@ impl Browser {
 }
 
 impl Sent {
+    /// Sends the rest of the body.
+    pub(crate) fn go_on(&mut self, body: &[u8]) {
+        self.stream.get_mut().write_all(body).unwrap();
+    }
+
     /// The head of the response; `None` where the server has closed the connection without one.
     pub(crate) fn head(mut self) -> Option<Head> {
         loop {

@@ -4,7 +4,8 @@ use std::{
     any::Any,
     net::SocketAddr,
     sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use session_core::SessionManager;
@@ -19,6 +20,9 @@ use crate::{
         site::{Inner, Site},
     },
 };
+
+/// How long a case waits before it looks again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The address at which a [`Site`] is served, until this is dropped.
 pub struct Served {
@@ -134,6 +138,20 @@ impl Running {
 
     pub(crate) fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// Waits until this holds; `false` if it does not within the deadline.
+    pub(crate) fn holds_in_time(&self, mut condition: impl FnMut() -> bool) -> bool {
+        let start = Instant::now();
+        loop {
+            if condition() {
+                return true;
+            }
+            if start.elapsed() >= self.deadline {
+                return false;
+            }
+            thread::sleep(PAUSE);
+        }
     }
 
     /// The name of the session's cookie.

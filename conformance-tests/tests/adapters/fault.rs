@@ -17,6 +17,7 @@ faults! {
     SendsNoCookies => a_session_goes_from_request_to_request,
     KeepsTheExchangeOfTheConnection => two_requests_of_one_connection_are_kept_apart,
     EatsTheBody => the_body_of_a_request_reaches_the_handler,
+    KeepsTheExchangeOfTheThread => requests_that_wait_for_their_bodies_are_kept_apart,
     LoadsAlways => a_request_that_never_asks_costs_no_call_to_the_store,
     ReloadsBeforeTheCommit => a_read_costs_one_call_and_a_change_two,
     CountsTheDevices => a_first_value_costs_one_call_and_a_login_over_it_three,

@@ -2,6 +2,7 @@
 //! request.
 
 use std::{
+    cell::RefCell,
     convert::Infallible,
     future::Future,
     net::{IpAddr, SocketAddr},
@@ -40,6 +41,11 @@ pub(crate) type Page = UnsyncBoxBody<Bytes, Infallible>;
 
 /// The marker of the session beside the site's own.
 struct Second;
+
+thread_local! {
+    /// The exchange that has entered last on this thread.
+    static LAST: RefCell<Option<Exchange>> = const { RefCell::new(None) };
+}
 
 /// An adapter that is broken in this way.
 #[derive(Clone, Copy)]
@@ -93,7 +99,10 @@ impl Broken {
         if self.is(LoadsAlways) {
             drop(exchange.session().await);
         }
+        LAST.set(Some(exchange.clone()));
         let body = body.collect().await.unwrap().to_bytes();
+        let exchange =
+            if self.is(KeepsTheExchangeOfTheThread) { LAST.with_borrow(Clone::clone).unwrap() } else { exchange };
         let handler = self.handle(
             site,
             &head,

@@ -1,7 +1,10 @@
 //! Pages that ask for their session or do not, and the cookies that name it.
 
-use session_core::{CookieConfig, SameSite};
+use std::thread;
 
+use session_core::{CookieConfig, EventKind, SameSite};
+
+use super::told;
 use crate::adapter::trial::{Mounting, Trial};
 
 pub(crate) fn a_session_goes_from_request_to_request(trial: &Trial) {
@@ -43,6 +46,46 @@ pub(crate) fn the_body_of_a_request_reaches_the_handler(trial: &Trial) {
             (200, "POST user=42"),
             "the method and the body that {path} has got"
         );
+    }
+}
+
+pub(crate) fn requests_that_wait_for_their_bodies_are_kept_apart(trial: &Trial) {
+    let (site, events) = told::site(trial, |manager| manager);
+    // More than a server has threads, so two of them meet on one thread.
+    let users = thread::available_parallelism().map_or(8, usize::from) + 2;
+    let mut waiting = Vec::new();
+    for user in 1..=users {
+        let (mut browser, body) = (site.browser(), format!("user={user}"));
+        browser.get(&format!("/login.{user}"));
+        browser.cookies.push((site.cookie(), "forged".to_owned()));
+        let length = [("Content-Length", &*body.len().to_string())];
+        let sent = browser.send("POST", &format!("/put.count.{user}/owner/echo"), &length, b"user=");
+        waiting.push((user, browser, sent));
+    }
+    // An exchange tells of a forged cookie when it is opened. A framework that reads the body first has opened none by then,
+    // and one with few threads not all of them. They are not broken, and go on after the deadline.
+    let mut opened = 0;
+    site.holds_in_time(|| {
+        opened += events.take(|event| matches!(event.kind, EventKind::BadCookie { .. }).then_some(())).len();
+        opened == users
+    });
+    for (user, _, sent) in &mut waiting {
+        sent.go_on(user.to_string().as_bytes());
+    }
+    let advice =
+        "does the layer keep what belongs to a request with that request, and not with its thread or its server?";
+    for (user, mut browser, sent) in waiting {
+        let Some(head) = sent.head() else {
+            panic!("the user {user}, whose body came after other requests, gets no answer: {advice}")
+        };
+        let answer = head.body();
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, &*format!("{user} user={user}")),
+            "the owner and the body of the user {user}, whose body came after other requests: a user acts as another; \
+             {advice}"
+        );
+        assert_eq!(browser.get("/get.count").text(), user.to_string(), "what the user {user} has stored; {advice}");
     }
 }
 

@@ -1,7 +1,5 @@
 //! Requests that end without a response.
 
-use std::time::{Duration, Instant};
-
 use crate::{
     adapter::{
         Capability,
@@ -9,9 +7,6 @@ use crate::{
     },
     faulty::HeldAt,
 };
-
-/// How long a case waits before it looks again.
-const PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) fn a_panic_commits_nothing(trial: &Trial) {
     let site = trial.site();
@@ -80,9 +75,6 @@ pub(crate) fn a_request_that_is_dropped_while_it_saves_saves_all_or_nothing(tria
 fn until_both_are_saved(site: &Running, cookies: &[(String, String)]) {
     let mut browser = site.browser();
     browser.cookies = cookies.to_vec();
-    let start = Instant::now();
-    while browser.get("/get.first").text() == "1" {
-        assert!(start.elapsed() < site.deadline(), "a handler that was not dropped has saved nothing");
-        std::thread::sleep(PAUSE);
-    }
+    let is_saved = site.holds_in_time(|| browser.get("/get.first").text() != "1");
+    assert!(is_saved, "a handler that was not dropped has saved nothing");
 }

@@ -22,6 +22,7 @@ macro_rules! each_adapter_case {
                 a_session_goes_from_request_to_request
                 two_requests_of_one_connection_are_kept_apart
                 the_body_of_a_request_reaches_the_handler
+                requests_that_wait_for_their_bodies_are_kept_apart
                 a_request_that_never_asks_costs_no_call_to_the_store
                 a_read_costs_one_call_and_a_change_two
                 a_first_value_costs_one_call_and_a_login_over_it_three

@@ -23,7 +23,7 @@ const CLAIMS: [(&str, &str); 6] = [
 
 /// The events of a site.
 #[derive(Clone, Debug, Default)]
-struct Events(Arc<Mutex<Vec<SessionEvent>>>);
+pub(super) struct Events(Arc<Mutex<Vec<SessionEvent>>>);
 
 impl Observer for Events {
     fn on(&self, event: &SessionEvent) {
@@ -33,7 +33,7 @@ impl Observer for Events {
 
 impl Events {
     /// The events that this picks. Those of before are forgotten.
-    fn take<T>(&self, pick: impl Fn(&SessionEvent) -> Option<T>) -> Vec<T> {
+    pub(super) fn take<T>(&self, pick: impl Fn(&SessionEvent) -> Option<T>) -> Vec<T> {
         let events = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         events.iter().filter_map(pick).collect()
     }
@@ -43,7 +43,7 @@ impl Events {
     }
 }
 
-fn site(trial: &Trial, change: impl FnOnce(SessionManager) -> SessionManager) -> (Running, Events) {
+pub(super) fn site(trial: &Trial, change: impl FnOnce(SessionManager) -> SessionManager) -> (Running, Events) {
     let events = Events::default();
     (trial.mount(Mounting::new().with(|manager| change(manager.with_observer(events.clone())))), events)
 }
