@@ -24,7 +24,9 @@ fn chunks(body: adapter::Stream) -> impl Stream<Item = Vec<u8>> {
 /// Passes messages of the connection to the socket, and its answers back.
 fn talk(mut socket: adapter::Socket, upgrade: OnUpgrade) {
     tokio::spawn(async move {
-        let mut connection = TokioIo::new(upgrade.await.unwrap());
+        // None comes where the save has failed.
+        let Ok(upgraded) = upgrade.await else { return };
+        let mut connection = TokioIo::new(upgraded);
         let mut bytes = [0; 256];
         while let Ok(count @ 1..) = connection.read(&mut bytes).await {
             connection.write_all(&socket.hear(&bytes[..count]).await).await.unwrap();

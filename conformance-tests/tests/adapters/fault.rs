@@ -107,4 +107,5 @@ faults! {
     HandlesWhatALayerRefuses => two_markers_of_one_cookie_let_no_request_in,
     AnswersARefusalOfALayerWith200 => two_markers_of_one_cookie_let_no_request_in,
     LeavesOut101 => an_upgraded_connection_keeps_its_session,
+    UpgradesThoughTheSaveFailed => a_failed_save_upgrades_no_connection,
 }

@@ -88,6 +88,12 @@ impl Broken {
                 return handled.map(|_| Page::default());
             }
             DropsTheCookiesOfOthers | LosesTheCookieInside => drop(handled.headers_mut().remove(header::SET_COOKIE)),
+            // The headers of the failure go with an upgrade that stays.
+            UpgradesThoughTheSaveFailed if handled.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let mut answer = failure.answer([]).map(|()| Page::default());
+                *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+                return answer;
+            }
             DropsTheVaryOfOthers => drop(handled.headers_mut().remove(header::VARY)),
             _ => {}
         }

@@ -306,7 +306,9 @@ pub(crate) fn status(status: StatusCode) -> Response<Page> {
 
 fn talk(mut socket: adapter::Socket, upgrade: OnUpgrade) {
     tokio::spawn(async move {
-        let mut connection = TokioIo::new(upgrade.await.unwrap());
+        // None comes where the save has failed.
+        let Ok(upgraded) = upgrade.await else { return };
+        let mut connection = TokioIo::new(upgraded);
         let mut bytes = [0; 256];
         while let Ok(count @ 1..) = connection.read(&mut bytes).await {
             connection.write_all(&socket.hear(&bytes[..count]).await).await.unwrap();

@@ -78,7 +78,8 @@ fn as_session_error(error: ::poem::Error) -> SessionError {
 /// Passes messages of the connection to the socket, and its answers back.
 fn talk(mut socket: adapter::Socket, upgrade: OnUpgrade) {
     tokio::spawn(async move {
-        let mut connection = upgrade.await.unwrap();
+        // None comes where the save has failed.
+        let Ok(mut connection) = upgrade.await else { return };
         let mut bytes = [0; 256];
         while let Ok(count @ 1..) = connection.read(&mut bytes).await {
             connection.write_all(&socket.hear(&bytes[..count]).await).await.unwrap();

@@ -140,3 +140,17 @@ pub(crate) fn an_upgraded_connection_keeps_its_session(trial: &Trial) {
     browser.get("/login.42/logout");
     assert_eq!(socket.say("add_now.count"), "gone", "the session was ended");
 }
+
+pub(crate) fn a_failed_save_upgrades_no_connection(trial: &Trial) {
+    let site = trial.site();
+    site.store().fail_writes(true);
+    let answer = site.browser().head("GET", "/put.count.7/upgrade", &UPGRADE);
+    let told = (answer.status, answer.headers.get("retry-after"), answer.headers.get("upgrade"));
+    assert_eq!(
+        told,
+        (503, Some("5".to_owned()), None),
+        "the status, `Retry-After` and `Upgrade` where the handler has answered 101 and the save has failed. With a 101 the \
+         client believes what it has changed to be saved. Does the failure take the place of the upgrade, too?"
+    );
+    assert_eq!(answer.body().text(), "", "the body of the failed save");
+}

@@ -77,7 +77,8 @@ macro_rules! each_adapter_case {
                 two_sessions_go_side_by_side (SecondSession)
                 the_login_of_one_session_outlives_the_failed_save_of_the_other (SecondSession)
                 two_markers_of_one_cookie_let_no_request_in (SecondSession)
-                an_upgraded_connection_keeps_its_session (Upgrade);
+                an_upgraded_connection_keeps_its_session (Upgrade)
+                a_failed_save_upgrades_no_connection (Upgrade);
         }
     };
 }
