@@ -196,6 +196,7 @@ impl Broken {
     /// Tells what anybody may have written in the header that the fault believes.
     fn believe(self, incoming: Incoming, headers: &HeaderMap) -> Incoming {
         let name = match self.0 {
+            BelievesAnyXRealIp => "x-real-ip",
             BelievesAnyXForwardedFor => "x-forwarded-for",
             BelievesAnyXForwardedProto => "x-forwarded-proto",
             BelievesAnyXForwardedHost => "x-forwarded-host",
@@ -204,7 +205,7 @@ impl Broken {
         };
         let Some(said) = headers.get(name).map(|value| value.to_str().unwrap()) else { return incoming };
         match self.0 {
-            BelievesAnyXForwardedFor => incoming.with_peer(said.parse::<IpAddr>().unwrap()),
+            BelievesAnyXRealIp | BelievesAnyXForwardedFor => incoming.with_peer(said.parse::<IpAddr>().unwrap()),
             BelievesAnyXForwardedHost => incoming.with_host(said),
             _ => incoming.with_https(said.ends_with("https") || said.contains("proto=https")),
         }
@@ -219,6 +220,8 @@ impl Broken {
             ForgetsXForwardedFor => drop(headers.remove("x-forwarded-for")),
             ForgetsXForwardedProto => drop(headers.remove("x-forwarded-proto")),
             ForgetsForwarded => drop(headers.remove("forwarded")),
+            TellsTheFirstLineOfAHeader => keep_one_line(headers, |lines| lines.first().cloned()),
+            TellsTheLastLineOfAHeader => keep_one_line(headers, |lines| lines.last().cloned()),
             _ => {}
         }
         let lines = headers.get_all(header::COOKIE).iter();
@@ -283,6 +286,16 @@ impl Broken {
                 Ok(Owned(site.manager().open(Incoming::default()).session().await?))
             }
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Keeps the line that this picks of each header but `Cookie`, whose lines have faults of their own.
+fn keep_one_line(headers: &mut HeaderMap, pick: impl Fn(&[HeaderValue]) -> Option<HeaderValue>) {
+    for name in ["x-forwarded-for", "forwarded", "sec-fetch-site", "origin", "host"] {
+        let lines: Vec<_> = headers.get_all(name).iter().cloned().collect();
+        if let Some(line) = pick(&lines) {
+            headers.insert(name, line);
         }
     }
 }

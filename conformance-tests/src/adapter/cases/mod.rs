@@ -39,6 +39,7 @@ macro_rules! each_adapter_case {
             told:
                 a_login_is_told_with_the_address_of_its_client
                 a_login_is_told_with_the_address_that_a_trusted_proxy_names
+                of_several_lines_of_a_header_none_is_left_out
                 a_trusted_proxy_says_whether_its_client_speaks_https
                 a_proxy_that_is_not_trusted_changes_nothing
                 an_event_has_the_method_and_the_path_of_its_request;

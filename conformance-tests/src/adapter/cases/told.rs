@@ -12,7 +12,8 @@ use session_core::{
 use crate::adapter::trial::{Mounting, Running, Trial};
 
 /// What anybody may write in the headers of proxies: another client, scheme and host.
-const CLAIMS: [(&str, &str); 6] = [
+const CLAIMS: [(&str, &str); 7] = [
+    ("X-Real-IP", "203.0.113.5"),
     ("X-Forwarded-For", "203.0.113.5"),
     ("X-Forwarded-Proto", "https"),
     ("X-Forwarded-Proto", "http"),
@@ -77,6 +78,36 @@ pub(crate) fn a_login_is_told_with_the_address_that_a_trusted_proxy_names(trial:
     }
 }
 
+pub(crate) fn of_several_lines_of_a_header_none_is_left_out(trial: &Trial) {
+    for (header, name, before) in
+        [(ProxyHeader::XForwarded, "X-Forwarded-For", ""), (ProxyHeader::Forwarded, "Forwarded", "for=")]
+    {
+        let (site, events) = site(trial, |manager| manager.with_trusted_proxies(trusting(header)));
+        // What the client has forged before the line of its proxy, and two proxies of the site.
+        for lines in [["198.51.100.9", "203.0.113.5"], ["203.0.113.5", "127.0.0.1"]] {
+            let lines = lines.map(|address| format!("{before}{address}"));
+            site.browser().ask("GET", "/login.42", &lines.each_ref().map(|line| (name, line.as_str())));
+            let client = Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 5)));
+            assert_eq!(
+                events.logins(|event| event.peer),
+                [client],
+                "the client behind a trusted proxy, and two lines of `{name}`: {lines:?}. A forged line counts if the layer \
+                 tells one line of each name. Does it tell all of them?"
+            );
+        }
+    }
+    let (site, _) = site(trial, |manager| manager);
+    for lines in [["cross-site", "same-origin"], ["same-origin", "cross-site"]] {
+        let answer = site.browser().ask("POST", "/put.count.7", &lines.map(|line| ("Sec-Fetch-Site", line)));
+        assert!(
+            answer.headers.cookies(&site.cookie()).is_empty(),
+            "a form of another site has got a new session, which replaces a login that the browser has kept back: one of two \
+             lines of `Sec-Fetch-Site` says so, {lines:?}. Does the layer tell all lines of a name? {:?}",
+            answer.headers
+        );
+    }
+}
+
 pub(crate) fn a_trusted_proxy_says_whether_its_client_speaks_https(trial: &Trial) {
     for (header, name, insecure, secure) in [
         (ProxyHeader::XForwarded, "X-Forwarded-Proto", "http", "https"),
@@ -114,7 +145,8 @@ pub(crate) fn a_proxy_that_is_not_trusted_changes_nothing(trial: &Trial) {
                     told(Some((name, value))),
                     expected,
                     "the events of a login at shop.example with the origin {origin:?}: the header `{name}: {value}` has \
-                     changed them, though the peer is no trusted proxy"
+                     changed them, though the peer is no trusted proxy, and anybody can send it. Is the peer taken from \
+                     the connection, and what proxies say left to core?"
                 );
             }
         }
