@@ -150,6 +150,14 @@ impl Sent {
         self.stream.get_mut().write_all(body).unwrap();
     }
 
+    /// Whether the server answers, or closes the connection, within this time. Nothing of the answer is lost.
+    pub(crate) fn is_answered_within(&mut self, time: Duration) -> bool {
+        self.stream.get_ref().set_read_timeout(Some(time)).unwrap();
+        let filled = self.stream.fill_buf().map(|_| ());
+        self.stream.get_ref().set_read_timeout(Some(self.patience)).unwrap();
+        !filled.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+    }
+
     /// The head of the response; `None` where the server has closed the connection without one.
     pub(crate) fn head(mut self) -> Option<Head> {
         loop {

@@ -58,6 +58,7 @@ faults! {
     CommitsAfterTheBody => the_session_is_saved_before_the_head_leaves_whatever_the_status,
     CommitsSuccessesOnly => the_session_is_saved_before_the_head_leaves_whatever_the_status,
     LeavesOut304 => the_session_is_saved_before_the_head_leaves_whatever_the_status,
+    GivesUpASlowCommit => no_head_leaves_before_a_slow_save_has_ended,
     CommitsGetAndPostOnly => changes_are_committed_whatever_the_method,
     LeavesOutOptions => changes_are_committed_whatever_the_method,
     SendsCookiesWithGetAndPostOnly => changes_are_committed_whatever_the_method,

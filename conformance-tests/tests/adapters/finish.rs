@@ -1,14 +1,17 @@
 //! The end of a request in the same adapter: how it finishes a response.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use session_core::{
-    Exchange, HeaderChange, Session, SessionManager,
+    Exchange, HeaderChange, Outcome, Session, SessionManager,
     adapter::{self, Failure, SaidToCaches},
 };
+use tokio::time::timeout;
 
 use super::{
     fault::Fault::*,
@@ -40,7 +43,7 @@ impl Broken {
         if let Some(session) = exchange.loaded().filter(|_| self.is(CommitsInTwoWrites)) {
             save_apart(&session).await;
         }
-        match adapter::commit(&exchange).await {
+        match self.commit(&exchange).await {
             Ok(Some(_)) if self.is(AnswersALostSessionWith409) => return status(StatusCode::CONFLICT),
             Ok(_) => {}
             Err(_) if self.is(IgnoresAFailedSave) => {}
@@ -63,6 +66,14 @@ impl Broken {
         }
         self.apply(&exchange, head, &mut response);
         response
+    }
+
+    async fn commit(self, exchange: &Exchange) -> Result<Option<Outcome>, Failure> {
+        let commit = adapter::commit(exchange);
+        match self.is(GivesUpASlowCommit) {
+            true => timeout(Duration::from_millis(20), commit).await.unwrap_or(Ok(None)),
+            false => commit.await,
+        }
     }
 
     /// Whether such a response leaves without a commit.

@@ -1,8 +1,11 @@
 //! The commit: what it saves, and when.
 
-use std::panic::resume_unwind;
+use std::{panic::resume_unwind, time::Duration};
 
-use crate::adapter::trial::Trial;
+use crate::{adapter::trial::Trial, faulty::HeldAt};
+
+/// How long a slow store writes.
+const SLOW: Duration = Duration::from_secs(1);
 
 const STATUSES: [u16; 6] = [200, 204, 302, 304, 404, 500];
 
@@ -20,6 +23,27 @@ pub(crate) fn the_session_is_saved_before_the_head_leaves_whatever_the_status(tr
         // The body has not been read.
         assert_eq!(browser.get("/get.count").text(), "7", "what was stored before a {status}");
     }
+}
+
+pub(crate) fn no_head_leaves_before_a_slow_save_has_ended(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    browser.get("/put.count.1");
+    site.store().hold_writes(Some((site.gate().clone(), HeldAt::Call)));
+    let mut sent = browser.send("GET", "/put.count.2/say.saved", &[], b"");
+    assert!(site.gate().is_reached_within(site.deadline()), "no write has come to the store");
+    // An adapter that waits for the store passes, however busy the machine is.
+    assert!(
+        !sent.is_answered_within(SLOW),
+        "an answer has come before the store had saved anything. It says that something is saved which may be lost in the \
+         end. Does the layer wait for the commit, without a timeout of its own?"
+    );
+    site.store().hold_writes(None);
+    site.gate().open();
+    let Some(head) = sent.head() else { panic!("the server has closed the connection of a slow save") };
+    let answer = head.body();
+    assert_eq!((answer.status, answer.text()), (200, "saved"), "the answer after a slow save");
+    assert_eq!(browser.get("/get.count").text(), "2", "what was saved slowly");
 }
 
 pub(crate) fn changes_are_committed_whatever_the_method(trial: &Trial) {

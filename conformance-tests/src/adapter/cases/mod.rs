@@ -45,6 +45,7 @@ macro_rules! each_adapter_case {
                 an_event_has_the_method_and_the_path_of_its_request;
             commit:
                 the_session_is_saved_before_the_head_leaves_whatever_the_status
+                no_head_leaves_before_a_slow_save_has_ended
                 changes_are_committed_whatever_the_method
                 a_204_sends_cookies_as_any_other_status_does
                 the_handler_s_cookies_and_vary_stand_beside_those_of_the_session
