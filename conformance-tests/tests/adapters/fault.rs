@@ -93,6 +93,7 @@ faults! {
     SaysNothingToAHeaderClientWithAFailedSave => a_login_leaves_its_token_though_a_later_save_fails,
 
     CommitsPanics => a_panic_commits_nothing,
+    SaysNothingWithAPanic => an_answered_panic_has_the_cookie_of_its_login_and_is_private,
     CommitsInTwoWrites => a_request_that_is_dropped_while_it_saves_saves_all_or_nothing,
     CommitsWhatIsDropped => a_request_that_is_dropped_saves_all_or_nothing,
 

@@ -118,7 +118,8 @@ impl Broken {
         answer
     }
 
-    fn apply(self, exchange: &Exchange, head: &Parts, response: &mut Response<Page>) {
+    /// Adds the headers of the exchange, which may have been committed or not.
+    pub(crate) fn apply(self, exchange: &Exchange, head: &Parts, response: &mut Response<Page>) {
         let inside = response.extensions_mut().remove::<SaidToCaches>().filter(|_| !self.is(HearsTheMiddlewareInside));
         if self.is(SpeaksOverTheHandler) {
             response.headers_mut().remove(header::CACHE_CONTROL);

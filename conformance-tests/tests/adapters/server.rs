@@ -112,13 +112,14 @@ impl Broken {
         let handler = AssertUnwindSafe(handler).catch_unwind();
         let dropped = self.is(CommitsWhatIsDropped).then(|| exchange.clone());
         let handled = Guarded { dropped: OnDrop(dropped), handler: Box::pin(handler) }.await;
-        let mut response = match handled {
-            Ok(response) => response,
-            Err(_) if self.is(CommitsPanics) => status(StatusCode::INTERNAL_SERVER_ERROR),
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
+        let commits = handled.is_ok() || self.is(CommitsPanics);
+        let mut response = handled.unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR));
         for exchange in [inside, second, Some(exchange)].into_iter().flatten() {
-            response = self.finish(&site.manager(), exchange, &head, response).await;
+            match commits {
+                true => response = self.finish(&site.manager(), exchange, &head, response).await,
+                false if self.is(SaysNothingWithAPanic) => {}
+                false => self.apply(&exchange, &head, &mut response),
+            }
         }
         response
     }

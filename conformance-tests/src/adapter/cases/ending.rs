@@ -20,6 +20,31 @@ pub(crate) fn a_panic_commits_nothing(trial: &Trial) {
     assert_eq!(browser.get("/get.count").text(), "7", "what was stored before the panic");
 }
 
+pub(crate) fn an_answered_panic_has_the_cookie_of_its_login_and_is_private(trial: &Trial) {
+    let site = trial.site();
+    let mut browser = site.browser();
+    let advice = "does the answer to a panic get the changes of the exchange, though nothing is committed?";
+    // Many servers answer no panic. They close the connection.
+    if let Some(head) = browser.send("GET", "/login.42/panic", &[], b"").head() {
+        assert_eq!(
+            head.headers.cookies(&site.cookie()).len(),
+            1,
+            "cookies of a login before a panic. The login was saved at once, so the cookie of before it opens nothing any \
+             more: {advice} {:?}",
+            head.headers
+        );
+        assert!(head.headers.has("cache-control", "no-store"), "a cache keeps the cookie: {advice} {:?}", head.headers);
+    }
+    browser.get("/login.42");
+    if let Some(head) = browser.send("GET", "/owner/panic", &[], b"").head() {
+        assert!(
+            head.headers.has("vary", "cookie") || head.headers.has("cache-control", "no-store"),
+            "an error page that may show the session, and says so to no cache: another visitor may get it: {advice} {:?}",
+            head.headers
+        );
+    }
+}
+
 pub(crate) fn a_request_that_is_dropped_saves_all_or_nothing(trial: &Trial) {
     let site = trial.site();
     let mut browser = site.browser();

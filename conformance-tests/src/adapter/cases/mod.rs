@@ -62,6 +62,7 @@ macro_rules! each_adapter_case {
                 a_store_that_cannot_be_read_is_an_error_and_no_empty_session;
             ending:
                 a_panic_commits_nothing
+                an_answered_panic_has_the_cookie_of_its_login_and_is_private
                 a_request_that_is_dropped_saves_all_or_nothing
                 a_request_that_is_dropped_while_it_saves_saves_all_or_nothing;
             header_clients:
