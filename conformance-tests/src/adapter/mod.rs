@@ -31,7 +31,7 @@
 //!
 //!     fn lacks(&self, capability: Capability) -> Option<&'static str> {
 //!         match capability {
-//!             Capability::DroppedRequests => None,
+//!             Capability::DroppedRequests | Capability::NonTextHeaders => None,
 //!             _ => Some("not mounted yet"),
 //!         }
 //!     }
@@ -61,8 +61,8 @@
 //! failure ends with its number there.
 //!
 //! If a framework cannot have a capability, the adapter says so by [`lacks`](Adapter::lacks), with a reason. The cases
-//! about it are then not run. They say `not run` and the reason, on stderr (`cargo test -- --nocapture` shows it) and in the file that `SESSION_TEST_REPORT`
-//! names. No other case is ever left out.
+//! about it are then not run. They say `not run` and the reason, on stderr (`cargo test -- --nocapture` shows it) and in
+//! the file that `SESSION_TEST_REPORT` names. No other case is ever left out.
 //!
 //! The cases are about the parts that all adapters have in common. An adapter needs tests of its own for the parts that
 //! belong to its framework, such as an extractor, a guard or the words of its errors. The kit does not see whether the
@@ -119,6 +119,9 @@ pub enum Capability {
     SecondSession,
     /// An answer 101, after which the connection belongs to the handler.
     Upgrade,
+    /// Header lines of a request reach the adapter as bytes, also if they are no text (UTF-8). Some frameworks drop such lines.
+    /// Then a cookie of the session that stands in one is not read.
+    NonTextHeaders,
     /// The handler is dropped when its client hangs up. The case about it is run without this, too: then the handler has to
     /// save all of its changes in the end.
     DroppedRequests,

@@ -89,7 +89,7 @@ faults! {
     PrefersTheCookie => a_wrong_token_beside_a_good_cookie_opens_nothing,
     ReadsTheFirstTokenLine => of_several_lines_of_the_header_the_one_token_counts,
     ReadsTheLastTokenLine => of_several_lines_of_the_header_the_one_token_counts,
-    DropsTokenLinesThatAreNoText => of_several_lines_of_the_header_the_one_token_counts,
+    DropsTokenLinesThatAreNoText => a_line_of_the_header_that_is_no_text_is_another_token,
     SaysNothingToAHeaderClientWithAFailedSave => a_login_leaves_its_token_though_a_later_save_fails,
 
     CommitsPanics => a_panic_commits_nothing,

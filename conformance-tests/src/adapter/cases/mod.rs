@@ -29,7 +29,7 @@ macro_rules! each_adapter_case {
                 a_forged_token_is_ignored_and_replaced
                 of_several_cookies_of_the_name_the_genuine_one_counts
                 cookies_in_several_lines_are_all_read
-                a_cookie_that_is_no_text_hides_no_other
+                a_cookie_that_is_no_text_hides_no_other (NonTextHeaders)
                 a_form_of_another_site_gets_no_new_session
                 a_link_of_another_site_gets_no_new_session_under_a_strict_cookie;
             login:
@@ -69,6 +69,7 @@ macro_rules! each_adapter_case {
                 a_header_client_logs_in_and_out_beside_a_browser
                 a_wrong_token_beside_a_good_cookie_opens_nothing
                 of_several_lines_of_the_header_the_one_token_counts
+                a_line_of_the_header_that_is_no_text_is_another_token (NonTextHeaders)
                 a_login_leaves_its_token_though_a_later_save_fails;
             caches:
                 a_page_is_as_private_as_the_session_that_it_has_read
