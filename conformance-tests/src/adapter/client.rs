@@ -145,9 +145,9 @@ impl Browser {
 }
 
 impl Sent {
-    /// Sends the rest of the body.
+    /// Sends the rest of the body. If the server takes no more of it, the head tells why.
     pub(crate) fn go_on(&mut self, body: &[u8]) {
-        self.stream.get_mut().write_all(body).unwrap();
+        drop(self.stream.get_mut().write_all(body));
     }
 
     /// Whether the server answers, or closes the connection, within this time. Nothing of the answer is lost.
