@@ -34,6 +34,7 @@ faults! {
 
     KeepsTheTokenOfBefore => a_login_changes_the_token_and_the_old_one_opens_nothing,
     RemovesNoCookies => a_logout_removes_the_cookie,
+    ClearsNothing => a_logout_tells_browsers_what_to_clear,
     StripsPath => the_cookie_has_the_attributes_that_the_site_has_chosen,
     StripsHttpOnly => the_cookie_has_the_attributes_that_the_site_has_chosen,
     StripsSameSite => the_cookie_has_the_attributes_that_the_site_has_chosen,
@@ -108,6 +109,8 @@ faults! {
     NestedCommitsToo => a_middleware_inside_another_commits_nothing,
     GivesTheFirstForTheSecond => two_sessions_go_side_by_side,
     LosesTheCookieInside => the_login_of_one_session_outlives_the_failed_save_of_the_other,
+    EndsAtTheFirstFailedCommit => a_login_outside_outlives_the_failed_save_of_the_session_inside,
+    CommitsOutsideFirst => a_login_outside_outlives_the_failed_save_of_the_session_inside,
     ForgetsTheMarkers => two_markers_of_one_cookie_let_no_request_in,
     HandlesWhatALayerRefuses => two_markers_of_one_cookie_let_no_request_in,
     AnswersARefusalOfALayerWith200 => two_markers_of_one_cookie_let_no_request_in,

@@ -19,8 +19,45 @@ use super::{
 };
 
 impl Broken {
+    /// Finishes the response of a handler for all of its exchanges, the innermost first.
+    pub(crate) async fn finish_all(
+        self,
+        manager: &SessionManager,
+        mut exchanges: Vec<Exchange>,
+        head: &Parts,
+        mut response: Response<Page>,
+    ) -> Response<Page> {
+        if self.is(CommitsOutsideFirst) {
+            exchanges.reverse();
+        }
+        let handled = response.status();
+        for exchange in exchanges {
+            response = self.finish(manager, exchange, head, response).await;
+            if self.is(EndsAtTheFirstFailedCommit) && response.status() != handled {
+                break;
+            }
+        }
+        response
+    }
+
+    /// Answers a panic. Nothing is committed.
+    pub(crate) async fn finish_panic(
+        self,
+        manager: &SessionManager,
+        exchanges: Vec<Exchange>,
+        head: &Parts,
+    ) -> Response<Page> {
+        let mut response = status(StatusCode::INTERNAL_SERVER_ERROR);
+        match self.0 {
+            CommitsPanics => return self.finish_all(manager, exchanges, head, response).await,
+            SaysNothingWithAPanic => {}
+            _ => exchanges.iter().for_each(|exchange| self.apply(exchange, head, &mut response)),
+        }
+        response
+    }
+
     /// Commits, and adds the headers of the exchange.
-    pub(crate) async fn finish(
+    async fn finish(
         self,
         manager: &SessionManager,
         exchange: Exchange,
@@ -119,7 +156,7 @@ impl Broken {
     }
 
     /// Adds the headers of the exchange, which may have been committed or not.
-    pub(crate) fn apply(self, exchange: &Exchange, head: &Parts, response: &mut Response<Page>) {
+    fn apply(self, exchange: &Exchange, head: &Parts, response: &mut Response<Page>) {
         let inside = response.extensions_mut().remove::<SaidToCaches>().filter(|_| !self.is(HearsTheMiddlewareInside));
         if self.is(SpeaksOverTheHandler) {
             response.headers_mut().remove(header::CACHE_CONTROL);
@@ -185,6 +222,7 @@ impl Broken {
             SendsNoCookies => is_cookie,
             SendsCookiesWithGetAndPostOnly => is_cookie && !is_get_or_post(&head.method),
             KeepsTheTokenOfBefore => is_cookie && head.headers.contains_key(header::COOKIE),
+            ClearsNothing => name.as_str() == "clear-site-data",
             RemovesNoCookies => is_cookie && is_removal(),
             LeavesCachesUntold => *name == header::CACHE_CONTROL,
             LeavesTheHandlersWordBesideACookie => *name == header::CACHE_CONTROL && is_there,

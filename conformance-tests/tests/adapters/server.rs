@@ -112,16 +112,11 @@ impl Broken {
         let handler = AssertUnwindSafe(handler).catch_unwind();
         let dropped = self.is(CommitsWhatIsDropped).then(|| exchange.clone());
         let handled = Guarded { dropped: OnDrop(dropped), handler: Box::pin(handler) }.await;
-        let commits = handled.is_ok() || self.is(CommitsPanics);
-        let mut response = handled.unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR));
-        for exchange in [inside, second, Some(exchange)].into_iter().flatten() {
-            match commits {
-                true => response = self.finish(&site.manager(), exchange, &head, response).await,
-                false if self.is(SaysNothingWithAPanic) => {}
-                false => self.apply(&exchange, &head, &mut response),
-            }
+        let exchanges = [inside, second, Some(exchange)].into_iter().flatten().collect();
+        match handled {
+            Ok(response) => self.finish_all(&site.manager(), exchanges, &head, response).await,
+            Err(_) => self.finish_panic(&site.manager(), exchanges, &head).await,
         }
-        response
     }
 
     /// Enters the layers of the two sessions: the exchange of the first, and that of the second, if there is one.

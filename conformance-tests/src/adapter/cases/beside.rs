@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use session_core::{CookieConfig, EventKind, Lifetime, Observer, Policy, SessionEvent, SessionManager};
+use session_core::{CookieConfig, EventKind, Lifetime, Observer, Policy, SessionEvent, SessionManager, TokenHeader};
 
 use crate::{
     FaultyStore,
@@ -85,8 +85,12 @@ pub(crate) fn a_middleware_inside_another_commits_nothing(trial: &Trial) {
 
 /// A manager of a store and a cookie of its own.
 pub(crate) fn second() -> SessionManager {
+    second_over(FaultyStore::default())
+}
+
+fn second_over(store: FaultyStore) -> SessionManager {
     let cookie = CookieConfig::builder(SECOND).secure(false).build().unwrap();
-    SessionManager::development(FaultyStore::default()).with_cookie(cookie)
+    SessionManager::development(store).with_cookie(cookie)
 }
 
 pub(crate) fn two_sessions_go_side_by_side(trial: &Trial) {
@@ -109,6 +113,33 @@ pub(crate) fn the_login_of_one_session_outlives_the_failed_save_of_the_other(tri
     assert_eq!(answer.headers.cookies(SECOND).len(), 1, "the cookie of the second: {:?}", answer.headers);
     assert!(answer.headers.cookies(&site.cookie()).is_empty(), "no cookie of the first: {:?}", answer.headers);
     assert_eq!(browser.get("/second/owner").text(), "1", "the login had succeeded");
+}
+
+pub(crate) fn a_login_outside_outlives_the_failed_save_of_the_session_inside(trial: &Trial) {
+    let (store, header) = (FaultyStore::default(), TokenHeader::default());
+    store.fail_writes(true);
+    let mounting = Mounting::new().with(|manager| manager.with_token_header(header));
+    let site = trial.mount(mounting.with_second(second_over(store)));
+    let (mut browser, path) = (site.browser(), "/login.42/second/put.count.7");
+    let answer = browser.get(path);
+    assert_eq!((answer.status, answer.text()), (503, ""), "the save of the session inside has failed");
+    assert_eq!(
+        answer.headers.cookies(&site.cookie()).len(),
+        1,
+        "cookies of the login outside, without which the user is not logged in: {:?}. Is the session outside committed, and \
+         are its changes applied, though the one inside has failed?",
+        answer.headers
+    );
+    assert_eq!(browser.get("/owner").text(), "42", "the login had succeeded");
+    let answer = browser.ask("GET", path, &[("session-token", "")]);
+    assert_eq!((answer.status, answer.text()), (503, ""), "the save of the session inside has failed");
+    let token = answer.headers.get("session-token").unwrap_or_default();
+    assert!(
+        !token.is_empty(),
+        "a client without cookies does not get the token of its login outside: {:?}. Is the session inside committed first, \
+         so that its failure takes the place of nothing that the one outside has added?",
+        answer.headers
+    );
 }
 
 pub(crate) fn two_markers_of_one_cookie_let_no_request_in(trial: &Trial) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use session_core::{CookieConfig, SameSite};
+use session_core::{CookieConfig, SameSite, SiteData};
 
 use crate::adapter::{
     client::Received,
@@ -38,6 +38,20 @@ pub(crate) fn a_logout_removes_the_cookie(trial: &Trial) {
     assert!(browser.cookies.is_empty());
     browser.cookies = before;
     assert_eq!(browser.get("/owner").text(), "nobody", "with the token of before the logout");
+}
+
+pub(crate) fn a_logout_tells_browsers_what_to_clear(trial: &Trial) {
+    let site = trial.mount(Mounting::new().with(|manager| manager.with_clear_site_data([SiteData::Cache])));
+    let mut browser = site.browser();
+    browser.get("/login.42");
+    let answer = browser.get("/logout");
+    assert_eq!(
+        answer.headers.get("clear-site-data").as_deref(),
+        Some("\"cache\""),
+        "`Clear-Site-Data` of a logout. Without it the pages of the user stay in the browser. Are all changes of the exchange \
+         applied, also those of other headers than `Set-Cookie`? {:?}",
+        answer.headers
+    );
 }
 
 /// The attributes of the one cookie of this name, but those that say how long it is kept. Their order tells nothing.

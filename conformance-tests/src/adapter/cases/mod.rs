@@ -35,6 +35,7 @@ macro_rules! each_adapter_case {
             login:
                 a_login_changes_the_token_and_the_old_one_opens_nothing
                 a_logout_removes_the_cookie
+                a_logout_tells_browsers_what_to_clear
                 the_cookie_has_the_attributes_that_the_site_has_chosen;
             told:
                 a_login_is_told_with_the_address_of_its_client
@@ -80,6 +81,7 @@ macro_rules! each_adapter_case {
                 a_middleware_inside_another_commits_nothing (NestedMiddleware)
                 two_sessions_go_side_by_side (SecondSession)
                 the_login_of_one_session_outlives_the_failed_save_of_the_other (SecondSession)
+                a_login_outside_outlives_the_failed_save_of_the_session_inside (SecondSession)
                 two_markers_of_one_cookie_let_no_request_in (SecondSession)
                 an_upgraded_connection_keeps_its_session (Upgrade)
                 a_failed_save_upgrades_no_connection (Upgrade);
