@@ -7,6 +7,8 @@ use crate::{Incoming, TokenHeader, request::ReadHeaders};
 ///
 /// [`SessionManager::token_header`]: crate::SessionManager::token_header
 ///
+/// Give all lines of a name, and their bytes as they are.
+///
 /// In HTTP/2 the host is the authority of the request's target. Tell it by [`Incoming::with_host`].
 ///
 /// # Examples
@@ -19,6 +21,17 @@ use crate::{Incoming, TokenHeader, request::ReadHeaders};
 /// let headers = [("Cookie", &b"theme=dark"[..]), ("Host", b"example.org")];
 /// # let manager = session_core::SessionManager::development(session_memory::MemoryStore::new());
 /// let incoming = adapter::incoming(manager.token_header(), "GET", "/account", headers).with_peer(IpAddr::from([192, 0, 2, 7]));
+/// ```
+///
+/// A framework that hands its headers out by value needs a list first, from which the pairs borrow:
+///
+/// ```
+/// # use session_core::adapter;
+/// # fn headers() -> impl Iterator<Item = (String, Vec<u8>)> { [].into_iter() }
+/// # let manager = session_core::SessionManager::development(session_memory::MemoryStore::new());
+/// let headers: Vec<(String, Vec<u8>)> = headers().collect();
+/// let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+/// let incoming = adapter::incoming(manager.token_header(), "GET", "/account", pairs);
 /// ```
 pub fn incoming<'a>(
     token_header: Option<&TokenHeader>,

@@ -15,16 +15,24 @@
 //!   a login before the error has a cookie to send. Some frameworks make the response of an error only after the layer
 //!   has run. Under these the layer makes the response of the error, commits it, and only then turns it back into an
 //!   error.
-//! - **Commit nothing if no response follows**, for example after a panic.
+//! - **Commit nothing after a panic**, nor where no response follows. If the framework answers a panic, for example with an
+//!   error page, leave out the commit, and apply the [changes](changes()) all the same. A login before the panic was saved at
+//!   once, and has a cookie to send. The page may show the session, so caches must be told.
 //! - **Let the future be dropped at any point.** If a client hangs up, the framework drops the future. Then either all
 //!   changes that wait for the commit are saved, or none.
 //! - **Answer with the failure if the commit fails**, together with the cookies that others have set. This holds for an
-//!   extractor, too.
+//!   extractor, too. If the framework puts an error page of its own in the place of an extractor's failure, the layer adds
+//!   the `Retry-After` and `Cache-Control` of the failure's [`answer`](Failure::answer).
+//! - **Commit the inner one of two sessions first**, where one hook ends both. Commit each, whatever became of the other, and
+//!   apply its changes after its own commit.
 //! - **Read the header of clients without cookies**, if the site has one: [`Incoming::with_token_header`].
+//! - **Tell the method on the wire.** Some frameworks put a form field such as `_method` in its place. A form of another
+//!   site then passes for a `GET`.
 //! - **Tell the host**, if the request's target names one, as in HTTP/2: [`Incoming::with_host`].
 //! - **Choose the manager by the host**, if the application gives a list of [`Hosts`](crate::Hosts): the layer keeps
 //!   [`Managers`], and asks [`Opened::choose`] before a request enters.
-//! - **Tell the peer**, if the framework knows it: [`Incoming::with_peer`], and for TLS [`Incoming::with_https`].
+//! - **Tell the peer**, if the framework knows it: [`Incoming::with_peer`], and for TLS [`Incoming::with_https`]. It is the
+//!   address of the connection. Beware of a framework's helper that reads a header, such as `X-Real-IP`.
 //!
 //! An adapter whose framework has no guard against forged requests offers one: a middleware inside of the layer that
 //! calls [`Opened::refuse_other_origins`].

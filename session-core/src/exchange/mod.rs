@@ -53,8 +53,9 @@ pub(crate) use self::{
 /// An adapter opens it, hands it to the handler, commits it before the response head leaves, and adds its headers to the
 /// response, whatever the commit answered: a login that succeeded before an error has a cookie to send.
 ///
-/// - A handler's error that becomes a response is committed like any other answer. Where no response follows, after a
-///   panic for one, nothing is committed.
+/// - A handler's error that becomes a response is committed like any other answer. Where no response follows, nothing is
+///   committed. After a panic nothing is committed either. If the panic is answered, the response gets the headers all the
+///   same.
 /// - If the commit fails, the handler's response must not leave: the error's [`status`](Error::status) with an empty body,
 ///   `Cache-Control: no-store` and [`Retry-After`](Error::retry_after) takes its place, with the `Set-Cookie` and `Vary`
 ///   that others have added.
