@@ -5,7 +5,6 @@
 //! it.
 
 use std::{
-    future::Future,
     io,
     panic::AssertUnwindSafe,
     pin::{Pin, pin},
@@ -227,9 +226,12 @@ impl Sentinel {
         let failures = match ended.found.peek() {
             Some(Err(error)) => {
                 if ended.failures == 0 {
-                    let error: &dyn std::error::Error = error;
-                    tracing::warn!(
-                        name: "session.no_master", target: "session", event.name = "session.no_master", error,
+                    tracing::event!(
+                        name: "session.no_master",
+                        target: "session",
+                        tracing::Level::WARN,
+                        event.name = "session.no_master",
+                        error = error as &dyn std::error::Error,
                         "the sentinels have no master"
                     );
                 }
