@@ -150,7 +150,8 @@ pub trait Subject: Send + Sync + 'static {
     /// connection is cut before the answer arrives.
     ///
     /// By default nothing is lost. That is right for a store within the process that always waits for its answer. For a
-    /// store on a network a proxy does it, such as `servers::Proxy`, which finds the request by the id in it. A store
+    /// store on a network a proxy does it, such as `servers::Proxy`, which finds the request by the id in it. If your store
+    /// reads before it writes, the id is in the read, too. Let the proxy look for what is in the write alone. A store
     /// that waits for a thread with a timeout does the work, and then answers as if the time were over.
     async fn lose_the_answer(&self, _to: &SessionId) {}
 

@@ -70,6 +70,7 @@ macro_rules! each_case {
                 delete_of_an_expired_session_says_so
                 of_40_concurrent_deletes_exactly_one_wins;
             owner:
+                list_and_revoke_find_an_id_at_each_end_of_an_order
                 list_shows_what_load_shows
                 list_never_shows_an_expired_session
                 list_measures_all_sessions_at_one_instant

@@ -14,6 +14,15 @@ use crate::{
     trial::{DAY, HOUR, Trial, first, id, revision, second},
 };
 
+/// A store may read before it writes. The id is in the read, too.
+fn assert_applied(times: usize) {
+    assert!(
+        times > 0,
+        "none of the writes was applied whose answer should be lost, so nothing is proven: `Subject::lose_the_answer` has to \
+         lose the answer to the write, and not the answer to a read before it"
+    );
+}
+
 /// Checks that the session is that of the first write or that of the second, and nothing in between.
 fn whole(loaded: &Loaded) {
     let payload = if loaded.revision == revision(1) { "the first write" } else { "the second write" };
@@ -22,6 +31,7 @@ fn whole(loaded: &Loaded) {
 
 pub(crate) async fn a_create_whose_answer_is_lost_is_never_already_exists<S: Subject>(trial: &Trial<S>) {
     trial.create(id(1), first(), HOUR, DAY).await;
+    let mut applied = 0;
     for number in 2..5 {
         trial.lose_the_answer(id(number)).await;
         let created = trial.store().create(&id(number), first(), HOUR, DAY).await;
@@ -32,12 +42,15 @@ pub(crate) async fn a_create_whose_answer_is_lost_is_never_already_exists<S: Sub
         let loaded = trial.load(id(number)).await;
         assert!(created.is_err() || loaded.is_some(), "`create` said that it was done, but it was not");
         loaded.iter().for_each(whole);
+        applied += usize::from(loaded.is_some());
         trial.create(id(10 + number), first(), HOUR, DAY).await;
     }
+    assert_applied(applied);
 }
 
 pub(crate) async fn a_create_then_load_whose_answer_is_lost_is_never_already_exists<S: Subject>(trial: &Trial<S>) {
     trial.create_then_load(id(1), first(), id(1)).await;
+    let mut applied = 0;
     for number in 2..5 {
         trial.lose_the_answer(id(number)).await;
         let made = trial.store().create_then_load(&id(number), first(), HOUR, DAY, &id(1)).await;
@@ -48,12 +61,15 @@ pub(crate) async fn a_create_then_load_whose_answer_is_lost_is_never_already_exi
         let loaded = trial.load(id(number)).await;
         assert!(made.is_err() || loaded.is_some(), "`create_then_load` said that it was done, but it was not");
         loaded.iter().for_each(whole);
+        applied += usize::from(loaded.is_some());
         let other = trial.create_then_load(id(10 + number), first(), id(1)).await;
         assert!(other.is_some(), "the next `create_then_load` did not find the other session, which is live");
     }
+    assert_applied(applied);
 }
 
 pub(crate) async fn a_replace_whose_answer_is_lost_never_says_no<S: Subject>(trial: &Trial<S>) {
+    let mut applied = 0;
     for (number, expiry) in (0..).zip([Keep, Extend(HOUR), Restart { expires_in: HOUR, ends_in: DAY }]) {
         // The first `create` on a connection may take more than one message, so it is done beforehand.
         trial.create(id(10 + number), first(), HOUR, DAY).await;
@@ -72,24 +88,31 @@ pub(crate) async fn a_replace_whose_answer_is_lost_never_says_no<S: Subject>(tri
         assert!(replaced.is_err() || is_applied, "`replace` said that it was done, but it was not");
         let again = trial.replace(id(number), 1, second(), expiry).await;
         assert_eq!(again, !is_applied, "a `replace` whose answer was lost was applied twice, or not at all");
+        applied += usize::from(is_applied);
     }
+    assert_applied(applied);
 }
 
 pub(crate) async fn a_touch_whose_answer_is_lost_never_says_no<S: Subject>(trial: &Trial<S>) {
     trial.create(id(1), first(), HOUR, DAY).await;
     trial.must_touch(id(1), 1, HOUR).await;
+    let mut applied = 0;
     for _ in 0..3 {
         trial.lose_the_answer(id(1)).await;
         let touched = trial.store().touch(&id(1), revision(1), 2 * HOUR).await;
         assert!(!matches!(touched, Ok(false)), "a `touch` whose answer was lost said that it was not done");
-        whole(&trial.loaded(id(1)).await);
+        let loaded = trial.loaded(id(1)).await;
+        whole(&loaded);
+        applied += usize::from(loaded.expires_in > HOUR);
         trial.must_touch(id(1), 1, HOUR).await;
     }
+    assert_applied(applied);
 }
 
 pub(crate) async fn a_delete_whose_answer_is_lost_never_says_no<S: Subject>(trial: &Trial<S>) {
     trial.create(id(1), first(), HOUR, DAY).await;
     trial.must_delete(id(1), 1).await;
+    let mut applied = 0;
     for number in 2..5 {
         trial.create(id(number), first(), HOUR, DAY).await;
         trial.lose_the_answer(id(number)).await;
@@ -102,5 +125,7 @@ pub(crate) async fn a_delete_whose_answer_is_lost_never_says_no<S: Subject>(tria
         assert!(deleted.is_err() || loaded.is_none(), "`delete` said that it was done, but it was not");
         let again = trial.delete(id(number), 1).await;
         assert_eq!(again, loaded.is_some(), "after a `delete` whose answer was lost the next one is wrong");
+        applied += usize::from(loaded.is_none());
     }
+    assert_applied(applied);
 }

@@ -27,6 +27,24 @@ pub(crate) async fn list_shows_every_live_session_of_the_owner_and_no_other<S: S
     assert_eq!(trial.listed(&theirs).await, ids((1..30).step_by(3)), "`list` must show the owner's sessions, no other");
 }
 
+/// An index of keys has an order, and a range of it two ends. A range that ends too early leaves out a session, and nobody can
+/// revoke that.
+pub(crate) async fn list_and_revoke_find_an_id_at_each_end_of_an_order<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    let beginning = |first| SessionId::from_bytes(std::array::from_fn(|at| if at == 0 { first } else { at as u8 }));
+    let ends = [0, 0xff].map(|byte| SessionId::from_bytes([byte; 16]));
+    let all: BTreeSet<_> = (0..=u8::MAX).map(beginning).chain(ends).collect();
+    for id in &all {
+        trial.create(*id, first().with_owner(Some(&user)), HOUR, DAY).await;
+    }
+    assert_eq!(trial.listed(&user).await, all, "`list` must show each of the owner's sessions, whatever its id is");
+    let count = trial.revoke(&user, None).await;
+    assert_eq!(count, all.len() as u64, "`revoke` must delete each of the owner's sessions, whatever its id is");
+    for id in all {
+        assert!(trial.load(id).await.is_none(), "`revoke` has left the session {id:?}, which begins with another byte");
+    }
+}
+
 pub(crate) async fn list_shows_what_load_shows<S: Subject>(trial: &Trial<S>) {
     let user = owner("user 42");
     let mark = trial.mark();

@@ -85,6 +85,19 @@ impl Browser {
         outcome
     }
 
+    /// One request that changes the session. A slow store lets core give up, and then nothing is saved. So it is asked once more.
+    async fn change<T>(&self, change: impl Fn(&Session) -> Result<T, Error>) {
+        loop {
+            let exchange = self.open();
+            saved("change", change(&session(&exchange).await));
+            let committed = exchange.commit().await;
+            if !matches!(committed, Err(Error::Contended)) {
+                saved("commit", committed);
+                return;
+            }
+        }
+    }
+
     async fn visit(&mut self) -> Option<Owner> {
         let exchange = self.open();
         let owner = session(&exchange).await.owner();
@@ -130,12 +143,8 @@ pub(crate) async fn n_parallel_updates_of_one_key_add_n<S: Subject>(trial: &Tria
         let browsers = at_processes(trial, &browser);
         trial
             .together(round, AT_ONCE, move |number, _| {
-                let mut browser = browsers[number as usize].clone();
-                async move {
-                    let exchange = browser.open();
-                    session(&exchange).await.update("counter", |n: &mut u64| *n += 1).unwrap();
-                    browser.close(&exchange).await;
-                }
+                let browser = browsers[number as usize].clone();
+                async move { browser.change(|session| session.update("counter", |n: &mut u64| *n += 1)).await }
             })
             .await;
     }
@@ -161,12 +170,8 @@ pub(crate) async fn changes_of_different_keys_at_once_are_all_kept<S: Subject>(t
     let writers = at_processes(trial, &browser);
     trial
         .together(0, AT_ONCE, move |number, _| {
-            let mut browser = writers[number as usize].clone();
-            async move {
-                let exchange = browser.open();
-                session(&exchange).await.insert(&format!("key {number}"), &number).unwrap();
-                browser.close(&exchange).await;
-            }
+            let browser = writers[number as usize].clone();
+            async move { browser.change(|session| session.insert(&format!("key {number}"), &number)).await }
         })
         .await;
     let keys = session(&browser.open()).await.keys().len();

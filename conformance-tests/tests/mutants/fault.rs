@@ -71,6 +71,7 @@ faults! {
 
     ListShowsStrangers => list_shows_every_live_session_of_the_owner_and_no_other,
     ListStopsAtEight => list_shows_every_live_session_of_the_owner_and_no_other,
+    TheIndexEndsTooEarly => list_and_revoke_find_an_id_at_each_end_of_an_order,
     ListShowsNoPayload => list_shows_what_load_shows,
     ListShowsExpired => list_never_shows_an_expired_session,
     ListReadsTheClockForEachSession => list_measures_all_sessions_at_one_instant,
@@ -147,6 +148,7 @@ faults! {
     CreateIsSentAgain => a_create_whose_answer_is_lost_is_never_already_exists,
     CreateThenLoadIsSentAgain => a_create_then_load_whose_answer_is_lost_is_never_already_exists,
     ReplaceIsSentAgain => a_replace_whose_answer_is_lost_never_says_no,
+    TheAnswerOfAReadIsLost => a_replace_whose_answer_is_lost_never_says_no,
     TouchTakesSilenceForNo => a_touch_whose_answer_is_lost_never_says_no,
     DeleteIsSentAgain => a_delete_whose_answer_is_lost_never_says_no,
 }
@@ -154,6 +156,10 @@ faults! {
 /// What the same faults do to the promises of a session.
 pub(crate) const PROMISES: &[(Fault, &str)] = &[
     (Fault::ReplaceChecksThenWrites, "n_parallel_updates_of_one_key_add_n"),
+    (Fault::TheAnswerOfAReadIsLost, "a_create_whose_answer_is_lost_is_never_already_exists"),
+    (Fault::TheAnswerOfAReadIsLost, "a_create_then_load_whose_answer_is_lost_is_never_already_exists"),
+    (Fault::TheAnswerOfAReadIsLost, "a_touch_whose_answer_is_lost_never_says_no"),
+    (Fault::TheAnswerOfAReadIsLost, "a_delete_whose_answer_is_lost_never_says_no"),
     (Fault::ReplaceIsSentAgain, "an_update_whose_answer_is_lost_is_applied_once"),
     (Fault::ReplaceChecksThenWrites, "changes_of_different_keys_at_once_are_all_kept"),
     (Fault::ReplaceChecksThenWrites, "of_many_who_take_a_value_one_gets_it"),

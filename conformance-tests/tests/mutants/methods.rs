@@ -19,6 +19,7 @@ impl Store for Small {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
+        self.fail_at_a_read(id)?;
         let created = self.create_in_steps(id, entry, [expires_in, ends_in]).await;
         match self.loses_the_answer(id) {
             true if self.is(CreateIsSentAgain) => self.create_in_steps(id, entry, [expires_in, ends_in]).await,
@@ -38,6 +39,7 @@ impl Store for Small {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
+        self.fail_at_a_read(id)?;
         let replaced = self.replace_in_steps(id, expected, entry, expiry).await;
         match self.loses_the_answer(id) {
             true if self.is(ReplaceIsSentAgain) => Ok(self.replace_in_steps(id, expected, entry, expiry).await),
@@ -47,6 +49,7 @@ impl Store for Small {
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
+        self.fail_at_a_read(id)?;
         let touched = self.touch_in_steps(id, expected, expires_in).await;
         match self.loses_the_answer(id) {
             true if self.is(TouchTakesSilenceForNo) => Ok(false),
@@ -56,6 +59,7 @@ impl Store for Small {
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
+        self.fail_at_a_read(id)?;
         let deleted = self.delete_in_steps(id, expected).await;
         match self.loses_the_answer(id) {
             true if self.is(DeleteIsSentAgain) => Ok(self.delete_in_steps(id, expected).await),
@@ -89,6 +93,11 @@ impl Store for Small {
 }
 
 impl Small {
+    /// As a store that reads before it writes, and whose proxy loses the answer to the read.
+    fn fail_at_a_read(&self, id: &SessionId) -> Result<(), StoreError> {
+        if self.is(TheAnswerOfAReadIsLost) && self.loses_the_answer(id) { Err(failure()) } else { Ok(()) }
+    }
+
     pub(crate) fn create_now(&self, id: &SessionId, entry: Entry<'_>, times: [Duration; 2]) -> Result<(), StoreError> {
         let (mut rows, now) = self.lock();
         if self.is(EveryCreateFails) {
