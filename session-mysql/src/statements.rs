@@ -72,15 +72,9 @@ ON DUPLICATE KEY UPDATE
     )
 "#;
 
-/// Whether the server takes no writes, as a replica does. A reader of Aurora says so by the second of the two settings.
-const IS_READ_ONLY: &str = "(@@global.read_only OR @@global.innodb_read_only)";
-
-/// The clock of a server that takes writes. A replica tells none, and the store refuses what it has: that may have been
-/// ended.
-const NOW: &str = "IF({is_read_only}, NULL, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)))";
-
 // The server asks its clock once, and the store compares: asking it for each column takes longer than finding the row. Each
-// answer also describes its columns. So it has no more of them than needed.
+// answer also describes its columns. So it has no more of them than needed. A replica tells no clock, and the store refuses what
+// it has: that may have been ended.
 const LOAD: &str = r#"
 SELECT revision, payload, expires_at, ends_at, {now} AS now
 FROM `{table}`
@@ -238,8 +232,11 @@ pub(crate) struct Statements {
 impl Statements {
     /// The statements for the table of this name.
     pub(crate) fn of(table: &Namespace) -> Self {
+        // The first of the two settings is a number, or a word from MariaDB 12 on. A reader of Aurora has the second one.
+        let is_read_only = "(CAST(@@global.read_only AS CHAR) NOT IN ('0', 'OFF') OR @@global.innodb_read_only)";
+        let now = format!("IF({is_read_only}, NULL, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)))");
         let statement = |text: &str| {
-            let text = text.trim().replace("{now}", NOW).replace("{is_read_only}", IS_READ_ONLY);
+            let text = text.trim().replace("{now}", &now).replace("{is_read_only}", is_read_only);
             AssertSqlSafe(text.replace("{table}", table.as_str())).into_sql_str()
         };
         let load_all = |count: usize| statement(&LOAD_ALL.replace("{ids}", &vec!["?"; count].join(", ")));

@@ -193,7 +193,7 @@ async fn migrate_refuses_a_table_of_somebody_else_s_and_names_the_column() {
     }
     run(&pool, "DROP TABLE others; CREATE TABLE others (id binary(16) PRIMARY KEY, data longblob)").await;
     let error = store(&pool, "others").load(&ID).await.unwrap_err();
-    assert!(error.to_string().contains("it has no column revision"), "{error}");
+    assert!(error.to_string().contains("has no column revision"), "{error}");
 }
 
 #[test]
