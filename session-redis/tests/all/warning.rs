@@ -41,9 +41,9 @@ async fn is_warned(url: &str) -> bool {
     let told = tracing::subscriber::set_default(subscriber);
     support::patient().connect(url).await.unwrap();
     drop(told);
-    String::from_utf8(log.0.lock().unwrap().clone())
-        .unwrap()
-        .contains("event.name=\"session.eviction\" policy=\"allkeys-lru\"")
+    // Some builds put colours between a field's name and its value.
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    log.contains("session.eviction") && log.contains("allkeys-lru")
 }
 
 async fn evict(url: &str) {
