@@ -188,7 +188,10 @@ fn a_container_that_ends_early_fails_at_once_and_leaves_nothing() {
         assert!(said.contains(log), "{said}");
         // The failure is noticed at once, and not after the minute that a server may take.
         assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
-        let names = Command::new("docker").args(["ps", "--all", "--format", "{{.Names}}"]).output().unwrap();
-        assert!(!String::from_utf8_lossy(&names.stdout).contains(&format!("-{id}-")), "the container is left behind");
+        // The engine may still be taking it away.
+        wait_until("the container is left behind", || {
+            let names = Command::new("docker").args(["ps", "--all", "--format", "{{.Names}}"]).output().unwrap();
+            !String::from_utf8_lossy(&names.stdout).contains(&format!("-{id}-"))
+        });
     }
 }
