@@ -120,7 +120,9 @@ impl Table {
     /// Whether the table is there, and has the columns that the statements need.
     async fn inspect(&self) -> Result<(), StoreError> {
         let rows = self.client.read(&self.sql.columns, &[]).await?;
-        if rows.first().is_some_and(|row| column::<i64>(row, 2).is_ok_and(|is_read_only| is_read_only != 0)) {
+        if let Some(row) = rows.first()
+            && column::<i64>(row, 2)? != 0
+        {
             return Err(of_a_replica());
         }
         // Some versions of MySQL 8 show the columns as text, some as bytes.

@@ -108,9 +108,10 @@ struct WithoutSettings {
     source: Option<Error>,
 }
 
-/// Whether PgBouncer has refused a setting: `protocol_violation`, a code that PostgreSQL itself does not answer a login with.
+/// Whether PgBouncer has refused a setting. It has one code, `protocol_violation`, for all that it refuses.
 pub(crate) fn is_of_a_setting(error: &Error) -> bool {
-    error.as_database_error().and_then(|answer| answer.code()).is_some_and(|code| code == "08P01")
+    let is_ours = |code: &str, message: &str| code == "08P01" && message.contains("startup parameter");
+    error.as_database_error().is_some_and(|answer| is_ours(&answer.code().unwrap_or_default(), answer.message()))
 }
 
 /// A row that this store cannot have written.

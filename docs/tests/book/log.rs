@@ -4,8 +4,9 @@ use std::{fs, path::Path};
 
 use super::{chapters, parts::read, root};
 
-/// Every file of the core, and of the Redis store, which has warnings of its own, in one text. A sentence that goes over several lines there is one line here.
-fn core() -> String {
+/// Every file of the core in one text, and of the Redis store, which has warnings of its own. A sentence that goes over several
+/// lines there is one line here.
+fn sources() -> String {
     fn add(folder: &Path, all: &mut String) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -24,7 +25,7 @@ fn core() -> String {
 
 #[test]
 fn each_line_of_the_log_is_one_that_the_core_writes() {
-    let core = core();
+    let sources = sources();
     let mut count = 0;
     for (file, chapter) in chapters() {
         let text = chapter.blocks.iter().filter(|block| block.info == "text").flat_map(|block| block.text.lines());
@@ -32,10 +33,10 @@ fn each_line_of_the_log_is_one_that_the_core_writes() {
         for (_, line) in lines.filter(|(level, _)| ["WARN", "INFO", "DEBUG"].contains(level)) {
             count += 1;
             let (sentence, fields) = line.split_once(" event.name=").unwrap_or((line, ""));
-            assert!(core.contains(&format!("\"{sentence}\"")), "{file}: the core does not write {sentence:?}");
+            assert!(sources.contains(&format!("\"{sentence}\"")), "{file}: the core does not write {sentence:?}");
             for field in fields.split_whitespace() {
                 let value = field.rsplit('=').next().unwrap().trim_matches('"');
-                assert!(value == "cache-control" || core.contains(&format!("\"{value}\"")), "{file}: {field}");
+                assert!(value == "cache-control" || sources.contains(&format!("\"{value}\"")), "{file}: {field}");
             }
         }
     }
@@ -45,7 +46,7 @@ fn each_line_of_the_log_is_one_that_the_core_writes() {
 /// `session.theft` is an event, `session.reason` is a field, `session.login` is a method.
 #[test]
 fn each_event_and_field_that_is_named_is_one_of_the_core() {
-    let core = core();
+    let sources = sources();
     let is_name = |name: &str| name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
     let mut count = 0;
     for (file, chapter) in chapters() {
@@ -53,7 +54,7 @@ fn each_event_and_field_that_is_named_is_one_of_the_core() {
             let Some(name) = code.strip_prefix("session.").filter(|name| is_name(name)) else { continue };
             count += 1;
             let forms = [format!("\"{code}\""), format!("{code} ="), format!("fn {name}(")];
-            assert!(forms.iter().any(|form| core.contains(form)), "{file}: the core has no {code}");
+            assert!(forms.iter().any(|form| sources.contains(form)), "{file}: the core has no {code}");
         }
     }
     assert!(count > 10, "the names have another form, and are not checked any more");

@@ -92,6 +92,11 @@ async fn connecting_says_who_is_not_let_in_and_what_is_missing() {
     let missing = server.url().replace("/test", "/missing");
     let error = MysqlStore::connect(&missing).await.unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
+    // The driver's pool only says that it has waited.
+    server.kill();
+    let error = MysqlStore::builder().with_timeout(Mysql::TIMEOUT).connect(server.url()).await.unwrap_err();
+    let StoreError::Unavailable { source, .. } = error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("refused"), "{source}");
 }
 
 /// A replica lags behind: it may still have a session that was ended.

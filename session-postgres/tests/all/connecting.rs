@@ -6,7 +6,10 @@ use session_conformance::servers::{self, Server};
 use session_core::{Entry, Owner, Revision, SessionId, Store, StoreError};
 use session_postgres::{
     PostgresStore,
-    sqlx::{self, Connection, PgConnection},
+    sqlx::{
+        self, Connection, PgConnection, Row,
+        postgres::{PgConnectOptions, PgRow},
+    },
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -75,11 +78,28 @@ async fn a_pooler_that_drops_the_timeout_is_refused() {
     }
 }
 
+/// PgBouncer answers with one code whatever it refuses.
+#[tokio::test]
+async fn a_pooler_that_is_full_is_not_taken_for_one_that_drops_the_timeout() {
+    let pgbouncer = servers::own_pgbouncer(4, &["max_client_conn = 1"]);
+    let store = PostgresStore::builder().with_connections(1).connect(pgbouncer.url()).await.unwrap();
+    let error = PostgresStore::connect(pgbouncer.url()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert!(words(&error).contains("max_client_conn"), "{error:?}");
+    drop(store);
+}
+
 /// The pooled mode does not need to know how PgBouncer shares its connections.
 #[tokio::test]
 async fn the_pooled_mode_works_behind_each_mode_of_pgbouncer() {
-    for mode in ["pool_mode = session", "pool_mode = transaction", "pool_mode = statement"] {
-        let pgbouncer = servers::own_pgbouncer(4, &[mode]);
+    for mode in ["session", "transaction", "statement"] {
+        let pgbouncer = servers::own_pgbouncer(4, &[&format!("pool_mode = {mode}")]);
+        let console = pgbouncer.url().replace("postgres+pooled", "postgres").replace("/postgres", "/pgbouncer");
+        let options = console.parse::<PgConnectOptions>().unwrap().extra_float_digits(None);
+        let mut console = PgConnection::connect_with(&options).await.unwrap();
+        let settings = sqlx::raw_sql("SHOW CONFIG").fetch_all(&mut console).await.unwrap();
+        let is_set = |row: &PgRow| row.get::<&str, _>("key") == "pool_mode" && row.get::<&str, _>("value") == mode;
+        assert!(settings.iter().any(is_set), "PgBouncer is in another mode than {mode}");
         let store = PostgresStore::builder().with_connections(4).connect(pgbouncer.url()).await.unwrap();
         store.migrate().await.unwrap();
         let entry = Entry::new(Revision::from_bytes([1; 8]), b"payload");

@@ -203,7 +203,9 @@ async fn small_sessions_that_a_full_server_refuses_stay_as_they_are() {
     let server = servers::own_redis(&[]);
     let (store, mut admin) = (support::store(&server, 20 * TIMEOUT).await, admin(server.url()).await);
     let other = SessionId::from_bytes([7; 16]);
+    let owner = Owner::from(42);
     store.create(&ID, entry(OLD), HOUR, HOUR).await.unwrap();
+    store.create(&SessionId::from_bytes([8; 16]), entry(OLD).with_owner(Some(&owner)), HOUR, HOUR).await.unwrap();
     ask::<()>(&mut admin, &["CONFIG", "SET", "maxmemory", "1"]).await;
     let restart = Expiry::Restart { expires_in: HOUR, ends_in: HOUR };
     let refused = [
@@ -214,6 +216,7 @@ async fn small_sessions_that_a_full_server_refuses_stay_as_they_are() {
         store.replace(&ID, OLD, entry(NEW), restart).await,
     ];
     assert!(refused.iter().all(|answer| matches!(answer, Err(StoreError::Unavailable { .. }))), "{refused:?}");
+    assert_eq!(store.revoke(&owner, None).await.unwrap(), 1, "what can be ended is ended");
     ask::<()>(&mut admin, &["CONFIG", "SET", "maxmemory", "0"]).await;
     assert_eq!(store.load(&ID).await.unwrap().unwrap().revision, OLD);
     assert!(store.load(&other).await.unwrap().is_none());
