@@ -16,6 +16,9 @@ pub enum SealConfigError {
         /// How many bytes it has.
         length: usize,
     },
+    /// A key is nothing but zeros, as a buffer is that nobody has filled. Everybody can guess it.
+    #[error("the key is all zeros")]
+    KeyIsZero,
     /// A key is not base64.
     #[error("the key is neither base64 nor base64url")]
     KeyNotBase64,

@@ -95,10 +95,14 @@ impl SealKey {
     ///
     /// # Errors
     ///
-    /// [`SealConfigError::KeyLength`] if they are not 32 bytes, [`SealConfigError::KeyId`] if the id is none.
+    /// [`SealConfigError::KeyLength`] if they are not 32 bytes, [`SealConfigError::KeyIsZero`] if each is zero,
+    /// [`SealConfigError::KeyId`] if the id is none.
     pub fn from_bytes(id: &str, bytes: &[u8]) -> Result<Self, SealConfigError> {
         let length = bytes.len();
         let key = <&[u8; KEY_LENGTH]>::try_from(bytes).map_err(|_| SealConfigError::KeyLength { length })?;
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Err(SealConfigError::KeyIsZero);
+        }
         Ok(Self { id: id.parse()?, cipher: XChaCha20Poly1305::new(key.into()) })
     }
 
@@ -106,8 +110,7 @@ impl SealKey {
     ///
     /// # Errors
     ///
-    /// [`SealConfigError::KeyNotBase64`], [`SealConfigError::KeyLength`] if these are not 32 bytes,
-    /// [`SealConfigError::KeyId`] if the id is none.
+    /// [`SealConfigError::KeyNotBase64`], else as [`from_bytes`](Self::from_bytes).
     pub fn from_base64(id: &str, text: &str) -> Result<Self, SealConfigError> {
         let text = text.trim().trim_end_matches('=');
         let bytes = Base64UrlUnpadded::decode_vec(text).or_else(|_| Base64Unpadded::decode_vec(text));

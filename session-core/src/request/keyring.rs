@@ -38,11 +38,14 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::KeyTooShort`] under 32 bytes.
+    /// [`ConfigError::KeyTooShort`] under 32 bytes, [`ConfigError::KeyIsZero`] if each is zero.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ConfigError> {
         let too_short = ConfigError::KeyTooShort { length: bytes.len() };
         if bytes.len() < 32 {
             return Err(too_short);
+        }
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Err(ConfigError::KeyIsZero);
         }
         Hmac::new_from_slice(bytes).map(Self).map_err(|_| too_short)
     }
@@ -51,7 +54,7 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::KeyNotBase64`], or [`ConfigError::KeyTooShort`] under 32 bytes.
+    /// [`ConfigError::KeyNotBase64`], else as [`from_bytes`](Self::from_bytes).
     pub fn from_base64(text: &str) -> Result<Self, ConfigError> {
         let text = text.trim().trim_end_matches('=');
         let bytes = Base64UrlUnpadded::decode_vec(text).or_else(|_| Base64Unpadded::decode_vec(text));

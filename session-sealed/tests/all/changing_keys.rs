@@ -71,6 +71,7 @@ fn a_key_is_32_bytes_in_base64_under_an_id() {
     for length in [0, 31, 33, 64] {
         assert_eq!(refused("a", &vec![1; length]), SealConfigError::KeyLength { length });
     }
+    assert_eq!(refused("a", &[0; 32]), SealConfigError::KeyIsZero);
     let not_base64 = SealKey::from_base64("a", "not base64!").map(drop);
     assert_eq!(not_base64, Err(SealConfigError::KeyNotBase64));
     for id in ["", "two words", "a/b", "é", "a\n", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE", &"a".repeat(33)] {

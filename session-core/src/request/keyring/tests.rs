@@ -89,6 +89,19 @@ fn keys_are_read_from_base64_and_base64url_padded_or_not() {
 }
 
 #[test]
+fn a_buffer_that_nobody_has_filled_is_no_key() {
+    for length in [32, 33, 64, 200] {
+        assert_eq!(Key::from_bytes(&vec![0; length]).unwrap_err(), ConfigError::KeyIsZero, "{length}");
+        for position in [0, length - 1] {
+            let mut bytes = vec![0; length];
+            bytes[position] = 1;
+            assert!(Key::from_bytes(&bytes).is_ok(), "byte {position} of {length}");
+        }
+    }
+    assert_eq!(Key::from_base64(&"A".repeat(43)).unwrap_err(), ConfigError::KeyIsZero);
+}
+
+#[test]
 fn nothing_secret_is_shown() {
     let token = SessionToken {
         id: SessionId::from_bytes([0; 16]),
