@@ -58,6 +58,18 @@ fn a_silent_connection_stays_open_and_new_ones_work() {
 }
 
 #[test]
+fn new_connections_lead_to_another_server_and_old_ones_stay() {
+    let (one, other) = (servers::own_redis(&[]), servers::own_redis(&[]));
+    let proxy = Proxy::before(one.url());
+    let mut old = connect(proxy.url());
+    assert_eq!(ask(&mut old, "SET key old\r\n"), "+OK\r\n");
+    proxy.lead_to(other.url());
+    let mut new = connect(proxy.url());
+    assert_eq!(ask(&mut new, "GET key\r\n"), "$-1\r\n");
+    assert_eq!(ask(&mut old, "GET key\r\n"), "$3\r\nold\r\n");
+}
+
+#[test]
 fn a_proxy_ends_with_its_connections() {
     let server = servers::own_redis(&[]);
     let proxy = Proxy::before(server.url());

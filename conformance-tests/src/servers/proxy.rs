@@ -10,8 +10,8 @@ use std::{
     thread,
 };
 
-/// A proxy in front of a server. It can lose the answer to one request, or fall silent on the connections that are
-/// there.
+/// A proxy in front of a server. It can lose the answer to one request, fall silent on the connections that are there, or
+/// lead new ones to another server.
 ///
 /// Networks do both. A connection may be cut after the server has done what it was asked, and before the client hears
 /// of it. Or a router forgets an idle connection: all messages on it are lost, and neither end is told.
@@ -45,6 +45,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
+    /// Where new connections lead: a host and a port.
+    target: String,
     /// The bytes by which the requests are found whose answers are to be lost. Each is found once.
     losing: Vec<Vec<u8>>,
     connections: Vec<Arc<Connection>>,
@@ -72,9 +74,9 @@ impl Proxy {
         let own = listener.local_addr().unwrap();
         let server = address(url);
         let shared = Arc::new(Shared::default());
+        shared.state().target = with_port(url, server);
         let accepting = Arc::clone(&shared);
-        let target = with_port(url, server);
-        thread::spawn(move || accepting.accept(&listener, &target));
+        thread::spawn(move || accepting.accept(&listener));
         Self { url: url.replacen(server, &own.to_string(), 1), own, shared }
     }
 
@@ -102,6 +104,16 @@ impl Proxy {
     #[must_use]
     pub fn sent(&self) -> usize {
         self.shared.sent.load(Ordering::SeqCst)
+    }
+
+    /// Leads new connections to the server at this URL. Those that are there stay where they are, as behind an address that
+    /// moves to another server after a failover.
+    ///
+    /// # Panics
+    ///
+    /// If the URL names no server, or several.
+    pub fn lead_to(&self, url: &str) {
+        self.shared.state().target = with_port(url, address(url));
     }
 
     /// Passes nothing on any more on the connections that are there, but leaves them open. New connections work.
@@ -132,9 +144,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept(self: &Arc<Self>, listener: &TcpListener, target: &str) {
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
         for client in listener.incoming() {
-            let (Ok(client), false) = (client, self.state().closed) else { return };
+            let (closed, target) = {
+                let state = self.state();
+                (state.closed, state.target.clone())
+            };
+            let (Ok(client), false) = (client, closed) else { return };
             // If nobody listens there, the client finds its connection closed.
             let Ok(server) = TcpStream::connect(target) else { continue };
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
