@@ -8,13 +8,14 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
     pool::PoolConnectionMetadata,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     MysqlStore,
-    error::{from_driver, not_a_url},
+    client::unless_full,
+    error::{from_driver, is_no_variable, not_a_url},
     idle::{Condemned, IdleCheck, Usable},
-    statements::SETTINGS,
+    statements::{CLUSTER, SETTINGS},
 };
 
 /// The settings of a [`MysqlStore`].
@@ -111,15 +112,15 @@ impl Builder {
         // The driver would set these by a statement of its own. The store sets them with all its settings.
         let options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
         let timeout = self.timeout;
-        let pool = MySqlPoolOptions::new()
+        let settings = MySqlPoolOptions::new()
             .max_connections(self.connections)
             .acquire_timeout(self.timeout)
             // This test would cost each operation a round trip. The hook asks only connections that were idle for long.
             .test_before_acquire(false)
             .before_acquire(self.before_acquire())
-            .after_connect(move |connection, _| Box::pin(set_up(connection, timeout)))
-            .connect_with(options.clone().disable_statement_logging())
-            .await;
+            .after_connect(move |connection, _| Box::pin(set_up_for_long(connection, timeout)));
+        let quiet = options.clone().disable_statement_logging();
+        let pool = unless_full(Instant::now() + timeout, || settings.clone().connect_with(quiet.clone())).await;
         match pool {
             Ok(pool) => Ok(self.with_pool(pool)),
             Err(error) => Err(self.explained(error, options).await),
@@ -190,14 +191,22 @@ fn names_user(url: &str) -> bool {
     authority.rsplit_once('@').is_some_and(|(user, _)| !user.is_empty() && !user.starts_with(':'))
 }
 
+/// The same for a connection that stays.
+async fn set_up_for_long(connection: &mut MySqlConnection, timeout: Duration) -> Result<(), Error> {
+    set_up(connection, timeout).await?;
+    match sqlx::raw_sql(CLUSTER).execute(connection).await {
+        Err(error) if !is_no_variable(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Tells the server how to treat a connection of this store's.
 pub(crate) async fn set_up(connection: &mut MySqlConnection, timeout: Duration) -> Result<(), Error> {
-    // The limit for locks is in whole seconds, at least one. With 0, MariaDB would not wait at all; MySQL refuses it.
-    let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
-    let milliseconds = timeout.as_millis().clamp(1, u32::MAX.into());
+    // At most twelve days: a time for locks is at most 2³⁰ seconds, one for statements a year.
+    let milliseconds = i64::try_from(timeout.as_millis().clamp(1, 1 << 30)).unwrap_or(1);
     sqlx::query(SETTINGS)
-        .bind(i64::try_from(seconds.clamp(1, 1 << 20)).unwrap_or(1))
-        .bind(i64::try_from(milliseconds).unwrap_or(1))
+        .bind(milliseconds)
+        .bind(milliseconds)
         // It runs once on each connection, so nothing is gained by keeping it prepared.
         .persistent(false)
         .execute(connection)

@@ -4,22 +4,39 @@ use std::time::Duration;
 
 use session_core::StoreError;
 use sqlx::{
-    Error, MySql, MySqlConnection, MySqlPool, SqlStr,
+    Error, MySql, MySqlConnection, MySqlPool, Row, SqlStr, ValueRef,
     mysql::{MySqlQueryResult, MySqlRow},
     pool::PoolConnection,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
     builder::set_up,
-    error::{from_driver, from_wait, is_broken, is_undone},
+    error::{Then, from_driver, from_wait, is_full, of_a_replica},
     idle::Condemned,
+    statements::ENDS_WRITES,
     value::Value,
 };
 
 /// How much longer the store waits than the server. The server's error says that nothing was done. Silence leaves that
 /// open.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How long MySQL waits for a lock at least: its setting is in whole seconds, and it looks once a second.
+const SHORTEST_LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// How long to wait before a server that has too many clients is asked again.
+const WHILE_FULL: Duration = Duration::from_millis(50);
+
+/// How often a statement looks for a server that takes writes.
+const ELSEWHERE: u32 = 2;
+
+/// Whether the server can end what follows in time, and say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hurry {
+    InTime,
+    TooLate,
+}
 
 /// An answer: the rows of a read, or the result of a write.
 #[derive(Default)]
@@ -32,6 +49,8 @@ struct Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Read,
+    /// A read of sessions. A replica must not answer it: it may have some that were ended, and lack some that are new.
+    Sessions,
     Write,
 }
 
@@ -40,11 +59,16 @@ pub(crate) struct Client {
     pool: MySqlPool,
     timeout: Duration,
     condemned: Condemned,
+    clock: SqlStr,
 }
 
 impl Client {
-    pub(crate) fn new(pool: MySqlPool, timeout: Duration, condemned: Condemned) -> Self {
-        Self { pool, timeout, condemned }
+    pub(crate) fn new(pool: MySqlPool, timeout: Duration, condemned: Condemned, clock: SqlStr) -> Self {
+        Self { pool, timeout, condemned, clock }
+    }
+
+    pub(crate) async fn sessions(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
+        Ok(self.ask(Kind::Sessions, sql, values).await?.rows)
     }
 
     pub(crate) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
@@ -59,36 +83,46 @@ impl Client {
         let mut lease = self.lease(Instant::now() + self.timeout).await?;
         let end = Instant::now() + self.timeout;
         let deadline = end + GRACE;
-        let mut broken = 0;
+        let (mut broken, mut elsewhere) = (0, 0);
         loop {
-            let error = match self.send_once(&mut lease, deadline, kind, sql, values).await? {
+            let (error, then) = match self.send_once(&mut lease, deadline, kind, sql, values).await? {
                 Ok(answer) => return Ok(answer),
-                Err(error) => error,
+                Err(failed) => failed,
             };
-            let again = if lease.answered {
-                is_undone(&error)
-            } else {
+            let again = match then {
+                Then::SendAgain => true,
                 // An application's pool may lack the hook. Then the loop finds one cut connection after the other.
-                broken += 1;
-                kind == Kind::Read && broken <= self.pool.options().get_max_connections()
+                Then::Reconnect => {
+                    broken += 1;
+                    kind != Kind::Write && broken <= self.pool.options().get_max_connections()
+                }
+                // Only a few times: most often the address still leads to the same server.
+                Then::LookElsewhere => {
+                    elsewhere += 1;
+                    elsewhere <= ELSEWHERE
+                }
+                Then::Answer => false,
             };
             let now = Instant::now();
             if !again || now >= end {
-                return Err(from_driver(error));
+                return Err(error);
             }
             if !lease.answered {
-                // The broken connection is given up first, because the pool may have no room for another.
+                // The connection is given up first, because the pool may have no room for another.
                 drop(lease);
                 lease = self.lease(deadline).await?;
             } else if now + self.timeout > end + GRACE / 2 {
                 // Each statement has the server's whole timeout. That would end after the store's.
-                let hurry = lease.hurry(end - now);
-                timeout_at(deadline, hurry).await.map_err(from_wait)?.map_err(from_driver)?;
+                let hurry = timeout_at(deadline, lease.hurry(end - now)).await.map_err(from_wait)?;
+                if hurry.map_err(from_driver)? == Hurry::TooLate {
+                    return Err(error);
+                }
             }
         }
     }
 
-    /// Sends the statement once, and returns the answer or the driver's error. After an outer error it is not sent again.
+    /// Sends the statement once, and returns the answer, or the error and what may follow it. After an outer error it is not
+    /// sent again.
     async fn send_once(
         &self,
         lease: &mut Lease,
@@ -96,14 +130,22 @@ impl Client {
         kind: Kind,
         sql: &SqlStr,
         values: &[Value<'_>],
-    ) -> Result<Result<Answer, Error>, StoreError> {
+    ) -> Result<Result<Answer, (StoreError, Then)>, StoreError> {
         lease.answered = false;
         let sent = Instant::now();
-        match timeout_at(deadline, send(&mut lease.connection, kind, sql, values)).await {
+        match timeout_at(deadline, self.send(&mut lease.connection, kind, sql, values)).await {
             Ok(answer) => {
-                lease.answered = !answer.as_ref().is_err_and(is_broken);
+                let answer = match answer {
+                    Ok(answer) if is_of_a_replica(&answer) => Err((of_a_replica(), Then::LookElsewhere)),
+                    Ok(answer) => Ok(answer),
+                    Err(error) => {
+                        let then = Then::after(&error);
+                        Err((from_driver(error), then))
+                    }
+                };
+                lease.answered = !matches!(answer, Err((_, Then::Reconnect | Then::LookElsewhere)));
                 if !lease.answered {
-                    // The server has gone, and with it every connection that was idle until now.
+                    // The server has gone or takes no writes, and so it is with every connection that was idle until now.
                     self.condemned.before(Instant::now().into_std());
                 }
                 Ok(answer)
@@ -116,28 +158,56 @@ impl Client {
         }
     }
 
+    async fn send(
+        &self,
+        connection: &mut MySqlConnection,
+        kind: Kind,
+        sql: &SqlStr,
+        values: &[Value<'_>],
+    ) -> Result<Answer, Error> {
+        let query = values.iter().fold(sqlx::query(sql.clone()), |query, &value| match value {
+            Value::Number(number) => query.bind(number),
+            Value::Bytes(bytes) => query.bind(bytes),
+            Value::NoBytes => query.bind(None::<&[u8]>),
+        });
+        if kind == Kind::Write {
+            return Ok(Answer { result: query.execute(connection).await?, ..Answer::default() });
+        }
+        let rows = query.fetch_all(&mut *connection).await?;
+        // An answer without a row tells no clock, so the same server is asked for it.
+        if rows.is_empty() && kind == Kind::Sessions {
+            let clock =
+                Answer { rows: sqlx::query(self.clock.clone()).fetch_all(connection).await?, ..Answer::default() };
+            return Ok(if is_of_a_replica(&clock) { clock } else { Answer::default() });
+        }
+        Ok(Answer { rows, ..Answer::default() })
+    }
+
     /// Takes a connection, and waits for it until this instant. The application's own pool may be set to wait longer.
     pub(crate) async fn lease(&self, until: Instant) -> Result<Lease, StoreError> {
-        let connection = timeout_at(until, self.pool.acquire()).await.map_err(from_wait)?;
+        let acquiring = unless_full(until, || self.pool.acquire());
+        let connection = timeout_at(until, acquiring).await.map_err(from_wait)?;
         Ok(Lease { connection: connection.map_err(from_driver)?, answered: false })
     }
 }
 
-async fn send(
-    connection: &mut MySqlConnection,
-    kind: Kind,
-    sql: &SqlStr,
-    values: &[Value<'_>],
-) -> Result<Answer, Error> {
-    let query = values.iter().fold(sqlx::query(sql.clone()), |query, &value| match value {
-        Value::Number(number) => query.bind(number),
-        Value::Bytes(bytes) => query.bind(bytes),
-        Value::NoBytes => query.bind(None::<&[u8]>),
-    });
-    Ok(match kind {
-        Kind::Read => Answer { rows: query.fetch_all(connection).await?, ..Answer::default() },
-        Kind::Write => Answer { result: query.execute(connection).await?, ..Answer::default() },
-    })
+/// Connects, and tries again until this instant while the server has too many clients. The driver does not.
+pub(crate) async fn unless_full<T, F>(until: Instant, connect: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    loop {
+        match connect().await {
+            Err(error) if is_full(&error) && Instant::now() + WHILE_FULL < until => sleep(WHILE_FULL).await,
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether it is the answer of a server that takes no writes. That one tells no clock.
+fn is_of_a_replica(answer: &Answer) -> bool {
+    let clock = answer.rows.first().and_then(|row| row.try_get_raw("now").ok());
+    clock.is_some_and(|now| now.is_null())
 }
 
 /// A connection that is closed, and not used again, unless its answer has come.
@@ -151,9 +221,14 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Leaves the server no more time than this for what follows. The connection is closed afterwards.
-    async fn hurry(&mut self, left: Duration) -> Result<(), Error> {
+    async fn hurry(&mut self, left: Duration) -> Result<Hurry, Error> {
         self.connection.close_on_drop();
-        set_up(&mut self.connection, left).await
+        if left + GRACE < SHORTEST_LOCK_WAIT
+            && sqlx::query_scalar::<_, i64>(ENDS_WRITES).fetch_one(&mut *self.connection).await? == 0
+        {
+            return Ok(Hurry::TooLate);
+        }
+        set_up(&mut self.connection, left).await.map(|()| Hurry::InTime)
     }
 }
 

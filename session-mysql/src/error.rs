@@ -8,12 +8,20 @@ pub(crate) const BACKEND: &str = "mysql";
 /// The numbers of the servers' errors: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
 /// <https://mariadb.com/kb/en/mariadb-error-code-reference/>. Below 1900 they are the same in both.
 mod number {
+    pub(super) const TOO_MANY_CLIENTS: u16 = 1040;
     pub(super) const SHUTDOWN: u16 = 1053;
+    /// A node of a cluster that the others have left behind.
+    pub(super) const NOT_READY: u16 = 1047;
     pub(super) const NO_SUCH_COLUMN: u16 = 1054;
     pub(super) const NO_SUCH_TABLE: u16 = 1146;
+    pub(super) const NO_SUCH_VARIABLE: u16 = 1193;
+    pub(super) const TOO_MANY_OF_A_USER: u16 = 1203;
     pub(super) const LOCK_WAIT: u16 = 1205;
     pub(super) const DEADLOCK: u16 = 1213;
+    pub(super) const READ_ONLY: u16 = 1290;
     pub(super) const INTERRUPTED: u16 = 1317;
+    pub(super) const READ_ONLY_TRANSACTION: u16 = 1792;
+    pub(super) const READ_ONLY_INNODB: u16 = 1836;
     pub(super) const KILLED_MARIADB: u16 = 1927;
     pub(super) const STATEMENT_TIME_MARIADB: u16 = 1969;
     pub(super) const STATEMENT_TIME_MYSQL: u16 = 3024;
@@ -38,9 +46,10 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
             // The server stops, or somebody has ended the connection or the statement.
             number::SHUTDOWN | number::INTERRUPTED | number::KILLED_MARIADB | number::IDLE_TOO_LONG_MYSQL
             // No memory or space; too many connections; hosts and users that are not let in.
-            | 1021 | 1037 | 1038 | 1041 | 1114 | 1040 | 1203 | 1226 | 1129 | 1130 | 1044 | 1045 | 1698
-            // Read only; a node of a cluster that is not ready.
-            | 1290 | 1792 | 1836 | 1047 => StoreError::unavailable(BACKEND, error),
+            | 1021 | 1037 | 1038 | 1041 | 1114 | number::TOO_MANY_CLIENTS | number::TOO_MANY_OF_A_USER | 1226 | 1129
+            | 1130 | 1044 | 1045 | 1698
+            | number::READ_ONLY | number::READ_ONLY_TRANSACTION | number::READ_ONLY_INNODB
+            | number::NOT_READY => StoreError::unavailable(BACKEND, error),
             // The server reports corruption itself, or a number is out of range. Only the row can have such a number.
             1034 | 1194 | 1712 | 1690 => StoreError::corrupt(BACKEND, error),
             _ => StoreError::backend(BACKEND, error),
@@ -75,12 +84,43 @@ struct NotAUrl {
     source: Option<Error>,
 }
 
-/// Whether the server says that it has applied nothing and that the statement may be sent again.
-///
-/// The victim of a deadlock is rolled back as a whole. After a wait for a lock, only the statement is rolled back, but
-/// it is the only one of its transaction.
-pub(crate) fn is_undone(error: &Error) -> bool {
-    matches!(answered(error), number::DEADLOCK | number::LOCK_WAIT)
+/// What may follow an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Nothing was done, and the statement may be sent again. The victim of a deadlock is rolled back as a whole. After a wait
+    /// for a lock, only the statement is rolled back, but it is the only one of its transaction.
+    SendAgain,
+    /// The connection cannot be used any more: it was cut, or the server has said that it ends it.
+    Reconnect,
+    /// This server takes no writes, and has done nothing. The address may lead to another one by now.
+    LookElsewhere,
+    /// It is the answer.
+    Answer,
+}
+
+impl Then {
+    /// What may follow this error.
+    pub(crate) fn after(error: &Error) -> Self {
+        match answered(error) {
+            number::DEADLOCK | number::LOCK_WAIT => Self::SendAgain,
+            number::SHUTDOWN | number::KILLED_MARIADB | number::IDLE_TOO_LONG_MYSQL => Self::Reconnect,
+            number::READ_ONLY | number::READ_ONLY_TRANSACTION | number::READ_ONLY_INNODB | number::NOT_READY => {
+                Self::LookElsewhere
+            }
+            _ if matches!(error, Error::Io(_) | Error::WorkerCrashed | Error::Protocol(_)) => Self::Reconnect,
+            _ => Self::Answer,
+        }
+    }
+}
+
+/// Whether the server has too many clients, or the user too many connections.
+pub(crate) fn is_full(error: &Error) -> bool {
+    matches!(answered(error), number::TOO_MANY_CLIENTS | number::TOO_MANY_OF_A_USER)
+}
+
+/// Whether the server does not know this variable.
+pub(crate) fn is_no_variable(error: &Error) -> bool {
+    answered(error) == number::NO_SUCH_VARIABLE
 }
 
 /// Whether the server does not know the table, or one of its columns.
@@ -88,12 +128,6 @@ pub(crate) fn is_of_the_table(error: &StoreError) -> bool {
     let StoreError::Backend { source, .. } = error else { return false };
     let answered = source.downcast_ref::<Error>().map(answered);
     matches!(answered, Some(number::NO_SUCH_COLUMN | number::NO_SUCH_TABLE))
-}
-
-/// Whether the connection cannot be used any more: it was cut, or the server has said that it ends it.
-pub(crate) fn is_broken(error: &Error) -> bool {
-    matches!(error, Error::Io(_) | Error::WorkerCrashed | Error::Protocol(_))
-        || matches!(answered(error), number::SHUTDOWN | number::KILLED_MARIADB | number::IDLE_TOO_LONG_MYSQL)
 }
 
 /// The number of the server's error; 0 if it is not the server's.
@@ -105,6 +139,11 @@ fn answered(error: &Error) -> u16 {
 /// The store's error for a wait that has taken too long.
 pub(crate) fn from_wait(elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::timed_out(BACKEND, elapsed)
+}
+
+/// The application's own pool has a setting with which promises break.
+pub(crate) fn unsafe_setting(what_to_do: &'static str) -> StoreError {
+    StoreError::backend(BACKEND, Foreign(what_to_do))
 }
 
 /// A row that this store cannot have written.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use session_core::{Loaded, Revision, SessionId, StoreError};
 use sqlx::{Decode, MySql, Row, Type, mysql::MySqlRow};
 
-use crate::error::{foreign_row, from_driver, of_a_replica};
+use crate::error::{foreign_row, from_driver};
 
 /// The id in the row.
 pub(crate) fn id(row: &MySqlRow) -> Result<SessionId, StoreError> {
@@ -16,8 +16,8 @@ pub(crate) fn id(row: &MySqlRow) -> Result<SessionId, StoreError> {
 
 /// The session in the row, if it was live when the server began the statement.
 pub(crate) fn loaded(row: &MySqlRow) -> Result<Option<Loaded>, StoreError> {
-    let Some(now) = row.try_get::<Option<i64>, _>("now").map_err(from_driver)? else { return Err(of_a_replica()) };
-    let (expires_at, ends_at): (i64, i64) = (column(row, "expires_at")?, column(row, "ends_at")?);
+    let (now, expires_at, ends_at): (i64, i64, i64) =
+        (column(row, "now")?, column(row, "expires_at")?, column(row, "ends_at")?);
     if expires_at <= now {
         return Ok(None);
     }

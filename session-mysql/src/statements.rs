@@ -93,6 +93,8 @@ FROM `{table}`
 WHERE owner = ?
 "#;
 
+const CLOCK: &str = r#"SELECT {now} AS now"#;
+
 const KEEP: &str = r#"
 UPDATE `{table}`
 SET
@@ -184,27 +186,49 @@ LIMIT 500
 "#;
 
 const COLUMNS: &str = r#"
-SELECT column_name AS name, column_type AS type, {is_read_only}
+SELECT column_name AS name, column_type AS type, {now} AS now
 FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name = '{table}'
 "#;
 
-/// The settings of each connection of the store's own. MariaDB reads only the first of the two comments, MySQL 8 only the
-/// second. Each has one parameter: the timeout in milliseconds.
+/// The settings of each connection of the store's own. MariaDB reads only the first of the two comments, MySQL only the
+/// second. Each has two parameters, which both are the timeout in milliseconds.
+///
+/// A time for locks is in whole seconds, at least one. MySQL has no time for a statement that writes, and ends a wait for a lock
+/// up to a second late. So there it is a second less: the server gives its word while the store still listens.
 pub(crate) const SETTINGS: &str = r#"
 SET
     autocommit = 1,
     sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION',
-    time_zone = '+00:00',
-    innodb_lock_wait_timeout = ?
-    /*M! , tx_isolation = 'READ-COMMITTED', max_statement_time = ? / 1000 */
-    /*!80000 , transaction_isolation = 'READ-COMMITTED', max_execution_time = ? */
+    time_zone = '+00:00'
+    /*M! ,
+        tx_isolation = 'READ-COMMITTED',
+        innodb_lock_wait_timeout = (? + 999) DIV 1000,
+        max_statement_time = ? / 1000
+    */
+    /*!80000 ,
+        transaction_isolation = 'READ-COMMITTED',
+        innodb_lock_wait_timeout = GREATEST(1, ? DIV 1000 - 1),
+        max_execution_time = ?
+    */
 "#;
+
+/// The nodes of a Galera cluster apply later what one of them has written. With this a node catches up before it reads, changes
+/// or deletes. Servers of other kinds may not know the variable, so it has a statement of its own.
+pub(crate) const CLUSTER: &str = "SET wsrep_sync_wait = 3";
+
+/// What an application's own pool has to have.
+pub(crate) const POOL: &str =
+    "SHOW SESSION VARIABLES WHERE variable_name IN ('autocommit', 'wsrep_on', 'wsrep_sync_wait')";
 
 // Of several processes that make the table, one goes on and the others wait. The setting and the lock end with the
 // connection, which is closed afterwards.
 
-pub(crate) const PATIENCE: &str = "SET lock_wait_timeout = 60 /*M! , max_statement_time = 0 */";
+pub(crate) const PATIENCE: &str =
+    "SET lock_wait_timeout = 60 /*M! , max_statement_time = 0 */ /*!80000 , max_execution_time = 0 */";
+
+/// Whether the server ends a statement that writes when its time is over.
+pub(crate) const ENDS_WRITES: &str = "SELECT 0 /*M! + 1 */";
 
 pub(crate) const LOCK: &str = "SELECT GET_LOCK('session-mysql migrate', 60)";
 
@@ -217,6 +241,7 @@ pub(crate) struct Statements {
     pub(crate) load: SqlStr,
     /// For 2, 4, 8 … ids, up to [`AT_ONCE`].
     pub(crate) load_all: Vec<SqlStr>,
+    pub(crate) clock: SqlStr,
     pub(crate) keep: SqlStr,
     pub(crate) extend: SqlStr,
     pub(crate) restart: SqlStr,
@@ -236,8 +261,7 @@ impl Statements {
         let is_read_only = "(CAST(@@global.read_only AS CHAR) NOT IN ('0', 'OFF') OR @@global.innodb_read_only)";
         let now = format!("IF({is_read_only}, NULL, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)))");
         let statement = |text: &str| {
-            let text = text.trim().replace("{now}", &now).replace("{is_read_only}", is_read_only);
-            AssertSqlSafe(text.replace("{table}", table.as_str())).into_sql_str()
+            AssertSqlSafe(text.trim().replace("{now}", &now).replace("{table}", table.as_str())).into_sql_str()
         };
         let load_all = |count: usize| statement(&LOAD_ALL.replace("{ids}", &vec!["?"; count].join(", ")));
         Self {
@@ -246,6 +270,7 @@ impl Statements {
             create: statement(CREATE),
             load: statement(LOAD),
             load_all: (1..=AT_ONCE.ilog2()).map(|power| load_all(1 << power)).collect(),
+            clock: statement(CLOCK),
             keep: statement(KEEP),
             extend: statement(EXTEND),
             restart: statement(RESTART),

@@ -15,10 +15,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     Builder,
     client::Client,
-    error::{BACKEND, foreign_answer, from_driver, from_wait, is_of_the_table, of_a_replica},
+    error::{BACKEND, foreign_answer, from_driver, from_wait, is_of_the_table, unsafe_setting},
     row::{column, id, loaded},
     schema::judge,
-    statements::{AT_ONCE, FOUND, LOCK, MADE, PATIENCE, Statements},
+    statements::{AT_ONCE, FOUND, LOCK, MADE, PATIENCE, POOL, Statements},
     value::{Value, microseconds},
 };
 
@@ -57,6 +57,15 @@ pub(crate) struct Table {
     client: Client,
 }
 
+/// The statements for which a node of a Galera cluster catches up: bits of `wsrep_sync_wait`.
+const READS_AND_CHANGES: u32 = 3;
+
+const AUTOCOMMIT: &str =
+    "the pool's connections have autocommit off, so no write would be kept: run SET autocommit = 1 on each of them";
+
+const SYNC_WAIT: &str = "the server is a node of a Galera cluster, which may still have sessions that were ended: run \
+    SET wsrep_sync_wait = 3 on each of the pool's connections";
+
 impl MysqlStore {
     /// Connects with the default settings. The table is `sessions`, and must be there: see [`migrate`](Self::migrate).
     ///
@@ -89,7 +98,8 @@ impl MysqlStore {
     pub(crate) fn from_pool(builder: Builder, pool: MySqlPool) -> Self {
         let Builder { table, timeout, condemned, .. } = builder;
         let sql = Statements::of(&table);
-        let table = Arc::new(Table { name: table, sql, client: Client::new(pool, timeout, condemned) });
+        let table =
+            Arc::new(Table { name: table, client: Client::new(pool, timeout, condemned, sql.clock.clone()), sql });
         let asked = Arc::clone(&table);
         let loads = SharedTrips::new(BACKEND, AT_ONCE, move |ids: Vec<SessionId>| {
             let table = Arc::clone(&asked);
@@ -104,8 +114,11 @@ impl MysqlStore {
     /// # Errors
     ///
     /// [`StoreError::Schema`] if there is a table of this name that is not one of the store's. That table stays as it is.
-    /// Any but [`StoreError::AlreadyExists`] if the database fails. The next call makes what is missing.
+    /// [`StoreError::Backend`] if the pool is the application's own and promises would break in it: its connections have
+    /// `autocommit` off, or read from a node of a Galera cluster that may lag behind. Any but [`StoreError::AlreadyExists`] if
+    /// the database fails. The next call makes what is missing.
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.table.judge_pool().await?;
         match self.table.inspect().await {
             Err(StoreError::Schema(SchemaError::TableMissing { .. })) => {}
             verdict => return verdict,
@@ -117,14 +130,25 @@ impl MysqlStore {
 }
 
 impl Table {
+    /// Whether the connections have what the promises need. Those of an application's own pool may not.
+    async fn judge_pool(&self) -> Result<(), StoreError> {
+        let rows = self.client.read(&SqlStr::from_static(POOL), &[]).await?;
+        let settings = rows.iter().map(|row| Ok((column::<String>(row, 0)?, column::<String>(row, 1)?)));
+        let settings = settings.collect::<Result<BTreeMap<_, _>, StoreError>>()?;
+        let is = |name: &str, value: &str| settings.get(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
+        if is("autocommit", "OFF") {
+            return Err(unsafe_setting(AUTOCOMMIT));
+        }
+        let catches_up = settings.get("wsrep_sync_wait").and_then(|kinds| kinds.parse::<u32>().ok());
+        if is("wsrep_on", "ON") && catches_up.is_none_or(|kinds| kinds & READS_AND_CHANGES != READS_AND_CHANGES) {
+            return Err(unsafe_setting(SYNC_WAIT));
+        }
+        Ok(())
+    }
+
     /// Whether the table is there, and has the columns that the statements need.
     async fn inspect(&self) -> Result<(), StoreError> {
         let rows = self.client.read(&self.sql.columns, &[]).await?;
-        if let Some(row) = rows.first()
-            && column::<i64>(row, 2)? != 0
-        {
-            return Err(of_a_replica());
-        }
         // Some versions of MySQL 8 show the columns as text, some as bytes.
         let text =
             |row: &MySqlRow, at| column::<Vec<u8>>(row, at).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -143,6 +167,10 @@ impl Table {
         answer
     }
 
+    async fn sessions(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
+        self.explain(self.client.sessions(sql, values).await).await
+    }
+
     pub(crate) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
         self.explain(self.client.read(sql, values).await).await
     }
@@ -154,14 +182,14 @@ impl Table {
     /// The session of each id.
     async fn load_all(&self, ids: &[SessionId]) -> Result<Vec<Result<Option<Loaded>, StoreError>>, StoreError> {
         if let [id] = ids {
-            let rows = self.read(&self.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
+            let rows = self.sessions(&self.sql.load, &[Value::Bytes(id.as_bytes())]).await?;
             return Ok(vec![rows.first().map_or(Ok(None), loaded)]);
         }
         // There is a statement for each power of two. The last id fills up the places that are left.
         let power = ids.len().next_power_of_two().ilog2() as usize;
         let places = ids.iter().chain(ids.last().into_iter().cycle()).take(1 << power);
         let values: Vec<_> = places.map(|id| Value::Bytes(id.as_bytes())).collect();
-        let rows = self.read(&self.sql.load_all[power - 1], &values).await?;
+        let rows = self.sessions(&self.sql.load_all[power - 1], &values).await?;
         let mut sessions = BTreeMap::new();
         for row in &rows {
             sessions.insert(id(row)?, loaded(row));
@@ -266,7 +294,7 @@ impl Store for MysqlStore {
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
-        let rows = self.table.read(&self.table.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
+        let rows = self.table.sessions(&self.table.sql.list, &[Value::Bytes(owner.as_bytes())]).await?;
         let mut sessions = Vec::with_capacity(rows.len());
         for row in &rows {
             if let Some(loaded) = loaded(row)? {

@@ -194,11 +194,13 @@ async fn a_connection_is_asked_only_after_a_pause() {
         let builder = builder().with_table("asked").unwrap().with_idle_check(idle_check);
         let (pool, store) = with_a_pool(builder, 1, proxy.url()).await;
         store.migrate().await.unwrap();
+        store.delete(&session("load"), REVISION).await.unwrap();
+        store.create(&session("load"), outage_tests::entry(REVISION), HOUR, HOUR).await.unwrap();
         let mut before = 0;
         // The first load prepares its statement.
         for _ in 0..2 {
             before = proxy.sent();
-            assert!(store.load(&session("load")).await.unwrap().is_none());
+            assert!(store.load(&session("load")).await.unwrap().is_some());
             all_are_back(&pool).await;
         }
         assert_eq!(proxy.sent() - before, expected, "with {idle_check:?}");

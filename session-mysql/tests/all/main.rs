@@ -8,3 +8,5 @@ mod outage;
 mod resend;
 mod rows;
 mod statements;
+mod switchover;
+mod words;

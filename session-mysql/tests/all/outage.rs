@@ -3,7 +3,7 @@
 
 use outage_tests::{After, CONNECTIONS, HOUR, ID, REVISION, Subject, async_trait, entry};
 use session_conformance::servers::{self, Server};
-use session_core::{Owner, Store, StoreError};
+use session_core::{Owner, SessionId, Store, StoreError};
 use session_mysql::{
     MysqlStore,
     sqlx::{self, AssertSqlSafe, Connection, MySqlConnection, Row},
@@ -120,7 +120,9 @@ async fn a_server_that_is_read_only_is_unavailable_to_reads_too() {
             ("migrate", store.migrate().await),
             ("load", store.load(&ID).await.map(drop)),
             ("load of two", at_once.0.and(at_once.1).map(drop)),
+            ("load of none", store.load(&SessionId::from_bytes([7; 16])).await.map(drop)),
             ("list", store.list(&owner).await.map(drop)),
+            ("list of none", store.list(&Owner::from(7)).await.map(drop)),
         ];
         for (call, answer) in answers {
             let StoreError::Unavailable { source, .. } = answer.expect_err(call) else { panic!("{call}") };

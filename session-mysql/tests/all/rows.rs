@@ -126,10 +126,9 @@ async fn purge_passes_by_what_was_touched() {
     // More touched sessions than a window holds, in front of five that have expired.
     let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
     let insert = |from: u32, to: u32, hours: i64, sweep: i64| {
-        format!(
-            "INSERT INTO swept SELECT UNHEX(LPAD(HEX(seq), 32, '0')), seq, '', NULL, {now} + {hours} * 3600000000, \
-             {now} + {hours} * 3600000000, {now} - {sweep} * 3600000000 FROM seq_{from}_to_{to}"
-        )
+        let times = format!("{now} + {hours} * 3600000000, {now} + {hours} * 3600000000, {now} - {sweep} * 3600000000");
+        let rows: Vec<_> = (from..=to).map(|seq| format!("(UNHEX('{seq:032x}'), {seq}, '', NULL, {times})")).collect();
+        format!("INSERT INTO swept VALUES {}", rows.join(", "))
     };
     run(&pool, &insert(1, 1200, 1, 3)).await;
     run(&pool, &insert(1201, 1205, -1, 2)).await;

@@ -10,6 +10,8 @@ use session_mysql::{
     sqlx::{self, AssertSqlSafe, Connection, MySqlConnection, MySqlPool, Row, mysql::MySqlPoolOptions},
 };
 
+use crate::words::is_mariadb;
+
 const HOUR: Duration = Duration::from_secs(3600);
 const ID: SessionId = SessionId::from_bytes([42; 16]);
 
@@ -83,7 +85,9 @@ async fn each_operation_is_one_statement_and_one_round_trip() {
             more.retain(|_, count| *count != 0);
             let mut expected = BTreeMap::from([(command, 1), ("Com_stmt_execute", 1), ("Questions", 1)]);
             if round == 0 {
-                expected.insert("Com_stmt_prepare", 1);
+                // MySQL prepares it again by itself if it has taken a parameter for another type.
+                let again = more.remove("Com_stmt_reprepare").unwrap_or_default();
+                expected.insert("Com_stmt_prepare", 1 + again);
             }
             assert_eq!(more, expected, "{what}");
         }
@@ -196,20 +200,28 @@ async fn every_outcome(store: &MysqlStore, settings: &str) {
 
 #[tokio::test]
 async fn no_sql_mode_changes_an_outcome() {
+    let mut connection = MySqlConnection::connect(servers::mysql().url()).await.unwrap();
+    let modes: &[_] = if is_mariadb(&mut connection).await { &MODES_OF_MARIADB } else { &[] };
     for settings in [
         "SET sql_mode = ''",
-        "SET sql_mode = 'SIMULTANEOUS_ASSIGNMENT'",
-        "SET sql_mode = 'SIMULTANEOUS_ASSIGNMENT,TRADITIONAL'",
         "SET sql_mode = 'TRADITIONAL,ONLY_FULL_GROUP_BY,NO_UNSIGNED_SUBTRACTION,PAD_CHAR_TO_FULL_LENGTH'",
         "SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES,HIGH_NOT_PRECEDENCE,IGNORE_SPACE'",
-        "SET sql_mode = 'ORACLE,SIMULTANEOUS_ASSIGNMENT'",
-        "SET sql_mode = 'MSSQL,TIME_ROUND_FRACTIONAL,REAL_AS_FLOAT'",
-        "SET sql_mode = 'MYSQL40,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
-    ] {
+    ]
+    .iter()
+    .chain(modes)
+    {
         let (_, store) = open(servers::mysql().url(), "modes", settings).await;
         every_outcome(&store, settings).await;
     }
 }
+
+const MODES_OF_MARIADB: [&str; 5] = [
+    "SET sql_mode = 'SIMULTANEOUS_ASSIGNMENT'",
+    "SET sql_mode = 'SIMULTANEOUS_ASSIGNMENT,TRADITIONAL'",
+    "SET sql_mode = 'ORACLE,SIMULTANEOUS_ASSIGNMENT'",
+    "SET sql_mode = 'MSSQL,TIME_ROUND_FRACTIONAL,REAL_AS_FLOAT'",
+    "SET sql_mode = 'MYSQL40,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
+];
 
 /// The zones at both ends of the day, one that is half an hour off, and the machine's.
 #[tokio::test]
