@@ -7,11 +7,13 @@ use std::{
 };
 
 use session_core::StoreError;
-use sqlx::{AssertSqlSafe, Error, PgConnection, PgPool, Postgres, Row, pool::PoolConnection, postgres::PgRow};
+use sqlx::{
+    AssertSqlSafe, Error, PgConnection, PgPool, Postgres, Row, ValueRef, pool::PoolConnection, postgres::PgRow,
+};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
-    error::{foreign_answer, from_driver, from_wait, is_broken, is_undone},
+    error::{Then, foreign_answer, from_driver, from_wait, of_a_standby},
     idle::Condemned,
     pooled::{Mode, message, milliseconds},
     statements::{HURRY, Statement},
@@ -21,6 +23,9 @@ use crate::{
 /// How much longer the store waits than the server. The server's error says that nothing was done. Silence leaves that
 /// open.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How often a statement looks for a server that takes writes.
+const ELSEWHERE: u32 = 2;
 
 /// Whether a statement may be sent again after its connection was cut. A write may have been applied, so it is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,25 +61,32 @@ impl Client {
         let end = Instant::now() + self.timeout;
         let deadline = end + GRACE;
         let mut within = self.timeout;
-        let mut broken = 0;
+        let (mut broken, mut elsewhere) = (0, 0);
         loop {
-            let error = match self.send_once(&mut lease, statement, within, deadline, values).await? {
+            let (error, then) = match self.send_once(&mut lease, statement, within, deadline, values).await? {
                 Ok(rows) => return Ok(rows),
-                Err(error) => error,
+                Err(failed) => failed,
             };
-            let again = if lease.answered {
-                is_undone(&error)
-            } else {
+            let again = match then {
+                Then::SendAgain => true,
                 // An application's pool may lack the hook. Then the loop finds one cut connection after the other.
-                broken += 1;
-                kind == Kind::Read && broken <= self.pool.options().get_max_connections()
+                Then::Reconnect => {
+                    broken += 1;
+                    kind == Kind::Read && broken <= self.pool.options().get_max_connections()
+                }
+                // Only a few times: most often the address still leads to the same server.
+                Then::LookElsewhere => {
+                    elsewhere += 1;
+                    elsewhere <= ELSEWHERE
+                }
+                Then::Answer => false,
             };
             let now = Instant::now();
             if !again || now >= end {
-                return Err(from_driver(error));
+                return Err(error);
             }
             if !lease.answered {
-                // The broken connection is given up first, because the pool may have no room for another.
+                // The connection is given up first, because the pool may have no room for another.
                 drop(lease);
                 lease = self.lease(deadline).await?;
             } else if now + self.timeout > end + GRACE / 2 {
@@ -87,7 +99,8 @@ impl Client {
         }
     }
 
-    /// Sends the statement once, and returns the rows or the driver's error. After an outer error it is not sent again.
+    /// Sends the statement once, and returns the rows, or the error and what may follow it. After an outer error it is not sent
+    /// again.
     async fn send_once(
         &self,
         lease: &mut Lease,
@@ -95,22 +108,27 @@ impl Client {
         within: Duration,
         deadline: Instant,
         values: &[Value<'_>],
-    ) -> Result<Result<Vec<PgRow>, Error>, StoreError> {
+    ) -> Result<Result<Vec<PgRow>, (StoreError, Then)>, StoreError> {
         lease.answered = false;
         let (nonce, sent) = (self.nonce(), Instant::now());
         match timeout_at(deadline, self.send(&mut lease.connection, statement, within, nonce, values)).await {
-            Ok(Ok(rows)) => {
-                verify(&rows, nonce ^ statement.tag)?;
-                lease.answered = true;
-                Ok(Ok(rows))
-            }
-            Ok(Err(error)) => {
-                lease.answered = !is_broken(&error);
+            Ok(answer) => {
+                let answer = match answer {
+                    Ok(rows) => {
+                        verify(&rows, nonce ^ statement.tag)?;
+                        if is_of_a_standby(&rows) { Err((of_a_standby(), Then::LookElsewhere)) } else { Ok(rows) }
+                    }
+                    Err(error) => {
+                        let then = Then::after(&error);
+                        Err((from_driver(error), then))
+                    }
+                };
+                lease.answered = !matches!(answer, Err((_, Then::Reconnect | Then::LookElsewhere)));
                 if !lease.answered {
-                    // The server has gone, and with it every connection that was idle until now.
+                    // The server has gone or takes no writes, and so it is with every connection that was idle until now.
                     self.condemned.before(Instant::now().into_std());
                 }
-                Ok(Err(error))
+                Ok(answer)
             }
             Err(elapsed) => {
                 // A connection that was used since then works.
@@ -189,6 +207,12 @@ impl Drop for Lease {
             self.connection.close_on_drop();
         }
     }
+}
+
+/// Whether it is the answer of a server that takes no writes. That one tells no clock.
+fn is_of_a_standby(rows: &[PgRow]) -> bool {
+    let clock = rows.first().and_then(|row| row.try_get_raw("now").ok());
+    clock.is_some_and(|now| now.is_null())
 }
 
 /// Behind a pooler that shares connections, the driver may take another statement's answer for this one's.

@@ -23,7 +23,7 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
                     StoreError::timed_out(BACKEND, error)
                 }
                 // No connection, no access, no space or memory, a server that stops or starts, a broken disk, a standby.
-                ("08" | "28" | "53" | "57" | "58", _) | (_, "25006") => StoreError::unavailable(BACKEND, error),
+                ("08" | "28" | "53" | "57" | "58", _) | (_, READ_ONLY) => StoreError::unavailable(BACKEND, error),
                 // The server reports corruption itself, or a number or an instant is out of range. Only the row can
                 // have such a value.
                 ("XX", _) | (_, "22003" | "22008") => StoreError::corrupt(BACKEND, error),
@@ -36,6 +36,7 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
 
 const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK: &str = "40P01";
+const READ_ONLY: &str = "25006";
 /// Division by zero: a write has waited for its row until after the expiry. See the statements.
 const TOO_LATE: &str = "22012";
 
@@ -53,13 +54,33 @@ struct NotAUrl {
     source: Option<Error>,
 }
 
-/// Whether the server says that it has applied nothing and that the statement may be sent again.
-///
-/// An error does not prove that it belongs to this statement. It need not: whichever statement has failed, it was undone,
-/// and the answer to the next one proves itself.
-pub(crate) fn is_undone(error: &Error) -> bool {
-    let code = error.as_database_error().and_then(|answer| answer.code());
-    code.is_some_and(|code| [SERIALIZATION_FAILURE, DEADLOCK, TOO_LATE].contains(&&*code))
+/// What may follow an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Nothing was done, and the statement may be sent again.
+    ///
+    /// An error does not prove that it belongs to this statement. It need not: whichever statement has failed, it was undone,
+    /// and the answer to the next one proves itself.
+    SendAgain,
+    /// The connection cannot be used any more: it was cut, or the server has said that it ends it.
+    Reconnect,
+    /// This server takes no writes, and has done nothing. The address may lead to another one by now.
+    LookElsewhere,
+    /// It is the answer.
+    Answer,
+}
+
+impl Then {
+    /// What may follow this error.
+    pub(crate) fn after(error: &Error) -> Self {
+        match error.as_database_error().and_then(|answer| answer.code()).as_deref() {
+            Some(SERIALIZATION_FAILURE | DEADLOCK | TOO_LATE) => Self::SendAgain,
+            Some(READ_ONLY) => Self::LookElsewhere,
+            Some(code) if code.starts_with("57P") || code.starts_with("08") => Self::Reconnect,
+            _ if matches!(error, Error::Io(_) | Error::WorkerCrashed | Error::Protocol(_)) => Self::Reconnect,
+            _ => Self::Answer,
+        }
+    }
 }
 
 /// Whether the server does not know the table, or one of its columns: class 42. A missing right is of the same class.
@@ -68,13 +89,6 @@ pub(crate) fn is_of_the_table(error: &StoreError) -> bool {
     let StoreError::Backend { source, .. } = error else { return false };
     let answer = source.downcast_ref::<Error>().and_then(Error::as_database_error);
     answer.and_then(|answer| answer.code()).is_some_and(|code| code.starts_with("42") && code != "42501")
-}
-
-/// Whether the connection cannot be used any more: it was cut, or the server has said that it ends it.
-pub(crate) fn is_broken(error: &Error) -> bool {
-    let code = error.as_database_error().and_then(|answer| answer.code());
-    matches!(error, Error::Io(_) | Error::WorkerCrashed | Error::Protocol(_))
-        || code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
 }
 
 /// The store's error for a wait that has taken too long.

@@ -11,7 +11,7 @@ use sqlx::{
 };
 
 use crate::{
-    error::{foreign_row, from_driver, of_a_standby},
+    error::{foreign_row, from_driver},
     pooled::{Mode, from_hex},
     store::Table,
 };
@@ -62,11 +62,8 @@ pub(crate) fn first(rows: &[PgRow]) -> Result<&PgRow, StoreError> {
     rows.first().ok_or_else(|| from_driver(sqlx::Error::RowNotFound))
 }
 
-/// Whether the row has a session in it. An answer without a session is a row without an id. A standby sends no clock.
+/// Whether the row has a session in it. An answer without a session is a row without an id.
 pub(crate) fn is_there(row: &PgRow) -> Result<bool, StoreError> {
-    if row.try_get_raw("now").map_err(from_driver)?.is_null() {
-        return Err(of_a_standby());
-    }
     row.try_get_raw("id").map(|id| !id.is_null()).map_err(from_driver)
 }
 

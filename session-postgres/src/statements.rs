@@ -230,7 +230,7 @@ SELECT
     $1::bigint # {tag} AS nonce,
     attribute.attname::text AS name,
     format_type(attribute.atttypid, NULL) AS type,
-    pg_is_in_recovery() AS is_standby
+    CASE WHEN NOT pg_is_in_recovery() THEN 0::bigint END AS now
 FROM (SELECT to_regclass('"{table}"') AS oid) AS relation
 LEFT JOIN pg_attribute AS attribute
     ON attribute.attrelid = relation.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped

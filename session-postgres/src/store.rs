@@ -11,7 +11,7 @@ use sqlx::{PgPool, Row, postgres::PgRow};
 use crate::{
     Builder,
     client::{Client, Kind},
-    error::{BACKEND, from_driver, is_of_the_table, of_a_standby},
+    error::{BACKEND, from_driver, is_of_the_table},
     row::{column, count, first, is_done, is_there},
     schema::judge,
     statements::{Statement, Statements},
@@ -123,9 +123,6 @@ impl Table {
     async fn inspect(&self) -> Result<(), StoreError> {
         let rows = self.client.ask(Kind::Read, &self.sql.columns, &[]).await?;
         let mut columns = Vec::with_capacity(rows.len());
-        if column::<bool>(first(&rows)?, "is_standby")? {
-            return Err(of_a_standby());
-        }
         for row in &rows {
             let name: Option<String> = row.try_get("name").map_err(from_driver)?;
             if let Some(name) = name {

@@ -2,7 +2,8 @@
 
 use std::{error::Error, time::Duration};
 
-use session_conformance::servers::{self, Server};
+use futures_util::future::join_all;
+use session_conformance::servers::{self, Proxy, Server};
 use session_core::{Entry, Owner, Revision, SessionId, Store, StoreError};
 use session_postgres::{
     PostgresStore,
@@ -64,6 +65,44 @@ async fn a_standby_is_unavailable_to_reads_too() {
     let store = pooled(&server).await;
     store.migrate().await.unwrap();
     assert!(store.load(&ID).await.unwrap().is_some(), "the session was lost");
+}
+
+/// The standby lives on, and the connections to it stay open: nothing cuts them.
+#[tokio::test]
+async fn a_store_follows_its_address_to_the_server_that_takes_writes() {
+    let (standby, primary) = (servers::own_postgres(&[]), servers::own_postgres(&[]));
+    let (ids, revision) =
+        ([1, 2, 3, 4].map(|number| SessionId::from_bytes([number; 16])), Revision::from_bytes([1; 8]));
+    for server in [&standby, &primary] {
+        let store = PostgresStore::connect(server.url()).await.unwrap();
+        store.migrate().await.unwrap();
+        for id in &ids {
+            store.create(id, Entry::new(revision, b"payload"), HOUR, HOUR).await.unwrap();
+        }
+    }
+    run(&standby, "COPY (SELECT 1) TO PROGRAM 'cat > standby.signal'").await;
+    standby.kill();
+    standby.start();
+    for is_write in [false, true] {
+        let proxy = Proxy::before(standby.url());
+        let store = PostgresStore::builder().with_connections(4).connect(proxy.url()).await.unwrap();
+        // As many connections as it may have, and all of them to the standby.
+        let refused = join_all(ids.iter().map(async |id| match is_write {
+            true => store.touch(id, revision, HOUR).await.map(drop),
+            false => store.list(&Owner::from(42)).await.map(drop),
+        }));
+        for answer in refused.await {
+            assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
+        }
+        proxy.lead_to(primary.url());
+        for id in &ids {
+            if is_write {
+                assert!(store.touch(id, revision, HOUR).await.unwrap(), "touch {id}");
+            } else {
+                assert!(store.load(id).await.unwrap().is_some(), "load {id}");
+            }
+        }
+    }
 }
 
 /// A pooler that shares connections, and ignores the settings of each, would mix answers up.
