@@ -29,9 +29,9 @@
 //!
 //! # What it needs
 //!
-//! MariaDB 10.6 or later, or MySQL 8, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its table. The store is tried on MariaDB
-//! 10.11. Its statements are valid for MySQL 8, too, but MySQL has **not** been run. A server must not run with `--sysdate-is-now`.
-//! Each operation is one statement and one round trip, and the server's clock decides.
+//! MariaDB 10.6 or later, or MySQL 8 or later, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its table. The store is tried on
+//! MariaDB 10.11 and MySQL 9.7. A server must not run with `--sysdate-is-now`. Each operation is one statement and one round trip,
+//! and the server's clock decides. A load that finds nothing takes a second one, to ask whether the server is a replica.
 //!
 //! The [operator's page](operating#for-the-operator) has the settings, TLS and backups.
 //!
@@ -42,8 +42,8 @@
 //!
 //! | [`StoreError`](session_core::StoreError) | when |
 //! | --- | --- |
-//! | `TimedOut` | no connection in time, also where the server has too many; no answer in time; a lock held too long |
-//! | `Unavailable` | a cut connection, a server that stops, a wrong password, a full disk, a server that is read only |
+//! | `TimedOut` | no connection in time, no answer in time; a lock held too long |
+//! | `Unavailable` | a cut connection, a server that stops, a wrong password, a full disk, one that is read only or has too many clients |
 //! | `Corrupt` | a row that this store has not written; it is left as it is |
 //! | `Schema` | the table is missing (`migrate` was not called), or is another library's |
 //! | `Backend` | anything else |
@@ -51,8 +51,8 @@
 //! # What a crash or a failover keeps and loses
 //!
 //! With `innodb_flush_log_at_trx_commit=1`, a crash loses nothing that was answered. A failover to a semi-synchronous replica loses
-//! nothing either. One to an asynchronous replica loses the last moments: a session that was ended in them **comes back**. Several
-//! servers that write (Galera) were not tried. More is on the [operator's page](operating#for-the-operator), and the guide's chapter
+//! nothing either. One to an asynchronous replica loses the last moments: a session that was ended in them **comes back**. On the
+//! nodes of a Galera cluster the store waits for what the others have written. More is on the [operator's page](operating#for-the-operator), and the guide's chapter
 //! "Choosing a store" compares the stores.
 //!
 //! # Features
