@@ -10,6 +10,9 @@ pub(crate) const BACKEND: &str = "mysql";
 mod number {
     pub(super) const TOO_MANY_CLIENTS: u16 = 1040;
     pub(super) const SHUTDOWN: u16 = 1053;
+    /// MariaDB: another transaction has changed the row since this one began. So it is with `innodb_snapshot_isolation`, which
+    /// is on from 11.6.2, in `SERIALIZABLE`.
+    pub(super) const CHANGED: u16 = 1020;
     /// A node of a cluster that the others have left behind.
     pub(super) const NOT_READY: u16 = 1047;
     pub(super) const NO_SUCH_COLUMN: u16 = 1054;
@@ -41,6 +44,7 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
             // The time for the statement or for the lock is over, or conflicts have used up the store's timeout.
             number::LOCK_WAIT
             | number::DEADLOCK
+            | number::CHANGED
             | number::STATEMENT_TIME_MARIADB
             | number::STATEMENT_TIME_MYSQL => StoreError::timed_out(BACKEND, error),
             // The server stops, or somebody has ended the connection or the statement.
@@ -87,8 +91,8 @@ struct NotAUrl {
 /// What may follow an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// Nothing was done, and the statement may be sent again. The victim of a deadlock is rolled back as a whole. After a wait
-    /// for a lock, only the statement is rolled back, but it is the only one of its transaction.
+    /// Nothing was done, and the statement may be sent again. The victim of a deadlock or of a change is rolled back as a whole.
+    /// After a wait for a lock, only the statement is rolled back, but it is the only one of its transaction.
     SendAgain,
     /// The connection cannot be used any more: it was cut, or the server has said that it ends it.
     Reconnect,
@@ -102,7 +106,7 @@ impl Then {
     /// What may follow this error.
     pub(crate) fn after(error: &Error) -> Self {
         match answered(error) {
-            number::DEADLOCK | number::LOCK_WAIT => Self::SendAgain,
+            number::DEADLOCK | number::LOCK_WAIT | number::CHANGED => Self::SendAgain,
             number::SHUTDOWN | number::KILLED_MARIADB | number::IDLE_TOO_LONG_MYSQL => Self::Reconnect,
             number::READ_ONLY | number::READ_ONLY_TRANSACTION | number::READ_ONLY_INNODB | number::NOT_READY => {
                 Self::LookElsewhere

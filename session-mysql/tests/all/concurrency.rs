@@ -241,8 +241,8 @@ async fn write_to_four_sessions(store: &MysqlStore, user: &Owner, turn: u8) -> R
 }
 
 /// At each isolation level that an application's pool may have. With `innodb_snapshot_isolation` the server refuses to write
-/// a row that has changed since the transaction's snapshot. A statement alone has no older snapshot, so it is never refused.
-/// MySQL has no such setting.
+/// a row that has changed since the transaction's snapshot. In `SERIALIZABLE` a statement alone is refused, too, and sent again.
+/// It is on from MariaDB 11.6.2. MySQL has no such setting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn deadlocks_and_conflicts_under_load_never_reach_the_caller() {
     for (table, setting) in [
