@@ -7,6 +7,7 @@ mod mutants {
     pub(crate) mod clock;
     pub(crate) mod fault;
     pub(crate) mod methods;
+    pub(crate) mod removal;
     pub(crate) mod shared;
     pub(crate) mod steps;
     pub(crate) mod store;

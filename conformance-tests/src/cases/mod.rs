@@ -10,6 +10,7 @@ pub(crate) mod payload;
 pub(crate) mod promise;
 pub(crate) mod purge;
 pub(crate) mod race;
+pub(crate) mod removal;
 pub(crate) mod replace;
 pub(crate) mod shared;
 pub(crate) mod time;
@@ -89,6 +90,8 @@ macro_rules! each_case {
                 the_longest_durations_are_kept_or_capped
                 no_time_left_ends_the_session_at_once
                 a_duration_below_a_millisecond_is_no_error;
+            removal:
+                nothing_is_removed_before_the_expiry_that_a_write_has_moved;
             payload:
                 payloads_of_any_size_come_back
                 an_empty_payload_is_a_session

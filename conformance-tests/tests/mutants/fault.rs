@@ -101,6 +101,14 @@ faults! {
     ZeroIsNoLimit => no_time_left_ends_the_session_at_once,
     FractionsOfAMillisecondFail => a_duration_below_a_millisecond_is_no_error,
 
+    TheServerCapsItsTtl => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
+    TouchLeavesTheTtl => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
+    ExtendLeavesTheTtl => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
+    RestartLeavesTheTtl => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
+    KeepPutsTheFirstTtlBack => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
+    TheIndexLivesAsLongAsAtFirst => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
+    TheIndexLivesAsTheLastWriteSaid => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
+
     PayloadCutAt64KiB => payloads_of_any_size_come_back,
     EmptyPayloadIsMissing => an_empty_payload_is_a_session,
     PayloadIsText => payloads_of_any_bytes_come_back,

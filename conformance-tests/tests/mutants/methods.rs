@@ -7,6 +7,7 @@ use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, Sto
 
 use super::{
     fault::Fault::*,
+    removal::Writing,
     store::{Row, Small, failure},
 };
 
@@ -133,6 +134,7 @@ impl Small {
                 return Err(StoreError::AlreadyExists);
             }
         }
+        self.set_ttl_of_the_index(&mut rows, &row, Writing::Create);
         rows.live.insert(key, row);
         Ok(())
     }
@@ -163,6 +165,8 @@ impl Small {
         let found = self.is_at(row, expected, now, ReplaceIgnoresTheRevision, ReplaceRevivesExpired);
         if found {
             self.rewrite(row, entry, expiry, now);
+            let row = row.clone();
+            self.set_ttl_of_the_index(&mut rows, &row, expiry.into());
         }
         found
     }
@@ -195,6 +199,7 @@ impl Small {
         if !self.is(TouchOnlyLengthens) {
             row.expire(self.fault.capped(at, row.ends_at, TouchPastTheEnd));
         }
+        self.set_ttl(row, Writing::Touch, now);
         true
     }
 
@@ -220,7 +225,10 @@ impl Small {
 
     pub(crate) fn list_now(&self, owner: &Owner) -> Vec<(SessionId, Loaded)> {
         let (rows, now) = self.lock();
-        let owner = self.owner(Some(owner));
+        let owner = self.owner(Some(owner)).filter(|owner| rows.has_index(owner, now));
+        if owner.is_none() {
+            return Vec::new();
+        }
         let shown = rows.live.values().filter(|row| {
             let theirs = row.listed == owner || self.is(ListShowsStrangers) && row.listed.is_some();
             theirs && (self.is_live(row, now) || self.is(ListShowsExpired))
@@ -242,7 +250,10 @@ impl Small {
 
     pub(crate) fn revoke_now(&self, owner: &Owner, keep: Option<&SessionId>) -> u64 {
         let (mut rows, now) = self.lock();
-        let owner = self.owner(Some(owner));
+        let owner = self.owner(Some(owner)).filter(|owner| rows.has_index(owner, now));
+        if owner.is_none() {
+            return 0;
+        }
         let mut revoked = 0;
         let mut gone = Vec::new();
         rows.live.retain(|key, row| {

@@ -14,6 +14,7 @@ use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, StoreError
 use super::{
     clock::Clock,
     fault::Fault::{self, *},
+    removal::Writing,
     shared::Shared,
 };
 
@@ -66,6 +67,8 @@ pub(crate) struct Rows {
     pub(crate) graves: BTreeMap<Vec<u8>, Row>,
     pub(crate) replica: BTreeMap<Vec<u8>, Row>,
     pub(crate) connections: u32,
+    /// When the server removes the index of an owner.
+    pub(crate) indexes: BTreeMap<Vec<u8>, u64>,
     pub(crate) shared: Shared,
 }
 
@@ -83,6 +86,8 @@ pub(crate) struct Row {
     pub(crate) first: u64,
     pub(crate) written: u64,
     pub(crate) longest: u64,
+    /// When the server removes the row by itself. Only faults let that happen.
+    pub(crate) removed_at: u64,
 }
 
 impl Row {
@@ -159,7 +164,7 @@ impl Small {
         let capped = self.fault.capped(self.fault.after(now, expires_in), ends_at, CreatePastTheEnd);
         let expires_at = if self.is(CreateIgnoresTheExpiry) { ends_at } else { capped };
         let owner = self.owner(entry.owner);
-        Ok(Row {
+        let mut row = Row {
             id: *id,
             revision: self.revision(entry.revision),
             payload: self.payload(entry.payload),
@@ -170,11 +175,15 @@ impl Small {
             first: expires_at,
             written: expires_at,
             longest: expires_at,
-        })
+            removed_at: u64::MAX,
+        };
+        self.set_ttl(&mut row, Writing::Create, now);
+        Ok(row)
     }
 
     pub(crate) fn is_live(&self, row: &Row, now: u64) -> bool {
         let there = !(self.is(EmptyPayloadIsMissing) && row.payload.is_empty());
+        let there = there && now < row.removed_at;
         there && self.fault.is_before(now, if self.is(TheLongestExpiryCounts) { row.longest } else { row.expires_at })
     }
 
@@ -217,6 +226,7 @@ impl Small {
             Expiry::Restart { expires_in, ends_in } => self.restart(row, entry, [expires_in, ends_in], now),
         }
         row.written = row.expires_at;
+        self.set_ttl(row, expiry.into(), now);
     }
 
     fn restart(&self, row: &mut Row, entry: Entry<'_>, [expires_in, ends_in]: [Duration; 2], now: u64) {

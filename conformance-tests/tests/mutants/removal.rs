@@ -1,0 +1,75 @@
+//! The faults of a server that removes by itself what has expired. Each row has a time to live, and so has the index of an
+//! owner.
+
+use session_core::Expiry;
+
+use super::{
+    fault::Fault::{self, *},
+    store::{Row, Rows, Small},
+};
+
+/// How long the server keeps what has expired, in milliseconds.
+const LATE: u64 = 2000;
+const CAP: u64 = 5000;
+
+const OF_TTLS: [Fault; 5] =
+    [TheServerCapsItsTtl, TouchLeavesTheTtl, ExtendLeavesTheTtl, RestartLeavesTheTtl, KeepPutsTheFirstTtlBack];
+
+/// What writes a row.
+#[derive(Clone, Copy)]
+pub(crate) enum Writing {
+    Create,
+    Touch,
+    Keep,
+    Extend,
+    Restart,
+}
+
+impl From<Expiry> for Writing {
+    fn from(expiry: Expiry) -> Self {
+        match expiry {
+            Expiry::Keep => Self::Keep,
+            Expiry::Extend(_) => Self::Extend,
+            Expiry::Restart { .. } => Self::Restart,
+        }
+    }
+}
+
+impl Small {
+    /// Moves the time to live along with the expiry of a row that was just written.
+    pub(crate) fn set_ttl(&self, row: &mut Row, write: Writing, now: u64) {
+        if !OF_TTLS.contains(&self.fault) {
+            return;
+        }
+        let left = row.expires_at.saturating_sub(now);
+        row.removed_at = match (self.fault, write) {
+            (TheServerCapsItsTtl, _) => now + left.min(CAP),
+            (TouchLeavesTheTtl, Writing::Touch)
+            | (ExtendLeavesTheTtl, Writing::Extend)
+            | (RestartLeavesTheTtl, Writing::Restart) => row.removed_at,
+            (KeepPutsTheFirstTtlBack, Writing::Keep) => row.first + LATE,
+            _ => row.expires_at + LATE,
+        };
+    }
+
+    /// The same for the index of the row's owner.
+    pub(crate) fn set_ttl_of_the_index(&self, rows: &mut Rows, row: &Row, write: Writing) {
+        let Some(owner) = row.owner.clone() else { return };
+        let removed_at = row.ends_at + LATE;
+        match self.fault {
+            TheIndexLivesAsLongAsAtFirst => {
+                rows.indexes.entry(owner).or_insert(removed_at);
+            }
+            TheIndexLivesAsTheLastWriteSaid if matches!(write, Writing::Create | Writing::Restart) => {
+                rows.indexes.insert(owner, removed_at);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Rows {
+    pub(crate) fn has_index(&self, owner: &[u8], now: u64) -> bool {
+        self.indexes.get(owner).is_none_or(|removed_at| now < *removed_at)
+    }
+}
