@@ -91,7 +91,8 @@ macro_rules! each_case {
                 no_time_left_ends_the_session_at_once
                 a_duration_below_a_millisecond_is_no_error;
             removal:
-                nothing_is_removed_before_the_expiry_that_a_write_has_moved;
+                nothing_is_removed_before_the_expiry_that_a_write_has_moved
+                a_session_of_months_is_there_and_ends_with_its_owner;
             payload:
                 payloads_of_any_size_come_back
                 an_empty_payload_is_a_session

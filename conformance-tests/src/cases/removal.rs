@@ -1,5 +1,5 @@
 //! A server that removes by itself what has expired has a time to live for each row, and perhaps one for the index of an
-//! owner. Each write has to move it along with the expiry.
+//! owner. Each write has to move it along with the expiry, and it may have units of its own.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use session_core::{
 
 use crate::{
     Subject,
-    trial::{HOUR, Mark, SECOND, Trial, first, id, owner, second, third},
+    trial::{DAY, HOUR, Mark, SECOND, Trial, first, id, owner, second, third},
 };
 
 /// How many seconds the server is given to remove what it takes for expired. It may know whole seconds only, and another
@@ -93,13 +93,30 @@ pub(crate) async fn nothing_is_removed_before_the_expiry_that_a_write_has_moved<
     is_there_and_ends(trial, "before its owner had a shorter session", long, HOUR, mark).await;
 }
 
+/// A server may take a time to live of more than a month for a date, and count it in less than 32 bits.
+pub(crate) async fn a_session_of_months_is_there_and_ends_with_its_owner<S: Subject>(trial: &Trial<S>) {
+    let longest = 400 * DAY;
+    let times = [29 * DAY, 30 * DAY - SECOND, 30 * DAY, 30 * DAY + SECOND, 31 * DAY, 60 * DAY, 90 * DAY, 365 * DAY];
+    for time in times.into_iter().chain([longest, Duration::MAX]) {
+        for (number, write) in (0..).zip(WRITES) {
+            let mark = trial.mark();
+            write.give(trial, id(number), HOUR, time).await;
+            is_there_and_ends(trial, write.name(), id(number), time, mark).await;
+        }
+    }
+}
+
 /// Checks a session that a write has given this much time, and revokes it.
 async fn is_there_and_ends<S: Subject>(trial: &Trial<S>, how: &str, id: SessionId, time: Duration, mark: Mark) {
     let what = format!("a session that was given {time:?} {how}");
     let user = owner_of(id);
     let loaded = trial.load(id).await;
     let loaded = loaded.unwrap_or_else(|| panic!("{what}: `load` found nothing. Has the server removed it?"));
-    trial.assert_left(&what, loaded.expires_in, time, mark);
+    if time > 400 * DAY {
+        trial.assert_left_at_least(&what, loaded.expires_in, 400 * DAY, mark);
+    } else {
+        trial.assert_left(&what, loaded.expires_in, time, mark);
+    }
     assert_eq!(trial.listed(&user).await, [id].into(), "{what}: `list` must show it. Has the index been removed?");
     assert_eq!(trial.revoke(&user, None).await, 1, "{what}: `revoke` must end it, and count it");
     assert!(trial.load(id).await.is_none(), "{what}: `revoke` has left it");

@@ -108,6 +108,11 @@ faults! {
     KeepPutsTheFirstTtlBack => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
     TheIndexLivesAsLongAsAtFirst => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
     TheIndexLivesAsTheLastWriteSaid => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
+    CreateTakesAMonthForADate => a_session_of_months_is_there_and_ends_with_its_owner,
+    TouchTakesAMonthForADate => a_session_of_months_is_there_and_ends_with_its_owner,
+    ExtendTakesAMonthForADate => a_session_of_months_is_there_and_ends_with_its_owner,
+    RestartTakesAMonthForADate => a_session_of_months_is_there_and_ends_with_its_owner,
+    TheIndexTakesAMonthForADate => a_session_of_months_is_there_and_ends_with_its_owner,
 
     PayloadCutAt64KiB => payloads_of_any_size_come_back,
     EmptyPayloadIsMissing => an_empty_payload_is_a_session,

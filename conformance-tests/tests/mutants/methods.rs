@@ -134,7 +134,7 @@ impl Small {
                 return Err(StoreError::AlreadyExists);
             }
         }
-        self.set_ttl_of_the_index(&mut rows, &row, Writing::Create);
+        self.set_ttl_of_the_index(&mut rows, &row, Writing::Create, now);
         rows.live.insert(key, row);
         Ok(())
     }
@@ -166,7 +166,7 @@ impl Small {
         if found {
             self.rewrite(row, entry, expiry, now);
             let row = row.clone();
-            self.set_ttl_of_the_index(&mut rows, &row, expiry.into());
+            self.set_ttl_of_the_index(&mut rows, &row, expiry.into(), now);
         }
         found
     }

@@ -11,9 +11,19 @@ use super::{
 /// How long the server keeps what has expired, in milliseconds.
 const LATE: u64 = 2000;
 const CAP: u64 = 5000;
+const MONTH: u64 = 30 * 24 * 3_600_000;
 
-const OF_TTLS: [Fault; 5] =
-    [TheServerCapsItsTtl, TouchLeavesTheTtl, ExtendLeavesTheTtl, RestartLeavesTheTtl, KeepPutsTheFirstTtlBack];
+const OF_TTLS: [Fault; 9] = [
+    TheServerCapsItsTtl,
+    TouchLeavesTheTtl,
+    ExtendLeavesTheTtl,
+    RestartLeavesTheTtl,
+    KeepPutsTheFirstTtlBack,
+    CreateTakesAMonthForADate,
+    TouchTakesAMonthForADate,
+    ExtendTakesAMonthForADate,
+    RestartTakesAMonthForADate,
+];
 
 /// What writes a row.
 #[derive(Clone, Copy)]
@@ -48,12 +58,20 @@ impl Small {
             | (ExtendLeavesTheTtl, Writing::Extend)
             | (RestartLeavesTheTtl, Writing::Restart) => row.removed_at,
             (KeepPutsTheFirstTtlBack, Writing::Keep) => row.first + LATE,
+            (CreateTakesAMonthForADate, Writing::Create)
+            | (TouchTakesAMonthForADate, Writing::Touch)
+            | (ExtendTakesAMonthForADate, Writing::Extend)
+            | (RestartTakesAMonthForADate, Writing::Restart)
+                if left > MONTH =>
+            {
+                now
+            }
             _ => row.expires_at + LATE,
         };
     }
 
     /// The same for the index of the row's owner.
-    pub(crate) fn set_ttl_of_the_index(&self, rows: &mut Rows, row: &Row, write: Writing) {
+    pub(crate) fn set_ttl_of_the_index(&self, rows: &mut Rows, row: &Row, write: Writing, now: u64) {
         let Some(owner) = row.owner.clone() else { return };
         let removed_at = row.ends_at + LATE;
         match self.fault {
@@ -61,6 +79,10 @@ impl Small {
                 rows.indexes.entry(owner).or_insert(removed_at);
             }
             TheIndexLivesAsTheLastWriteSaid if matches!(write, Writing::Create | Writing::Restart) => {
+                rows.indexes.insert(owner, removed_at);
+            }
+            TheIndexTakesAMonthForADate => {
+                let removed_at = if row.ends_at.saturating_sub(now) > MONTH { now } else { removed_at };
                 rows.indexes.insert(owner, removed_at);
             }
             _ => {}
