@@ -16,6 +16,11 @@ use crate::{
     trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second},
 };
 
+/// The largest payload that each store takes.
+const LARGE: usize = 1024 * 1024;
+/// How often a call of such a payload is polled at most, before it is dropped.
+const POLLS: u32 = 20;
+
 /// How far a future comes before it is dropped. It is polled some times, and then dropped either at once or when it is
 /// woken again.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +137,47 @@ pub(crate) async fn after_a_dropped_read_the_next_call_works<S: Subject>(trial: 
         whole(&trial.loaded(id).await, cut);
         the_next_write_works(trial, id, cut).await;
         assert!(trial.listed(&user).await.contains(&id), "after a read that was dropped ({cut:?}) `list` missed one");
+    }
+}
+
+/// The answer to a load is longer than one read of a socket. If the caller is gone in the middle of it, the rest of it is not
+/// the answer to the next call.
+pub(crate) async fn after_a_dropped_call_of_a_large_payload_the_next_gets_its_own<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    let payload = vec![b'x'; LARGE];
+    let large = Entry::new(revision(1), &payload).with_owner(Some(&user));
+    trial.create(id(1), large, HOUR, DAY).await;
+    trial.create(id(2), second(), HOUR, DAY).await;
+    for number in 0..2 * POLLS {
+        let cut = Cut { polls: number / 2, at_once: number.is_multiple_of(2) };
+        drop_at(cut, trial.store().load(&id(1))).await;
+        the_next_load_is_its_own(trial, "load", cut).await;
+        drop_at(cut, trial.store().list(&user)).await;
+        the_next_load_is_its_own(trial, "list", cut).await;
+        drop_at(cut, trial.store().create(&id(3), large.with_owner(None), HOUR, DAY)).await;
+        the_next_load_is_its_own(trial, "create", cut).await;
+        // It may be there or not, or come later.
+        answer("delete", trial.store().delete(&id(3), revision(1)).await);
+    }
+    // This is more often than a pool has connections.
+    for _ in 0..8 {
+        the_next_load_is_its_own(trial, "call", Cut { polls: POLLS, at_once: false }).await;
+        assert!(
+            trial.loaded(id(1)).await.payload == payload,
+            "after calls that were dropped a large payload is changed"
+        );
+    }
+}
+
+async fn the_next_load_is_its_own<S: Subject>(trial: &Trial<S>, what: &str, cut: Cut) {
+    let loaded = trial.store().load(&id(2)).await;
+    let right = |loaded: &Loaded| loaded.revision == second().revision && loaded.payload == second().payload;
+    if !matches!(&loaded, Ok(Some(loaded)) if right(loaded)) {
+        let got = loaded.map(|loaded| loaded.map(|loaded| (loaded.revision, loaded.payload.len())));
+        panic!(
+            "after a `{what}` of a large payload that was dropped ({cut:?}) the next `load` did not get its own answer, but \
+             the revision and length {got:?}. Has the client left the rest of an answer, or of a request, to the next call?"
+        );
     }
 }
 

@@ -131,7 +131,8 @@ macro_rules! each_case {
                 a_dropped_replace_leaves_the_old_state_or_the_new
                 a_dropped_touch_leaves_the_session_whole
                 a_dropped_delete_or_revoke_leaves_the_session_or_none
-                after_a_dropped_read_the_next_call_works;
+                after_a_dropped_read_the_next_call_works
+                after_a_dropped_call_of_a_large_payload_the_next_gets_its_own;
             outcome:
                 a_create_whose_answer_is_lost_is_never_already_exists
                 a_create_then_load_whose_answer_is_lost_is_never_already_exists

@@ -157,6 +157,9 @@ faults! {
     TouchTakesTheRowOut => a_dropped_touch_leaves_the_session_whole,
     DeleteEmptiesTheRowFirst => a_dropped_delete_or_revoke_leaves_the_session_or_none,
     LoadLosesItsConnection => after_a_dropped_read_the_next_call_works,
+    ADroppedLoadLeavesItsAnswer => after_a_dropped_call_of_a_large_payload_the_next_gets_its_own,
+    ADroppedListLeavesItsAnswer => after_a_dropped_call_of_a_large_payload_the_next_gets_its_own,
+    ADroppedCreateLeavesItsAnswer => after_a_dropped_call_of_a_large_payload_the_next_gets_its_own,
 
     CreateIsSentAgain => a_create_whose_answer_is_lost_is_never_already_exists,
     CreateThenLoadIsSentAgain => a_create_then_load_whose_answer_is_lost_is_never_already_exists,

@@ -53,6 +53,7 @@ impl Small {
             _ => {
                 let created = self.create_now(id, entry, times);
                 self.copy_to_the_replica();
+                self.wait_for(ADroppedCreateLeavesItsAnswer, self.load_now(id).as_ref()).await;
                 created
             }
         }
@@ -122,6 +123,15 @@ impl Small {
                 // A load over a network takes a while.
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 Ok(self.load_now(id))
+            }
+            ADroppedLoadLeavesItsAnswer | ADroppedListLeavesItsAnswer | ADroppedCreateLeavesItsAnswer => {
+                let unread = self.lock().0.unread.take();
+                if unread.is_some() {
+                    return Ok(unread);
+                }
+                let found = self.load_now(id);
+                self.wait_for(ADroppedLoadLeavesItsAnswer, found.as_ref()).await;
+                Ok(found)
             }
             _ => Ok(self.load_now(id)),
         }
@@ -295,7 +305,11 @@ impl Small {
                     yield_now().await;
                 }
             }
-            _ => self.list_now(owner),
+            _ => {
+                let list = self.list_now(owner);
+                self.wait_for(ADroppedListLeavesItsAnswer, list.first().map(|(_, loaded)| loaded)).await;
+                list
+            }
         }
     }
 

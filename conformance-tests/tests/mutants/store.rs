@@ -67,6 +67,8 @@ pub(crate) struct Rows {
     pub(crate) graves: BTreeMap<Vec<u8>, Row>,
     pub(crate) replica: BTreeMap<Vec<u8>, Row>,
     pub(crate) connections: u32,
+    /// What is left of an answer whose caller is gone.
+    pub(crate) unread: Option<Loaded>,
     /// When the server removes the index of an owner.
     pub(crate) indexes: BTreeMap<Vec<u8>, u64>,
     pub(crate) shared: Shared,
