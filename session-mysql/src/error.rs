@@ -8,16 +8,15 @@ pub(crate) const BACKEND: &str = "mysql";
 /// The numbers of the servers' errors: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
 /// <https://mariadb.com/kb/en/mariadb-error-code-reference/>. Below 1900 they are the same in both.
 mod number {
-    pub(super) const TOO_MANY_CLIENTS: u16 = 1040;
-    pub(super) const SHUTDOWN: u16 = 1053;
     /// MariaDB: another transaction has changed the row since this one began. So it is with `innodb_snapshot_isolation`, which
     /// is on from 11.6.2, in `SERIALIZABLE`.
     pub(super) const CHANGED: u16 = 1020;
+    pub(super) const TOO_MANY_CLIENTS: u16 = 1040;
     /// A node of a cluster that the others have left behind.
     pub(super) const NOT_READY: u16 = 1047;
+    pub(super) const SHUTDOWN: u16 = 1053;
     pub(super) const NO_SUCH_COLUMN: u16 = 1054;
     pub(super) const NO_SUCH_TABLE: u16 = 1146;
-    pub(super) const NO_SUCH_VARIABLE: u16 = 1193;
     pub(super) const TOO_MANY_OF_A_USER: u16 = 1203;
     pub(super) const LOCK_WAIT: u16 = 1205;
     pub(super) const DEADLOCK: u16 = 1213;
@@ -120,11 +119,6 @@ impl Then {
 /// Whether the server has too many clients, or the user too many connections.
 pub(crate) fn is_full(error: &Error) -> bool {
     matches!(answered(error), number::TOO_MANY_CLIENTS | number::TOO_MANY_OF_A_USER)
-}
-
-/// Whether the server does not know this variable.
-pub(crate) fn is_no_variable(error: &Error) -> bool {
-    answered(error) == number::NO_SUCH_VARIABLE
 }
 
 /// Whether the server does not know the table, or one of its columns.

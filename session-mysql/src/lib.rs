@@ -43,7 +43,7 @@
 //! | [`StoreError`](session_core::StoreError) | when |
 //! | --- | --- |
 //! | `TimedOut` | no connection in time, no answer in time; a lock held too long |
-//! | `Unavailable` | a cut connection, a server that stops, a wrong password, a full disk, one that is read only or has too many clients |
+//! | `Unavailable` | a cut connection, a wrong password, a full disk; a server that stops, is read only or has too many clients |
 //! | `Corrupt` | a row that this store has not written; it is left as it is |
 //! | `Schema` | the table is missing (`migrate` was not called), or is another library's |
 //! | `Backend` | anything else |
@@ -52,8 +52,8 @@
 //!
 //! With `innodb_flush_log_at_trx_commit=1`, a crash loses nothing that was answered. A failover to a semi-synchronous replica loses
 //! nothing either. One to an asynchronous replica loses the last moments: a session that was ended in them **comes back**. On the
-//! nodes of a Galera cluster the store waits for what the others have written. More is on the [operator's page](operating#for-the-operator), and the guide's chapter
-//! "Choosing a store" compares the stores.
+//! nodes of a Galera cluster the store waits for what the others have written. More is on the [operator's
+//! page](operating#for-the-operator), and the guide's chapter "Choosing a store" compares the stores.
 //!
 //! # Features
 //!
