@@ -1,6 +1,8 @@
 //! The faults of a server that removes by itself what has expired. Each row has a time to live, and so has the index of an
 //! owner.
 
+use std::ops::RangeInclusive;
+
 use session_core::Expiry;
 
 use super::{
@@ -11,7 +13,9 @@ use super::{
 /// How long the server keeps what has expired, in milliseconds.
 const LATE: u64 = 2000;
 const CAP: u64 = 5000;
-const MONTH: u64 = 30 * 24 * 3_600_000;
+/// What is taken for a date. A store may have got its longest time right by another way.
+const A_MONTH_TO_A_YEAR: RangeInclusive<u64> = 30 * DAY + 1..=365 * DAY;
+const DAY: u64 = 24 * 3_600_000;
 
 const OF_TTLS: [Fault; 9] = [
     TheServerCapsItsTtl,
@@ -62,7 +66,7 @@ impl Small {
             | (TouchTakesAMonthForADate, Writing::Touch)
             | (ExtendTakesAMonthForADate, Writing::Extend)
             | (RestartTakesAMonthForADate, Writing::Restart)
-                if left > MONTH =>
+                if A_MONTH_TO_A_YEAR.contains(&left) =>
             {
                 now
             }
@@ -81,9 +85,8 @@ impl Small {
             TheIndexLivesAsTheLastWriteSaid if matches!(write, Writing::Create | Writing::Restart) => {
                 rows.indexes.insert(owner, removed_at);
             }
-            TheIndexTakesAMonthForADate => {
-                let removed_at = if row.ends_at.saturating_sub(now) > MONTH { now } else { removed_at };
-                rows.indexes.insert(owner, removed_at);
+            TheIndexTakesAMonthForADate if A_MONTH_TO_A_YEAR.contains(&row.ends_at.saturating_sub(now)) => {
+                rows.indexes.insert(owner, now);
             }
             _ => {}
         }
