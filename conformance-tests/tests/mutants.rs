@@ -5,6 +5,7 @@
 
 mod mutants {
     pub(crate) mod clock;
+    pub(crate) mod conflict;
     pub(crate) mod connection;
     pub(crate) mod fault;
     pub(crate) mod methods;

@@ -1,6 +1,7 @@
 //! The cases, one module for each part of the contract.
 
 pub(crate) mod cancel;
+pub(crate) mod conflict;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod linear;
@@ -120,6 +121,10 @@ macro_rules! each_case {
                 a_session_that_is_made_again_while_it_is_deleted_is_listed
                 list_is_exact_once_concurrent_changes_are_over
                 list_misses_no_session_that_stands_and_shows_no_strangers;
+            conflict:
+                touches_at_the_same_moment_are_all_applied
+                a_delete_or_replace_beside_many_touches_is_not_refused
+                a_revoke_ends_a_session_that_is_written_without_a_pause;
             shared:
                 loads_at_the_same_moment_each_get_their_own_session
                 replaces_at_the_same_moment_each_get_their_own_answer

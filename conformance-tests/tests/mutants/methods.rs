@@ -199,6 +199,7 @@ impl Small {
         if !self.is(TouchOnlyLengthens) {
             row.expire(self.fault.capped(at, row.ends_at, TouchPastTheEnd));
         }
+        row.version += 1;
         self.set_ttl(row, Writing::Touch, now);
         true
     }

@@ -157,6 +157,9 @@ impl Small {
         if self.is(OneConflictFailsAll) {
             return self.replace_all_or_none(id, expected, entry, expiry).await;
         }
+        if self.is(ReplaceTakesConflictsForNo) {
+            return self.with_few_tries(id, || self.replace_now(id, expected, entry, expiry)).await;
+        }
         if self.is(KeepRestoresTheExpiryThatItHasRead) {
             return self.replace_over_what_it_has_read(id, expected, entry, expiry).await;
         }
@@ -228,6 +231,7 @@ impl Small {
                 self.lock().0.live.extend(row.map(|row| (key, row)));
                 touched
             }
+            TouchTakesConflictsForNo => self.with_few_tries(id, || self.touch_now(id, expected, expires_in)).await,
             _ => self.touch_now(id, expected, expires_in),
         }
     }
@@ -248,6 +252,7 @@ impl Small {
                 }
                 deleted
             }
+            DeleteTakesConflictsForNo => self.with_few_tries(id, || self.delete_now(id, expected)).await,
             DeleteEmptiesTheRowFirst => {
                 if let Some(row) = self.lock().0.live.get_mut(&self.key(id)) {
                     row.payload.clear();
@@ -321,6 +326,7 @@ impl Small {
                 let doomed = found.into_iter().filter(|(id, _)| keep != Some(id));
                 doomed.map(|(id, loaded)| u64::from(self.delete_now(&id, loaded.revision))).sum()
             }
+            RevokeTakesConflictsForNo => self.revoke_with_few_tries(owner, keep).await,
             RevokeSelectsThenDeletes => {
                 let found = self.list_now(owner);
                 yield_now().await;

@@ -88,6 +88,8 @@ pub(crate) struct Row {
     pub(crate) first: u64,
     pub(crate) written: u64,
     pub(crate) longest: u64,
+    /// How many times the row was written.
+    pub(crate) version: u64,
     /// When the server removes the row by itself. Only faults let that happen.
     pub(crate) removed_at: u64,
 }
@@ -177,6 +179,7 @@ impl Small {
             first: expires_at,
             written: expires_at,
             longest: expires_at,
+            version: 0,
             removed_at: u64::MAX,
         };
         self.set_ttl(&mut row, Writing::Create, now);
@@ -228,6 +231,7 @@ impl Small {
             Expiry::Restart { expires_in, ends_in } => self.restart(row, entry, [expires_in, ends_in], now),
         }
         row.written = row.expires_at;
+        row.version += 1;
         self.set_ttl(row, expiry.into(), now);
     }
 
