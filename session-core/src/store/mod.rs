@@ -58,6 +58,9 @@ pub(crate) use self::{
 ///   the repetition or says that nothing was applied (a deadlock's victim, a serialization failure).
 /// - Durations run from zero to [`Duration::MAX`]. A zero duration expires the session at once: the write succeeds, and the
 ///   session is over. A duration of more than 400 days may be cut to 400, and must not overflow.
+/// - A store never makes room by losing a live session, its entry in an index, or a row without an owner. Such a row is the
+///   epoch of a user, by which "log out everywhere" reaches a login that is under way. If the database may evict rows, and
+///   tells, the store refuses it when it connects. A full database refuses the write.
 /// - Payloads are binary safe, from 0 bytes to 1 MiB. Two ids or owners that differ in one bit differ.
 ///
 /// # How the contract may grow
@@ -226,7 +229,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// The name of one write: 8 random bytes that the writer chose. Two writes never share one.
+/// The name of one write: 8 random bytes that the writer chose. Two different writes never share one. The same write, sent
+/// twice, has the same revision both times.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Revision([u8; 8]);
 
