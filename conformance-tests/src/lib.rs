@@ -137,7 +137,8 @@ pub trait Subject: Send + Sync + 'static {
     /// Opens the store with this prefix, table or collection, and makes what it needs there.
     ///
     /// Two namespaces never meet. Each is opened once, is new in each run, and matches `[a-z_][a-z0-9_]{0,47}`. The kit
-    /// never closes or removes one. Keep a temporary folder or database in the `Subject`, which is dropped after each
+    /// never closes or removes one, and leaves in it what the cases have written. So a server of fixed size fills up after
+    /// some runs: start a new one then. Keep a temporary folder or database in the `Subject`, which is dropped after each
     /// case.
     async fn open(&self, namespace: &str) -> Self::Store;
 
