@@ -60,7 +60,7 @@ pub(crate) use self::{
 ///   session is over. A duration of more than 400 days may be cut to 400, and must not overflow.
 /// - A store never makes room by losing a live session, its entry in an index, or a row without an owner. Such a row is the
 ///   epoch of a user, by which "log out everywhere" reaches a login that is under way. If the database may evict rows, and
-///   tells, the store refuses it when it connects. A full database refuses the write.
+///   tells, the store refuses it when it connects, or warns. A full database refuses the write.
 /// - Payloads are binary safe, from 0 bytes to 1 MiB. Two ids or owners that differ in one bit differ.
 ///
 /// # How the contract may grow
