@@ -20,6 +20,8 @@ use crate::{
 const LARGE: usize = 1024 * 1024;
 /// How often a call of such a payload is polled at most, before it is dropped.
 const POLLS: u32 = 20;
+/// How often it is answered before its cut, until the later cuts are left out. Encryption of such a payload takes a while.
+const ANSWERS: u32 = 3;
 
 /// How far a future comes before it is dropped. It is polled some times, and then dropped either at once or when it is
 /// woken again.
@@ -148,24 +150,31 @@ pub(crate) async fn after_a_dropped_call_of_a_large_payload_the_next_gets_its_ow
     let large = Entry::new(revision(1), &payload).with_owner(Some(&user));
     trial.create(id(1), large, HOUR, DAY).await;
     trial.create(id(2), second(), HOUR, DAY).await;
+    let mut calls = [("load", 0), ("list", 0), ("create", 0)];
     for number in 0..2 * POLLS {
         let cut = Cut { polls: number / 2, at_once: number.is_multiple_of(2) };
-        drop_at(cut, trial.store().load(&id(1))).await;
-        the_next_load_is_its_own(trial, "load", cut).await;
-        drop_at(cut, trial.store().list(&user)).await;
-        the_next_load_is_its_own(trial, "list", cut).await;
-        drop_at(cut, trial.store().create(&id(3), large.with_owner(None), HOUR, DAY)).await;
-        the_next_load_is_its_own(trial, "create", cut).await;
-        // It may be there or not, or come later.
-        answer("delete", trial.store().delete(&id(3), revision(1)).await);
+        for (call, answered) in calls.iter_mut().filter(|(_, answered)| *answered < ANSWERS) {
+            *answered += u32::from(drop_large(trial, call, large, cut).await);
+            the_next_load_is_its_own(trial, call, cut).await;
+        }
     }
     // This is more often than a pool has connections.
     for _ in 0..8 {
         the_next_load_is_its_own(trial, "call", Cut { polls: POLLS, at_once: false }).await;
-        assert!(
-            trial.loaded(id(1)).await.payload == payload,
-            "after calls that were dropped a large payload is changed"
-        );
+    }
+    assert!(trial.loaded(id(1)).await.payload == payload, "calls that were dropped have changed a large payload");
+}
+
+/// Whether the call was answered before it was to be dropped.
+async fn drop_large<S: Subject>(trial: &Trial<S>, call: &str, large: Entry<'_>, cut: Cut) -> bool {
+    match (call, large.owner) {
+        ("load", _) => drop_at(cut, trial.store().load(&id(1))).await.is_some(),
+        ("list", Some(user)) => drop_at(cut, trial.store().list(user)).await.is_some(),
+        _ => {
+            // That of the last time may be there or not, or come later.
+            answer("delete", trial.store().delete(&id(3), revision(1)).await);
+            drop_at(cut, trial.store().create(&id(3), large.with_owner(None), HOUR, DAY)).await.is_some()
+        }
     }
 }
 
