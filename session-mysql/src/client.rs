@@ -11,8 +11,9 @@ use sqlx::{
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
+    again::{Again, Then},
     builder::set_up,
-    error::{Then, from_driver, from_wait, is_full, of_a_replica},
+    error::{from_driver, from_wait, is_full, of_a_replica},
     idle::Condemned,
     statements::ENDS_WRITES,
     value::Value,
@@ -27,9 +28,6 @@ const SHORTEST_LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// How long to wait before a server that has too many clients is asked again.
 const WHILE_FULL: Duration = Duration::from_millis(50);
-
-/// How often a statement looks for a server that takes writes.
-const ELSEWHERE: u32 = 2;
 
 /// Whether the server can end what follows in time, and say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,28 +81,15 @@ impl Client {
         let mut lease = self.lease(Instant::now() + self.timeout).await?;
         let end = Instant::now() + self.timeout;
         let deadline = end + GRACE;
-        let (mut broken, mut elsewhere) = (0, 0);
+        let mut again = Again::default();
         loop {
             let (error, then) = match self.send_once(&mut lease, deadline, kind, sql, values).await? {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            let again = match then {
-                Then::SendAgain => true,
-                // An application's pool may lack the hook. Then the loop finds one cut connection after the other.
-                Then::Reconnect => {
-                    broken += 1;
-                    kind != Kind::Write && broken <= self.pool.options().get_max_connections()
-                }
-                // Only a few times: most often the address still leads to the same server.
-                Then::LookElsewhere => {
-                    elsewhere += 1;
-                    elsewhere <= ELSEWHERE
-                }
-                Then::Answer => false,
-            };
+            let is_again = again.after(then, kind == Kind::Write, self.pool.options().get_max_connections());
             let now = Instant::now();
-            if !again || now >= end {
+            if !is_again || now >= end {
                 return Err(error);
             }
             if !lease.answered {
@@ -143,7 +128,7 @@ impl Client {
                         Err((from_driver(error), then))
                     }
                 };
-                lease.answered = !matches!(answer, Err((_, Then::Reconnect | Then::LookElsewhere)));
+                lease.answered = !answer.as_ref().is_err_and(|(_, then)| then.gives_up_the_connection());
                 if !lease.answered {
                     // The server has gone or takes no writes, and so it is with every connection that was idle until now.
                     self.condemned.before(Instant::now().into_std());

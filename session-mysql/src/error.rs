@@ -3,6 +3,8 @@
 use session_core::StoreError;
 use sqlx::{Error, mysql::MySqlDatabaseError};
 
+use crate::again::Then;
+
 pub(crate) const BACKEND: &str = "mysql";
 
 /// The numbers of the servers' errors: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
@@ -87,22 +89,9 @@ struct NotAUrl {
     source: Option<Error>,
 }
 
-/// What may follow an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Then {
-    /// Nothing was done, and the statement may be sent again. The victim of a deadlock or of a change is rolled back as a whole.
-    /// After a wait for a lock, only the statement is rolled back, but it is the only one of its transaction.
-    SendAgain,
-    /// The connection cannot be used any more: it was cut, or the server has said that it ends it.
-    Reconnect,
-    /// This server takes no writes, and has done nothing. The address may lead to another one by now.
-    LookElsewhere,
-    /// It is the answer.
-    Answer,
-}
-
 impl Then {
-    /// What may follow this error.
+    /// What may follow this error. The victim of a deadlock or of a change is rolled back as a whole. After a wait for a lock,
+    /// only the statement is rolled back, but it is the only one of its transaction.
     pub(crate) fn after(error: &Error) -> Self {
         match answered(error) {
             number::DEADLOCK | number::LOCK_WAIT | number::CHANGED => Self::SendAgain,

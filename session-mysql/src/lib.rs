@@ -73,6 +73,7 @@
 #[doc = include_str!("../README.md")]
 pub mod operating {}
 
+mod again;
 mod builder;
 mod client;
 mod error;

@@ -13,7 +13,8 @@ use sqlx::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
-    error::{Then, foreign_answer, from_driver, from_wait, of_a_standby},
+    again::{Again, Then},
+    error::{foreign_answer, from_driver, from_wait, of_a_standby},
     idle::Condemned,
     pooled::{Mode, message, milliseconds},
     statements::{HURRY, Statement},
@@ -23,9 +24,6 @@ use crate::{
 /// How much longer the store waits than the server. The server's error says that nothing was done. Silence leaves that
 /// open.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// How often a statement looks for a server that takes writes.
-const ELSEWHERE: u32 = 2;
 
 /// Whether a statement may be sent again after its connection was cut. A write may have been applied, so it is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,28 +59,15 @@ impl Client {
         let end = Instant::now() + self.timeout;
         let deadline = end + GRACE;
         let mut within = self.timeout;
-        let (mut broken, mut elsewhere) = (0, 0);
+        let mut again = Again::default();
         loop {
             let (error, then) = match self.send_once(&mut lease, statement, within, deadline, values).await? {
                 Ok(rows) => return Ok(rows),
                 Err(failed) => failed,
             };
-            let again = match then {
-                Then::SendAgain => true,
-                // An application's pool may lack the hook. Then the loop finds one cut connection after the other.
-                Then::Reconnect => {
-                    broken += 1;
-                    kind == Kind::Read && broken <= self.pool.options().get_max_connections()
-                }
-                // Only a few times: most often the address still leads to the same server.
-                Then::LookElsewhere => {
-                    elsewhere += 1;
-                    elsewhere <= ELSEWHERE
-                }
-                Then::Answer => false,
-            };
+            let is_again = again.after(then, kind == Kind::Write, self.pool.options().get_max_connections());
             let now = Instant::now();
-            if !again || now >= end {
+            if !is_again || now >= end {
                 return Err(error);
             }
             if !lease.answered {
@@ -123,7 +108,7 @@ impl Client {
                         Err((from_driver(error), then))
                     }
                 };
-                lease.answered = !matches!(answer, Err((_, Then::Reconnect | Then::LookElsewhere)));
+                lease.answered = !answer.as_ref().is_err_and(|(_, then)| then.gives_up_the_connection());
                 if !lease.answered {
                     // The server has gone or takes no writes, and so it is with every connection that was idle until now.
                     self.condemned.before(Instant::now().into_std());

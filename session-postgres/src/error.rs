@@ -3,6 +3,8 @@
 use session_core::StoreError;
 use sqlx::Error;
 
+use crate::again::Then;
+
 pub(crate) const BACKEND: &str = "postgres";
 
 /// The store's error for the driver's.
@@ -54,24 +56,11 @@ struct NotAUrl {
     source: Option<Error>,
 }
 
-/// What may follow an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Then {
-    /// Nothing was done, and the statement may be sent again.
-    ///
-    /// An error does not prove that it belongs to this statement. It need not: whichever statement has failed, it was undone,
-    /// and the answer to the next one proves itself.
-    SendAgain,
-    /// The connection cannot be used any more: it was cut, or the server has said that it ends it.
-    Reconnect,
-    /// This server takes no writes, and has done nothing. The address may lead to another one by now.
-    LookElsewhere,
-    /// It is the answer.
-    Answer,
-}
-
 impl Then {
     /// What may follow this error.
+    ///
+    /// It does not prove that it belongs to this statement. It need not: whichever statement has failed, it was undone, and
+    /// the answer to the next one proves itself.
     pub(crate) fn after(error: &Error) -> Self {
         match error.as_database_error().and_then(|answer| answer.code()).as_deref() {
             Some(SERIALIZATION_FAILURE | DEADLOCK | TOO_LATE) => Self::SendAgain,

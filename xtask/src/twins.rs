@@ -1,30 +1,36 @@
-//! Files that have the same text in two crates. The stores of two databases share no crate, so a short file exists
-//! twice.
+//! Files that have the same text in two crates. The stores of two databases share no crate, so some short files exist twice.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-const TWINS: [&str; 2] = ["session-postgres/src/idle.rs", "session-mysql/src/idle.rs"];
+const TWINS: [[&str; 2]; 2] = [
+    ["session-postgres/src/idle.rs", "session-mysql/src/idle.rs"],
+    ["session-postgres/src/again.rs", "session-mysql/src/again.rs"],
+];
 
 /// The names that differ: in the first file, and in the second.
 const NAMES: [(&str, &str); 2] = [("PgConnection", "MySqlConnection"), ("session-mysql", "session-postgres")];
 
 /// `sources`: every Rust file with its text.
 pub(crate) fn check(sources: &BTreeMap<PathBuf, String>) -> Result<(), String> {
-    let [first, second] = TWINS.map(|path| sources.get(Path::new(path)));
+    TWINS.into_iter().try_for_each(|twins| check_two(twins, sources))
+}
+
+fn check_two(twins: [&str; 2], sources: &BTreeMap<PathBuf, String>) -> Result<(), String> {
+    let [first, second] = twins.map(|path| sources.get(Path::new(path)));
     let (Some(first), Some(second)) = (first, second) else {
-        return Err(format!("one of these files is not there: {}", TWINS.join(", ")));
+        return Err(format!("one of these files is not there: {}", twins.join(", ")));
     };
     let translated = NAMES.iter().fold(first.clone(), |text, (here, there)| text.replace(here, there));
     if let Some((line, _)) = translated.lines().zip(second.lines()).enumerate().find(|(_, (one, other))| one != other) {
-        return Err(format!("{} differ in line {}: change both", TWINS.join(" and "), line + 1));
+        return Err(format!("{} differ in line {}: change both", twins.join(" and "), line + 1));
     }
     if translated.lines().count() != second.lines().count() {
-        return Err(format!("{} differ in length: change both", TWINS.join(" and ")));
+        return Err(format!("{} differ in length: change both", twins.join(" and ")));
     }
-    println!("{} have one text", TWINS.join(" and "));
+    println!("{} have one text", twins.join(" and "));
     Ok(())
 }
 
@@ -34,7 +40,8 @@ mod tests {
 
     fn judge(second: &str) -> Result<(), String> {
         let first = "//! As in session-mysql.\nuse sqlx::PgConnection;\n";
-        check(&TWINS.map(PathBuf::from).into_iter().zip([first.to_owned(), second.to_owned()]).collect())
+        let twins = TWINS[0];
+        check_two(twins, &twins.map(PathBuf::from).into_iter().zip([first.to_owned(), second.to_owned()]).collect())
     }
 
     #[test]
@@ -46,6 +53,14 @@ mod tests {
             ("//! As in session-postgres.\n", "length"),
         ] {
             assert!(judge(second).is_err_and(|error| error.contains(told)), "{second}");
+        }
+        let all =
+            || TWINS.as_flattened().iter().map(|path| (PathBuf::from(path), String::new())).collect::<BTreeMap<_, _>>();
+        assert_eq!(check(&all()), Ok(()));
+        for path in TWINS.as_flattened() {
+            let mut sources = all();
+            sources.insert(path.into(), "changed".into());
+            assert!(check(&sources).is_err(), "{path}");
         }
         assert!(check(&BTreeMap::new()).is_err());
     }
