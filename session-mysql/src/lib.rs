@@ -78,6 +78,7 @@ mod builder;
 mod client;
 mod error;
 mod idle;
+mod pool;
 mod purge;
 mod row;
 mod schema;

@@ -15,7 +15,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     Builder,
     client::Client,
-    error::{BACKEND, foreign_answer, from_driver, from_wait, is_of_the_table, unsafe_setting},
+    error::{BACKEND, foreign_answer, from_driver, from_wait, is_of_the_table},
+    pool,
     row::{column, id, loaded},
     schema::judge,
     statements::{AT_ONCE, FOUND, LOCK, MADE, PATIENCE, POOL, Statements},
@@ -56,15 +57,6 @@ pub(crate) struct Table {
     pub(crate) sql: Statements,
     client: Client,
 }
-
-/// The statements for which a node of a Galera cluster catches up: bits of `wsrep_sync_wait`.
-const READS_AND_CHANGES: u32 = 3;
-
-const AUTOCOMMIT: &str =
-    "the pool's connections have autocommit off, so no write would be kept: run SET autocommit = 1 on each of them";
-
-const SYNC_WAIT: &str = "the server is a node of a Galera cluster, which may still have sessions that were ended: run \
-    SET wsrep_sync_wait = 3 on each of the pool's connections";
 
 impl MysqlStore {
     /// Connects with the default settings. The table is `sessions`, and must be there: see [`migrate`](Self::migrate).
@@ -135,15 +127,7 @@ impl Table {
         let rows = self.client.read(&SqlStr::from_static(POOL), &[]).await?;
         let settings = rows.iter().map(|row| Ok((column::<String>(row, 0)?, column::<String>(row, 1)?)));
         let settings = settings.collect::<Result<BTreeMap<_, _>, StoreError>>()?;
-        let is = |name: &str, value: &str| settings.get(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
-        if is("autocommit", "OFF") {
-            return Err(unsafe_setting(AUTOCOMMIT));
-        }
-        let catches_up = settings.get("wsrep_sync_wait").and_then(|kinds| kinds.parse::<u32>().ok());
-        if is("wsrep_on", "ON") && catches_up.is_none_or(|kinds| kinds & READS_AND_CHANGES != READS_AND_CHANGES) {
-            return Err(unsafe_setting(SYNC_WAIT));
-        }
-        Ok(())
+        pool::judge(&settings)
     }
 
     /// Whether the table is there, and has the columns that the statements need.

@@ -250,6 +250,7 @@ async fn deadlocks_and_conflicts_under_load_never_reach_the_caller() {
         ("loaded_repeatable", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"),
         ("loaded_serializable", "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE"),
         ("loaded_snapshot", "SET innodb_snapshot_isolation = 1"),
+        ("loaded_both", "SET innodb_snapshot_isolation = 1, tx_isolation = 'SERIALIZABLE'"),
     ] {
         if setting.contains("snapshot") && !is_mariadb(&mut connect().await).await {
             continue;

@@ -10,7 +10,7 @@ use session_mysql::{
     sqlx::{self, AssertSqlSafe, Connection, MySqlConnection, MySqlPool, Row, mysql::MySqlPoolOptions},
 };
 
-use crate::words::is_mariadb;
+use crate::words::{is_mariadb, number};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const ID: SessionId = SessionId::from_bytes([42; 16]);
@@ -92,6 +92,28 @@ async fn each_operation_is_one_statement_and_one_round_trip() {
             assert_eq!(more, expected, "{what}");
         }
     }
+}
+
+/// A replica may lack a session. So who has none is asked whether it is one.
+#[tokio::test]
+async fn a_read_that_finds_nothing_is_one_statement_more() {
+    let (pool, store) = open(servers::mysql().url(), "missed", "DO 0").await;
+    for round in 0..2 {
+        let before = asked(&pool).await["Com_stmt_execute"];
+        assert!(store.load(&ID).await.unwrap().is_none() && store.list(&Owner::from(42)).await.unwrap().is_empty());
+        assert_eq!(asked(&pool).await["Com_stmt_execute"] - before, 4, "round {round}");
+    }
+}
+
+/// A server that is no node of such a cluster takes it, and does nothing.
+#[tokio::test]
+async fn each_connection_of_the_stores_own_lets_a_node_of_a_cluster_catch_up() {
+    let server = servers::own_mysql(&["--log-output=TABLE", "--general-log=1"]);
+    let store = MysqlStore::builder().with_connections(2).connect(server.url()).await.unwrap();
+    store.migrate().await.unwrap();
+    let mut other = MySqlConnection::connect(server.url()).await.unwrap();
+    let logged = "SELECT COUNT(*) FROM mysql.general_log WHERE argument LIKE 'SET wsrep\\_sync\\_wait = 3'";
+    assert!(number(&mut other, logged).await > 0);
 }
 
 #[tokio::test]
