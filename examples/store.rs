@@ -12,7 +12,7 @@ use session_sqlite::sqlx::{
 use tempfile::TempDir;
 
 // ANCHOR: table
-const TABLE: &str = "CREATE TABLE sessions (
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS sessions (
     id BLOB NOT NULL PRIMARY KEY,
     revision INTEGER NOT NULL,
     payload BLOB NOT NULL,
@@ -20,8 +20,8 @@ const TABLE: &str = "CREATE TABLE sessions (
     expires_at INTEGER NOT NULL,
     ends_at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX sessions_owner ON sessions (owner) WHERE owner IS NOT NULL;
-CREATE INDEX sessions_expires_at ON sessions (expires_at)";
+CREATE INDEX IF NOT EXISTS sessions_owner ON sessions (owner) WHERE owner IS NOT NULL;
+CREATE INDEX IF NOT EXISTS sessions_expires_at ON sessions (expires_at)";
 
 #[derive(Debug)]
 struct TableStore {

@@ -46,9 +46,11 @@
 //! that the same store works again after an outage. It shows no store a row that the store has not written, which is
 //! answered with [`Corrupt`](session_core::StoreError::Corrupt). It holds no lock, so it does not notice a store that
 //! reads its clock before it has the lock. It does not notice a driver that blocks the runtime's thread, a call without a
-//! timeout, an error of a commit that the store drops, nor a `purge` that does nothing. It opens each namespace only
-//! once. So it does not prove that sessions survive a restart, nor that two processes on one database keep the
-//! contract. A store needs tests of its own for these.
+//! timeout, an error of a commit that the store drops, nor a `purge` that does nothing. A store needs tests of its own for
+//! these.
+//!
+//! Another process is played by another store on the same namespace, which [`Subject::open`] opens again. So a variable of
+//! the program that all stores share hides what two processes would not share.
 //!
 //! # Write a store in an hour
 //!
@@ -105,27 +107,25 @@ pub use crate::{
 ///
 /// # Examples
 ///
-/// For a store whose clock a test can move, keep a handle on each store that was opened:
+/// For a store within the process, whose clock a test can move, keep a handle on each:
 ///
 /// ```
-/// # use std::{sync::Mutex, time::Duration};
+/// # use std::{collections::HashMap, sync::Mutex, time::Duration};
 /// # use session_conformance::{Subject, async_trait};
 /// # use session_memory::MemoryStore as Handle;
 /// #[derive(Default)]
-/// struct Mine(Mutex<Vec<Handle>>);
+/// struct Mine(Mutex<HashMap<String, Handle>>);
 ///
 /// #[async_trait]
 /// impl Subject for Mine {
 /// #   type Store = Handle;
 ///     // …
-///     async fn open(&self, _namespace: &str) -> Self::Store {
-///         let store = Handle::new();
-///         self.0.lock().unwrap().push(store.clone());
-///         store
+///     async fn open(&self, namespace: &str) -> Self::Store {
+///         self.0.lock().unwrap().entry(namespace.to_owned()).or_default().clone()
 ///     }
 ///
 ///     async fn pass(&self, time: Duration) {
-///         self.0.lock().unwrap().iter().for_each(|store| store.advance(time));
+///         self.0.lock().unwrap().values().for_each(|store| store.advance(time));
 ///     }
 /// }
 /// ```
@@ -136,10 +136,13 @@ pub trait Subject: Send + Sync + 'static {
 
     /// Opens the store with this prefix, table or collection, and makes what it needs there.
     ///
-    /// Two namespaces never meet. Each is opened once, is new in each run, and matches `[a-z_][a-z0-9_]{0,47}`. The kit
-    /// never closes or removes one, and leaves in it what the cases have written. So a server of fixed size fills up after
-    /// some runs: start a new one then. Keep a temporary folder or database in the `Subject`, which is dropped after each
-    /// case.
+    /// Two namespaces never meet. Some are opened several times, also at once. What was opened then shares its sessions, as
+    /// two processes of an application do. So it shares nothing else: no connections and no cache. Only where one process
+    /// alone can have the sessions, hand out the same store again, within an `Arc`.
+    ///
+    /// Each namespace is new in each run, and matches `[a-z_][a-z0-9_]{0,47}`. The kit never removes one, and leaves in it
+    /// what the cases have written. So a server of fixed size fills up after some runs: start a new one then. Keep a
+    /// temporary folder or database in the `Subject`, which is dropped after each case.
     async fn open(&self, namespace: &str) -> Self::Store;
 
     /// Lets at least this much time pass for all stores that were opened: by waiting, or by moving their clock. Each

@@ -36,6 +36,8 @@ pub(crate) struct Trial<S: Subject> {
     subject: Arc<S>,
     namespace: String,
     store: Arc<Watched<S::Store>>,
+    /// The same sessions, as another process has them. Calls at the same moment come from both in turn.
+    second: Option<Arc<Watched<S::Store>>>,
     passed: Arc<Passed>,
     pulse: Arc<Pulse>,
 }
@@ -102,24 +104,55 @@ pub(crate) fn answer<T>(method: &str, answer: Result<T, StoreError>) -> T {
     })
 }
 
+/// A number that no other namespace of this process has.
+fn number() -> u64 {
+    static OPENED: AtomicU64 = AtomicU64::new(0);
+    OPENED.fetch_add(1, Ordering::Relaxed)
+}
+
 impl<S: Subject> Trial<S> {
     pub(crate) async fn new(subject: Arc<S>, passed: Arc<Passed>, pulse: Arc<Pulse>) -> Self {
-        static OPENED: AtomicU64 = AtomicU64::new(0);
         // The name is new for each run, because a database keeps the rows of the last run.
         let run = RandomState::new().build_hasher().finish();
-        let namespace = format!("kit_{run:016x}_{}", OPENED.fetch_add(1, Ordering::Relaxed));
-        let store = Arc::new(Watched::new(subject.open(&namespace).await, Arc::clone(&pulse)));
-        pulse.beat();
-        Self { subject, namespace, store, passed, pulse }
+        Self::in_namespace(subject, format!("kit_{run:016x}_{}", number()), passed, pulse).await
     }
 
-    /// A store in another namespace, whose name begins like that of this one.
-    pub(crate) async fn other_namespace(&self) -> S::Store {
-        self.subject.open(&format!("{}_b", self.namespace)).await
+    async fn in_namespace(subject: Arc<S>, namespace: String, passed: Arc<Passed>, pulse: Arc<Pulse>) -> Self {
+        let store = Arc::new(Watched::new(subject.open(&namespace).await, Arc::clone(&pulse)));
+        pulse.beat();
+        Self { subject, namespace, store, second: None, passed, pulse }
+    }
+
+    /// The name of another namespace, which begins like that of this one.
+    pub(crate) fn another_namespace(&self) -> String {
+        format!("{}_{}", self.namespace, number())
+    }
+
+    /// What a process has that opens this namespace.
+    pub(crate) fn open(&self, namespace: &str) -> impl Future<Output = Self> + Send + use<S> {
+        let (subject, passed, pulse) = (Arc::clone(&self.subject), Arc::clone(&self.passed), Arc::clone(&self.pulse));
+        Self::in_namespace(subject, namespace.to_owned(), passed, pulse)
+    }
+
+    /// The same sessions, as another process has them.
+    pub(crate) async fn at_another_process(&self) -> Self {
+        self.open(&self.namespace).await
+    }
+
+    /// A trial in another namespace, which two processes have.
+    pub(crate) async fn at_two_processes(&self) -> Self {
+        let first = self.open(&self.another_namespace()).await;
+        let second = first.at_another_process().await.store;
+        Self { second: Some(second), ..first }
     }
 
     pub(crate) fn store(&self) -> Arc<Watched<S::Store>> {
         Arc::clone(&self.store)
+    }
+
+    /// The store of the caller of this number, among callers at the same moment.
+    pub(crate) fn store_of(&self, caller: u64) -> Arc<Watched<S::Store>> {
+        Arc::clone(self.second.as_ref().filter(|_| caller % 2 == 1).unwrap_or(&self.store))
     }
 
     /// How soon a session expires whose expiry the case waits for.
@@ -255,13 +288,17 @@ impl<S: Subject> Trial<S> {
         W: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        let works = (0..count).map(|number| work(number, self.store())).collect();
+        let works = (0..count).map(|number| work(number, self.store_of(number))).collect();
         let first = usize::try_from(round / 2).unwrap() % usize::try_from(count).unwrap();
         if round.is_multiple_of(2) { in_tasks(works, first).await } else { in_turn(works, first).await }
     }
 }
 
-async fn in_tasks<T: Send + 'static>(works: Vec<impl Future<Output = T> + Send + 'static>, first: usize) -> Vec<T> {
+/// Runs them at once, each in a task of its own. The one of this number begins.
+pub(crate) async fn in_tasks<T: Send + 'static>(
+    works: Vec<impl Future<Output = T> + Send + 'static>,
+    first: usize,
+) -> Vec<T> {
     let start = Arc::new(Barrier::new(works.len()));
     let spawn = |work| {
         let start = Arc::clone(&start);

@@ -9,6 +9,7 @@ mod mutants {
     pub(crate) mod connection;
     pub(crate) mod fault;
     pub(crate) mod methods;
+    pub(crate) mod process;
     pub(crate) mod removal;
     pub(crate) mod shared;
     pub(crate) mod steps;

@@ -1,8 +1,12 @@
 //! The kit does not fail a correct store that is slow, such as one on a busy machine or at the end of a long line.
 
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -14,7 +18,9 @@ use session_memory::MemoryStore;
 /// How long the calls take, in turn. Half of it passes before the store works, half after.
 const MILLISECONDS: [u64; 4] = [300, 50, 120, 50];
 
-struct Slow;
+/// Each namespace, which all who open it share.
+#[derive(Default)]
+struct Slow(Mutex<BTreeMap<String, MemoryStore>>);
 
 #[derive(Debug)]
 struct SlowStore {
@@ -26,8 +32,10 @@ struct SlowStore {
 impl Subject for Slow {
     type Store = SlowStore;
 
-    async fn open(&self, _namespace: &str) -> SlowStore {
-        SlowStore { store: MemoryStore::new(), calls: AtomicUsize::new(0) }
+    async fn open(&self, namespace: &str) -> SlowStore {
+        let store =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(namespace.to_owned()).or_default().clone();
+        SlowStore { store, calls: AtomicUsize::new(0) }
     }
 
     async fn pass(&self, time: Duration) {
@@ -98,7 +106,7 @@ fn a_slow_store_passes_every_case() {
     // All cases run at once, because they wait most of the time.
     let run = |case: session_conformance::Case<Slow>| {
         thread::spawn(move || {
-            let passed = catch_unwind(AssertUnwindSafe(|| case.run(Slow))).is_ok();
+            let passed = catch_unwind(AssertUnwindSafe(|| case.run(Slow::default()))).is_ok();
             (!passed).then(|| case.name())
         })
     };

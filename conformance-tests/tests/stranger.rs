@@ -1,7 +1,7 @@
 //! A stranger's store: one sorted map behind one lock. It is shown in the crate's documentation, and proven here.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -146,14 +146,17 @@ impl Store for MapStore {
     }
 }
 
-struct Mine;
+// Its sessions are in this process alone. So who opens a namespace again gets the same store.
+#[derive(Default)]
+struct Mine(Mutex<BTreeMap<String, Arc<MapStore>>>);
 
 #[async_trait]
 impl Subject for Mine {
-    type Store = MapStore;
+    type Store = Arc<MapStore>;
 
-    async fn open(&self, _namespace: &str) -> MapStore {
-        MapStore::open()
+    async fn open(&self, namespace: &str) -> Arc<MapStore> {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(opened.entry(namespace.to_owned()).or_insert_with(|| Arc::new(MapStore::open())))
     }
 
     async fn pass(&self, time: Duration) {
@@ -161,4 +164,4 @@ impl Subject for Mine {
     }
 }
 
-store_tests!(Mine);
+store_tests!(Mine::default());

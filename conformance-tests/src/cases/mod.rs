@@ -8,6 +8,7 @@ pub(crate) mod linear;
 pub(crate) mod outcome;
 pub(crate) mod owner;
 pub(crate) mod payload;
+pub(crate) mod process;
 pub(crate) mod promise;
 pub(crate) mod purge;
 pub(crate) mod race;
@@ -131,6 +132,16 @@ macro_rules! each_case {
                 a_load_among_many_sees_the_write_before_it;
             linear:
                 a_concurrent_history_is_linearizable;
+            process:
+                what_one_process_writes_another_sees_at_once
+                a_session_outlives_the_process_that_made_it
+                processes_that_start_at_once_have_the_same_sessions
+                of_writes_at_two_processes_exactly_one_wins
+                nothing_revives_when_a_delete_races_another_process
+                nothing_revives_when_a_revoke_races_another_process
+                a_revoke_that_races_a_login_at_another_process_takes_or_leaves_it
+                the_list_is_exact_after_changes_at_two_processes
+                a_history_of_two_processes_is_linearizable;
             cancel:
                 a_dropped_create_leaves_no_session_or_all_of_it
                 a_dropped_replace_leaves_the_old_state_or_the_new
@@ -147,10 +158,12 @@ macro_rules! each_case {
             promise:
                 n_parallel_updates_of_one_key_add_n
                 an_update_whose_answer_is_lost_is_applied_once
+                updates_at_two_processes_are_all_kept
                 changes_of_different_keys_at_once_are_all_kept
                 of_many_who_take_a_value_one_gets_it
                 a_save_after_the_logout_changes_nothing_and_sends_no_cookie
                 a_login_ends_the_old_token_at_once
+                what_ends_at_one_process_has_ended_at_another
                 what_is_stored_holds_no_part_of_the_cookie
                 a_token_that_is_used_after_its_successor_was_proven_ends_the_session
                 revoke_all_beats_a_login_that_began_before_it

@@ -112,7 +112,7 @@ pub(crate) async fn ids_that_differ_in_letter_case_differ<S: Subject>(trial: &Tr
 }
 
 pub(crate) async fn two_namespaces_never_meet<S: Subject>(trial: &Trial<S>) {
-    let (user, other) = (owner("user 42"), trial.other_namespace().await);
+    let (user, other) = (owner("user 42"), trial.open(&trial.another_namespace()).await.store());
     trial.create(id(1), first().with_owner(Some(&user)), HOUR, DAY).await;
     assert!(answer("load", other.load(&id(1)).await).is_none(), "a session was loaded from another namespace");
     assert!(answer("list", other.list(&user).await).is_empty(), "a session was listed from another namespace");

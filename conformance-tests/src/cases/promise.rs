@@ -10,7 +10,7 @@ use std::{
 
 use session_core::{
     CookieConfig, Error, EventKind, Exchange, Incoming, Key, Keyring, Lifetime, Login, Observer, Outcome, Owner,
-    Policy, Session, SessionEvent, SessionManager,
+    Policy, Session, SessionEvent, SessionManager, Store,
 };
 
 use crate::{
@@ -46,10 +46,14 @@ impl Observer for Thefts {
 
 impl Site {
     fn over<S: Subject>(trial: &Trial<S>, policy: Policy) -> Self {
+        Self::at(trial.store(), policy)
+    }
+
+    fn at(store: impl Store, policy: Policy) -> Self {
         let thefts = Arc::default();
         let keys = Keyring::new(Key::from_bytes(&[42; 32]).unwrap());
         let cookie = CookieConfig::builder("session").build().unwrap();
-        let manager = SessionManager::new(trial.store(), keys)
+        let manager = SessionManager::new(store, keys)
             .with_cookie(cookie)
             .with_policy(policy)
             .with_observer(Thefts(Arc::clone(&thefts)));
@@ -98,6 +102,11 @@ impl Browser {
         }
     }
 
+    /// The same browser at another site over the same sessions.
+    fn at(&self, site: &Site) -> Self {
+        Self { manager: site.manager.clone(), cookie: self.cookie.clone() }
+    }
+
     async fn visit(&mut self) -> Option<Owner> {
         let exchange = self.open();
         let owner = session(&exchange).await.owner();
@@ -110,11 +119,10 @@ impl Browser {
     }
 }
 
-/// The same browser at as many processes. Requests of one process take turns, so its store would not have to decide.
-fn at_processes<S: Subject>(trial: &Trial<S>, browser: &Browser) -> Vec<Browser> {
-    let at_another =
-        |_| Browser { manager: Site::over(trial, Policy::default()).manager, cookie: browser.cookie.clone() };
-    (0..AT_ONCE).map(at_another).collect()
+/// The same browser at as many sites. Requests of one site take turns, so its store would not have to decide.
+fn at_sites<S: Subject>(trial: &Trial<S>, browser: &Browser) -> Vec<Browser> {
+    let at = |number| browser.at(&Site::at(trial.store_of(number), Policy::default()));
+    (0..AT_ONCE).map(at).collect()
 }
 
 async fn session(exchange: &Exchange) -> Session {
@@ -140,7 +148,7 @@ pub(crate) async fn n_parallel_updates_of_one_key_add_n<S: Subject>(trial: &Tria
     let site = Site::over(trial, Policy::default());
     let browser = site.logged_in(&owner("user 42")).await;
     for round in 0..2 {
-        let browsers = at_processes(trial, &browser);
+        let browsers = at_sites(trial, &browser);
         trial
             .together(round, AT_ONCE, move |number, _| {
                 let browser = browsers[number as usize].clone();
@@ -149,6 +157,10 @@ pub(crate) async fn n_parallel_updates_of_one_key_add_n<S: Subject>(trial: &Tria
             .await;
     }
     assert_eq!(browser.counter().await, Some(2 * AT_ONCE), "of parallel increments some are lost or counted twice");
+}
+
+pub(crate) async fn updates_at_two_processes_are_all_kept<S: Subject>(trial: &Trial<S>) {
+    n_parallel_updates_of_one_key_add_n(&trial.at_two_processes().await).await;
 }
 
 pub(crate) async fn an_update_whose_answer_is_lost_is_applied_once<S: Subject>(trial: &Trial<S>) {
@@ -167,7 +179,7 @@ pub(crate) async fn an_update_whose_answer_is_lost_is_applied_once<S: Subject>(t
 pub(crate) async fn changes_of_different_keys_at_once_are_all_kept<S: Subject>(trial: &Trial<S>) {
     let site = Site::over(trial, Policy::default());
     let browser = site.logged_in(&owner("user 42")).await;
-    let writers = at_processes(trial, &browser);
+    let writers = at_sites(trial, &browser);
     trial
         .together(0, AT_ONCE, move |number, _| {
             let browser = writers[number as usize].clone();
@@ -185,7 +197,7 @@ pub(crate) async fn of_many_who_take_a_value_one_gets_it<S: Subject>(trial: &Tri
         let exchange = browser.open();
         session(&exchange).await.insert("code", &round).unwrap();
         browser.close(&exchange).await;
-        let takers = at_processes(trial, &browser);
+        let takers = at_sites(trial, &browser);
         let taken = trial.together(round, AT_ONCE, move |number, _| {
             let taker = takers[number as usize].clone();
             async move { saved("take", session(&taker.open()).await.take::<u128>("code").await) }
@@ -223,6 +235,54 @@ pub(crate) async fn a_login_ends_the_old_token_at_once<S: Subject>(trial: &Trial
     assert_eq!(planted.visit().await, None, "the token from before the login opens the user's session");
     assert_eq!(planted.counter().await, None, "the token from before the login reads the user's session");
     assert_eq!(browser.counter().await, Some(0), "the values from before the login are lost");
+}
+
+pub(crate) async fn what_ends_at_one_process_has_ended_at_another<S: Subject>(trial: &Trial<S>) {
+    let there = trial.at_another_process().await;
+    let (here, there) = (Site::over(trial, Policy::default()), Site::over(&there, Policy::default()));
+    let user = owner("user 42");
+    for (here, there) in [(&here, &there), (&there, &here)] {
+        let mut planted = there.browser();
+        let first = planted.open();
+        session(&first).await.insert("counter", &0).unwrap();
+        planted.close(&first).await;
+        let mut browser = planted.at(here);
+        let login = browser.open();
+        saved("login", session(&login).await.login(user.clone()).await);
+        browser.close(&login).await;
+        assert_eq!(planted.visit().await, None, "a token from before a login opens the session at another process");
+
+        let mut elsewhere = browser.at(there);
+        assert_eq!(elsewhere.visit().await, Some(user.clone()), "a login does not stick at another process");
+        let slow = elsewhere.open();
+        session(&slow).await.insert("counter", &1).unwrap();
+        let logout = browser.open();
+        saved("logout", session(&logout).await.logout().await);
+        browser.close(&logout).await;
+        assert_eq!(elsewhere.visit().await, None, "a session that was logged out goes on at another process");
+        assert_eq!(
+            saved("commit", slow.commit().await),
+            Outcome::Gone,
+            "a late save at another process than the logout"
+        );
+        assert_eq!(set_cookie(&slow), None, "the loser sent a cookie");
+        let id = slow.presented_id().unwrap();
+        assert!(trial.load(id).await.is_none(), "a late save at another process revived a session after its logout");
+
+        // Time passes first, because a login that may have begun before the last revocation is refused.
+        trial.pass(Duration::from_millis(200)).await;
+        let mut standing = here.logged_in(&user).await;
+        let mut elsewhere = standing.at(there);
+        assert_eq!(elsewhere.visit().await, Some(user.clone()), "a login does not stick at another process");
+        let in_flight = there.browser().open();
+        let session = session(&in_flight).await;
+        assert_eq!(saved("revocation", here.manager.revoke_all(&user).await), 1);
+        let answer = session.login(user.clone()).await;
+        assert!(matches!(answer, Err(Error::LoginRevoked)), "a login that began before the revocation: {answer:?}");
+        assert_eq!(standing.visit().await, None, "a revoked session goes on");
+        assert_eq!(elsewhere.visit().await, None, "a revoked session goes on at another process");
+        trial.pass(Duration::from_millis(200)).await;
+    }
 }
 
 pub(crate) async fn what_is_stored_holds_no_part_of_the_cookie<S: Subject>(trial: &Trial<S>) {

@@ -24,7 +24,12 @@ impl Clock {
 
     /// Now, in milliseconds. The clock does not start at 0, so that a forgotten addition shows.
     pub(crate) fn now(&self) -> u64 {
-        1_000_000 + milliseconds(self.started.elapsed()) + self.advanced.load(Ordering::SeqCst)
+        1_000_000 + self.since_the_first()
+    }
+
+    /// Milliseconds since the first process began.
+    pub(crate) fn since_the_first(&self) -> u64 {
+        milliseconds(self.started.elapsed()) + self.advanced.load(Ordering::SeqCst)
     }
 }
 

@@ -155,6 +155,14 @@ faults! {
     LoadJoinsOneThatWasSent => a_load_among_many_sees_the_write_before_it,
     LoadReadsAReplica => a_concurrent_history_is_linearizable,
 
+    AProcessKeepsWhatItHasLoaded => what_one_process_writes_another_sees_at_once,
+    AProcessKeepsThatThereIsNone => what_one_process_writes_another_sees_at_once,
+    OpenEmptiesTheNamespace => a_session_outlives_the_process_that_made_it,
+    TheClockBeginsWithTheProcess => a_session_outlives_the_process_that_made_it,
+    OpenChecksThenMakes => processes_that_start_at_once_have_the_same_sessions,
+    TheLockIsInTheProcess => of_writes_at_two_processes_exactly_one_wins,
+    AProcessHasAnIndexOfItsOwn => the_list_is_exact_after_changes_at_two_processes,
+
     CreateWritesTheListEntryLater => a_dropped_create_leaves_no_session_or_all_of_it,
     ReplaceWritesThePayloadLater => a_dropped_replace_leaves_the_old_state_or_the_new,
     ReplaceMovesTheListEntryLater => a_dropped_replace_leaves_the_old_state_or_the_new,
@@ -176,6 +184,12 @@ faults! {
 /// What the same faults do to the promises of a session.
 pub(crate) const PROMISES: &[(Fault, &str)] = &[
     (Fault::ReplaceChecksThenWrites, "n_parallel_updates_of_one_key_add_n"),
+    (Fault::TheLockIsInTheProcess, "nothing_revives_when_a_delete_races_another_process"),
+    (Fault::TheLockIsInTheProcess, "nothing_revives_when_a_revoke_races_another_process"),
+    (Fault::TheLockIsInTheProcess, "a_revoke_that_races_a_login_at_another_process_takes_or_leaves_it"),
+    (Fault::AProcessKeepsWhatItHasLoaded, "a_history_of_two_processes_is_linearizable"),
+    (Fault::TheLockIsInTheProcess, "updates_at_two_processes_are_all_kept"),
+    (Fault::AProcessKeepsWhatItHasLoaded, "what_ends_at_one_process_has_ended_at_another"),
     (Fault::TheAnswerOfAReadIsLost, "a_create_whose_answer_is_lost_is_never_already_exists"),
     (Fault::TheAnswerOfAReadIsLost, "a_create_then_load_whose_answer_is_lost_is_never_already_exists"),
     (Fault::TheAnswerOfAReadIsLost, "a_touch_whose_answer_is_lost_never_says_no"),

@@ -18,6 +18,7 @@ impl Small {
         times: [Duration; 2],
     ) -> Result<(), StoreError> {
         let key = self.key(id);
+        self.note_a_create(id);
         match self.fault {
             CreateChecksThenInserts | CreateOverExpiredChecksThenInserts => {
                 let (taken, known) = (self.load_now(id).is_some(), self.lock().0.live.contains_key(&key));
@@ -133,6 +134,11 @@ impl Small {
                 self.wait_for(ADroppedLoadLeavesItsAnswer, found.as_ref()).await;
                 Ok(found)
             }
+            AProcessKeepsWhatItHasLoaded | AProcessKeepsThatThereIsNone => {
+                let found = self.copy_of(id).unwrap_or_else(|| self.load_now(id));
+                self.keep_a_copy(id, found.as_ref());
+                Ok(found)
+            }
             _ => Ok(self.load_now(id)),
         }
     }
@@ -144,6 +150,11 @@ impl Small {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> bool {
+        self.note_a_write(Some(id));
+        let _turn = self.turn().await;
+        if self.is(TheLockIsInTheProcess) {
+            return self.replace_in_a_turn(id, expected, entry, expiry).await;
+        }
         if self.is(ReplaceChecksThenWrites) {
             let found = self.load_now(id).is_some_and(|loaded| loaded.revision == expected);
             yield_now().await;
@@ -204,6 +215,8 @@ impl Small {
 
     pub(crate) async fn touch_in_steps(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> bool {
         let key = self.key(id);
+        self.note_a_write(Some(id));
+        let _turn = self.turn().await;
         match self.fault {
             TouchPutsTheRowBack => {
                 let read = self.lock().0.live.get(&key).cloned();
@@ -237,11 +250,15 @@ impl Small {
     }
 
     pub(crate) async fn delete_in_steps(&self, id: &SessionId, expected: Revision) -> bool {
+        self.note_a_write(Some(id));
+        let _turn = self.turn().await;
         match self.fault {
-            DeleteChecksThenDeletes => {
+            DeleteChecksThenDeletes | TheLockIsInTheProcess => {
                 let found = self.load_now(id).is_some_and(|loaded| loaded.revision == expected);
                 yield_now().await;
-                self.lock().0.live.remove(&self.key(id));
+                if found {
+                    self.lock().0.live.remove(&self.key(id));
+                }
                 found
             }
             DeleteTakesTheListEntryLater => {
@@ -310,6 +327,9 @@ impl Small {
                     yield_now().await;
                 }
             }
+            AProcessHasAnIndexOfItsOwn => {
+                self.list_now(owner).into_iter().filter(|(id, _)| self.is_in_the_index(id)).collect()
+            }
             _ => {
                 let list = self.list_now(owner);
                 self.wait_for(ADroppedListLeavesItsAnswer, list.first().map(|(_, loaded)| loaded)).await;
@@ -319,6 +339,8 @@ impl Small {
     }
 
     pub(crate) async fn revoke_in_steps(&self, owner: &Owner, keep: Option<&SessionId>) -> u64 {
+        self.note_a_write(None);
+        let _turn = self.turn().await;
         match self.fault {
             RevokeMissesWhatIsReplacedWhileItRuns => {
                 let found = self.list_now(owner);
@@ -327,7 +349,7 @@ impl Small {
                 doomed.map(|(id, loaded)| u64::from(self.delete_now(&id, loaded.revision))).sum()
             }
             RevokeTakesConflictsForNo => self.revoke_with_few_tries(owner, keep).await,
-            RevokeSelectsThenDeletes => {
+            RevokeSelectsThenDeletes | TheLockIsInTheProcess => {
                 let found = self.list_now(owner);
                 yield_now().await;
                 let doomed = found.into_iter().filter(|(id, _)| keep != Some(id));

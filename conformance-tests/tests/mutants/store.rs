@@ -10,10 +10,12 @@ use std::{
 use bytes::Bytes;
 use session_conformance::{Subject, async_trait};
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, StoreError};
+use tokio::task::yield_now;
 
 use super::{
     clock::Clock,
     fault::Fault::{self, *},
+    process::Process,
     removal::Writing,
     shared::Shared,
 };
@@ -22,13 +24,32 @@ use super::{
 pub(crate) struct Broken {
     fault: Fault,
     clock: Arc<Clock>,
-    shared: Arc<Mutex<Rows>>,
+    namespaces: Mutex<BTreeMap<String, Arc<Mutex<Rows>>>>,
     losing: Arc<Mutex<BTreeSet<SessionId>>>,
 }
 
 impl Broken {
+    async fn rows(&self, namespace: &str) -> Arc<Mutex<Rows>> {
+        let namespaces = || self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = namespaces().get(namespace).cloned();
+        match (self.fault, found) {
+            (OpenEmptiesTheNamespace, Some(rows)) => {
+                rows.lock().unwrap_or_else(PoisonError::into_inner).live.clear();
+                rows
+            }
+            (OpenChecksThenMakes, None) => {
+                yield_now().await;
+                let rows = Arc::default();
+                namespaces().insert(namespace.to_owned(), Arc::clone(&rows));
+                rows
+            }
+            (_, Some(rows)) => rows,
+            (_, None) => Arc::clone(namespaces().entry(namespace.to_owned()).or_default()),
+        }
+    }
+
     pub(crate) fn by(fault: Fault) -> Self {
-        Self { fault, clock: Arc::new(Clock::new()), shared: Arc::default(), losing: Arc::default() }
+        Self { fault, clock: Arc::new(Clock::new()), namespaces: Mutex::default(), losing: Arc::default() }
     }
 }
 
@@ -36,9 +57,11 @@ impl Broken {
 impl Subject for Broken {
     type Store = Small;
 
-    async fn open(&self, _namespace: &str) -> Small {
-        let rows = if self.fault == NamespacesMeet { Arc::clone(&self.shared) } else { Arc::default() };
-        Small { fault: self.fault, clock: Arc::clone(&self.clock), rows, losing: Arc::clone(&self.losing) }
+    async fn open(&self, namespace: &str) -> Small {
+        let rows = self.rows(if self.fault == NamespacesMeet { "" } else { namespace }).await;
+        let (clock, losing) = (Arc::clone(&self.clock), Arc::clone(&self.losing));
+        let process = Process::starting(self.fault, &clock);
+        Small { fault: self.fault, clock, rows, losing, process }
     }
 
     async fn pass(&self, time: Duration) {
@@ -50,10 +73,11 @@ impl Subject for Broken {
     }
 }
 
-/// One map behind one lock.
+/// One map behind one lock. Each process has the same map.
 #[derive(Debug)]
 pub(crate) struct Small {
     pub(crate) fault: Fault,
+    pub(crate) process: Process,
     clock: Arc<Clock>,
     rows: Arc<Mutex<Rows>>,
     /// The sessions whose next answer is lost.
@@ -113,7 +137,7 @@ impl Small {
 
     pub(crate) fn lock(&self) -> (MutexGuard<'_, Rows>, u64) {
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        (rows, self.clock.now())
+        (rows, self.clock.now() - self.process.started)
     }
 
     pub(crate) fn key(&self, id: &SessionId) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! The contract of a session store, on sealed payloads in memory.
 
-use std::{sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use session_conformance::{Subject, Wrapped, async_trait, store_tests};
 use session_memory::MemoryStore;
@@ -8,21 +8,20 @@ use session_sealed::{SealKeys, SealedStore};
 
 use crate::key;
 
+/// Each namespace. A clone of a store has the same sessions.
 #[derive(Default)]
-struct Memory(Mutex<Vec<MemoryStore>>);
+struct Memory(Mutex<BTreeMap<String, MemoryStore>>);
 
 #[async_trait]
 impl Subject for Memory {
     type Store = MemoryStore;
 
-    async fn open(&self, _namespace: &str) -> MemoryStore {
-        let store = MemoryStore::new();
-        self.0.lock().unwrap().push(store.clone());
-        store
+    async fn open(&self, namespace: &str) -> MemoryStore {
+        self.0.lock().unwrap().entry(namespace.to_owned()).or_default().clone()
     }
 
     async fn pass(&self, time: Duration) {
-        for store in &*self.0.lock().unwrap() {
+        for store in self.0.lock().unwrap().values() {
             store.advance(time);
         }
     }
