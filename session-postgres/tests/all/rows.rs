@@ -215,6 +215,8 @@ async fn a_table_may_have_its_columns_in_another_order() {
 async fn the_role_needs_no_right_to_make_tables_once_the_table_is_there() {
     let owner = pool(&[]).await;
     run(&owner, "DROP TABLE IF EXISTS granted; DROP ROLE IF EXISTS session_user_42; CREATE ROLE session_user_42").await;
+    // Before PostgreSQL 15 each role may make tables in this schema.
+    run(&owner, "REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
     store(&owner, "granted", false).migrate().await.unwrap();
     run(&owner, "GRANT SELECT, INSERT, UPDATE, DELETE ON granted TO session_user_42").await;
     let pool = pool(&[("role", "session_user_42")]).await;
