@@ -30,8 +30,9 @@
 //! # What it needs
 //!
 //! MariaDB 10.6 or later, or MySQL 8 or later, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its table. The store is tried on
-//! MariaDB 10.11 and MySQL 9.7. A server must not run with `--sysdate-is-now`. Each operation is one statement and one round trip,
-//! and the server's clock decides. A load that finds nothing takes a second one, to ask whether the server is a replica.
+//! MariaDB 10.11, and on MySQL 8.0, 8.4 and 9.7. A server must not run with `--sysdate-is-now`. Each operation is one statement
+//! and one round trip, and the server's clock decides. A load that finds nothing takes a second one, to ask whether the
+//! server is a replica.
 //!
 //! The [operator's page](operating#for-the-operator) has the settings, TLS and backups.
 //!

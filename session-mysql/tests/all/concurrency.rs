@@ -9,7 +9,7 @@ use session_mysql::{
     sqlx::{self, AssertSqlSafe, Connection, MySqlConnection, MySqlPool, mysql::MySqlPoolOptions},
 };
 
-use crate::words::{deadlocks, is_mariadb, number, under_way};
+use crate::words::{deadlocks, is_mariadb, number, still_at_work, under_way, waiters};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const ID: SessionId = SessionId::from_bytes([42; 16]);
@@ -46,8 +46,7 @@ async fn run(connection: &mut MySqlConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
 }
 
-/// Waits until this many statements on the table wait for a lock. A statement that does not wait takes no time at all.
-/// (InnoDB's own list is renewed only ten times a second.)
+/// Waits until this many statements wait for a lock on the table.
 async fn until_they_wait(table: &str, how_many: i64) {
     until_they_have_waited(table, how_many, 200).await;
 }
@@ -55,7 +54,7 @@ async fn until_they_wait(table: &str, how_many: i64) {
 async fn until_they_have_waited(table: &str, how_many: i64, milliseconds: u32) {
     let mut connection = connect().await;
     let start = Instant::now();
-    while under_way(&mut connection, &format!("%`{table}`%"), milliseconds).await != how_many {
+    while waiters(&mut connection, table, milliseconds).await != how_many {
         assert!(start.elapsed() < PATIENCE, "nobody waits for the lock on {table}");
     }
 }
@@ -63,12 +62,8 @@ async fn until_they_have_waited(table: &str, how_many: i64, milliseconds: u32) {
 /// Waits until no statement on the table is under way, not even one that the store has given up.
 async fn until_they_have_ended(table: &str) {
     let mut connection = connect().await;
-    // The name stands in two pieces, so that the query does not find itself.
-    let sql = format!(
-        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE CONCAT('%`', '{table}`%') AND command <> 'Sleep'"
-    );
     let start = Instant::now();
-    while number(&mut connection, &sql).await != 0 {
+    while still_at_work(&mut connection, table).await != 0 {
         assert!(start.elapsed() < PATIENCE, "a statement on {table} does not end");
     }
 }
@@ -372,7 +367,7 @@ async fn a_lock_wait_that_the_server_ends_early_is_begun_again() {
     let touch = tokio::spawn(async move { waiting.touch(&ID, entry(1).revision, HOUR).await });
     // The statement waits, is refused, and waits again.
     until_they_wait("waited", 1).await;
-    while under_way(&mut holder, "%`waited`%", 200).await == 1 {}
+    while waiters(&mut holder, "waited", 200).await == 1 {}
     until_they_wait("waited", 1).await;
     run(&mut holder, "ROLLBACK").await;
     assert!(touch.await.unwrap().unwrap());
