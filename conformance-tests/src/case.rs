@@ -57,6 +57,32 @@ pub struct Case<S: Subject> {
 
 type Run<S> = for<'a> fn(&'a Trial<S>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
+/// The outcome of a case that has not failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// The sentence holds.
+    Passed,
+    /// It was not run, for this reason: what is tested [cannot lose an answer](Subject::lose_the_answer), or
+    /// [lacks a capability](crate::adapter::Adapter::lacks).
+    NotRun(&'static str),
+}
+
+impl Ran {
+    /// Says so on stderr, too.
+    pub(crate) fn not_run(case: &str, reason: &'static str) -> Self {
+        eprintln!("{case} is not run: {reason}");
+        Self::NotRun(reason)
+    }
+
+    /// What the report says: where the server comes from and what it calls itself, or why there was none.
+    pub(crate) fn or_on(self, server: impl FnOnce() -> (&'static str, String)) -> (&'static str, String) {
+        match self {
+            Self::Passed => server(),
+            Self::NotRun(reason) => ("not run", reason.to_owned()),
+        }
+    }
+}
+
 impl<S: Subject> Case<S> {
     /// The sentence, as the name of a test.
     #[must_use]
@@ -70,7 +96,8 @@ impl<S: Subject> Case<S> {
     ///
     /// If the sentence does not hold, with what was seen; if the store has not answered for as long as
     /// [`Subject::deadline`] allows; or if the case takes twenty times as long.
-    pub fn run(&self, subject: S) {
+    #[allow(clippy::must_use_candidate, reason = "a failure is a panic")]
+    pub fn run(&self, subject: S) -> Ran {
         let (name, run) = (self.name, self.run);
         let deadline = subject.deadline();
         let (sender, outcome) = mpsc::channel();
@@ -87,7 +114,8 @@ impl<S: Subject> Case<S> {
         loop {
             let patience = deadline.saturating_sub(pulse.silence());
             match outcome.recv_timeout(patience) {
-                Ok(Ok(())) => return,
+                Ok(Ok(Ran::Passed)) => return Ran::Passed,
+                Ok(Ok(Ran::NotRun(reason))) => return Ran::not_run(name, reason),
                 Ok(Err(panic)) => resume_unwind(panic),
                 Err(RecvTimeoutError::Disconnected) => panic!("{name}: the thread of the case has ended"),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -122,8 +150,9 @@ pub fn cases<S: Subject>() -> Vec<Case<S>> {
 /// # Panics
 ///
 /// Like [`Case::run`], and if there is no case of this name.
-pub fn check<S: Subject>(name: &str, subject: S) {
-    run_by_name(name, &cases::<S>(), Case::name, |case| case.run(subject));
+#[allow(clippy::must_use_candidate, reason = "a failure is a panic")]
+pub fn check<S: Subject>(name: &str, subject: S) -> Ran {
+    run_by_name(name, &cases::<S>(), Case::name, |case| case.run(subject))
 }
 
 /// Runs the case of this name. If it fails, its number is told: a test runner prints the failures in another order.
@@ -142,9 +171,10 @@ pub(crate) fn run_by_name<C, T>(
     })
 }
 
-fn attempts<S: Subject>(run: Run<S>, subject: S, pulse: &Arc<Pulse>) {
+fn attempts<S: Subject>(run: Run<S>, subject: S, pulse: &Arc<Pulse>) -> Ran {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     let subject = Arc::new(subject);
+    let mut ran = Ran::Passed;
     for (attempt, scale) in (1..).zip(SCALES) {
         let passed = Arc::new(Passed::new(scale));
         let start = Instant::now();
@@ -154,7 +184,10 @@ fn attempts<S: Subject>(run: Run<S>, subject: S, pulse: &Arc<Pulse>) {
             });
         }));
         match outcome {
-            Ok(()) => break,
+            Ok(()) => {
+                ran = passed.ran();
+                break;
+            }
             Err(_) if attempt < SCALES.len() && passed.too_slow(start) => {
                 eprintln!("The machine or the store was too slow to tell; attempt {} follows.", attempt + 1);
             }
@@ -170,4 +203,5 @@ fn attempts<S: Subject>(run: Run<S>, subject: S, pulse: &Arc<Pulse>) {
         drop(subject);
     }
     runtime.shutdown_timeout(Duration::from_secs(1));
+    ran
 }

@@ -30,8 +30,9 @@
 //! ```
 //!
 //! The author of a store writes a [`Subject`]. [`store_tests!`] makes one `#[test]` of each case, named by the sentence
-//! that must hold. [`cases`] gives the same cases to a harness of your own. The kit never skips a case: a store that
-//! cannot be reached fails. The features `servers` and `containers`, for Unix, find or start database servers for the
+//! that must hold. [`cases`] gives the same cases to a harness of your own. A store that cannot be reached fails. Only the
+//! cases that lose an answer are not run where [`Subject::lose_the_answer`] cannot lose one. They say `not run` and the reason,
+//! on stderr (`cargo test -- --nocapture` shows it) and in the report. The features `servers` and `containers`, for Unix, find or start database servers for the
 //! tests of a store.
 //!
 //! If `SESSION_TEST_REPORT` names a file, each test adds a line to it once its case has passed. The lines prove what
@@ -39,7 +40,7 @@
 //! the server comes from (`url`, `container`, `local` or `none`), and what it calls itself.
 //!
 //! An [`adapter`] for a framework has cases of its own, and [`adapter_tests!`] makes the tests of them.
-//! A case that an adapter cannot run has a line, too: `not run` in place of the server, and then the reason.
+//! A case that is not run has a line, too: `not run` in place of the server, and then the reason.
 //!
 //! The kit proves what can be seen through the eight methods. That includes a lost answer, if
 //! [`Subject::lose_the_answer`] can lose one. The kit does **not** prove what a database does when it is killed, nor
@@ -98,7 +99,7 @@ use session_core::{SessionId, Store};
 #[doc(hidden)]
 pub use crate::report::run_test;
 pub use crate::{
-    case::{Case, cases, check},
+    case::{Case, Ran, cases, check},
     faulty::FaultyStore,
     wrapped::Wrapped,
 };
@@ -155,11 +156,17 @@ pub trait Subject: Send + Sync + 'static {
     /// Loses the answer to the next call that names this session. The database does what it is asked, but the
     /// connection is cut before the answer arrives.
     ///
-    /// By default nothing is lost. That is right for a store within the process that always waits for its answer. For a
-    /// store on a network a proxy does it, such as `servers::Proxy`, which finds the request by the id in it. If your store
-    /// reads before it writes, the id is in the read, too. Let the proxy look for what is in the write alone. A store
+    /// For a store on a network a proxy does it, such as `servers::Proxy`, which finds the request by the id in it. If your
+    /// store reads before it writes, the id is in the read, too. Let the proxy look for what is in the write alone. A store
     /// that waits for a thread with a timeout does the work, and then answers as if the time were over.
-    async fn lose_the_answer(&self, _to: &SessionId) {}
+    ///
+    /// # Errors
+    ///
+    /// Why no answer can be lost, in words for the readers of the report, such as "it is a map of this process". The cases
+    /// that lose one are then not run, and the report says so. By default the method is missing.
+    async fn lose_the_answer(&self, _to: &SessionId) -> Result<(), &'static str> {
+        Err("`Subject::lose_the_answer` is not written")
+    }
 
     /// How long the store may take to answer before the case fails: a minute by default. On a slow store a case goes on
     /// while there are answers, for at most twenty times this long.

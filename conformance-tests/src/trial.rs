@@ -6,7 +6,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     panic::resume_unwind,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
@@ -17,7 +17,7 @@ use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, Store, Sto
 use tokio::sync::Barrier;
 
 use crate::{
-    Subject,
+    Ran, Subject,
     watched::{Pulse, Watched},
 };
 
@@ -49,6 +49,8 @@ pub(crate) struct Passed {
     scale: u32,
     /// Whether the case has asked for a short time. If so, its outcome depends on how long the calls take.
     is_timed: AtomicBool,
+    /// Why the case has ended without a verdict.
+    not_run: OnceLock<&'static str>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -231,9 +233,14 @@ impl<S: Subject> Trial<S> {
         answer("purge", self.store.purge(limit).await)
     }
 
-    /// Loses the answer to the next call that names this session, if the subject can.
-    pub(crate) async fn lose_the_answer(&self, to: SessionId) {
-        self.subject.lose_the_answer(&to).await;
+    /// Loses the answer to the next call that names this session. Where the subject cannot, the case is not run.
+    pub(crate) async fn loses_the_answer(&self, to: SessionId) -> bool {
+        let lost = self.subject.lose_the_answer(&to).await;
+        if let Err(reason) = lost {
+            assert!(!reason.trim().is_empty(), "`Subject::lose_the_answer` gives no reason");
+            self.passed.not_run.set(reason).unwrap_or_default();
+        }
+        lost.is_ok()
     }
 
     /// Lets this much time pass, and a little more, because a database's clock may be slewed.
@@ -336,7 +343,12 @@ async fn in_turn<T>(works: Vec<impl Future<Output = T>>, first: usize) -> Vec<T>
 
 impl Passed {
     pub(crate) fn new(scale: u32) -> Self {
-        Self { waits: Mutex::default(), scale, is_timed: AtomicBool::new(false) }
+        Self { waits: Mutex::default(), scale, is_timed: AtomicBool::new(false), not_run: OnceLock::new() }
+    }
+
+    /// How a case has ended that has not failed.
+    pub(crate) fn ran(&self) -> Ran {
+        self.not_run.get().map_or(Ran::Passed, |reason| Ran::NotRun(reason))
     }
 
     fn waits(&self) -> Waits {

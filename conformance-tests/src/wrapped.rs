@@ -62,8 +62,8 @@ impl<S: Subject, T: Store> Subject for Wrapped<S, T> {
         self.subject.pass(time).await;
     }
 
-    async fn lose_the_answer(&self, to: &SessionId) {
-        self.subject.lose_the_answer(to).await;
+    async fn lose_the_answer(&self, to: &SessionId) -> Result<(), &'static str> {
+        self.subject.lose_the_answer(to).await
     }
 
     fn deadline(&self) -> Duration {

@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use session_conformance::{Subject, async_trait, store_tests};
+use session_core::SessionId;
 use session_memory::MemoryStore;
 
 /// Each namespace. A clone of a store has the same sessions.
@@ -17,6 +18,10 @@ impl Subject for Memory {
 
     async fn open(&self, namespace: &str) -> MemoryStore {
         self.0.lock().unwrap().entry(namespace.to_owned()).or_default().clone()
+    }
+
+    async fn lose_the_answer(&self, _: &SessionId) -> Result<(), &'static str> {
+        Err("it is a map of this process, and each call waits for its answer")
     }
 
     async fn pass(&self, time: Duration) {

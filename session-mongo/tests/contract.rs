@@ -45,8 +45,9 @@ impl Subject for Mongo {
     }
 
     /// The document has the id as text.
-    async fn lose_the_answer(&self, to: &SessionId) {
+    async fn lose_the_answer(&self, to: &SessionId) -> Result<(), &'static str> {
         self.proxy.lose_the_answer(to.to_string().as_bytes());
+        Ok(())
     }
 
     /// The server's clock is the system's: it cannot be moved.

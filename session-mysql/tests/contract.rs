@@ -46,8 +46,9 @@ impl Subject for Mysql {
         Some(servers::mysql())
     }
 
-    async fn lose_the_answer(&self, to: &SessionId) {
+    async fn lose_the_answer(&self, to: &SessionId) -> Result<(), &'static str> {
         self.proxy.lose_the_answer(to.as_bytes());
+        Ok(())
     }
 
     /// The server's clock is the system's: it cannot be moved.

@@ -43,13 +43,14 @@ impl Subject for Postgres {
         Some(self.server)
     }
 
-    async fn lose_the_answer(&self, to: &SessionId) {
+    async fn lose_the_answer(&self, to: &SessionId) -> Result<(), &'static str> {
         if self.pooled {
             let hex: String = to.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
             self.proxy.lose_the_answer(hex.as_bytes());
         } else {
             self.proxy.lose_the_answer(to.as_bytes());
         }
+        Ok(())
     }
 
     /// The server's clock is the system's: it cannot be moved.
@@ -97,8 +98,9 @@ impl Subject for SeaOrm {
         Some(servers::postgres())
     }
 
-    async fn lose_the_answer(&self, to: &SessionId) {
+    async fn lose_the_answer(&self, to: &SessionId) -> Result<(), &'static str> {
         self.0.lose_the_answer(to.as_bytes());
+        Ok(())
     }
 
     async fn pass(&self, time: Duration) {

@@ -9,6 +9,7 @@ use std::{
 use tokio::runtime;
 
 use crate::{
+    Ran,
     adapter::{Adapter, Capability, trial::Trial},
     case::run_by_name,
     each_adapter_case, report,
@@ -40,15 +41,6 @@ pub struct Case {
     run: fn(&Trial),
 }
 
-/// The outcome of a case that has not failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ran {
-    /// The sentence holds.
-    Passed,
-    /// It was not run, because the adapter [lacks](Adapter::lacks) the capability, for this reason.
-    NotRun(&'static str),
-}
-
 impl Case {
     /// The sentence, as the name of a test.
     #[must_use]
@@ -71,8 +63,7 @@ impl Case {
     pub fn run(&self, adapter: impl Adapter) -> Ran {
         if let Some(reason) = self.needs.and_then(|capability| adapter.lacks(capability)) {
             assert!(!reason.trim().is_empty(), "{}: `Adapter::lacks` gives no reason", self.name);
-            eprintln!("{} is not run: {reason}", self.name);
-            return Ran::NotRun(reason);
+            return Ran::not_run(self.name, reason);
         }
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let trial = Trial::new(Arc::new(adapter), runtime.handle().clone());
@@ -120,8 +111,5 @@ pub fn check(name: &str, adapter: impl Adapter) -> Ran {
 /// The same, with a line in the file that `SESSION_TEST_REPORT` names.
 #[doc(hidden)]
 pub fn run_test(package: &str, module: &str, name: &str, adapter: impl Adapter) {
-    report::telling([package, module, name], || match check(name, adapter) {
-        Ran::Passed => ("none", String::new()),
-        Ran::NotRun(reason) => ("not run", reason.to_owned()),
-    });
+    report::telling([package, module, name], || check(name, adapter).or_on(|| ("none", String::new())));
 }

@@ -83,10 +83,11 @@ use session_core::async_trait;
 #[doc(hidden)]
 pub use self::case::run_test;
 pub use self::{
-    case::{Case, Ran, cases, check},
+    case::{Case, cases, check},
     site::{Answer, Body, Request, Site, Socket, Stream},
     trial::Served,
 };
+pub use crate::Ran;
 
 /// An adapter under test: how it mounts and serves a site. The author of the adapter writes this. The page of the
 /// [module](self) shows one.

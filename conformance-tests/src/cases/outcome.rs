@@ -33,7 +33,9 @@ pub(crate) async fn a_create_whose_answer_is_lost_is_never_already_exists<S: Sub
     trial.create(id(1), first(), HOUR, DAY).await;
     let mut applied = 0;
     for number in 2..5 {
-        trial.lose_the_answer(id(number)).await;
+        if !trial.loses_the_answer(id(number)).await {
+            return;
+        }
         let created = trial.store().create(&id(number), first(), HOUR, DAY).await;
         assert!(
             !matches!(created, Err(AlreadyExists)),
@@ -52,7 +54,9 @@ pub(crate) async fn a_create_then_load_whose_answer_is_lost_is_never_already_exi
     trial.create_then_load(id(1), first(), id(1)).await;
     let mut applied = 0;
     for number in 2..5 {
-        trial.lose_the_answer(id(number)).await;
+        if !trial.loses_the_answer(id(number)).await {
+            return;
+        }
         let made = trial.store().create_then_load(&id(number), first(), HOUR, DAY, &id(1)).await;
         assert!(
             !matches!(made, Err(AlreadyExists)),
@@ -76,7 +80,9 @@ pub(crate) async fn a_replace_whose_answer_is_lost_never_says_no<S: Subject>(tri
         trial.must_replace(id(10 + number), 1, second(), expiry).await;
 
         trial.create(id(number), first(), HOUR, DAY).await;
-        trial.lose_the_answer(id(number)).await;
+        if !trial.loses_the_answer(id(number)).await {
+            return;
+        }
         let replaced = trial.store().replace(&id(number), revision(1), second(), expiry).await;
         assert!(
             !matches!(replaced, Ok(false)),
@@ -98,7 +104,9 @@ pub(crate) async fn a_touch_whose_answer_is_lost_never_says_no<S: Subject>(trial
     trial.must_touch(id(1), 1, HOUR).await;
     let mut applied = 0;
     for _ in 0..3 {
-        trial.lose_the_answer(id(1)).await;
+        if !trial.loses_the_answer(id(1)).await {
+            return;
+        }
         let touched = trial.store().touch(&id(1), revision(1), 2 * HOUR).await;
         assert!(!matches!(touched, Ok(false)), "a `touch` whose answer was lost said that it was not done");
         let loaded = trial.loaded(id(1)).await;
@@ -115,7 +123,9 @@ pub(crate) async fn a_delete_whose_answer_is_lost_never_says_no<S: Subject>(tria
     let mut applied = 0;
     for number in 2..5 {
         trial.create(id(number), first(), HOUR, DAY).await;
-        trial.lose_the_answer(id(number)).await;
+        if !trial.loses_the_answer(id(number)).await {
+            return;
+        }
         let deleted = trial.store().delete(&id(number), revision(1)).await;
         assert!(
             !matches!(deleted, Ok(false)),

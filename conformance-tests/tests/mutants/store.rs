@@ -10,7 +10,6 @@ use std::{
 use bytes::Bytes;
 use session_conformance::{Subject, async_trait};
 use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, StoreError};
-use tokio::task::yield_now;
 
 use super::{
     clock::Clock,
@@ -38,7 +37,8 @@ impl Broken {
                 rows
             }
             (OpenChecksThenMakes, None) => {
-                yield_now().await;
+                // To make a table takes a while.
+                tokio::time::sleep(Duration::from_millis(20)).await;
                 let rows = Arc::default();
                 namespaces().insert(namespace.to_owned(), Arc::clone(&rows));
                 rows
@@ -68,8 +68,9 @@ impl Subject for Broken {
         self.clock.advance(time);
     }
 
-    async fn lose_the_answer(&self, to: &SessionId) {
+    async fn lose_the_answer(&self, to: &SessionId) -> Result<(), &'static str> {
         self.losing.lock().unwrap_or_else(PoisonError::into_inner).insert(*to);
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use session_conformance::{
-    Subject, async_trait, cases,
+    Ran, Subject, async_trait, cases,
     servers::{self, Proxy},
 };
 use session_core::SessionId;
@@ -34,8 +34,9 @@ impl Subject for Proxied {
         builder.with_timeout(PATIENCE).with_connect_timeout(PATIENCE).connect(&self.url).await.unwrap()
     }
 
-    async fn lose_the_answer(&self, to: &SessionId) {
+    async fn lose_the_answer(&self, to: &SessionId) -> Result<(), &'static str> {
         self.proxy.lose_the_answer(to.to_string().as_bytes());
+        Ok(())
     }
 
     async fn pass(&self, time: Duration) {
@@ -49,9 +50,9 @@ impl Proxied {
         let proxy = Arc::clone(&self.proxy);
         let running = tokio::task::spawn_blocking(move || {
             let cases = cases().into_iter().filter(|case| case.name().contains("answer_is_lost"));
-            cases.map(|case| case.run(self.clone())).count()
+            cases.map(|case| case.run(self.clone())).collect::<Vec<_>>()
         });
-        assert_eq!(running.await.unwrap(), 6);
+        assert_eq!(running.await.unwrap(), [Ran::Passed; 6]);
         assert_eq!(proxy.lost(), 18, "three answers are lost in each case");
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use session_conformance::{Subject, Wrapped, async_trait, store_tests};
+use session_core::SessionId;
 use session_memory::MemoryStore;
 use session_sealed::{SealKeys, SealedStore};
 
@@ -18,6 +19,10 @@ impl Subject for Memory {
 
     async fn open(&self, namespace: &str) -> MemoryStore {
         self.0.lock().unwrap().entry(namespace.to_owned()).or_default().clone()
+    }
+
+    async fn lose_the_answer(&self, _: &SessionId) -> Result<(), &'static str> {
+        Err("it is a map of this process, and each call waits for its answer")
     }
 
     async fn pass(&self, time: Duration) {
