@@ -77,7 +77,7 @@ async fn browser(chromium: &Chromium, switches: &[&str], pages: Router) -> Profi
 
 impl Profile {
     /// The text of the page that the Back button leads to, and whether the page comes out of the browser's memory.
-    async fn goes_back_to(&self, path: &str) -> (String, bool) {
+    pub(super) async fn goes_back_to(&self, path: &str) -> (String, bool) {
         self.driver.back().await.unwrap();
         self.is_at(path).await;
         let mut title = String::new();

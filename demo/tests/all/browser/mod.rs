@@ -15,6 +15,7 @@ mod caches;
 mod cookies;
 mod devices;
 mod forms;
+mod https;
 mod moving;
 mod pages;
 mod promises;
