@@ -23,13 +23,15 @@ const PAGE: &str = "<form method=post action=/login><button>Log in</button></for
     socket.onclose = () => say('closed')</script>";
 
 // ANCHOR: ends
-/// Wakes the sockets when a session of this process ends.
+/// Wakes the sockets when something happened in this process after which one of them may have to close.
 #[derive(Clone, Debug)]
 struct Ends(watch::Sender<()>);
 
 impl Observer for Ends {
     fn on(&self, event: &SessionEvent) {
-        if matches!(event.kind, EventKind::Ended(_) | EventKind::Revoked { .. }) {
+        use EventKind::{Ended, LoggedIn, Proved, Renewed, Revoked, TheftDetected};
+        // A login may be that of another user in the same browser. A theft is an end that has an event of its own.
+        if let Ended(_) | Revoked { .. } | TheftDetected | LoggedIn | Proved | Renewed = event.kind {
             self.0.send_replace(());
         }
     }

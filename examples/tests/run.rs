@@ -199,6 +199,15 @@ fn frame(connection: &mut TcpStream) -> (u8, Vec<u8>) {
 
 #[test]
 fn a_websocket_counts_in_the_session_and_is_closed_when_its_user_logs_out_elsewhere() {
+    a_websocket_counts_and_is_closed_by("/logout");
+}
+
+#[test]
+fn a_websocket_is_closed_when_its_browser_logs_in_again() {
+    a_websocket_counts_and_is_closed_by("/login");
+}
+
+fn a_websocket_counts_and_is_closed_by(path: &str) {
     let (_program, address) = Program::start(env!("CARGO_BIN_EXE_websocket"));
     let login = ask(&address, "POST", "/login", "", "");
     let upgrade = format!(
@@ -219,7 +228,9 @@ fn a_websocket_counts_in_the_session_and_is_closed_when_its_user_logs_out_elsewh
         socket.write_all(b"\x81\x82\0\0\0\0hi").unwrap();
         assert_eq!(frame(&mut socket), (1, expected.into()));
     }
-    ask(&address, "POST", "/logout", login.cookie(), "");
+    ask(&address, "POST", path, login.cookie(), "");
+    // It is woken. By itself it asks after a minute.
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut rest = Vec::new();
     let ended = socket.read_to_end(&mut rest);
     assert!(ended.is_ok_and(|_| rest.is_empty() || rest[0] & 0x0f == 8), "closed, and nothing more is said: {rest:?}");
