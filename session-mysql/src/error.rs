@@ -22,6 +22,9 @@ mod number {
     pub(super) const TOO_MANY_OF_A_USER: u16 = 1203;
     pub(super) const LOCK_WAIT: u16 = 1205;
     pub(super) const DEADLOCK: u16 = 1213;
+    /// MySQL asks a user whom it does not know for a password of some kind, so that nobody learns which names there are. From
+    /// 8.4 on the kind may be `mysql_native_password`, which is not there.
+    pub(super) const NO_SUCH_PLUGIN: u16 = 1524;
     pub(super) const READ_ONLY: u16 = 1290;
     pub(super) const INTERRUPTED: u16 = 1317;
     pub(super) const READ_ONLY_TRANSACTION: u16 = 1792;
@@ -52,7 +55,9 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
             number::SHUTDOWN | number::INTERRUPTED | number::KILLED_MARIADB | number::IDLE_TOO_LONG_MYSQL
             // No memory or space; too many connections; hosts and users that are not let in.
             | 1021 | 1037 | 1038 | 1041 | 1114 | number::TOO_MANY_CLIENTS | number::TOO_MANY_OF_A_USER | 1226 | 1129
-            | 1130 | 1044 | 1045 | 1698
+            | 1130 | 1044 | 1045 | 1698 | number::NO_SUCH_PLUGIN | 1820 | 1862 | 3118 | 3955 | 4151
+            // Only over TLS; MySQL's `offline_mode`.
+            | 3159 | 3032
             | number::READ_ONLY | number::READ_ONLY_TRANSACTION | number::READ_ONLY_INNODB
             | number::NOT_READY => StoreError::unavailable(BACKEND, error),
             // The server reports corruption itself, or a number is out of range. Only the row can have such a number.
