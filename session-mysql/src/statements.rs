@@ -11,6 +11,7 @@
 //! - `LAST_INSERT_ID(LENGTH(id))` tells the outcome of a write, because the answer brings it along. The number of
 //!   "affected" rows cannot tell: it depends on a flag of the client's, and on whether anything has changed. The
 //!   expression needs a column of the row, so the server computes it only if it has found a row.
+//! - `LIMIT {most}` is no limit: without one, `sql_select_limit` would cut off rows, and nothing would tell.
 
 use session_core::Namespace;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
@@ -22,6 +23,9 @@ pub(crate) const FOUND: u64 = 16;
 
 /// How many sessions are loaded by one statement: a power of two.
 pub(crate) const AT_ONCE: usize = 64;
+
+/// The greatest number of rows that a statement can have.
+const MOST: u64 = u64::MAX;
 
 /// The outcome of a create that has made a row, or written over an expired one.
 pub(crate) const MADE: u64 = 1;
@@ -85,12 +89,14 @@ const LOAD_ALL: &str = r#"
 SELECT id, revision, payload, expires_at, ends_at, {now} AS now
 FROM `{table}`
 WHERE id IN ({ids})
+LIMIT {most}
 "#;
 
 const LIST: &str = r#"
 SELECT id, revision, payload, expires_at, ends_at, {now} AS now
 FROM `{table}`
 WHERE owner = ?
+LIMIT {most}
 "#;
 
 const CLOCK: &str = r#"SELECT {now} AS now"#;
@@ -189,6 +195,7 @@ const COLUMNS: &str = r#"
 SELECT column_name AS name, column_type AS type, {now} AS now
 FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name = '{table}'
+LIMIT {most}
 "#;
 
 /// The settings of each connection of the store's own. MariaDB reads only the first of the two comments, MySQL only the
@@ -200,7 +207,8 @@ pub(crate) const SETTINGS: &str = r#"
 SET
     autocommit = 1,
     sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION',
-    time_zone = '+00:00'
+    time_zone = '+00:00',
+    sql_big_selects = 1
     /*M! ,
         tx_isolation = 'READ-COMMITTED',
         innodb_lock_wait_timeout = (? + 999) DIV 1000,
@@ -261,7 +269,8 @@ impl Statements {
         let is_read_only = "(CAST(@@global.read_only AS CHAR) NOT IN ('0', 'OFF') OR @@global.innodb_read_only)";
         let now = format!("IF({is_read_only}, NULL, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)))");
         let statement = |text: &str| {
-            AssertSqlSafe(text.trim().replace("{now}", &now).replace("{table}", table.as_str())).into_sql_str()
+            let text = text.trim().replace("{now}", &now).replace("{most}", &MOST.to_string());
+            AssertSqlSafe(text.replace("{table}", table.as_str())).into_sql_str()
         };
         let load_all = |count: usize| statement(&LOAD_ALL.replace("{ids}", &vec!["?"; count].join(", ")));
         Self {

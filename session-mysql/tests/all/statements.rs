@@ -245,6 +245,22 @@ const MODES_OF_MARIADB: [&str; 5] = [
     "SET sql_mode = 'MYSQL40,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
 ];
 
+/// The answer would lack sessions that are there.
+#[tokio::test]
+async fn a_limit_for_the_rows_of_an_answer_cuts_off_no_session() {
+    let (_, store) = open(servers::mysql().url(), "cut_off", "SET sql_select_limit = 1").await;
+    let user = Owner::from(42);
+    let ids = [1, 2, 3, 4].map(|id| SessionId::from_bytes([id; 16]));
+    for id in &ids {
+        let entry = Entry::new(revision(1), b"payload").with_owner(Some(&user));
+        store.create(id, entry, HOUR, HOUR).await.unwrap();
+    }
+    assert_eq!(store.list(&user).await.unwrap().len(), 4);
+    for answer in join_all(ids.iter().map(|id| store.load(id))).await {
+        assert!(answer.unwrap().is_some(), "a load among others has not found its session");
+    }
+}
+
 /// The zones at both ends of the day, one that is half an hour off, and the machine's.
 #[tokio::test]
 async fn no_time_zone_changes_an_outcome_or_the_time_that_is_left() {
@@ -278,6 +294,8 @@ async fn connections_of_the_stores_own_have_its_settings() {
         "--transaction-isolation=SERIALIZABLE",
         "--innodb-lock-wait-timeout=50",
     ]);
+    let mut root = MySqlConnection::connect(server.url()).await.unwrap();
+    sqlx::raw_sql("SET GLOBAL max_join_size = 1").execute(&mut root).await.unwrap();
     let builder = MysqlStore::builder().with_timeout(Duration::from_millis(1500));
     let store = builder.connect(server.url()).await.unwrap();
     store.migrate().await.unwrap();
@@ -290,7 +308,7 @@ async fn connections_of_the_stores_own_have_its_settings() {
     // The server has no `autocommit`, so this is a transaction. The store waits for its lock by its own timeout, and not for
     // 50 seconds.
     let mut other = MySqlConnection::connect(server.url()).await.unwrap();
-    sqlx::raw_sql("SELECT id FROM sessions FOR UPDATE").execute(&mut other).await.unwrap();
+    sqlx::raw_sql("SET sql_big_selects = 1; SELECT id FROM sessions FOR UPDATE").execute(&mut other).await.unwrap();
     let error = store.touch(&ID, revision(1), HOUR).await.unwrap_err();
     assert!(matches!(error, StoreError::TimedOut { .. }), "{error:?}");
 }
