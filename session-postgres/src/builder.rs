@@ -135,7 +135,12 @@ impl Builder {
         } else {
             let timeout = milliseconds(self.timeout).to_string();
             // At a stricter level the server would refuse some statements, and the store would send them again.
-            let settings = [("statement_timeout", &*timeout), ("default_transaction_isolation", "read committed")];
+            // The statement's time is that for its locks.
+            let settings = [
+                ("statement_timeout", &*timeout),
+                ("lock_timeout", "0"),
+                ("default_transaction_isolation", "read committed"),
+            ];
             options.extra_float_digits(None).options(settings)
         };
         let pool = PgPoolOptions::new()

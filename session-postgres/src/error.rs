@@ -21,7 +21,7 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
             let code = answer.code().unwrap_or_default().into_owned();
             match (code.get(..2).unwrap_or_default(), &*code) {
                 // The time for the statement or for the lock is over, or conflicts have used up the store's timeout.
-                (_, "57014" | "55P03" | SERIALIZATION_FAILURE | DEADLOCK | TOO_LATE) => {
+                (_, "57014" | LOCK_TIMEOUT | TRANSACTION_TIMEOUT | SERIALIZATION_FAILURE | DEADLOCK | TOO_LATE) => {
                     StoreError::timed_out(BACKEND, error)
                 }
                 // No connection, no access, no space or memory, a server that stops or starts, a broken disk, a standby.
@@ -38,6 +38,10 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
 
 const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK: &str = "40P01";
+/// The server's `lock_timeout` may be shorter than the store's timeout.
+const LOCK_TIMEOUT: &str = "55P03";
+/// From PostgreSQL 17 on. The server ends the connection, too.
+const TRANSACTION_TIMEOUT: &str = "25P04";
 const READ_ONLY: &str = "25006";
 /// Division by zero: a write has waited for its row until after the expiry. See the statements.
 const TOO_LATE: &str = "22012";
@@ -63,8 +67,9 @@ impl Then {
     /// the answer to the next one proves itself.
     pub(crate) fn after(error: &Error) -> Self {
         match error.as_database_error().and_then(|answer| answer.code()).as_deref() {
-            Some(SERIALIZATION_FAILURE | DEADLOCK | TOO_LATE) => Self::SendAgain,
+            Some(SERIALIZATION_FAILURE | DEADLOCK | LOCK_TIMEOUT | TOO_LATE) => Self::SendAgain,
             Some(READ_ONLY) => Self::LookElsewhere,
+            Some(TRANSACTION_TIMEOUT) => Self::Reconnect,
             Some(code) if code.starts_with("57P") || code.starts_with("08") => Self::Reconnect,
             _ if matches!(error, Error::Io(_) | Error::WorkerCrashed | Error::Protocol(_)) => Self::Reconnect,
             _ => Self::Answer,

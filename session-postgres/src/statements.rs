@@ -239,6 +239,7 @@ LEFT JOIN pg_attribute AS attribute
 // One message, and so one transaction. The process that makes the table holds the lock: of two that run
 // `CREATE TABLE IF NOT EXISTS` at once, one fails.
 const MIGRATE: &str = r#"
+SET LOCAL lock_timeout = 0;
 SELECT pg_advisory_xact_lock(8315168207168892787);
 {schema}
 SELECT $1::bigint # {tag} AS nonce

@@ -193,6 +193,68 @@ async fn a_row_that_is_locked_for_too_long_times_out_and_is_not_written_later() 
     }
 }
 
+/// Waits for longer than this server lets anybody wait for a lock.
+async fn until_a_lock_would_time_out(connection: &mut PgConnection) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(300) {
+        number(connection, "SELECT 1::bigint").await;
+    }
+}
+
+/// A user may have a `lock_timeout`, as those who migrate without a pause do.
+#[tokio::test]
+async fn a_lock_timeout_of_the_server_ends_no_wait_of_the_store() {
+    let hasty = format!("{}?options=-c%20lock_timeout%3D50", url());
+    for (table, pooled, own) in [("hasty", false, true), ("hasty_pool", false, false), ("hasty_pooled", true, false)] {
+        run(&mut connect().await, &format!("DROP TABLE IF EXISTS {table}")).await;
+        let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled);
+        let builder = builder.with_timeout(Duration::from_secs(10));
+        let store = if own {
+            builder.connect(&hasty).await.unwrap()
+        } else {
+            builder.with_pool(PgPool::connect(&hasty).await.unwrap())
+        };
+        let mut holder = connect().await;
+        // Another process makes its table.
+        run(&mut holder, "SELECT pg_advisory_lock(8315168207168892787)").await;
+        let (migrating, migrated) = (store.clone(), async {
+            until_a_lock_would_time_out(&mut holder).await;
+            run(&mut holder, "SELECT pg_advisory_unlock_all()").await;
+        });
+        let (answer, ()) = tokio::join!(migrating.migrate(), migrated);
+        answer.unwrap_or_else(|error| panic!("{table}: {error:?}"));
+        store.create(&ID, entry(1), HOUR, 2 * HOUR).await.unwrap();
+        run(&mut holder, &format!("BEGIN; SELECT FROM {table} FOR UPDATE")).await;
+        let waiting = store.clone();
+        let touch = tokio::spawn(async move { waiting.touch(&ID, entry(1).revision, HOUR).await });
+        until_they_wait(table, 1).await;
+        until_a_lock_would_time_out(&mut holder).await;
+        run(&mut holder, "ROLLBACK").await;
+        assert!(touch.await.unwrap().unwrap_or_else(|error| panic!("{table}: {error:?}")));
+    }
+}
+
+/// PostgreSQL 17 has a `transaction_timeout`, after which it ends the connection. Older ones wait for as long as the store does.
+#[tokio::test]
+async fn a_transaction_timeout_of_the_server_is_a_timeout_and_costs_one_connection() {
+    for (table, pooled) in [("ended", false), ("ended_pooled", true)] {
+        let patient = open(table, pooled).await;
+        patient.create(&ID, entry(1), HOUR, 2 * HOUR).await.unwrap();
+        let pool = PgPoolOptions::new().max_connections(1).after_connect(|connection, _| {
+            let set = "SELECT set_config(name, '300', false) FROM pg_settings WHERE name = 'transaction_timeout'";
+            Box::pin(async move { sqlx::raw_sql(set).execute(connection).await.map(drop) })
+        });
+        let builder = PostgresStore::builder().with_table(table).unwrap().with_pooled(pooled);
+        let store = builder.with_pool(pool.connect(url()).await.unwrap());
+        let mut holder = connect().await;
+        run(&mut holder, &format!("BEGIN; SELECT FROM {table} FOR UPDATE")).await;
+        let error = store.touch(&ID, entry(1).revision, HOUR).await.unwrap_err();
+        assert!(matches!(error, StoreError::TimedOut { .. }), "{table}: {error:?}");
+        run(&mut holder, "ROLLBACK").await;
+        assert!(store.touch(&ID, entry(1).revision, HOUR).await.unwrap());
+    }
+}
+
 /// The statement has waited for half the timeout, and the server would then wait for all of it again.
 #[tokio::test]
 async fn the_victim_of_a_deadlock_is_not_done_after_the_store_has_given_up() {
