@@ -30,7 +30,7 @@ async fn with_a_pool(builder: Builder, connections: u32, url: &str) -> (MySqlPoo
 /// A connection to look at the server, which is not closed for being idle.
 async fn look_at(url: &str) -> MySqlConnection {
     let mut other = MySqlConnection::connect(url).await.unwrap();
-    other.execute("SET wait_timeout = 3600, max_statement_time = 0").await.unwrap();
+    other.execute("SET wait_timeout = 3600 /*M! , max_statement_time = 0 */").await.unwrap();
     // Its default database distinguishes it from the store's connections.
     other.execute("USE information_schema").await.unwrap();
     other
@@ -49,7 +49,7 @@ async fn all_are_back(pool: &MySqlPool) {
 
 /// Which of the store's connections are there and doing this.
 async fn which(other: &mut MySqlConnection, doing: &str) -> Vec<i64> {
-    let sql = "SELECT id FROM information_schema.processlist WHERE user = 'root' AND db = 'test' \
+    let sql = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE user = 'root' AND db = 'test' \
         AND CONCAT(command, ' ', COALESCE(state, '')) LIKE ?";
     sqlx::query(sql).bind(doing).fetch_all(other).await.unwrap().iter().map(|row| row.get(0)).collect()
 }

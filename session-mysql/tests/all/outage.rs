@@ -57,7 +57,8 @@ outage_tests::outage_tests!(MYSQL);
 /// Cuts every connection of the store, and waits until they have gone.
 async fn cut(server: &Server) {
     let mut other = MySqlConnection::connect(server.url()).await.unwrap();
-    let others = "SELECT id FROM information_schema.processlist WHERE id <> connection_id() AND user = 'root'";
+    let others =
+        "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE id <> connection_id() AND user = 'root'";
     loop {
         let ids: Vec<i64> =
             sqlx::query(others).fetch_all(&mut other).await.unwrap().iter().map(|row| row.get(0)).collect();

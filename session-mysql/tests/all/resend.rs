@@ -39,7 +39,7 @@ impl Database {
             tokio::task::yield_now().await;
         }
         let mut other = MySqlConnection::connect(self.server.url()).await.unwrap();
-        let others = "SELECT id FROM information_schema.processlist WHERE user = 'root' AND id <> connection_id()";
+        let others = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE user = 'root' AND id <> connection_id()";
         loop {
             let ids = sqlx::query(others).fetch_all(&mut other).await.unwrap();
             if ids.is_empty() {

@@ -112,6 +112,10 @@ async fn each_connection_of_the_stores_own_lets_a_node_of_a_cluster_catch_up() {
     let store = MysqlStore::builder().with_connections(2).connect(server.url()).await.unwrap();
     store.migrate().await.unwrap();
     let mut other = MySqlConnection::connect(server.url()).await.unwrap();
+    if !is_mariadb(&mut other).await {
+        // MySQL does not log a statement that sets what it does not know, and has no such clusters.
+        return;
+    }
     let logged = "SELECT COUNT(*) FROM mysql.general_log WHERE argument LIKE 'SET wsrep\\_sync\\_wait = 3'";
     assert!(number(&mut other, logged).await > 0);
 }
@@ -161,7 +165,7 @@ async fn a_thousand_touches_and_extensions_leave_every_index_alone() {
     sqlx::raw_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT").execute(&mut looking).await.unwrap();
     let held = async |index: &str| -> u64 {
         let sql = "SELECT CAST(SUM(number_records) AS UNSIGNED) FROM information_schema.innodb_buffer_page \
-            WHERE table_name LIKE '%`touched`' AND index_name = ?";
+            WHERE table_name LIKE '%touched_' AND index_name = ?";
         sqlx::query(sql).bind(index).fetch_one(&pool).await.unwrap().get(0)
     };
     for _ in 0..500 {

@@ -95,7 +95,7 @@ async fn a_table_of_other_types_is_corrupt() {
         now() + '1 hour' AS expires_at, now() + '1 hour' AS ends_at, NULL::bytea AS owner",
     )
     .await;
-    run(&pool, &format!("UPDATE foreign_types SET id = '\\x{HEX}'")).await;
+    run(&pool, &format!("UPDATE foreign_types SET id = decode('{HEX}', 'hex')")).await;
     let error = store(&pool, "foreign_types", false).load(&ID).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { backend: "postgres", .. }), "{error:?}");
 }
