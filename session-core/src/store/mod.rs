@@ -45,7 +45,8 @@ pub(crate) use self::{
 /// - Only [`create`](Store::create) makes a session appear.
 /// - Each method on one id is **one atomic step** in the database, and one round trip.
 /// - A load sees each write that was answered before it began, in whatever process. It never reads from a replica that lags.
-/// - A write that was answered outlives its process. Several processes may start at once, and while others write.
+/// - A write that was answered outlives its process, unless the store is the memory of that process. Several processes may
+///   start at once, and while others write.
 /// - Times are passed and returned as durations from now. The database's clock turns them into instants and decides
 ///   what has expired; the application's clock decides nothing. The database keeps instants no more exactly than the
 ///   durations that it answers, so that two readers agree which of two sessions is older.
