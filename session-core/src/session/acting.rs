@@ -19,6 +19,9 @@ impl Session {
     /// place of it. To act as oneself is to stop. A handler that stops it must not stand behind a guard for users: the other user
     /// may be deleted by then, and nobody counts as logged in.
     ///
+    /// It holds for all tabs of the browser, because they share the session. So a form that stands open in another tab is sent as the
+    /// customer. Name the user in a hidden field of such a form, and compare it with `session.owner()`.
+    ///
     /// # What it does not do
     ///
     /// If the other user logs out everywhere, or their sessions are revoked, this session goes on, because it is not theirs. What
