@@ -109,6 +109,7 @@ impl Builder {
     /// not exist.
     pub async fn connect(self, url: &str) -> Result<MysqlStore, StoreError> {
         let options = options_of(url)?;
+        install_tls();
         // The driver would set these by a statement of its own. The store sets them with all its settings.
         let options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
         let timeout = self.timeout;
@@ -215,11 +216,30 @@ pub(crate) async fn set_up(connection: &mut MySqlConnection, timeout: Duration) 
         .map(drop)
 }
 
+/// Chooses the process's TLS implementation, if there is none. Where a program has two of them, the driver panics without one
+/// for a certificate whose host it shall not look at (`VERIFY_CA`).
+fn install_tls() {
+    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+    {
+        #[cfg(feature = "tls-ring")]
+        let provider = rustls::crypto::ring::default_provider();
+        #[cfg(not(feature = "tls-ring"))]
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        // The application may have set one: it stays.
+        let _ = provider.install_default();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
 
     use session_core::StoreError;
+    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     use super::options_of;
     use crate::MysqlStore;
@@ -251,5 +271,26 @@ mod tests {
             assert!(source.to_string().contains("mysql://user:password@host:3306/database"), "{address}: {source}");
             assert!(!source.to_string().contains("cret"), "{source}");
         }
+    }
+
+    /// With `--all-features` this program has two implementations of TLS.
+    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+    #[tokio::test]
+    async fn a_certificate_whose_host_is_not_looked_at_is_no_panic() {
+        // The greeting of a server that takes TLS: the protocol, the version, the connection's number, a challenge, and twice
+        // two bytes of what the server can.
+        let text = b"\x0a8.0.0\0\x01\0\0\0challeng\0\xff\xff\xff\x02\0\xff\xdf\x15\0\0\0\0\0\0\0\0\0\0challenge123\0mysql_native_password\0";
+        let greeting = [&[u8::try_from(text.len()).unwrap(), 0, 0, 0], &text[..]].concat();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("mysql://app@{}/shop?ssl-mode=VERIFY_CA", listener.local_addr().unwrap());
+        // It goes when the client has asked for TLS.
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.write_all(&greeting).await;
+                let _ = stream.read(&mut [0; 64]).await;
+            }
+        });
+        let error = MysqlStore::connect(&url).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{error:?}");
     }
 }

@@ -129,6 +129,7 @@ impl Builder {
             return Err(not_a_url(None));
         }
         let options = url.parse::<PgConnectOptions>().map_err(|error| not_a_url(Some(error)))?;
+        install_tls();
         // PgBouncer refuses a connection that comes with either setting.
         let options = if self.mode == Mode::Pooled {
             options.extra_float_digits(None)
@@ -216,12 +217,31 @@ impl Builder {
     }
 }
 
+/// Chooses the process's TLS implementation, if there is none. Where a program has two of them, the driver panics without one
+/// for a certificate whose host it shall not look at (`verify-ca`).
+fn install_tls() {
+    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+    {
+        #[cfg(feature = "tls-ring")]
+        let provider = rustls::crypto::ring::default_provider();
+        #[cfg(not(feature = "tls-ring"))]
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        // The application may have set one: it stays.
+        let _ = provider.install_default();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{env, process::Command};
 
     use session_core::StoreError;
     use sqlx::postgres::PgConnectOptions;
+    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     use crate::PostgresStore;
 
@@ -255,5 +275,22 @@ mod tests {
             assert!(source.to_string().contains("postgres://user:password@host:5432/database"), "{address}: {source}");
             assert!(!source.to_string().contains("cret"), "{source}");
         }
+    }
+
+    /// With `--all-features` this program has two implementations of TLS.
+    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+    #[tokio::test]
+    async fn a_certificate_whose_host_is_not_looked_at_is_no_panic() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://app@{}/shop?sslmode=verify-ca", listener.local_addr().unwrap());
+        // A server that takes TLS, and then goes.
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 8]).await;
+                let _ = stream.write_all(b"S").await;
+            }
+        });
+        let error = PostgresStore::connect(&url).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut { .. }), "{error:?}");
     }
 }
