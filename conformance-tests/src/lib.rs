@@ -31,9 +31,9 @@
 //!
 //! The author of a store writes a [`Subject`]. [`store_tests!`] makes one `#[test]` of each case, named by the sentence
 //! that must hold. [`cases`] gives the same cases to a harness of your own. A store that cannot be reached fails. Only the
-//! cases that lose an answer are not run where [`Subject::lose_the_answer`] cannot lose one. They say `not run` and the reason,
-//! on stderr (`cargo test -- --nocapture` shows it) and in the report. The features `servers` and `containers`, for Unix, find or start database servers for the
-//! tests of a store.
+//! cases that lose an answer are not run where [`Subject::lose_the_answer`] cannot lose one. They say `not run` and the
+//! reason, on stderr (`cargo test -- --nocapture` shows it) and in the report. The features `servers` and `containers`, for
+//! Unix, find or start database servers for the tests of a store.
 //!
 //! If `SESSION_TEST_REPORT` names a file, each test adds a line to it once its case has passed. The lines prove what
 //! has run. Their fields are separated by tabs: package, module, case, start and end in milliseconds since 1970, where

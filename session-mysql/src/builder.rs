@@ -16,6 +16,7 @@ use crate::{
     error::{from_driver, not_a_url},
     idle::{Condemned, IdleCheck, Usable},
     statements::{CLUSTER, SETTINGS},
+    tls,
 };
 
 /// The settings of a [`MysqlStore`].
@@ -109,7 +110,7 @@ impl Builder {
     /// not exist.
     pub async fn connect(self, url: &str) -> Result<MysqlStore, StoreError> {
         let options = options_of(url)?;
-        install_tls();
+        tls::install();
         // The driver would set these by a statement of its own. The store sets them with all its settings.
         let options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
         let timeout = self.timeout;
@@ -214,20 +215,6 @@ pub(crate) async fn set_up(connection: &mut MySqlConnection, timeout: Duration) 
         .execute(connection)
         .await
         .map(drop)
-}
-
-/// Chooses the process's TLS implementation, if there is none. Where a program has two of them, the driver panics without one
-/// for a certificate whose host it shall not look at (`VERIFY_CA`).
-fn install_tls() {
-    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
-    {
-        #[cfg(feature = "tls-ring")]
-        let provider = rustls::crypto::ring::default_provider();
-        #[cfg(not(feature = "tls-ring"))]
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        // The application may have set one: it stays.
-        let _ = provider.install_default();
-    }
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ mod row;
 mod schema;
 mod statements;
 mod store;
+mod tls;
 mod value;
 
 pub use sqlx;

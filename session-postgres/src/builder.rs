@@ -15,6 +15,7 @@ use crate::{
     error::{from_driver, from_wait, is_of_a_setting, not_a_url, without_settings},
     idle::{Condemned, IdleCheck, Usable},
     pooled::{Mode, milliseconds},
+    tls,
 };
 
 /// The settings of a [`PostgresStore`].
@@ -129,7 +130,7 @@ impl Builder {
             return Err(not_a_url(None));
         }
         let options = url.parse::<PgConnectOptions>().map_err(|error| not_a_url(Some(error)))?;
-        install_tls();
+        tls::install();
         // PgBouncer refuses a connection that comes with either setting.
         let options = if self.mode == Mode::Pooled {
             options.extra_float_digits(None)
@@ -214,20 +215,6 @@ impl Builder {
     #[must_use]
     pub fn with_pool(self, pool: PgPool) -> PostgresStore {
         PostgresStore::from_pool(self, pool)
-    }
-}
-
-/// Chooses the process's TLS implementation, if there is none. Where a program has two of them, the driver panics without one
-/// for a certificate whose host it shall not look at (`verify-ca`).
-fn install_tls() {
-    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
-    {
-        #[cfg(feature = "tls-ring")]
-        let provider = rustls::crypto::ring::default_provider();
-        #[cfg(not(feature = "tls-ring"))]
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        // The application may have set one: it stays.
-        let _ = provider.install_default();
     }
 }
 

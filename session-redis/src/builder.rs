@@ -15,6 +15,7 @@ use crate::{
     connection::{Connection, Server},
     error::{from_driver, from_wait, of_a_replica, unusable_url},
     node::Node,
+    tls,
 };
 
 /// How many commands wait for their answers on one connection at most. Further ones wait before they are sent. Without
@@ -105,7 +106,7 @@ impl Builder {
         if let Some(what_to_do) = missing_feature(url, is_built_with) {
             return Err(unusable_url(what_to_do, None));
         }
-        install_tls();
+        tls::install();
         #[cfg(feature = "cluster")]
         if let Some((scheme, nodes)) = url.split_once("+cluster://") {
             return self.connect_cluster(scheme, nodes).await;
@@ -196,19 +197,6 @@ async fn info(connection: &mut impl ConnectionLike, section: &str, line: &str) -
         Err(error) => return Err(from_driver(error)),
     };
     Ok(nodes.into_iter().filter_map(|info| redis::from_redis_value::<InfoDict>(info).ok()?.get(line)).collect())
-}
-
-/// Chooses the process's TLS implementation, if there is none. Without one the driver panics at the first `rediss://`.
-fn install_tls() {
-    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
-    {
-        #[cfg(feature = "tls-ring")]
-        let provider = rustls::crypto::ring::default_provider();
-        #[cfg(not(feature = "tls-ring"))]
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        // The application may have set one: it stays.
-        let _ = provider.install_default();
-    }
 }
 
 /// The sentence for a URL that needs a feature which was not built. Otherwise the driver would say that the URL "did not

@@ -76,6 +76,7 @@ mod script;
 #[cfg(feature = "sentinel")]
 mod sentinel;
 mod store;
+mod tls;
 
 pub use redis;
 
