@@ -62,7 +62,8 @@ type Run<S> = for<'a> fn(&'a Trial<S>) -> Pin<Box<dyn Future<Output = ()> + Send
 pub enum Ran {
     /// The sentence holds.
     Passed,
-    /// It was not run, for this reason: what is tested [cannot lose an answer](Subject::lose_the_answer), or
+    /// It was not run, for this reason: what is tested cannot [lose an answer](Subject::lose_the_answer), [be
+    /// silent](Subject::open_unanswered) or [be full](Subject::open_with_little_room), or it
     /// [lacks a capability](crate::adapter::Adapter::lacks).
     NotRun(&'static str),
 }

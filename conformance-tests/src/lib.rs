@@ -31,7 +31,8 @@
 //!
 //! The author of a store writes a [`Subject`]. [`store_tests!`] makes one `#[test]` of each case, named by the sentence
 //! that must hold. [`cases`] gives the same cases to a harness of your own. A store that cannot be reached fails. Only the
-//! cases that lose an answer are not run where [`Subject::lose_the_answer`] cannot lose one. They say `not run` and the
+//! cases that harm the database are not run where the subject does not say how: [`Subject::lose_the_answer`],
+//! [`Subject::open_unanswered`], [`Subject::open_with_little_room`]. They say `not run` and the
 //! reason, on stderr (`cargo test -- --nocapture` shows it) and in the report. The features `servers` and `containers`, for
 //! Unix, find or start database servers for the tests of a store.
 //!
@@ -42,12 +43,12 @@
 //! An [`adapter`] for a framework has cases of its own, and [`adapter_tests!`] makes the tests of them.
 //! A case that is not run has a line, too: `not run` in place of the server, and then the reason.
 //!
-//! The kit proves what can be seen through the eight methods. That includes a lost answer, if
-//! [`Subject::lose_the_answer`] can lose one. The kit does **not** prove what a database does when it is killed, nor
+//! The kit proves what can be seen through the eight methods. That includes a lost answer, silence and a full database, if
+//! the subject has these methods. The kit does **not** prove what a database does when it is killed, nor
 //! that the same store works again after an outage. It shows no store a row that the store has not written, which is
 //! answered with [`Corrupt`](session_core::StoreError::Corrupt). It holds no lock, so it does not notice a store that
-//! reads its clock before it has the lock. It does not notice a driver that blocks the runtime's thread, a call without a
-//! timeout, an error of a commit that the store drops, nor a `purge` that does nothing. A store needs tests of its own for
+//! reads its clock before it has the lock. It does not notice a driver that blocks the runtime's thread, a wait for a lock
+//! without a timeout, nor a `purge` that does nothing. A store needs tests of its own for
 //! these.
 //!
 //! Another process is played by another store on the same namespace, which [`Subject::open`] opens again. So a variable of
@@ -166,6 +167,30 @@ pub trait Subject: Send + Sync + 'static {
     /// that lose one are then not run, and the report says so. By default the method is missing.
     async fn lose_the_answer(&self, _to: &SessionId) -> Result<(), &'static str> {
         Err("`Subject::lose_the_answer` is not written")
+    }
+
+    /// Opens it as [`open`](Self::open) does, with a timeout of a second at most, and then leaves each call without an answer:
+    /// on the connections that are open, and on new ones.
+    ///
+    /// For a store on a network a proxy does it, such as `servers::Proxy`, by `silence_all`.
+    ///
+    /// # Errors
+    ///
+    /// Why no call can be left without an answer, as of [`lose_the_answer`](Self::lose_the_answer). By default the method is
+    /// missing.
+    async fn open_unanswered(&self, _namespace: &str) -> Result<Self::Store, &'static str> {
+        Err("`Subject::open_unanswered` is not written")
+    }
+
+    /// Opens it as [`open`](Self::open) does, in a database of its own that has room for 32 MiB at most. Then it is full.
+    ///
+    /// For a server start one with a limit of memory. For a file limit its pages.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no such database, as of [`lose_the_answer`](Self::lose_the_answer). By default the method is missing.
+    async fn open_with_little_room(&self, _namespace: &str) -> Result<Self::Store, &'static str> {
+        Err("`Subject::open_with_little_room` is not written")
     }
 
     /// How long the store may take to answer before the case fails: a minute by default. On a slow store a case goes on

@@ -120,9 +120,48 @@ impl<S: Subject> Trial<S> {
     }
 
     async fn in_namespace(subject: Arc<S>, namespace: String, passed: Arc<Passed>, pulse: Arc<Pulse>) -> Self {
-        let store = Arc::new(Watched::new(subject.open(&namespace).await, Arc::clone(&pulse)));
+        let store = subject.open(&namespace).await;
+        Self::over(store, subject, namespace, passed, pulse)
+    }
+
+    fn over(store: S::Store, subject: Arc<S>, namespace: String, passed: Arc<Passed>, pulse: Arc<Pulse>) -> Self {
         pulse.beat();
+        let store = Arc::new(Watched::new(store, Arc::clone(&pulse)));
         Self { subject, namespace, store, second: None, passed, pulse }
+    }
+
+    /// A trial in another namespace, of a store that was opened in a way that not every subject has. Where it has not, the
+    /// case is not run.
+    fn over_if_any(&self, opened: Result<S::Store, &'static str>, namespace: String, method: &str) -> Option<Self> {
+        let store = self.or_not_run(opened, method)?;
+        let (subject, passed, pulse) = (Arc::clone(&self.subject), Arc::clone(&self.passed), Arc::clone(&self.pulse));
+        Some(Self::over(store, subject, namespace, passed, pulse))
+    }
+
+    /// A trial whose calls get no answer.
+    pub(crate) async fn unanswered(&self) -> Option<Self> {
+        let namespace = self.another_namespace();
+        self.over_if_any(self.subject.open_unanswered(&namespace).await, namespace, "open_unanswered")
+    }
+
+    /// A trial in a database that is soon full.
+    pub(crate) async fn with_little_room(&self) -> Option<Self> {
+        let namespace = self.another_namespace();
+        self.over_if_any(self.subject.open_with_little_room(&namespace).await, namespace, "open_with_little_room")
+    }
+
+    /// How long a call may take that gets no answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.subject.deadline() / 4
+    }
+
+    /// What the subject has, or else takes note of why the case is not run.
+    fn or_not_run<T>(&self, has: Result<T, &'static str>, method: &str) -> Option<T> {
+        has.map_err(|reason| {
+            assert!(!reason.trim().is_empty(), "`Subject::{method}` gives no reason");
+            self.passed.not_run.set(reason).unwrap_or_default();
+        })
+        .ok()
     }
 
     /// The name of another namespace, which begins like that of this one.
@@ -235,12 +274,7 @@ impl<S: Subject> Trial<S> {
 
     /// Loses the answer to the next call that names this session. Where the subject cannot, the case is not run.
     pub(crate) async fn loses_the_answer(&self, to: SessionId) -> bool {
-        let lost = self.subject.lose_the_answer(&to).await;
-        if let Err(reason) = lost {
-            assert!(!reason.trim().is_empty(), "`Subject::lose_the_answer` gives no reason");
-            self.passed.not_run.set(reason).unwrap_or_default();
-        }
-        lost.is_ok()
+        self.or_not_run(self.subject.lose_the_answer(&to).await, "lose_the_answer").is_some()
     }
 
     /// Lets this much time pass, and a little more, because a database's clock may be slewed.

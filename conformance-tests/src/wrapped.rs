@@ -66,6 +66,14 @@ impl<S: Subject, T: Store> Subject for Wrapped<S, T> {
         self.subject.lose_the_answer(to).await
     }
 
+    async fn open_unanswered(&self, namespace: &str) -> Result<T, &'static str> {
+        Ok((self.wrap)(self.subject.open_unanswered(namespace).await?, namespace))
+    }
+
+    async fn open_with_little_room(&self, namespace: &str) -> Result<T, &'static str> {
+        Ok((self.wrap)(self.subject.open_with_little_room(namespace).await?, namespace))
+    }
+
     fn deadline(&self) -> Duration {
         self.subject.deadline()
     }

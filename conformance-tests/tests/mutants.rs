@@ -7,6 +7,7 @@ mod mutants {
     pub(crate) mod clock;
     pub(crate) mod conflict;
     pub(crate) mod connection;
+    pub(crate) mod failing;
     pub(crate) mod fault;
     pub(crate) mod methods;
     pub(crate) mod process;

@@ -58,6 +58,21 @@ fn a_silent_connection_stays_open_and_new_ones_work() {
 }
 
 #[test]
+fn a_proxy_can_be_silent_on_new_connections_too() {
+    let server = servers::own_redis(&[]);
+    let proxy = Proxy::before(server.url());
+    let mut old = connect(proxy.url());
+    assert_eq!(ask(&mut old, "PING\r\n"), "+PONG\r\n");
+    proxy.silence_all();
+    for mut connection in [old, connect(proxy.url())] {
+        connection.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        connection.write_all(b"PING\r\n").unwrap();
+        let error = connection.read(&mut [0]).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error:?}");
+    }
+}
+
+#[test]
 fn new_connections_lead_to_another_server_and_old_ones_stay() {
     let (one, other) = (servers::own_redis(&[]), servers::own_redis(&[]));
     let proxy = Proxy::before(one.url());

@@ -8,6 +8,9 @@ use session_conformance::{Subject, async_trait, store_tests};
 use session_core::SessionId;
 use session_memory::MemoryStore;
 
+/// Why no answer is lost.
+const IN_THIS_PROCESS: &str = "it is a map of this process, and each call waits for its answer";
+
 /// Each namespace. A clone of a store has the same sessions.
 #[derive(Default)]
 struct Memory(Mutex<BTreeMap<String, MemoryStore>>);
@@ -21,7 +24,17 @@ impl Subject for Memory {
     }
 
     async fn lose_the_answer(&self, _: &SessionId) -> Result<(), &'static str> {
-        Err("it is a map of this process, and each call waits for its answer")
+        Err(IN_THIS_PROCESS)
+    }
+
+    async fn open_unanswered(&self, _: &str) -> Result<MemoryStore, &'static str> {
+        Err(IN_THIS_PROCESS)
+    }
+
+    async fn open_with_little_room(&self, namespace: &str) -> Result<MemoryStore, &'static str> {
+        let store = MemoryStore::with_capacity(100);
+        self.0.lock().unwrap().insert(namespace.to_owned(), store.clone());
+        Ok(store)
     }
 
     async fn pass(&self, time: Duration) {

@@ -12,6 +12,12 @@ use session_conformance::{
 use session_core::SessionId;
 use session_mongo::{MongoStore, mongodb};
 
+/// Longer than any call takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where no answer comes.
+const IMPATIENCE: Duration = Duration::from_secs(1);
+
 /// One database for all namespaces, each of which is a collection.
 struct Mongo {
     proxy: Proxy,
@@ -22,6 +28,15 @@ impl Mongo {
     fn new(in_the_applications_client: bool) -> Self {
         Self { proxy: Proxy::before(servers::mongodb().url()), in_the_applications_client }
     }
+
+    async fn connect(&self, namespace: &str, timeout: Duration) -> MongoStore {
+        let builder = MongoStore::builder().with_collection(namespace).unwrap().with_timeout(timeout);
+        if !self.in_the_applications_client {
+            return builder.connect(self.proxy.url()).await.unwrap();
+        }
+        let client = mongodb::Client::with_uri_str(self.proxy.url()).await.unwrap();
+        builder.with_database(client.database("application"))
+    }
 }
 
 #[async_trait]
@@ -29,15 +44,20 @@ impl Subject for Mongo {
     type Store = MongoStore;
 
     async fn open(&self, namespace: &str) -> MongoStore {
-        let builder = MongoStore::builder().with_collection(namespace).unwrap().with_timeout(Duration::from_secs(30));
-        let store = if self.in_the_applications_client {
-            let client = mongodb::Client::with_uri_str(self.proxy.url()).await.unwrap();
-            builder.with_database(client.database("application"))
-        } else {
-            builder.connect(self.proxy.url()).await.unwrap()
-        };
+        let store = self.connect(namespace, PATIENCE).await;
         store.migrate().await.unwrap();
         store
+    }
+
+    async fn open_unanswered(&self, namespace: &str) -> Result<MongoStore, &'static str> {
+        self.open(namespace).await;
+        let store = self.connect(namespace, IMPATIENCE).await;
+        self.proxy.silence_all();
+        Ok(store)
+    }
+
+    async fn open_with_little_room(&self, _: &str) -> Result<MongoStore, &'static str> {
+        Err("only a full disk limits a database of this server")
     }
 
     fn server(&self) -> Option<&'static Server> {

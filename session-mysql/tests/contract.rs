@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use session_conformance::{
     Subject, async_trait,
@@ -11,15 +11,37 @@ use session_conformance::{
 use session_core::SessionId;
 use session_mysql::{MysqlStore, sqlx::mysql::MySqlPoolOptions};
 
+/// Longer than any call takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where no answer comes.
+const IMPATIENCE: Duration = Duration::from_secs(1);
+
+/// For all tables of the server together, 24 MiB.
+const LITTLE_ROOM: &[&str] = &["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M:autoextend:max:24M"];
+
 /// One database for all namespaces, each of which is a table.
 struct Mysql {
     proxy: Proxy,
     in_the_applications_pool: bool,
+    /// One that is soon full, if a case asks for it.
+    small: OnceLock<Server>,
 }
 
 impl Mysql {
     fn new(in_the_applications_pool: bool) -> Self {
-        Self { proxy: Proxy::before(servers::mysql().url()), in_the_applications_pool }
+        let proxy = Proxy::before(servers::mysql().url());
+        Self { proxy, in_the_applications_pool, small: OnceLock::new() }
+    }
+
+    async fn connect(&self, url: &str, namespace: &str, timeout: Duration) -> MysqlStore {
+        // The tests run at once, and the server has connections for all of them.
+        let builder = MysqlStore::builder().with_table(namespace).unwrap().with_connections(5).with_timeout(timeout);
+        if !self.in_the_applications_pool {
+            return builder.connect(url).await.unwrap();
+        }
+        // Everything as the driver and the server come, REPEATABLE READ included.
+        builder.with_pool(MySqlPoolOptions::new().max_connections(5).connect(url).await.unwrap())
     }
 }
 
@@ -28,18 +50,26 @@ impl Subject for Mysql {
     type Store = MysqlStore;
 
     async fn open(&self, namespace: &str) -> MysqlStore {
-        let (url, wait) = (self.proxy.url(), Duration::from_secs(30));
-        // The tests run at once, and the server has connections for all of them.
-        let builder = MysqlStore::builder().with_table(namespace).unwrap().with_connections(5).with_timeout(wait);
-        let store = if self.in_the_applications_pool {
-            // Everything as the driver and the server come, REPEATABLE READ included.
-            let pool = MySqlPoolOptions::new().max_connections(5).connect(url).await.unwrap();
-            builder.with_pool(pool)
-        } else {
-            builder.connect(url).await.unwrap()
-        };
+        let store = self.connect(self.proxy.url(), namespace, PATIENCE).await;
         store.migrate().await.unwrap();
         store
+    }
+
+    async fn open_unanswered(&self, namespace: &str) -> Result<MysqlStore, &'static str> {
+        self.open(namespace).await;
+        let store = self.connect(self.proxy.url(), namespace, IMPATIENCE).await;
+        self.proxy.silence_all();
+        Ok(store)
+    }
+
+    async fn open_with_little_room(&self, namespace: &str) -> Result<MysqlStore, &'static str> {
+        if self.in_the_applications_pool {
+            return Err("it is run on connections of the store's own");
+        }
+        let small = self.small.get_or_init(|| servers::own_mysql(LITTLE_ROOM));
+        let store = self.connect(small.url(), namespace, PATIENCE).await;
+        store.migrate().await.unwrap();
+        Ok(store)
     }
 
     fn server(&self) -> Option<&'static Server> {

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use session_conformance::{
     Subject, async_trait,
@@ -15,18 +15,23 @@ use session_redis::{RedisStore, redis};
 /// Longer than any call takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where no answer comes.
+const IMPATIENCE: Duration = Duration::from_secs(1);
+
 struct Redis {
     server: &'static Server,
     /// A cluster and sentinels have none: they tell the driver where the nodes are, and it connects to these directly.
     /// So no answer can be lost there.
     proxy: Option<Proxy>,
     in_the_applications_connection: bool,
+    /// One that is soon full, if a case asks for it.
+    small: OnceLock<Server>,
 }
 
 impl Redis {
     #[cfg(any(feature = "cluster", feature = "sentinel"))]
     fn at(server: &'static Server) -> Self {
-        Self { server, proxy: None, in_the_applications_connection: false }
+        Self { server, proxy: None, in_the_applications_connection: false, small: OnceLock::new() }
     }
 
     fn on_one_node(in_the_applications_connection: bool) -> Self {
@@ -34,7 +39,22 @@ impl Redis {
     }
 
     fn behind_a_proxy(server: &'static Server, in_the_applications_connection: bool) -> Self {
-        Self { server, proxy: Some(Proxy::before(server.url())), in_the_applications_connection }
+        let proxy = Some(Proxy::before(server.url()));
+        Self { server, proxy, in_the_applications_connection, small: OnceLock::new() }
+    }
+
+    async fn connect(&self, url: &str, namespace: &str, patience: Duration) -> RedisStore {
+        let builder = RedisStore::builder().with_prefix(namespace).unwrap();
+        let builder = builder.with_timeout(patience).with_connect_timeout(patience);
+        if !self.in_the_applications_connection {
+            return builder.connect(url).await.unwrap();
+        }
+        let client = redis::Client::open(url).unwrap();
+        // By default the driver gives up after half a second.
+        let patient = redis::aio::ConnectionManagerConfig::new()
+            .set_response_timeout(Some(patience))
+            .set_connection_timeout(Some(patience));
+        builder.with_manager(client.get_connection_manager_with_config(patient).await.unwrap())
     }
 }
 
@@ -44,17 +64,7 @@ impl Subject for Redis {
 
     async fn open(&self, namespace: &str) -> RedisStore {
         let url = self.proxy.as_ref().map_or(self.server.url(), Proxy::url);
-        let builder = RedisStore::builder().with_prefix(namespace).unwrap();
-        let builder = builder.with_timeout(PATIENCE).with_connect_timeout(PATIENCE);
-        if !self.in_the_applications_connection {
-            return builder.connect(url).await.unwrap();
-        }
-        let client = redis::Client::open(url).unwrap();
-        // By default the driver gives up after half a second.
-        let patient = redis::aio::ConnectionManagerConfig::new()
-            .set_response_timeout(Some(PATIENCE))
-            .set_connection_timeout(Some(PATIENCE));
-        builder.with_manager(client.get_connection_manager_with_config(patient).await.unwrap())
+        self.connect(url, namespace, PATIENCE).await
     }
 
     fn server(&self) -> Option<&'static Server> {
@@ -67,6 +77,21 @@ impl Subject for Redis {
             self.proxy.as_ref().ok_or("`tests/all/lost.rs` runs them on servers that tell the proxy's address")?;
         proxy.lose_the_answer(to.to_string().as_bytes());
         Ok(())
+    }
+
+    async fn open_unanswered(&self, namespace: &str) -> Result<RedisStore, &'static str> {
+        let proxy = self.proxy.as_ref().ok_or("`tests/all/outage.rs` pauses such servers")?;
+        let store = self.connect(proxy.url(), namespace, IMPATIENCE).await;
+        proxy.silence_all();
+        Ok(store)
+    }
+
+    async fn open_with_little_room(&self, namespace: &str) -> Result<RedisStore, &'static str> {
+        if self.proxy.is_none() || self.server.version().is_some_and(|version| version.contains("Valkey")) {
+            return Err("it is run on one node of Redis");
+        }
+        let small = self.small.get_or_init(|| servers::own_redis(&["--maxmemory", "16mb"]));
+        Ok(self.connect(small.url(), namespace, PATIENCE).await)
     }
 
     /// The server's clock is the system's: it cannot be moved.

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use session_conformance::{Subject, async_trait};
 use session_core::SessionId;
 use session_sqlite::{
-    SqliteStore,
+    Builder, SqliteStore,
     sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
 use tempfile::TempDir;
@@ -26,6 +26,27 @@ impl Sqlite {
     fn pool() -> Self {
         Self { in_the_applications_pool: true, ..Self::file() }
     }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("sessions.db")
+    }
+
+    async fn open_in_a_pool(
+        &self,
+        namespace: &str,
+        set: fn(SqliteConnectOptions) -> SqliteConnectOptions,
+    ) -> SqliteStore {
+        let options = SqliteConnectOptions::new().filename(self.path()).create_if_missing(true);
+        let options = set(options.journal_mode(SqliteJournalMode::Wal));
+        let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await.unwrap();
+        let store = builder(namespace).with_pool(pool);
+        store.migrate().await.unwrap();
+        store
+    }
+}
+
+fn builder(namespace: &str) -> Builder {
+    SqliteStore::builder().with_table(namespace).unwrap().with_timeout(Duration::from_secs(30))
 }
 
 #[async_trait]
@@ -33,20 +54,26 @@ impl Subject for Sqlite {
     type Store = SqliteStore;
 
     async fn open(&self, namespace: &str) -> SqliteStore {
-        let path = self.folder.path().join("sessions.db");
-        let builder = SqliteStore::builder().with_table(namespace).unwrap().with_timeout(Duration::from_secs(30));
-        if !self.in_the_applications_pool {
-            return builder.open(path).await.unwrap();
+        if self.in_the_applications_pool {
+            return self.open_in_a_pool(namespace, |options| options).await;
         }
-        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
-        let options = options.journal_mode(SqliteJournalMode::Wal);
-        let store = builder.with_pool(SqlitePoolOptions::new().max_connections(8).connect_with(options).await.unwrap());
-        store.migrate().await.unwrap();
-        store
+        builder(namespace).open(self.path()).await.unwrap()
     }
 
     async fn lose_the_answer(&self, _: &SessionId) -> Result<(), &'static str> {
         Err("`tests/all/group.rs` holds commits back until the store's time is over")
+    }
+
+    async fn open_unanswered(&self, _: &str) -> Result<SqliteStore, &'static str> {
+        Err("who reads a file waits for nobody; `tests/all` hold the lock that writers wait for")
+    }
+
+    /// 16 MiB. The limit is one of each connection.
+    async fn open_with_little_room(&self, namespace: &str) -> Result<SqliteStore, &'static str> {
+        if !self.in_the_applications_pool {
+            return Err("the connections are the store's; in the application's pool it is run");
+        }
+        Ok(self.open_in_a_pool(namespace, |options| options.pragma("max_page_count", "4096")).await)
     }
 
     /// SQLite's clock is the system's: it cannot be moved.

@@ -4,6 +4,7 @@ pub(crate) mod cancel;
 pub(crate) mod conflict;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod failing;
 pub(crate) mod linear;
 pub(crate) mod outcome;
 pub(crate) mod owner;
@@ -155,6 +156,9 @@ macro_rules! each_case {
                 a_replace_whose_answer_is_lost_never_says_no
                 a_touch_whose_answer_is_lost_never_says_no
                 a_delete_whose_answer_is_lost_never_says_no;
+            failing:
+                a_call_without_an_answer_ends_in_time_with_an_error
+                a_full_database_refuses_writes_and_loses_no_session;
             promise:
                 n_parallel_updates_of_one_key_add_n
                 an_update_whose_answer_is_lost_is_applied_once

@@ -168,6 +168,17 @@ pub fn own_postgres(settings: &[&str]) -> Server {
     postgres::start(settings)
 }
 
+/// A PostgreSQL that no other test uses, none of whose files has more than this many bytes: a table that has more is as full
+/// as the disk would be. The files of its log have 16 MiB. Linux only.
+///
+/// # Panics
+///
+/// If there is none, with the sentence that says how to get one.
+#[must_use]
+pub fn own_postgres_with_files_of(bytes: u32) -> Server {
+    postgres::start_with_files_of(bytes)
+}
+
 /// PgBouncer in transaction mode, in front of a PostgreSQL of its own: `SESSION_TEST_PGBOUNCER_URL`, as
 /// `postgres+pooled://user@host:port/database`.
 ///

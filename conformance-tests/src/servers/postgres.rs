@@ -1,6 +1,7 @@
 //! PostgreSQL.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{Read, Write},
     net::TcpStream,
@@ -36,6 +37,17 @@ pub(super) const IMAGE: Image = Image {
 };
 
 pub(super) fn start(settings: &[&str]) -> Server {
+    start_under(&[], settings)
+}
+
+/// One whose files have this many bytes at most.
+pub(super) fn start_with_files_of(bytes: u32) -> Server {
+    let Some(prlimit) = find(&["prlimit"]) else { panic!("`prlimit` is missing: apt-get install util-linux") };
+    start_under(&[prlimit.into(), format!("--fsize={bytes}").into()], &[])
+}
+
+/// Starts it by this command, which limits what it may do.
+fn start_under(limits: &[OsString], settings: &[&str]) -> Server {
     let (Some(program), Some(initdb)) = (find(&["postgres"]), find(&["initdb"])) else {
         panic!("PostgreSQL is missing: apt-get install postgresql, or set SESSION_TEST_POSTGRES_URL")
     };
@@ -43,7 +55,8 @@ pub(super) fn start(settings: &[&str]) -> Server {
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
         // It refuses to run as root.
-        let mut command = unprivileged(&data);
+        let mut command = limits.to_vec();
+        command.extend(unprivileged(&data));
         let before = command.len();
         command.push(initdb.clone().into());
         command.extend(

@@ -10,8 +10,8 @@ use std::{
     thread,
 };
 
-/// A proxy in front of a server. It can lose the answer to one request, fall silent on the connections that are there, or
-/// lead new ones to another server.
+/// A proxy in front of a server. It can lose the answer to one request, fall silent, or lead new connections to another
+/// server.
 ///
 /// Networks do both. A connection may be cut after the server has done what it was asked, and before the client hears
 /// of it. Or a router forgets an idle connection: all messages on it are lost, and neither end is told.
@@ -45,6 +45,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
+    /// Whether new connections are silent from the start.
+    silent: bool,
     /// Where new connections lead: a host and a port.
     target: String,
     /// The bytes by which the requests are found whose answers are to be lost. Each is found once.
@@ -118,9 +120,14 @@ impl Proxy {
 
     /// Passes nothing on any more on the connections that are there, but leaves them open. New connections work.
     pub fn silence(&self) {
-        for connection in &self.shared.state().connections {
-            connection.silent.store(true, Ordering::SeqCst);
-        }
+        self.shared.state().silence();
+    }
+
+    /// The same, and new connections are silent, too.
+    pub fn silence_all(&self) {
+        let mut state = self.shared.state();
+        state.silent = true;
+        state.silence();
     }
 }
 
@@ -139,6 +146,12 @@ impl Drop for Proxy {
     }
 }
 
+impl State {
+    fn silence(&self) {
+        self.connections.iter().for_each(|connection| connection.silent.store(true, Ordering::SeqCst));
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -154,9 +167,14 @@ impl Shared {
             // If nobody listens there, the client finds its connection closed.
             let Ok(server) = TcpStream::connect(target) else { continue };
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
-            let (silent, doomed) = (AtomicBool::new(false), AtomicBool::new(false));
-            let connection = Arc::new(Connection { client, server, silent, doomed });
-            self.state().connections.push(Arc::clone(&connection));
+            let connection = {
+                // Under one lock: a connection that is made while the proxy falls silent is silent, too.
+                let mut state = self.state();
+                let (silent, doomed) = (AtomicBool::new(state.silent), AtomicBool::new(false));
+                let connection = Arc::new(Connection { client, server, silent, doomed });
+                state.connections.push(Arc::clone(&connection));
+                connection
+            };
             let (asking, answering) = (Arc::clone(self), Arc::clone(self));
             let asked = Arc::clone(&connection);
             thread::spawn(move || asking.ask(&asked));

@@ -179,6 +179,15 @@ faults! {
     TheAnswerOfAReadIsLost => a_replace_whose_answer_is_lost_never_says_no,
     TouchTakesSilenceForNo => a_touch_whose_answer_is_lost_never_says_no,
     DeleteIsSentAgain => a_delete_whose_answer_is_lost_never_says_no,
+
+    ACallWaitsForEver => a_call_without_an_answer_ends_in_time_with_an_error,
+    SilenceIsTakenForAnAnswer => a_call_without_an_answer_ends_in_time_with_an_error,
+    SilenceIsAnyError => a_call_without_an_answer_ends_in_time_with_an_error,
+    AFullDatabaseMakesRoom => a_full_database_refuses_writes_and_loses_no_session,
+    AFullDatabaseSaysYes => a_full_database_refuses_writes_and_loses_no_session,
+    AFullDatabaseSaysAlreadyExists => a_full_database_refuses_writes_and_loses_no_session,
+    AFullDatabaseKeepsAHalf => a_full_database_refuses_writes_and_loses_no_session,
+    AFullDatabaseSaysNo => a_full_database_refuses_writes_and_loses_no_session,
 }
 
 /// What the same faults do to the promises of a session.

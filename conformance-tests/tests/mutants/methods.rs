@@ -20,7 +20,10 @@ impl Store for Small {
         expires_in: Duration,
         ends_in: Duration,
     ) -> Result<(), StoreError> {
-        self.fail_at_a_read(id)?;
+        self.asked(id).await?;
+        if let Some(answer) = self.create_where_full(id, entry, [expires_in, ends_in]) {
+            return answer;
+        }
         let created = self.create_in_steps(id, entry, [expires_in, ends_in]).await;
         match self.loses_the_answer(id) {
             true if self.is(CreateIsSentAgain) => self.create_in_steps(id, entry, [expires_in, ends_in]).await,
@@ -30,6 +33,7 @@ impl Store for Small {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        self.answered().await?;
         self.load_in_steps(id).await
     }
 
@@ -40,7 +44,10 @@ impl Store for Small {
         entry: Entry<'_>,
         expiry: Expiry,
     ) -> Result<bool, StoreError> {
-        self.fail_at_a_read(id)?;
+        self.asked(id).await?;
+        if self.is(AFullDatabaseSaysNo) && self.is_full() {
+            return Ok(false);
+        }
         let replaced = self.replace_in_steps(id, expected, entry, expiry).await;
         match self.loses_the_answer(id) {
             true if self.is(ReplaceIsSentAgain) => Ok(self.replace_in_steps(id, expected, entry, expiry).await),
@@ -50,7 +57,7 @@ impl Store for Small {
     }
 
     async fn touch(&self, id: &SessionId, expected: Revision, expires_in: Duration) -> Result<bool, StoreError> {
-        self.fail_at_a_read(id)?;
+        self.asked(id).await?;
         let touched = self.touch_in_steps(id, expected, expires_in).await;
         match self.loses_the_answer(id) {
             true if self.is(TouchTakesSilenceForNo) => Ok(false),
@@ -60,7 +67,7 @@ impl Store for Small {
     }
 
     async fn delete(&self, id: &SessionId, expected: Revision) -> Result<bool, StoreError> {
-        self.fail_at_a_read(id)?;
+        self.asked(id).await?;
         let deleted = self.delete_in_steps(id, expected).await;
         match self.loses_the_answer(id) {
             true if self.is(DeleteIsSentAgain) => Ok(self.delete_in_steps(id, expected).await),
@@ -70,14 +77,17 @@ impl Store for Small {
     }
 
     async fn list(&self, owner: &Owner) -> Result<Vec<(SessionId, Loaded)>, StoreError> {
+        self.answered().await?;
         Ok(self.list_in_steps(owner).await)
     }
 
     async fn revoke(&self, owner: &Owner, keep: Option<&SessionId>) -> Result<u64, StoreError> {
+        self.answered().await?;
         Ok(self.revoke_in_steps(owner, keep).await)
     }
 
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
+        self.answered().await?;
         Ok(self.purge_in_steps(limit).await)
     }
 
@@ -94,8 +104,9 @@ impl Store for Small {
 }
 
 impl Small {
-    /// As a store that reads before it writes, and whose proxy loses the answer to the read.
-    fn fail_at_a_read(&self, id: &SessionId) -> Result<(), StoreError> {
+    /// Reads before a write, where the fault is that the proxy loses the answer to the read.
+    async fn asked(&self, id: &SessionId) -> Result<(), StoreError> {
+        self.answered().await?;
         if self.is(TheAnswerOfAReadIsLost) && self.loses_the_answer(id) { Err(failure()) } else { Ok(()) }
     }
 

@@ -13,6 +13,7 @@ use session_core::{Entry, Expiry, Loaded, Owner, Revision, SessionId, StoreError
 
 use super::{
     clock::Clock,
+    failing::Trouble,
     fault::Fault::{self, *},
     process::Process,
     removal::Writing,
@@ -61,7 +62,20 @@ impl Subject for Broken {
         let rows = self.rows(if self.fault == NamespacesMeet { "" } else { namespace }).await;
         let (clock, losing) = (Arc::clone(&self.clock), Arc::clone(&self.losing));
         let process = Process::starting(self.fault, &clock);
-        Small { fault: self.fault, clock, rows, losing, process }
+        Small { fault: self.fault, trouble: Trouble::None, clock, rows, losing, process }
+    }
+
+    async fn open_unanswered(&self, namespace: &str) -> Result<Small, &'static str> {
+        Ok(Small { trouble: Trouble::NoAnswer, ..self.open(namespace).await })
+    }
+
+    async fn open_with_little_room(&self, namespace: &str) -> Result<Small, &'static str> {
+        Ok(Small { trouble: Trouble::LittleRoom, ..self.open(namespace).await })
+    }
+
+    /// It is a fault of one store that the case waits for this.
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(if self.fault == ACallWaitsForEver { 8 } else { 60 })
     }
 
     async fn pass(&self, time: Duration) {
@@ -78,6 +92,7 @@ impl Subject for Broken {
 #[derive(Debug)]
 pub(crate) struct Small {
     pub(crate) fault: Fault,
+    pub(crate) trouble: Trouble,
     pub(crate) process: Process,
     clock: Arc<Clock>,
     rows: Arc<Mutex<Rows>>,
