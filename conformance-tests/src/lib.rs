@@ -32,9 +32,9 @@
 //! The author of a store writes a [`Subject`]. [`store_tests!`] makes one `#[test]` of each case, named by the sentence
 //! that must hold. [`cases`] gives the same cases to a harness of your own. A store that cannot be reached fails. Only the
 //! cases that harm the database are not run where the subject does not say how: [`Subject::lose_the_answer`],
-//! [`Subject::open_unanswered`], [`Subject::open_with_little_room`]. They say `not run` and the
-//! reason, on stderr (`cargo test -- --nocapture` shows it) and in the report. The features `servers` and `containers`, for
-//! Unix, find or start database servers for the tests of a store.
+//! [`Subject::open_unanswered`], [`Subject::open_with_little_room`]. They say `not run` and the reason, on stderr
+//! (`cargo test -- --nocapture` shows it) and in the report. The features `servers` and `containers`, for Unix, find or
+//! start database servers for the tests of a store.
 //!
 //! If `SESSION_TEST_REPORT` names a file, each test adds a line to it once its case has passed. The lines prove what
 //! has run. Their fields are separated by tabs: package, module, case, start and end in milliseconds since 1970, where
@@ -48,8 +48,7 @@
 //! that the same store works again after an outage. It shows no store a row that the store has not written, which is
 //! answered with [`Corrupt`](session_core::StoreError::Corrupt). It holds no lock, so it does not notice a store that
 //! reads its clock before it has the lock. It does not notice a driver that blocks the runtime's thread, a wait for a lock
-//! without a timeout, nor a `purge` that does nothing. A store needs tests of its own for
-//! these.
+//! without a timeout, nor a `purge` that does nothing. A store needs tests of its own for these.
 //!
 //! Another process is played by another store on the same namespace, which [`Subject::open`] opens again. So a variable of
 //! the program that all stores share hides what two processes would not share.
