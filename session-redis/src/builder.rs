@@ -14,6 +14,7 @@ use crate::{
     RedisStore,
     connection::{Connection, Server},
     error::{from_driver, from_wait, of_a_replica, unusable_url},
+    home::Home,
     node::Node,
     tls,
 };
@@ -138,7 +139,7 @@ impl Builder {
     }
 
     pub(crate) fn with_server(self, server: Server) -> RedisStore {
-        RedisStore::from_connection(self.prefix, Connection { server, timeout: self.timeout })
+        RedisStore::from_connection(self.prefix, Connection { server, timeout: self.timeout, home: Home::here() })
     }
 
     pub(crate) fn info(&self, url: &str) -> Result<ConnectionInfo, StoreError> {

@@ -18,6 +18,7 @@ use crate::sentinel::{Master, Sentinel};
 use crate::{
     call::{Call, Message, last, whole},
     error::{foreign_answer, from_driver, from_wait},
+    home::{AtHome, Home},
     node::Node,
 };
 #[cfg(feature = "cluster")]
@@ -27,6 +28,8 @@ use crate::{cluster::Cluster, index::Steps, script::Lua};
 pub(crate) struct Connection {
     pub(crate) server: Server,
     pub(crate) timeout: Duration,
+    /// The runtime that has made the store. `None`: it was made outside of any.
+    pub(crate) home: Option<Home>,
 }
 
 pub(crate) enum Server {
@@ -113,7 +116,7 @@ impl Connection {
     /// Runs both steps, and returns the answer of the second.
     #[cfg(feature = "cluster")]
     pub(crate) async fn run_both(&self, cluster: &Cluster, steps: Steps<'_>) -> Result<Value, StoreError> {
-        let both = steps.evaluate(|message| cluster.query(message));
+        let both = AtHome::new(self.home.as_ref(), steps.evaluate(|message| cluster.query(message)));
         timeout(self.timeout.saturating_mul(2), both).await.map_err(from_wait)?.map_err(from_driver)
     }
 
@@ -266,7 +269,8 @@ impl Connection {
 
     /// An `async fn` would have room for the answer's future twice: where it gets it, and where it waits for it.
     fn in_time<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> impl Future<Output = Result<T, StoreError>> {
-        timeout(self.timeout, answer).map(|done| done.map_err(from_wait)?.map_err(from_driver))
+        timeout(self.timeout, AtHome::new(self.home.as_ref(), answer))
+            .map(|done| done.map_err(from_wait)?.map_err(from_driver))
     }
 }
 

@@ -70,6 +70,7 @@ mod cluster;
 mod connection;
 mod error;
 mod frame;
+mod home;
 mod index;
 mod node;
 mod script;

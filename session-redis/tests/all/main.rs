@@ -12,6 +12,7 @@ mod keys;
 mod lost;
 mod outage;
 mod round_trips;
+mod runtimes;
 #[cfg(feature = "sentinel")]
 mod sentinel;
 mod shared_writes;
