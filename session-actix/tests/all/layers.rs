@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{App, http::StatusCode, test::init_service, web};
+use actix_web::{App, HttpResponse, http::StatusCode, test::init_service, web};
 use session_actix::{CookieConfig, Lifetime, Policy, Session, SessionError, SessionLayer, SessionManager};
 
 use crate::site::*;
@@ -72,4 +72,21 @@ async fn two_layers_of_one_cookie_that_cannot_be_one_are_a_500() {
     let app = init_service(app.wrap(SessionLayer::new(other).named::<Admin>())).await;
     let answer = Browser::default().get(&app, "/silent").await;
     assert_eq!((answer.status, answer.text()), (StatusCode::INTERNAL_SERVER_ERROR, ""));
+}
+
+/// actix-cors, outside of the layer, keeps the first line of `Vary` and drops the others.
+#[actix_web::test]
+async fn vary_leaves_as_one_line() {
+    async fn varies(_: Session, _: Session<Admin>) -> HttpResponse {
+        let vary = |value| ("vary", value);
+        HttpResponse::Ok().append_header(vary("accept-language")).append_header(vary("origin,accept")).finish()
+    }
+    let admin = admin_cookie(SessionManager::development(FaultyStore::default()));
+    let (app, ..) = site(|app| {
+        app.route("/varies", web::get().to(varies));
+    });
+    let app = init_service(app.wrap(SessionLayer::new(admin).named::<Admin>())).await;
+    let answer = Browser::default().get(&app, "/varies").await;
+    let lines: Vec<_> = answer.headers.get_all("vary").collect();
+    assert_eq!(lines, ["accept-language, origin, accept, Cookie"]);
 }
