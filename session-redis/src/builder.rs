@@ -99,6 +99,9 @@ impl Builder {
     ///
     /// Logs a warning if the server would evict sessions when its memory is full.
     ///
+    /// The connection lives on the runtime that calls this, and needs it to go on. Under actix-web call it in `main`,
+    /// and not in a worker.
+    ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] if the server cannot be reached. [`StoreError::Backend`] if
