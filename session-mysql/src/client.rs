@@ -14,6 +14,7 @@ use crate::{
     again::{Again, Then},
     builder::set_up,
     error::{from_driver, from_wait, is_full, of_a_replica},
+    home::{AtHome, Home},
     idle::Condemned,
     statements::ENDS_WRITES,
     value::Value,
@@ -57,12 +58,14 @@ pub(crate) struct Client {
     pool: MySqlPool,
     timeout: Duration,
     condemned: Condemned,
+    /// The runtime that has made the store. `None`: it was made outside of any.
+    home: Option<Home>,
     clock: SqlStr,
 }
 
 impl Client {
     pub(crate) fn new(pool: MySqlPool, timeout: Duration, condemned: Condemned, clock: SqlStr) -> Self {
-        Self { pool, timeout, condemned, clock }
+        Self { pool, timeout, condemned, clock, home: Home::here() }
     }
 
     pub(crate) async fn sessions(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, StoreError> {
@@ -170,7 +173,7 @@ impl Client {
 
     /// Takes a connection, and waits for it until this instant. The application's own pool may be set to wait longer.
     pub(crate) async fn lease(&self, until: Instant) -> Result<Lease, StoreError> {
-        let acquiring = unless_full(until, || self.pool.acquire());
+        let acquiring = unless_full(until, || AtHome::new(self.home.as_ref(), self.pool.acquire()));
         let connection = timeout_at(until, acquiring).await.map_err(from_wait)?;
         Ok(Lease { connection: connection.map_err(from_driver)?, answered: false })
     }

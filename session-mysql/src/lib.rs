@@ -78,6 +78,7 @@ mod again;
 mod builder;
 mod client;
 mod error;
+mod home;
 mod idle;
 mod pool;
 mod purge;

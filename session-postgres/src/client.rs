@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::{
     again::{Again, Then},
     error::{foreign_answer, from_driver, from_wait, of_a_standby},
+    home::{AtHome, Home},
     idle::Condemned,
     pooled::{Mode, message, milliseconds},
     statements::{HURRY, Statement},
@@ -39,13 +40,15 @@ pub(crate) struct Client {
     timeout: Duration,
     nonces: AtomicU64,
     condemned: Condemned,
+    /// The runtime that has made the store. `None`: it was made outside of any.
+    home: Option<Home>,
 }
 
 impl Client {
     pub(crate) fn new(pool: PgPool, mode: Mode, timeout: Duration, condemned: Condemned) -> Self {
         // It starts at random, so that two stores behind one pooler do not use the same numbers.
         let nonces = AtomicU64::new(RandomState::new().hash_one(0));
-        Self { pool, mode, timeout, nonces, condemned }
+        Self { pool, mode, timeout, nonces, condemned, home: Home::here() }
     }
 
     /// The rows of the answer, at least one. The nonce is `$1`, and the values are `$2` and so on.
@@ -159,7 +162,8 @@ impl Client {
 
     /// Takes a connection, and waits for it until this instant. The application's own pool may be set to wait longer.
     async fn lease(&self, until: Instant) -> Result<Lease, StoreError> {
-        let connection = timeout_at(until, self.pool.acquire()).await.map_err(from_wait)?;
+        let connection =
+            timeout_at(until, AtHome::new(self.home.as_ref(), self.pool.acquire())).await.map_err(from_wait)?;
         Ok(Lease { connection: connection.map_err(from_driver)?, answered: false })
     }
 

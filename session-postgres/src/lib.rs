@@ -76,6 +76,7 @@ mod again;
 mod builder;
 mod client;
 mod error;
+mod home;
 mod idle;
 mod pooled;
 mod purge;

@@ -1,7 +1,9 @@
 //! The runtime on which the connections of a store live.
 //!
 //! The driver makes a connection on the runtime that happens to ask when one is needed. If that runtime is busy later,
-//! all others wait for their answers. So each question is polled as if by the runtime that has made the store.
+//! all others wait for their answers. So what may connect is polled as if by the runtime that has made the store.
+//!
+//! The stores that make connections have the same file. `cargo xtask check` holds them together.
 
 use std::{
     future::{Future, pending},

@@ -5,11 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const TWINS: [[&str; 2]; 4] = [
+const TWINS: [[&str; 2]; 6] = [
     ["session-postgres/src/idle.rs", "session-mysql/src/idle.rs"],
     ["session-postgres/src/again.rs", "session-mysql/src/again.rs"],
     ["session-postgres/src/tls.rs", "session-mysql/src/tls.rs"],
     ["session-postgres/src/tls.rs", "session-redis/src/tls.rs"],
+    ["session-postgres/src/home.rs", "session-mysql/src/home.rs"],
+    ["session-postgres/src/home.rs", "session-redis/src/home.rs"],
 ];
 
 /// The names that differ: in the first file, and in the second.

@@ -7,6 +7,7 @@ mod idle;
 mod outage;
 mod resend;
 mod rows;
+mod runtimes;
 mod statements;
 mod switchover;
 mod words;

@@ -9,5 +9,6 @@ mod idle;
 mod outage;
 mod resend;
 mod rows;
+mod runtimes;
 mod statements;
 mod waiting;
