@@ -100,6 +100,8 @@ macro_rules! each_case {
                 payloads_of_any_size_come_back
                 an_empty_payload_is_a_session
                 payloads_of_any_bytes_come_back
+                a_refused_write_leaves_a_large_payload_alone
+                a_load_beside_writes_of_large_payloads_gets_one_of_them_whole
                 any_revision_comes_back
                 ids_that_differ_in_one_bit_differ
                 ids_that_differ_in_letter_case_differ

@@ -1,11 +1,15 @@
 //! Payloads, ids, revisions and namespaces: bytes are bytes.
 
-use session_core::{Entry, Expiry, Revision, SessionId, Store};
+use session_core::{Entry, Expiry, Loaded, Revision, SessionId, Store, StoreError};
+use tokio::task::yield_now;
 
 use crate::{
     Subject,
     trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second},
 };
+
+/// The largest payload that each store takes.
+const LARGE: usize = 1024 * 1024;
 
 pub(crate) async fn payloads_of_any_size_come_back<S: Subject>(trial: &Trial<S>) {
     const KIB: usize = 1024;
@@ -24,6 +28,78 @@ pub(crate) async fn payloads_of_any_size_come_back<S: Subject>(trial: &Trial<S>)
             "a replaced payload of {size} bytes came back changed"
         );
     }
+}
+
+/// A store may keep a large payload apart from its row, because its database takes no larger values. Then each
+/// write has to keep it under a name of its own, and not under the id.
+pub(crate) async fn a_refused_write_leaves_a_large_payload_alone<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    let [stands, refused] = [1, 2].map(large);
+    let refused = Entry::new(revision(2), &refused).with_owner(Some(&user));
+    trial.create(id(1), Entry::new(revision(1), &stands).with_owner(Some(&user)), HOUR, DAY).await;
+    for write in ["create", "replace"] {
+        if write == "create" {
+            let created = trial.store().create(&id(1), refused, HOUR, DAY).await;
+            assert!(
+                matches!(created, Err(StoreError::AlreadyExists)),
+                "`create` took a live session's id: {created:?}"
+            );
+        } else {
+            let replaced = trial.replace(id(1), 7, refused, Expiry::Keep).await;
+            assert!(!replaced, "a session was replaced under another revision");
+        }
+        let what = format!("after a `{write}` of a large payload that was refused");
+        assert!(is_whole(&trial.loaded(id(1)).await), "{what}, `load` answers another payload than was written");
+        let list = trial.list(&user).await;
+        assert!(
+            matches!(&list[..], [(_, listed)] if is_whole(listed)),
+            "{what}, `list` answers another payload than was written"
+        );
+    }
+}
+
+pub(crate) async fn a_load_beside_writes_of_large_payloads_gets_one_of_them_whole<S: Subject>(trial: &Trial<S>) {
+    for round in 0..2 {
+        let id = id(round);
+        trial.create(id, Entry::new(revision(1), &large(1)), HOUR, DAY).await;
+        let replaced = trial.together(round, 4, move |number, store| {
+            // It takes a while to make, and the calls shall meet.
+            let payload = large(1 + number);
+            async move {
+                if number == 0 {
+                    load_some_times(&*store, id).await;
+                    return false;
+                }
+                let entry = Entry::new(revision(1 + number), &payload);
+                answer("replace", store.replace(&id, revision(1), entry, Expiry::Keep).await)
+            }
+        });
+        let done: Vec<u64> = (1..).zip(replaced.await).filter(|(_, done)| *done).map(|(number, _)| number).collect();
+        let loaded = trial.loaded(id).await;
+        assert!(
+            done.len() == 1 && loaded.revision == revision(done[0]),
+            "of concurrent writes of large payloads one must be done, and stand: {done:?} were, and {loaded:?} stands"
+        );
+        assert!(is_whole(&loaded), "the payload of a write that was refused stands under the revision of another");
+    }
+}
+
+async fn load_some_times(store: &impl Store, id: SessionId) {
+    for _ in 0..4 {
+        let loaded = answer("load", store.load(&id).await);
+        let loaded = loaded.unwrap_or_else(|| panic!("`load` missed a session beside a write of a large payload"));
+        assert!(is_whole(&loaded), "`load` answered the revision of one write and the payload of another");
+        yield_now().await;
+    }
+}
+
+/// The payload that is written under the revision of this number.
+fn large(number: u64) -> Vec<u8> {
+    pattern(LARGE).into_iter().map(|byte| byte ^ number.to_be_bytes()[7]).collect()
+}
+
+fn is_whole(loaded: &Loaded) -> bool {
+    loaded.payload == large(u64::from_be_bytes(*loaded.revision.as_bytes()))
 }
 
 pub(crate) async fn an_empty_payload_is_a_session<S: Subject>(trial: &Trial<S>) {

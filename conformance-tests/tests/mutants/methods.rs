@@ -132,6 +132,7 @@ impl Small {
                 CreateAcceptsItsOwnRevisionAgain if old.revision == entry.revision => {}
                 CreateOfALiveSessionSaysOk if live => return Ok(()),
                 RefusedCreateMovesTheExpiry if live => old.expire(row.expires_at),
+                ARefusedCreateLeavesItsLargePayload if live && is_large(entry) => old.payload = row.payload.clone(),
                 RefusedCreateChangesTheOwner if live => old.listed = row.listed.clone(),
                 CreateOverExpiredKeepsTheOwner => row.listed = old.listed.clone(),
                 _ => {}
@@ -174,6 +175,9 @@ impl Small {
             return true;
         }
         let found = self.is_at(row, expected, now, ReplaceIgnoresTheRevision, ReplaceRevivesExpired);
+        if self.is(ARefusedReplaceLeavesItsLargePayload) && is_large(entry) {
+            row.payload = entry.payload.to_vec();
+        }
         if found {
             self.rewrite(row, entry, expiry, now);
             let row = row.clone();
@@ -312,4 +316,9 @@ impl Small {
         });
         purged
     }
+}
+
+/// Whether a store might keep the payload apart from its row.
+fn is_large(entry: Entry<'_>) -> bool {
+    entry.payload.len() > 512 * 1024
 }

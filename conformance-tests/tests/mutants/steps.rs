@@ -91,6 +91,14 @@ impl Small {
         }
     }
 
+    /// Loads the row first, and then the payload that the session has by then.
+    async fn load_in_two_reads(&self, id: &SessionId) -> Option<Loaded> {
+        let found = self.load_now(id)?;
+        yield_now().await;
+        let later = self.load_now(id).unwrap_or_else(|| found.clone());
+        Some(found.with_payload(later.payload))
+    }
+
     pub(crate) async fn load_in_steps(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
         match self.fault {
             LoadsAreMixedUp => Ok(self.load_mixed_up(id).await),
@@ -120,6 +128,7 @@ impl Small {
                 }
                 Ok(loaded)
             }
+            LoadReadsTheLargePayloadLater => Ok(self.load_in_two_reads(id).await),
             CutsAt400Days => {
                 // A load over a network takes a while.
                 tokio::time::sleep(Duration::from_millis(2)).await;
