@@ -157,7 +157,8 @@ macro_rules! each_case {
                 a_create_then_load_whose_answer_is_lost_is_never_already_exists
                 a_replace_whose_answer_is_lost_never_says_no
                 a_touch_whose_answer_is_lost_never_says_no
-                a_delete_whose_answer_is_lost_never_says_no;
+                a_delete_whose_answer_is_lost_never_says_no
+                a_login_whose_answer_is_lost_is_in_the_list_if_it_was_done;
             failing:
                 a_call_without_an_answer_ends_in_time_with_an_error
                 a_full_database_refuses_writes_and_loses_no_session;

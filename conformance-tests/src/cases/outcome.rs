@@ -6,12 +6,12 @@
 use session_core::{
     Expiry::{Extend, Keep, Restart},
     Loaded, Store,
-    StoreError::AlreadyExists,
+    StoreError::{self, AlreadyExists},
 };
 
 use crate::{
     Subject,
-    trial::{DAY, HOUR, Trial, first, id, revision, second},
+    trial::{DAY, HOUR, Trial, answer, first, id, owner, revision, second},
 };
 
 /// A store may read before it writes. The id is in the read, too.
@@ -138,4 +138,59 @@ pub(crate) async fn a_delete_whose_answer_is_lost_never_says_no<S: Subject>(tria
         applied += usize::from(loaded.is_none());
     }
     assert_applied(applied);
+}
+
+/// How a user logs in.
+#[derive(Clone, Copy, Debug)]
+enum Login {
+    Create,
+    CreateThenLoad,
+    Restart,
+}
+
+impl Login {
+    /// Whether it was done, as far as its answer says.
+    async fn send<S: Subject>(self, trial: &Trial<S>, number: u128) -> Result<bool, StoreError> {
+        let (id, user) = (id(number), owner("user 42"));
+        let entry = second().with_owner(Some(&user));
+        let restart = Restart { expires_in: HOUR, ends_in: DAY };
+        match self {
+            Self::Create => trial.store().create(&id, entry, HOUR, DAY).await.map(|()| true),
+            Self::CreateThenLoad => trial.store().create_then_load(&id, entry, HOUR, DAY, &id).await.map(|_| true),
+            Self::Restart => trial.store().replace(&id, revision(1), entry, restart).await,
+        }
+    }
+}
+
+/// A store with an index of owners apart must not tidy up after a write of which it knows nothing. Core finds a
+/// login whose answer was lost by its revision, and hands out its token. Then "log out everywhere" has to find it.
+///
+/// If the entry is a message of its own with the id in it, its answer is lost, and there may be no login.
+pub(crate) async fn a_login_whose_answer_is_lost_is_in_the_list_if_it_was_done<S: Subject>(trial: &Trial<S>) {
+    let user = owner("user 42");
+    let logins = [Login::Create, Login::CreateThenLoad, Login::Restart];
+    trial.create(id(12), first(), HOUR, DAY).await;
+    for (number, login) in (10..).zip(logins) {
+        assert!(answer("a login", login.send(trial, number).await), "a login was refused: {login:?}");
+    }
+    let mut done = vec![];
+    for (number, login) in (0..).zip(logins) {
+        if let Login::Restart = login {
+            trial.create(id(number), first(), HOUR, DAY).await;
+        }
+        if !trial.loses_the_answer(id(number)).await {
+            return;
+        }
+        let sent = login.send(trial, number).await;
+        let found = trial.load(id(number)).await.is_some_and(|loaded| loaded.revision == revision(2));
+        assert!(sent.is_err() || found, "a login said that it was done, but it was not: {login:?}");
+        done.extend(found.then(|| id(number)));
+    }
+    let expected = done.iter().copied().chain([10, 11, 12].map(id)).collect();
+    assert_eq!(trial.listed(&user).await, expected, "after lost answers, `list` and `load` differ in who is logged in");
+    let revoked = trial.revoke(&user, None).await;
+    assert_eq!(revoked, expected.len() as u64, "`revoke` has left a login whose answer was lost");
+    for number in done {
+        trial.assert_gone(number, &user, "a login whose answer was lost was revoked").await;
+    }
 }

@@ -182,6 +182,8 @@ faults! {
     TheAnswerOfAReadIsLost => a_replace_whose_answer_is_lost_never_says_no,
     TouchTakesSilenceForNo => a_touch_whose_answer_is_lost_never_says_no,
     DeleteIsSentAgain => a_delete_whose_answer_is_lost_never_says_no,
+    CreateTidiesTheIndexAfterAnError => a_login_whose_answer_is_lost_is_in_the_list_if_it_was_done,
+    ReplaceTidiesTheIndexAfterAnError => a_login_whose_answer_is_lost_is_in_the_list_if_it_was_done,
 
     ACallWaitsForEver => a_call_without_an_answer_ends_in_time_with_an_error,
     SilenceIsTakenForAnAnswer => a_call_without_an_answer_ends_in_time_with_an_error,

@@ -27,6 +27,7 @@ impl Store for Small {
         let created = self.create_in_steps(id, entry, [expires_in, ends_in]).await;
         match self.loses_the_answer(id) {
             true if self.is(CreateIsSentAgain) => self.create_in_steps(id, entry, [expires_in, ends_in]).await,
+            true if self.is(CreateTidiesTheIndexAfterAnError) => Err(self.tidy_the_index(id)),
             true => Err(failure()),
             false => created,
         }
@@ -51,6 +52,7 @@ impl Store for Small {
         let replaced = self.replace_in_steps(id, expected, entry, expiry).await;
         match self.loses_the_answer(id) {
             true if self.is(ReplaceIsSentAgain) => Ok(self.replace_in_steps(id, expected, entry, expiry).await),
+            true if self.is(ReplaceTidiesTheIndexAfterAnError) => Err(self.tidy_the_index(id)),
             true => Err(failure()),
             false => Ok(replaced),
         }
@@ -108,6 +110,14 @@ impl Small {
     async fn asked(&self, id: &SessionId) -> Result<(), StoreError> {
         self.answered().await?;
         if self.is(TheAnswerOfAReadIsLost) && self.loses_the_answer(id) { Err(failure()) } else { Ok(()) }
+    }
+
+    /// As a store that takes a lost answer for a write that was not done.
+    fn tidy_the_index(&self, id: &SessionId) -> StoreError {
+        if let Some(row) = self.lock().0.live.get_mut(&self.key(id)) {
+            row.listed = None;
+        }
+        failure()
     }
 
     pub(crate) fn create_now(&self, id: &SessionId, entry: Entry<'_>, times: [Duration; 2]) -> Result<(), StoreError> {
