@@ -148,8 +148,8 @@ pub trait Subject: Send + Sync + 'static {
 
     /// Lets at least this much time pass for all stores that were opened: by waiting, or by moving their clock. Each
     /// call asks for less than three seconds, so that a wait is no silence of the store. Most cases ask for less than one
-    /// second in all. One asks for two, for processes that start one after the other. One asks for six, because a server
-    /// that removes expired rows by itself is seconds late. If a case fails after slow calls, it is tried again, because a
+    /// second in all. One asks for two, for processes that start one after the other, and one for a server that counts
+    /// whole seconds. Two ask for six, because a server that removes expired rows by itself is seconds late. If a case fails after slow calls, it is tried again, because a
     /// session may have expired too early. From the fourth attempt on it asks for up to sixteen times as much.
     async fn pass(&self, time: Duration);
 

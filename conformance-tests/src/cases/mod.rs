@@ -94,7 +94,9 @@ macro_rules! each_case {
                 no_time_left_ends_the_session_at_once
                 a_duration_below_a_millisecond_is_no_error;
             removal:
+                a_session_is_there_in_the_last_second_of_its_time
                 nothing_is_removed_before_the_expiry_that_a_write_has_moved
+                what_has_ended_is_not_there_again_once_the_server_removes_things
                 a_session_of_months_is_there_and_ends_with_its_owner;
             payload:
                 payloads_of_any_size_come_back

@@ -93,6 +93,53 @@ pub(crate) async fn nothing_is_removed_before_the_expiry_that_a_write_has_moved<
     is_there_and_ends(trial, "before its owner had a shorter session", long, HOUR, mark).await;
 }
 
+/// A server that counts whole seconds has to be told a time that is rounded up.
+pub(crate) async fn a_session_is_there_in_the_last_second_of_its_time<S: Subject>(trial: &Trial<S>) {
+    let (shorter, time) = (trial.short(SECOND), trial.short(Duration::from_millis(1900)));
+    for (number, write) in (0..).zip(WRITES) {
+        write.give(trial, id(number), shorter, time).await;
+    }
+    trial.pass(time * 5 / 6).await;
+    for (number, write) in (0..).zip(WRITES) {
+        let (id, what) = (id(number), format!("a session that was given {time:?} {}", write.name()));
+        let listed = trial.listed(&owner_of(id)).await;
+        assert!(
+            trial.load(id).await.is_some() && listed == [id].into(),
+            "{what} is gone in the last second of its time. Has the server removed it, by a time that was rounded down?"
+        );
+    }
+}
+
+/// A database may keep what a write has replaced, and cover it with the new version or a marker of the deletion.
+/// If it removes the cover first, what was under it must not be found.
+pub(crate) async fn what_has_ended_is_not_there_again_once_the_server_removes_things<S: Subject>(trial: &Trial<S>) {
+    let short = trial.short(SECOND);
+    let shortened = Expiry::Restart { expires_in: short, ends_in: DAY };
+    for number in 0..5 {
+        let user = owner_of(id(number));
+        trial.create(id(number), first().with_owner(Some(&user)), HOUR, DAY).await;
+        match number {
+            0 => trial.must_delete(id(0), 1).await,
+            1 => assert_eq!(trial.revoke(&user, None).await, 1, "`revoke` must end the owner's session, and count it"),
+            2 => trial.must_touch(id(2), 1, short).await,
+            3 => trial.must_replace(id(3), 1, second(), Extend(short)).await,
+            _ => trial.must_replace(id(4), 1, second().with_owner(Some(&user)), shortened).await,
+        }
+    }
+    trial.pass(short).await;
+    for _ in 0..REMOVAL {
+        trial.pass(SECOND).await;
+    }
+    let ends =
+        ["`delete`", "`revoke`", "a `touch` to a shorter time", "`Extend` to a shorter time", "a shorter `Restart`"];
+    for (number, end) in (0..).zip(ends) {
+        let after = format!("some seconds after {end}, when a server may have removed what has ended");
+        trial.assert_gone(id(number), &owner_of(id(number)), &after).await;
+        let replaced = trial.replace(id(number), 1, third(), Keep).await;
+        assert!(!replaced, "{after}: `replace` found the session that is gone");
+    }
+}
+
 /// A server may take a time to live of more than a month for a date, and count it in less than 32 bits.
 pub(crate) async fn a_session_of_months_is_there_and_ends_with_its_owner<S: Subject>(trial: &Trial<S>) {
     let longest = 400 * DAY;

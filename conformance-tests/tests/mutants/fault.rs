@@ -101,6 +101,10 @@ faults! {
     ZeroIsNoLimit => no_time_left_ends_the_session_at_once,
     FractionsOfAMillisecondFail => a_duration_below_a_millisecond_is_no_error,
 
+    CreateRoundsTheTtlDown => a_session_is_there_in_the_last_second_of_its_time,
+    TouchRoundsTheTtlDown => a_session_is_there_in_the_last_second_of_its_time,
+    TheMarkerEndsFirst => what_has_ended_is_not_there_again_once_the_server_removes_things,
+    TheShorterVersionEndsFirst => what_has_ended_is_not_there_again_once_the_server_removes_things,
     TheServerCapsItsTtl => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
     TouchLeavesTheTtl => nothing_is_removed_before_the_expiry_that_a_write_has_moved,
     ExtendLeavesTheTtl => nothing_is_removed_before_the_expiry_that_a_write_has_moved,

@@ -204,8 +204,13 @@ impl Small {
         {
             rows.live.insert(key.clone(), row);
         }
-        let Some(row) = rows.live.get_mut(&key) else { return self.is(TouchOfNothingSaysYes) };
         let at = self.fault.after(now, expires_in);
+        if self.is(TheShorterVersionEndsFirst)
+            && let Some(row) = rows.live.get(&key).cloned()
+        {
+            rows.cover(&key, &row, at);
+        }
+        let Some(row) = rows.live.get_mut(&key) else { return self.is(TouchOfNothingSaysYes) };
         if !self.is_at(row, expected, now, TouchIgnoresTheRevision, TouchRevivesExpired)
             || self.is(TouchBeyondTheEndIsRefused) && at > row.ends_at
         {
@@ -237,6 +242,9 @@ impl Small {
             return false;
         }
         if let Some(mut row) = rows.live.remove(&key) {
+            if self.is(TheMarkerEndsFirst) {
+                rows.cover(&key, &row, now);
+            }
             if self.is(DeleteLeavesTheListEntry) {
                 // Found by `list` alone, which goes by the owner.
                 row.id = *id;

@@ -1,7 +1,7 @@
 //! The faults of a server that removes by itself what has expired. Each row has a time to live, and so has the index of an
 //! owner.
 
-use std::ops::RangeInclusive;
+use std::{mem, ops::RangeInclusive};
 
 use session_core::Expiry;
 
@@ -17,7 +17,9 @@ const CAP: u64 = 5000;
 const A_MONTH_TO_A_YEAR: RangeInclusive<u64> = 30 * DAY + 1..=365 * DAY;
 const DAY: u64 = 24 * 3_600_000;
 
-const OF_TTLS: [Fault; 9] = [
+const OF_TTLS: [Fault; 11] = [
+    CreateRoundsTheTtlDown,
+    TouchRoundsTheTtlDown,
     TheServerCapsItsTtl,
     TouchLeavesTheTtl,
     ExtendLeavesTheTtl,
@@ -57,6 +59,9 @@ impl Small {
         }
         let left = row.expires_at.saturating_sub(now);
         row.removed_at = match (self.fault, write) {
+            (CreateRoundsTheTtlDown, Writing::Create) | (TouchRoundsTheTtlDown, Writing::Touch) => {
+                now + (left / 1000 * 1000).max(1000)
+            }
             (TheServerCapsItsTtl, _) => now + left.min(CAP),
             (TouchLeavesTheTtl, Writing::Touch)
             | (ExtendLeavesTheTtl, Writing::Extend)
@@ -94,6 +99,22 @@ impl Small {
 }
 
 impl Rows {
+    /// Keeps the version that is covered now, until the server removes what covers it.
+    pub(crate) fn cover(&mut self, key: &[u8], version: &Row, until: u64) {
+        self.covered.insert(key.to_vec(), Row { removed_at: until + LATE, ..version.clone() });
+    }
+
+    /// Shows the versions again whose cover is removed.
+    pub(crate) fn uncover(&mut self, now: u64) {
+        for (key, version) in mem::take(&mut self.covered) {
+            if version.removed_at <= now {
+                self.live.insert(key, Row { removed_at: u64::MAX, ..version });
+            } else {
+                self.covered.insert(key, version);
+            }
+        }
+    }
+
     pub(crate) fn has_index(&self, owner: &[u8], now: u64) -> bool {
         self.indexes.get(owner).is_none_or(|removed_at| now < *removed_at)
     }

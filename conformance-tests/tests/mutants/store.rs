@@ -111,6 +111,8 @@ pub(crate) struct Rows {
     pub(crate) unread: Option<Loaded>,
     /// When the server removes the index of an owner.
     pub(crate) indexes: BTreeMap<Vec<u8>, u64>,
+    /// Versions that are covered by a later one, or by the marker of a deletion.
+    pub(crate) covered: BTreeMap<Vec<u8>, Row>,
     pub(crate) shared: Shared,
 }
 
@@ -152,8 +154,10 @@ impl Small {
     }
 
     pub(crate) fn lock(&self) -> (MutexGuard<'_, Rows>, u64) {
-        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        (rows, self.clock.now() - self.process.started)
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now() - self.process.started;
+        rows.uncover(now);
+        (rows, now)
     }
 
     pub(crate) fn key(&self, id: &SessionId) -> Vec<u8> {
