@@ -31,31 +31,35 @@ pub(crate) async fn payloads_of_any_size_come_back<S: Subject>(trial: &Trial<S>)
 }
 
 /// A store may keep a large payload apart from its row, because its database takes no larger values. Then each
-/// write has to keep it under a name of its own, and not under the id.
+/// write has to keep it under a name of its own. The id is no such name, and neither is the revision: core may send
+/// a write again, under the same revision.
 pub(crate) async fn a_refused_write_leaves_a_large_payload_alone<S: Subject>(trial: &Trial<S>) {
     let user = owner("user 42");
-    let [stands, refused] = [1, 2].map(large);
-    let refused = Entry::new(revision(2), &refused).with_owner(Some(&user));
-    trial.create(id(1), Entry::new(revision(1), &stands).with_owner(Some(&user)), HOUR, DAY).await;
-    for write in ["create", "replace"] {
-        if write == "create" {
-            let created = trial.store().create(&id(1), refused, HOUR, DAY).await;
-            assert!(
-                matches!(created, Err(StoreError::AlreadyExists)),
-                "`create` took a live session's id: {created:?}"
-            );
-        } else {
-            let replaced = trial.replace(id(1), 7, refused, Expiry::Keep).await;
-            assert!(!replaced, "a session was replaced under another revision");
-        }
-        let what = format!("after a `{write}` of a large payload that was refused");
-        assert!(is_whole(&trial.loaded(id(1)).await), "{what}, `load` answers another payload than was written");
-        let list = trial.list(&user).await;
-        assert!(
-            matches!(&list[..], [(_, listed)] if is_whole(listed)),
-            "{what}, `list` answers another payload than was written"
-        );
+    let payloads = [1, 2, 3].map(large);
+    let [first, other, next] = [0, 1, 2].map(|at: usize| {
+        let entry = Entry::new(revision(at as u64 + 1), &payloads[at]);
+        entry.with_owner(Some(&user))
+    });
+    trial.create(id(1), first, HOUR, DAY).await;
+    for (entry, what) in [(other, "a `create`"), (first, "the same `create`, sent again,")] {
+        let created = trial.store().create(&id(1), entry, HOUR, DAY).await;
+        assert!(matches!(created, Err(StoreError::AlreadyExists)), "{what} took a live session's id: {created:?}");
+        large_payload_stands(trial, what).await;
     }
+    assert!(!trial.replace(id(1), 7, other, Expiry::Keep).await, "a session was replaced under another revision");
+    large_payload_stands(trial, "a `replace`").await;
+    trial.must_replace(id(1), 1, next, Expiry::Keep).await;
+    assert!(!trial.replace(id(1), 1, next, Expiry::Keep).await, "a `replace` that was sent twice was done twice");
+    large_payload_stands(trial, "the same `replace`, sent again,").await;
+}
+
+async fn large_payload_stands<S: Subject>(trial: &Trial<S>, refused: &str) {
+    let shown = trial.list(&owner("user 42")).await.into_iter().map(|(_, listed)| listed);
+    let shown: Vec<Loaded> = shown.chain([trial.loaded(id(1)).await]).collect();
+    assert!(
+        shown.len() == 2 && shown.iter().all(is_whole),
+        "{refused} was refused, and has changed the large payload of the session: {shown:?}"
+    );
 }
 
 pub(crate) async fn a_load_beside_writes_of_large_payloads_gets_one_of_them_whole<S: Subject>(trial: &Trial<S>) {

@@ -125,6 +125,8 @@ faults! {
     ReplacedPayloadIsText => payloads_of_any_bytes_come_back,
     ARefusedCreateLeavesItsLargePayload => a_refused_write_leaves_a_large_payload_alone,
     ARefusedReplaceLeavesItsLargePayload => a_refused_write_leaves_a_large_payload_alone,
+    ARefusedCreateTidiesByItsRevision => a_refused_write_leaves_a_large_payload_alone,
+    ARefusedReplaceTidiesByItsRevision => a_refused_write_leaves_a_large_payload_alone,
     LoadReadsTheLargePayloadLater => a_load_beside_writes_of_large_payloads_gets_one_of_them_whole,
     RevisionLosesItsSign => any_revision_comes_back,
     IdLosesABit => ids_that_differ_in_one_bit_differ,

@@ -143,6 +143,9 @@ impl Small {
                 CreateOfALiveSessionSaysOk if live => return Ok(()),
                 RefusedCreateMovesTheExpiry if live => old.expire(row.expires_at),
                 ARefusedCreateLeavesItsLargePayload if live && is_large(entry) => old.payload = row.payload.clone(),
+                ARefusedCreateTidiesByItsRevision if is_large(entry) && old.revision == entry.revision => {
+                    old.payload.clear();
+                }
                 RefusedCreateChangesTheOwner if live => old.listed = row.listed.clone(),
                 CreateOverExpiredKeepsTheOwner => row.listed = old.listed.clone(),
                 _ => {}
@@ -185,8 +188,12 @@ impl Small {
             return true;
         }
         let found = self.is_at(row, expected, now, ReplaceIgnoresTheRevision, ReplaceRevivesExpired);
-        if self.is(ARefusedReplaceLeavesItsLargePayload) && is_large(entry) {
-            row.payload = entry.payload.to_vec();
+        match self.fault {
+            ARefusedReplaceLeavesItsLargePayload if is_large(entry) => row.payload = entry.payload.to_vec(),
+            ARefusedReplaceTidiesByItsRevision if is_large(entry) && row.revision == entry.revision => {
+                row.payload.clear();
+            }
+            _ => {}
         }
         if found {
             self.rewrite(row, entry, expiry, now);
