@@ -178,7 +178,7 @@ impl SessionEvent {
 /// | [`PurgeFailed`](Self::PurgeFailed) | `session.purge_failed` | `WARN` |
 ///
 /// [`InsecureTransport`](Self::InsecureTransport) has a `WARN`, too, once for each cause. It says what to set.
-/// A manager [for development](crate::SessionManager::development) says so in `session.development_mode`, a `WARN`, once.
+/// A manager [for development](crate::SessionManager::development) says so in `session.development`, a `WARN`, once.
 /// `session.suppressed` has the level of the lines that were left out.
 /// Two lines are no events: `session.request_failed`, an `ERROR`, and `session.host_unlisted`, a `DEBUG`.
 #[derive(Clone, Debug)]
