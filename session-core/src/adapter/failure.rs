@@ -120,10 +120,13 @@ impl Failure {
         }
     }
 
-    /// The status of the answer: see [`Error::status`]. It is 500 without the layer, or with two layers that exclude
-    /// each other or without its users, and 500 if the users cannot be asked. It is 401 without a login, or with a proof
-    /// that is too old, and 303 where a [`LoginPage`] takes the place of that. It is 403 for a user whom a guard refuses, and for a
-    /// page of another origin. Of a request whose host is not listed it is 421, and 400 if it names none, or two.
+    /// The status of the answer: see [`Error::status`]. The others are:
+    ///
+    /// - 500 without the layer, or with two layers that exclude each other. Also where the layer has no users of the type that was
+    ///   asked for, or they cannot be asked.
+    /// - 401 without a login, or with a proof that is too old. Where a [`LoginPage`] takes the place of that, it is 303.
+    /// - 403 for a user whom a guard refuses, and for a page of another origin.
+    /// - 421 if the host of the request is not listed, and 400 if the request names none, or two.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match &self.reason {

@@ -9,7 +9,7 @@ pub type StoreErrorSource = Arc<dyn StdError + Send + Sync>;
 
 /// Why a store did not answer.
 ///
-/// After any of them but [`AlreadyExists`](Self::AlreadyExists) the outcome of a write is unknown.
+/// After any of them but [`AlreadyExists`](Self::AlreadyExists) and [`Schema`](Self::Schema) the outcome of a write is unknown.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
