@@ -66,8 +66,8 @@
 //!    condition, and answers `false` where nothing matched. Nothing is retried.
 //! 4. `Keep` leaves expiry, end and owner alone; `Extend` moves the expiry, never past the end; `Restart` sets all three.
 //! 5. Put it on the kit by one line. If several tests fail, mend them in the order of [`cases`], which is not that of
-//!    the alphabet. Each failure ends with its number in that order. Cases that race calls or drop them come late, and often fail for the same reason as an earlier
-//!    case. The example of [`Case`] is a loop that stops at the first failure.
+//!    the alphabet. Each failure ends with its number in that order. Cases that race calls or drop them come late, and often
+//!    fail for the same reason as an earlier case. The example of [`Case`] is a loop that stops at the first failure.
 //!
 //! This is a whole store: one sorted map behind one lock. It is `tests/stranger.rs` of this crate, and its tests run.
 //!

@@ -36,8 +36,8 @@
 //! }
 //! ```
 //!
-//! The store is a crate of its own, such as `session-postgres`. The keys sign the cookies: `openssl rand -base64 32` makes one, and
-//! [`Key::from_base64`] reads it. On your own machine, over plain http, take
+//! The store is a crate of its own, such as `session-postgres`. The keys sign the cookies: `openssl rand -base64 32` makes one,
+//! and [`Key::from_base64`] reads it. On your own machine, over plain http, take
 //! `SessionManager::development(MemoryStore::new())` of `session-memory`.
 //!
 //! Make the manager **outside** of the closure that makes the `App`. The closure runs once for each worker. A manager
@@ -150,7 +150,8 @@
 //!
 //! ## Websockets and streams
 //!
-//! Move the [`Session`] into the socket or the stream. The response has left by then, so nothing is loaded or saved unless the socket asks:
+//! Move the [`Session`] into the socket or the stream. The response has left by then, so nothing is loaded or saved unless the
+//! socket asks:
 //!
 //! ```
 //! # use session_actix::{Error, Session};
@@ -182,9 +183,9 @@
 //!
 //! ## Forged requests
 //!
-//! [`CsrfLayer`] refuses what a page of another origin sends in its visitor's name, websockets included. It stands inside of the
-//! session layer. Without it only the cookie's `SameSite` guards, and not against a sibling domain or another port. Routes that
-//! other sites send forms to stand outside of it.
+//! [`CsrfLayer`] refuses what a page of another origin sends in its visitor's name, websockets included. It stands inside of
+//! the session layer. Without it only the cookie's `SameSite` guards, and not against a sibling domain or another port. Routes
+//! that other sites send forms to stand outside of it.
 //!
 //! ## Behind a proxy
 //!

@@ -30,8 +30,8 @@
 //! - [`Store`] is what a database crate implements: eight methods. `session-conformance` proves that it keeps the
 //!   contract.
 //! - [`Hosts`] lists the hosts of a program that serves several sites, with the manager of each.
-//! - [`LoginPage`] is where users log in, with the way back in its query. [`is_local_target`] decides where a browser may be sent
-//!   after a login.
+//! - [`LoginPage`] is where users log in, with the way back in its query. [`is_local_target`] decides where a browser may be
+//!   sent after a login.
 //! - [`SessionEvent`] tells what happens: to `tracing`, under the target `session`, and to each [`Observer`] of yours.
 //!   [`EventKind`] has a table of their names and levels.
 //!

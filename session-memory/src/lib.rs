@@ -15,9 +15,9 @@
 //! # }
 //! ```
 //!
-//! The manager goes into the layer of your framework: for axum, `session_tower::SessionLayer::new(manager)`. The keys sign the cookies:
-//! `openssl rand -base64 32` makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it. On your own machine
-//! [`SessionManager::development`](session_core::SessionManager::development) needs none.
+//! The manager goes into the layer of your framework: for axum, `session_tower::SessionLayer::new(manager)`. The keys sign the
+//! cookies: `openssl rand -base64 32` makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it. On your own
+//! machine [`SessionManager::development`](session_core::SessionManager::development) needs none.
 //!
 //! [`MemoryStore`] is the only type to know; [`CapacityReached`] is its error when it is full. It is also the reference
 //! for how a store behaves. It does **not** write to disk, and two processes never share one.
@@ -66,8 +66,9 @@
 //! # Errors, and what is lost
 //!
 //! The only error is [`StoreError::Unavailable`] with [`CapacityReached`], when all sessions in a
-//! full store are live. The last quarter of the room is kept for logins. When the process ends, every session is lost. There is no
-//! clustering: `session-sqlite` shares a file between the processes of a machine, and the other stores are for several machines.
+//! full store are live. The last quarter of the room is kept for logins. When the process ends, every session is lost. There is
+//! no clustering: `session-sqlite` shares a file between the processes of a machine, and the other stores are for several
+//! machines.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

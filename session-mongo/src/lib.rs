@@ -12,28 +12,28 @@
 //! }
 //! ```
 //!
-//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies: `openssl rand -base64 32`
-//! makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
+//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies:
+//! `openssl rand -base64 32` makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
 //!
 //! **It was tried on a stand-in for MongoDB only.** The [operator's page](operating) says on which one.
 //!
 //! - [`MongoStore`] is the store: [`connect`](MongoStore::connect) makes a client of its own,
 //!   [`new`](MongoStore::new) takes the application's.
 //! - [`Builder`] sets the collection's name and the timeout.
-//! - [`MongoStore::migrate`] makes the indexes. By one of them MongoDB deletes expired sessions by itself, so there is nothing to
-//!   purge.
+//! - [`MongoStore::migrate`] makes the indexes. By one of them MongoDB deletes expired sessions by itself, so there is nothing
+//!   to purge.
 //!
 //! # What it needs
 //!
-//! MongoDB 4.4 or later, standalone or a replica set, and the role `readWrite`. It does **not** need a replica set, transactions or
-//! change streams. Each operation is one command on one document, decided on the server's clock.
+//! MongoDB 4.4 or later, standalone or a replica set, and the role `readWrite`. It does **not** need a replica set,
+//! transactions or change streams. Each operation is one command on one document, decided on the server's clock.
 //!
 //! The [operator's page](operating#for-the-operator) has the settings, the indexes and backups.
 //!
 //! # Timeouts and errors
 //!
-//! An operation waits 2 seconds for a server and its answer ([`with_timeout`](Builder::with_timeout)), and half a second more. A page
-//! that needs its session is a 503 then.
+//! An operation waits 2 seconds for a server and its answer ([`with_timeout`](Builder::with_timeout)), and half a second more.
+//! A page that needs its session is a 503 then.
 //!
 //! | [`StoreError`](session_core::StoreError) | when |
 //! | --- | --- |
@@ -44,9 +44,9 @@
 //!
 //! # What a crash or a failover keeps and loses
 //!
-//! A replica set loses no write that a majority has confirmed, and the store waits for that. With an arbiter in the place of a third
-//! server a session that was ended may **come back**. More is on the [operator's page](operating#for-the-operator), and the guide's
-//! chapter "Choosing a store" compares the stores.
+//! A replica set loses no write that a majority has confirmed, and the store waits for that. With an arbiter in the place of a
+//! third server a session that was ended may **come back**. More is on the [operator's page](operating#for-the-operator), and
+//! the guide's chapter "Choosing a store" compares the stores.
 //!
 //! # Features
 //!

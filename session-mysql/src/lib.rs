@@ -15,8 +15,8 @@
 //! }
 //! ```
 //!
-//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies: `openssl rand -base64 32`
-//! makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
+//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies:
+//! `openssl rand -base64 32` makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
 //!
 //! - [`MysqlStore`] is the store: [`connect`](MysqlStore::connect) makes a pool of its own, [`new`](MysqlStore::new) takes
 //!   the application's.
@@ -29,17 +29,17 @@
 //!
 //! # What it needs
 //!
-//! MariaDB 10.6 or later, or MySQL 8 or later, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its table. The store is tried on
-//! MariaDB 10.11, and on MySQL 8.0, 8.4 and 9.7. A server must not run with `--sysdate-is-now`. Each operation is one statement
-//! and one round trip, and the server's clock decides. A load that finds nothing takes a second one, to ask whether the
-//! server is a replica.
+//! MariaDB 10.6 or later, or MySQL 8 or later, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its table. The store is tried
+//! on MariaDB 10.11, and on MySQL 8.0, 8.4 and 9.7. A server must not run with `--sysdate-is-now`. Each operation is one
+//! statement and one round trip, and the server's clock decides. A load that finds nothing takes a second one, to ask whether
+//! the server is a replica.
 //!
 //! The [operator's page](operating#for-the-operator) has the settings, TLS and backups.
 //!
 //! # Timeouts and errors
 //!
-//! An operation waits 2 seconds for a connection, and 2 seconds for its answer ([`with_timeout`](Builder::with_timeout)). A page that
-//! needs its session is a 503 then.
+//! An operation waits 2 seconds for a connection, and 2 seconds for its answer ([`with_timeout`](Builder::with_timeout)). A
+//! page that needs its session is a 503 then.
 //!
 //! | [`StoreError`](session_core::StoreError) | when |
 //! | --- | --- |
@@ -51,9 +51,9 @@
 //!
 //! # What a crash or a failover keeps and loses
 //!
-//! With `innodb_flush_log_at_trx_commit=1`, a crash loses nothing that was answered. A failover to a semi-synchronous replica loses
-//! nothing either. One to an asynchronous replica loses the last moments: a session that was ended in them **comes back**. On the
-//! nodes of a Galera cluster the store waits for what the others have written. More is on the [operator's
+//! With `innodb_flush_log_at_trx_commit=1`, a crash loses nothing that was answered. A failover to a semi-synchronous replica
+//! loses nothing either. One to an asynchronous replica loses the last moments: a session that was ended in them **comes
+//! back**. On the nodes of a Galera cluster the store waits for what the others have written. More is on the [operator's
 //! page](operating#for-the-operator), and the guide's chapter "Choosing a store" compares the stores.
 //!
 //! # Features

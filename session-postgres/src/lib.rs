@@ -15,8 +15,8 @@
 //! }
 //! ```
 //!
-//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies: `openssl rand -base64 32`
-//! makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
+//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies:
+//! `openssl rand -base64 32` makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
 //!
 //! - [`PostgresStore`] is the store: [`connect`](PostgresStore::connect) makes a pool of its own,
 //!   [`new`](PostgresStore::new) takes the application's, an ORM's included.
@@ -30,15 +30,16 @@
 //!
 //! # What it needs
 //!
-//! PostgreSQL 14 or later, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its table. It does **not** need `LISTEN`, an extension or
-//! a superuser. It refuses a standby. Each operation is one statement and one round trip, and the server's clock decides.
+//! PostgreSQL 14 or later, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its table. It does **not** need `LISTEN`, an
+//! extension or a superuser. It refuses a standby. Each operation is one statement and one round trip, and the server's clock
+//! decides.
 //!
 //! The [operator's page](operating#for-the-operator) has the settings, PgBouncer, TLS and backups.
 //!
 //! # Timeouts and errors
 //!
-//! An operation waits 2 seconds for a connection, and 2 seconds for its answer ([`with_timeout`](Builder::with_timeout)). A page that
-//! needs its session is a 503 then.
+//! An operation waits 2 seconds for a connection, and 2 seconds for its answer ([`with_timeout`](Builder::with_timeout)). A
+//! page that needs its session is a 503 then.
 //!
 //! | [`StoreError`](session_core::StoreError) | when |
 //! | --- | --- |
@@ -50,9 +51,9 @@
 //!
 //! # What a crash or a failover keeps and loses
 //!
-//! With `synchronous_commit=on`, a crash loses nothing that was answered. A failover to a synchronous standby loses nothing either. One
-//! to an asynchronous standby loses the last moments: a session that was ended in them **comes back**. More is on the [operator's
-//! page](operating#for-the-operator), and the guide's chapter "Choosing a store" compares the stores.
+//! With `synchronous_commit=on`, a crash loses nothing that was answered. A failover to a synchronous standby loses nothing
+//! either. One to an asynchronous standby loses the last moments: a session that was ended in them **comes back**. More is on
+//! the [operator's page](operating#for-the-operator), and the guide's chapter "Choosing a store" compares the stores.
 //!
 //! # Features
 //!

@@ -11,8 +11,8 @@
 //! }
 //! ```
 //!
-//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies: `openssl rand -base64 32`
-//! makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
+//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies:
+//! `openssl rand -base64 32` makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
 //!
 //! - [`RedisStore`] is the store: [`connect`](RedisStore::connect) takes a URL, [`new`](RedisStore::new) the
 //!   application's own connection.
@@ -20,8 +20,8 @@
 //!
 //! # What it needs
 //!
-//! Redis 7.0 or later, or Valkey 7.2 or later. Redis expires sessions by itself, so there is nothing to purge. It must **not** evict
-//! them: `maxmemory-policy noeviction`, with room. To survive a restart it needs `appendonly yes`.
+//! Redis 7.0 or later, or Valkey 7.2 or later. Redis expires sessions by itself, so there is nothing to purge. It must **not**
+//! evict them: `maxmemory-policy noeviction`, with room. To survive a restart it needs `appendonly yes`.
 //!
 //! Each operation is one round trip, except for some of a user who is logged in: the [operator's
 //! page](operating#for-the-operator) has the list, the settings of the server, and the rights of its user.
@@ -40,9 +40,10 @@
 //!
 //! # What a cluster or a failover keeps and loses
 //!
-//! Every promise holds until a failover. Then the last moments are lost, because replication is asynchronous: a session that was
-//! ended in them may **come back**. On a cluster, "log out everywhere" may then miss a session whose node did not fail over. More is
-//! on the [operator's page](operating#for-the-operator), and the guide's chapter "Choosing a store" compares the stores.
+//! Every promise holds until a failover. Then the last moments are lost, because replication is asynchronous: a session that
+//! was ended in them may **come back**. On a cluster, "log out everywhere" may then miss a session whose node did not fail
+//! over. More is on the [operator's page](operating#for-the-operator), and the guide's chapter "Choosing a store" compares the
+//! stores.
 //!
 //! # Features
 //!

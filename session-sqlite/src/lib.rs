@@ -14,8 +14,8 @@
 //! }
 //! ```
 //!
-//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies: `openssl rand -base64 32`
-//! makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
+//! The layer is that of your framework, here the one of `session-tower` for axum. The keys sign the cookies:
+//! `openssl rand -base64 32` makes one, and [`Key::from_base64`](session_core::Key::from_base64) reads it.
 //!
 //! - [`SqliteStore`] is the store: [`open`](SqliteStore::open) takes a file of its own, [`new`](SqliteStore::new) the
 //!   application's pool.
@@ -27,15 +27,15 @@
 //!
 //! # What it needs
 //!
-//! A local disk. SQLite itself is compiled in. Several processes on one machine may share a file. Several machines may **not**: SQLite's
-//! locks do not hold on network file systems. A folder that does not exist is not made.
+//! A local disk. SQLite itself is compiled in. Several processes on one machine may share a file. Several machines may **not**:
+//! SQLite's locks do not hold on network file systems. A folder that does not exist is not made.
 //!
 //! The [operator's page](operating#for-the-operator) has the settings and backups.
 //!
 //! # Timeouts and errors
 //!
-//! An operation waits 2 seconds for its turn, and 2 seconds for SQLite's lock ([`with_timeout`](Builder::with_timeout)). A page that
-//! needs its session is a 503 then.
+//! An operation waits 2 seconds for its turn, and 2 seconds for SQLite's lock ([`with_timeout`](Builder::with_timeout)). A page
+//! that needs its session is a 503 then.
 //!
 //! | [`StoreError`](session_core::StoreError) | when |
 //! | --- | --- |
@@ -47,10 +47,10 @@
 //!
 //! # What a crash keeps and loses
 //!
-//! `open` sets `synchronous=FULL`, so neither a killed process nor a power cut loses what was answered. An application's own pool may have
-//! `synchronous=NORMAL`: then a power cut may undo the last writes, and a session that was ended in them **comes back**. There is no
-//! clustering. More is on the [operator's page](operating#for-the-operator), and the guide's chapter "Choosing a store" compares the
-//! stores.
+//! `open` sets `synchronous=FULL`, so neither a killed process nor a power cut loses what was answered. An application's own
+//! pool may have `synchronous=NORMAL`: then a power cut may undo the last writes, and a session that was ended in them **comes
+//! back**. There is no clustering. More is on the [operator's page](operating#for-the-operator), and the guide's chapter
+//! "Choosing a store" compares the stores.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -35,8 +35,8 @@
 //! # }
 //! ```
 //!
-//! The store is a crate of its own, such as `session-postgres`. The keys sign the cookies: `openssl rand -base64 32` makes one, and
-//! [`Key::from_base64`] reads it. On your own machine, over plain http, take
+//! The store is a crate of its own, such as `session-postgres`. The keys sign the cookies: `openssl rand -base64 32` makes one,
+//! and [`Key::from_base64`] reads it. On your own machine, over plain http, take
 //! `SessionManager::development(MemoryStore::new())` of `session-memory`.
 //!
 //! # Tasks
@@ -146,7 +146,8 @@
 //!
 //! ## Websockets and streams
 //!
-//! A handler takes a [`Session`] beside `WebSocketUpgrade`, and moves it into `on_upgrade`. The response has left by then, so nothing is loaded or saved unless the socket asks:
+//! A handler takes a [`Session`] beside `WebSocketUpgrade`, and moves it into `on_upgrade`. The response has left by then, so
+//! nothing is loaded or saved unless the socket asks:
 //!
 //! ```
 //! # use session_tower::{Error, Session};
@@ -201,8 +202,8 @@
 //! ```
 //!
 //! - **It lets every `GET` pass, and so every websocket,** which begins with one. The guards of `session-actix` and
-//!   `session-poem` refuse those of other origins; tower-http's does not. Any page can open a websocket with the user's cookies.
-//!   So its handler asks [`is_cross_origin`](session_core::Exchange::is_cross_origin):
+//!   `session-poem` refuse those of other origins; tower-http's does not. Any page can open a websocket with the user's
+//!   cookies. So its handler asks [`is_cross_origin`](session_core::Exchange::is_cross_origin):
 //!
 //!   ```
 //!   # use session_tower::{Exchange, TrustedOrigins};
@@ -264,9 +265,9 @@
 //! | `metrics` | counters and durations: see [the numbers](session_core#numbers) |
 //! | `uuid` | an [`Owner`] from a `Uuid`, and back |
 //!
-//! Without `axum` (`default-features = false`) the crate serves any tower service over the `http` types, and [`Session::of`] takes
-//! the extractor's place. If the feature is missing, the compiler cannot say so, because the trait is axum's. It says that a
-//! function with a [`Session`] is no `Handler`.
+//! Without `axum` (`default-features = false`) the crate serves any tower service over the `http` types, and [`Session::of`]
+//! takes the extractor's place. If the feature is missing, the compiler cannot say so, because the trait is axum's. It says
+//! that a function with a [`Session`] is no `Handler`.
 //!
 //! # What it does not do
 //!

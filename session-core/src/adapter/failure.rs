@@ -122,8 +122,8 @@ impl Failure {
 
     /// The status of the answer: see [`Error::status`]. The others are:
     ///
-    /// - 500 without the layer, or with two layers that exclude each other. Also where the layer has no users of the type that was
-    ///   asked for, or they cannot be asked.
+    /// - 500 without the layer, or with two layers that exclude each other. Also where the layer has no users of the type that
+    ///   was asked for, or they cannot be asked.
     /// - 401 without a login, or with a proof that is too old. Where a [`LoginPage`] takes the place of that, it is 303.
     /// - 403 for a user whom a guard refuses, and for a page of another origin.
     /// - 421 if the host of the request is not listed, and 400 if the request names none, or two.

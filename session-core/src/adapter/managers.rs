@@ -37,8 +37,8 @@ impl From<Hosts> for Managers {
 }
 
 impl Opened {
-    /// The manager of this request, with which the layer then lets it [`enter`](Self::enter). For [`Hosts`], the request is asked for its
-    /// host. The token header plays no part in that, because each manager may have one of its own.
+    /// The manager of this request, with which the layer then lets it [`enter`](Self::enter). For [`Hosts`], the request is
+    /// asked for its host. The token header plays no part in that, because each manager may have one of its own.
     ///
     /// A layer outside may have found the host already. Then that one counts.
     ///

@@ -83,8 +83,8 @@ impl Opened {
     /// # Errors
     ///
     /// A 500 where a layer outside has a cookie of the name, but another marker, store, keys or scope. Also where it has
-    /// another cookie, but a [`TokenHeader`](crate::TokenHeader) of the name. A 403 where a [guard](Self::refuse_other_origins) outside has let the
-    /// request pass as one of a header client, but is none for this layer.
+    /// another cookie, but a [`TokenHeader`](crate::TokenHeader) of the name. A 403 where a [guard](Self::refuse_other_origins)
+    /// outside has let the request pass as one of a header client, but is none for this layer.
     pub fn enter(
         &mut self,
         layer: LayerName,

@@ -189,8 +189,8 @@ impl<U> fmt::Debug for LoadedUser<U> {
 }
 
 /// The user who is logged in, as the exchange's [`Users`] find them, or as whom that one [acts](crate::Session::act_as).
-/// `None` if nobody is logged in, or there is no such user any more. The session of a user who is gone stays as it is: end it with
-/// [`revoke_all`](crate::SessionManager::revoke_all) where you delete the user.
+/// `None` if nobody is logged in, or there is no such user any more. The session of a user who is gone stays as it is: end it
+/// with [`revoke_all`](crate::SessionManager::revoke_all) where you delete the user.
 ///
 /// # Errors
 ///

@@ -186,8 +186,8 @@ impl SessionEvent {
 pub enum EventKind {
     /// An anonymous session was stored for the first time.
     Created,
-    /// Cookies of our name, or the header of a client without cookies, were no tokens. They counted as absent, and the store was
-    /// not asked.
+    /// Cookies of our name, or the header of a client without cookies, were no tokens. They counted as absent, and the store
+    /// was not asked.
     BadCookie {
         /// How many.
         count: usize,
@@ -205,7 +205,8 @@ pub enum EventKind {
     },
     /// A genuine token opened nothing: its anonymous session is gone, or a later login, proof or renewal has replaced the
     /// token. Each request that comes with such a token and asks for its session is an event. A request that has loaded its
-    /// session before that is none: [`Session::save`](crate::Session::save) tells it by [`Error::Superseded`](crate::Error::Superseded).
+    /// session before that is none: [`Session::save`](crate::Session::save) tells it by
+    /// [`Error::Superseded`](crate::Error::Superseded).
     StaleCookie,
     /// The token of a login was genuine, and the store has no such session: it has expired, or was ended, or the store has
     /// lost it. Each request that comes with such a token and asks for its session is an event. The owner is not known
@@ -219,9 +220,9 @@ pub enum EventKind {
         /// How many were live.
         count: usize,
     },
-    /// The cookies of a request opened logins of different users, so nobody is logged in. Only a login, `begin_login` and a logout
-    /// do anything, and they end them all. The site has moved its cookie to another Domain or Path, or another site of the domain has set
-    /// one. A name with `__Host-` is the cure.
+    /// The cookies of a request opened logins of different users, so nobody is logged in. Only a login, `begin_login` and a
+    /// logout do anything, and they end them all. The site has moved its cookie to another Domain or Path, or another site of
+    /// the domain has set one. A name with `__Host-` is the cure.
     ConflictingLogins {
         /// How many sessions were live.
         count: usize,
@@ -247,11 +248,11 @@ pub enum EventKind {
     InsecureTransport(PlainHttp),
     /// A response that has read a session leaves with a header by which shared caches may keep it and give it to others: a
     /// proxy in front of the site, or a content delivery network. The handler, or a middleware inside, has set it: `public`,
-    /// `s-maxage`, a `max-age` without `private`, anything that does not forbid it. The response leaves as it is. `Vary: Cookie`
-    /// keeps it from others if the shared cache obeys that. Not all do.
+    /// `s-maxage`, a `max-age` without `private`, anything that does not forbid it. The response leaves as it is.
+    /// `Vary: Cookie` keeps it from others if the shared cache obeys that. Not all do.
     ///
-    /// The cure: set `private` on a page that is made for one user. For a page that is the same for everybody, do not ask for the
-    /// session. Each such response is an event.
+    /// The cure: set `private` on a page that is made for one user. For a page that is the same for everybody, do not ask for
+    /// the session. Each such response is an event.
     SharedCacheAllowed {
         /// Which header: `Cache-Control`, or one that some caches obey in its place.
         header: HeaderName,
@@ -310,8 +311,8 @@ pub enum EventKind {
         count: u64,
     },
     /// A token was used although its successor was proven, so two parties have it. The session was ended, or the attempt was
-    /// made. If somebody writes to it without a pause, all sessions of the owner are ended, and [`Revoked`](Self::Revoked) tells
-    /// so, too.
+    /// made. If somebody writes to it without a pause, all sessions of the owner are ended, and [`Revoked`](Self::Revoked)
+    /// tells so, too.
     TheftDetected,
     /// The idle timeout could not be extended. Nothing was lost.
     TouchFailed(Error),

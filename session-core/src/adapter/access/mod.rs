@@ -148,8 +148,8 @@ impl AccessLog {
     }
 
     /// Begins the line of a request. `note` is in the extensions of the request, where the session layer inside finds
-    /// it. If one is already there, because this log stands inside another, take that one. Give the path without its query. The headers
-    /// may have any case of letters.
+    /// it. If one is already there, because this log stands inside another, take that one. Give the path without its query. The
+    /// headers may have any case of letters.
     #[must_use]
     pub fn begin<'a>(
         &self,
