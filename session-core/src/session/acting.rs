@@ -19,8 +19,10 @@ impl Session {
     /// place of it. To act as oneself is to stop. A handler that stops it must not stand behind a guard for users: the other user
     /// may be deleted by then, and nobody counts as logged in.
     ///
-    /// It holds for all tabs of the browser, because they share the session. So a form that stands open in another tab is sent as the
-    /// customer. Name the user in a hidden field of such a form, and compare it with `session.owner()`.
+    /// It holds for all tabs of the browser, because they share the session. So a form that stands open in another tab is sent as
+    /// the customer. Where that matters, name the user in a hidden field of the form, and compare it with the `owner()` of
+    /// `CurrentUser` ([`LoadedUser::owner`](crate::adapter::LoadedUser::owner)). [`owner`](Self::owner) of the session is no help
+    /// there: it is the same before, during and after the acting.
     ///
     /// # What it does not do
     ///
