@@ -22,8 +22,8 @@ use crate::headers;
 
 /// Writes one line for each request, when the body of its response has ended.
 ///
-/// It goes **outside** of [`SessionLayer`](crate::SessionLayer), which in actix means: `.wrap` it later. From that layer it learns
-/// the client's address, the owner and the session's id. If a middleware between the two refuses a request, its line
+/// It goes **outside** of [`SessionLayer`](crate::SessionLayer), which in actix means: `.wrap` it later. From that layer it
+/// learns the client's address, the owner and the session's id. If a middleware between the two refuses a request, its line
 /// lacks them. Of several session layers, the outermost one counts.
 ///
 /// `tracing` gets the line at the level `INFO`, under the target `session::access`. [`AccessLog`] has the table of its

@@ -54,8 +54,8 @@ impl SessionError {
     }
 
     /// The status of the response: see [`session_core::Error::status`]. It is 500 without the layer, or with two layers
-    /// that exclude each other, 401 without a login, and 403 for a page of another origin. [`status_code`](ResponseError::status_code) returns it in
-    /// actix' own type.
+    /// that exclude each other, 401 without a login, and 403 for a page of another origin.
+    /// [`status_code`](ResponseError::status_code) returns it in actix' own type.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status()

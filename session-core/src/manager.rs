@@ -147,8 +147,8 @@ impl SessionManager {
     /// The same, believing what these proxies say of the client's address and of https. Nobody else is believed.
     ///
     /// It is one of the things that belong together: the proxy sends the headers, the manager believes it, the layer of the
-    /// adapter tells who the [peer](crate::Peer) is (`with_peer` under tower; under actix-web and poem it does so by itself), and
-    /// under axum the server tells the layer (`into_make_service_with_connect_info`).
+    /// adapter tells who the [peer](crate::Peer) is (`with_peer` under tower; under actix-web and poem it does so by itself),
+    /// and under axum the server tells the layer (`into_make_service_with_connect_info`).
     #[must_use]
     pub fn with_trusted_proxies(self, proxies: TrustedProxies) -> Self {
         self.with(|site| site.trusted_proxies = proxies)

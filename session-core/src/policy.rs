@@ -276,8 +276,8 @@ impl PolicyBuilder {
 
     /// How long a login with "remember me" lasts. Default: idle 14 days, absolute 30, persistent.
     ///
-    /// **A lifetime of your own needs [`persistent`](Lifetime::persistent), too.** Without it browsers drop the cookie when they are
-    /// closed, and no error tells of it: the session lasts on the server, and nobody comes back to it.
+    /// **A lifetime of your own needs [`persistent`](Lifetime::persistent), too.** Without it browsers drop the cookie when
+    /// they are closed, and no error tells of it: the session lasts on the server, and nobody comes back to it.
     /// [`Policy::describe`] says which it is.
     #[must_use]
     pub fn remembered(mut self, lifetime: Lifetime) -> Self {
@@ -315,8 +315,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// How many bytes an encoded session may take. Default and most: 1 MiB. Least: 1 KiB, of which 912 count as the session's own,
-    /// and the rest is for values.
+    /// How many bytes an encoded session may take. Default and most: 1 MiB. Least: 1 KiB, of which 912 count as the session's
+    /// own, and the rest is for values.
     #[must_use]
     pub fn size_limit(mut self, bytes: usize) -> Self {
         self.0.size_limit = bytes;

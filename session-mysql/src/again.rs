@@ -35,7 +35,8 @@ pub(crate) struct Again {
 impl Again {
     /// Whether it is sent again. A write whose connection was cut may have been applied, so it is not.
     ///
-    /// An application's pool, of this many connections, may lack the hook. Then a read finds one cut connection after the other.
+    /// An application's pool, of this many connections, may lack the hook. Then a read finds one cut connection after the
+    /// other.
     pub(crate) fn after(&mut self, then: Then, is_write: bool, connections: u32) -> bool {
         match then {
             Then::SendAgain => true,

@@ -201,8 +201,8 @@ LIMIT {most}
 /// The settings of each connection of the store's own. MariaDB reads only the first of the two comments, MySQL only the
 /// second. Each has two parameters, which both are the timeout in milliseconds.
 ///
-/// A time for locks is in whole seconds, at least one. MySQL has no time for a statement that writes, and ends a wait for a lock
-/// up to a second late. So there it is a second less: the server gives its word while the store still listens.
+/// A time for locks is in whole seconds, at least one. MySQL has no time for a statement that writes, and ends a wait for a
+/// lock up to a second late. So there it is a second less: the server gives its word while the store still listens.
 pub(crate) const SETTINGS: &str = r#"
 SET
     autocommit = 1,

@@ -39,8 +39,9 @@ pub fn login_required() -> SessionGuard {
 }
 
 /// Lets users pass who have proven who they are within this time: see
-/// [`Session::require_fresh`](session_core::Session::require_fresh). While somebody acts as another user, it is their own proof. Others get a 401, or the page of
-/// [`or_redirect_to`](SessionGuard::or_redirect_to), where they type their password again.
+/// [`Session::require_fresh`](session_core::Session::require_fresh). While somebody acts as another user, it is their own
+/// proof. Others get a 401, or the page of [`or_redirect_to`](SessionGuard::or_redirect_to), where they type their password
+/// again.
 #[must_use]
 pub fn require_fresh(max_age: Duration) -> SessionGuard {
     SessionGuard(Guard::fresh_proof(max_age))

@@ -220,7 +220,8 @@ impl<K> SessionLayer<K> {
 
     /// The same under a marker type, for a second session with a second cookie. The site's is a
     /// [`Session`](crate::Session), the other a `Session<Admin>`. Each manager needs a cookie with a name of its own,
-    /// or each request is answered 500. The same holds for a `TokenHeader`, if both have one. Each also needs a prefix or table of its own.
+    /// or each request is answered 500. The same holds for a `TokenHeader`, if both have one. Each also needs a prefix or table
+    /// of its own.
     ///
     /// # Examples
     ///

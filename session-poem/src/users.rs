@@ -19,14 +19,15 @@ impl<K> SessionLayer<K> {
     /// [`revoke_all`](session_core::SessionManager::revoke_all) where you delete a user. An error is a 500, and goes to the
     /// log with its sources.
     ///
-    /// A login page that sends on who is logged in should ask for `Option<CurrentUser<User>>` and not for `CurrentOwner`. Otherwise
-    /// it sends on a deleted user whose session is still there, and the guard sends them back, in a loop.
+    /// A login page that sends on who is logged in should ask for `Option<CurrentUser<User>>` and not for `CurrentOwner`.
+    /// Otherwise it sends on a deleted user whose session is still there, and the guard sends them back, in a loop.
     ///
     /// While somebody [acts](session_core::Session::act_as) as another user, it finds that one. Of a user who is gone the same
     /// holds then, so the handler that stops the acting takes a `Session` and stands behind no guard.
     ///
-    /// There is one function for all sites of [`by_host`](crate::SessionLayer::by_host). So take that only where the sites share their users.
-    /// Where user 42 of the one site is somebody else than user 42 of the other, give each site a router and a layer of its own.
+    /// There is one function for all sites of [`by_host`](crate::SessionLayer::by_host). So take that only where the sites
+    /// share their users. Where user 42 of the one site is somebody else than user 42 of the other, give each site a router and
+    /// a layer of its own.
     ///
     /// # Examples
     ///
@@ -61,8 +62,8 @@ impl<K> SessionLayer<K> {
     }
 }
 
-/// The application's user who is logged in, or as whom that one [acts](session_core::Session::act_as): an extractor that answers
-/// 401 where nobody is. It derefs to a [`LoadedUser`], which tells who acts, and through it to the user whom
+/// The application's user who is logged in, or as whom that one [acts](session_core::Session::act_as): an extractor that
+/// answers 401 where nobody is. It derefs to a [`LoadedUser`], which tells who acts, and through it to the user whom
 /// [`with_users`](crate::SessionLayer::with_users) finds.
 ///
 /// `Option<CurrentUser<User>>` goes on without a login. If the store or the users are down, it is `None`, too, because

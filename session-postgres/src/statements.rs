@@ -87,8 +87,8 @@ FROM (SELECT $1::bigint # {tag} AS nonce) AS message
 LEFT JOIN "{table}" AS session ON session.owner = $2 AND session.expires_at > statement_timestamp()
 "#;
 
-/// The pooled mode puts this around [`LOAD`], [`LOAD_ALL`] and [`LIST`], because its answers are text. Bytes come as hex, whatever
-/// the server's `bytea_output` is. Instants come as whole microseconds from now, never rounded up. An
+/// The pooled mode puts this around [`LOAD`], [`LOAD_ALL`] and [`LIST`], because its answers are text. Bytes come as hex,
+/// whatever the server's `bytea_output` is. Instants come as whole microseconds from now, never rounded up. An
 /// infinite instant is no error, because the answer may have the sessions of others in it.
 const POOLED: &str = r#"
 SELECT

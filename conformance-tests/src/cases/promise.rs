@@ -89,7 +89,8 @@ impl Browser {
         outcome
     }
 
-    /// One request that changes the session. A slow store lets core give up, and then nothing is saved. So it is asked once more.
+    /// One request that changes the session. A slow store lets core give up, and then nothing is saved. So it is asked once
+    /// more.
     async fn change<T>(&self, change: impl Fn(&Session) -> Result<T, Error>) {
         loop {
             let exchange = self.open();

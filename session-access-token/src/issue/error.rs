@@ -42,8 +42,8 @@ pub enum IssueError {
 }
 
 impl IssueError {
-    /// The HTTP status to answer: 401 without a login, 403 while a user acts as another one, that of the session's error, such as 409 where a later login has
-    /// overtaken the request, 503 for what may work later, 500 for the rest.
+    /// The HTTP status to answer: 401 without a login, 403 while a user acts as another one, that of the session's error, such
+    /// as 409 where a later login has overtaken the request, 503 for what may work later, 500 for the rest.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {

@@ -103,8 +103,8 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], IssueError> {
 ///
 /// 1. Every node publishes the new key: `SigningKeys::new(old).and_publish(new.public_key().clone())`. Wait for the maximum
 ///    age of the key set: then every other service has it.
-/// 2. Every node signs with the new key: `SigningKeys::new(new).and_publish(old.public_key().clone())`. Wait for the lifetime of
-///    a token, and 5 seconds.
+/// 2. Every node signs with the new key: `SigningKeys::new(new).and_publish(old.public_key().clone())`. Wait for the lifetime
+///    of a token, and 5 seconds.
 /// 3. The old key goes: `SigningKeys::new(new)`.
 ///
 /// Each step is [`AccessTokens::set_keys`](crate::AccessTokens::set_keys) on a service that runs.

@@ -30,8 +30,8 @@ pub trait AccessTokenExt: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// [`IssueError::NotLoggedIn`]; [`IssueError::Acting`] while the user acts as another one; [`IssueError::Session`] if the session has ended, belongs to a later login, or cannot be
-    /// read; [`IssueError::TooSlow`], [`IssueError::Randomness`].
+    /// [`IssueError::NotLoggedIn`]; [`IssueError::Acting`] while the user acts as another one; [`IssueError::Session`] if the
+    /// session has ended, belongs to a later login, or cannot be read; [`IssueError::TooSlow`], [`IssueError::Randomness`].
     fn access_token(&self, tokens: &AccessTokens) -> impl Future<Output = Result<AccessToken, IssueError>> + Send;
 
     /// The same with claims of the application, such as the user's roles. They are a struct or a map, which is serialized

@@ -272,7 +272,8 @@ impl Exchange {
 
     /// Whether the client sends its token in a header or by another way of its own, and no cookies count: see
     /// [`TokenHeader`](crate::TokenHeader). A guard against forged requests may let these pass, because no cookie counts:
-    /// [`is_cross_origin`](Self::is_cross_origin). About `Authorization`, see [`TokenHeader::bearer`](crate::TokenHeader::bearer).
+    /// [`is_cross_origin`](Self::is_cross_origin). About `Authorization`, see
+    /// [`TokenHeader::bearer`](crate::TokenHeader::bearer).
     #[must_use]
     pub fn is_header_client(&self) -> bool {
         self.0.header_client

@@ -62,7 +62,8 @@ impl Inner {
         Standing::Barred(Bar::Withheld(WithheldReason::TooManyCookies)).into()
     }
 
-    /// Takes a login before an anonymous session, and the younger of two. If there are logins of two users, nobody is logged in.
+    /// Takes a login before an anonymous session, and the younger of two. If there are logins of two users, nobody is logged
+    /// in.
     fn take_one(&self, mut live: Vec<(Arc<Found>, SessionToken)>) -> Option<Taken> {
         live.sort_by_key(|(found, _)| (Reverse(found.header().owner.is_some()), found.exact_age(), found.id));
         let count = live.len();

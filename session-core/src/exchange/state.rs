@@ -45,7 +45,8 @@ pub(crate) struct Inner {
     /// The first that asks for the session loads it, and the others wait. The result is the [`Standing`]. Here is the session
     /// that the load has taken, if it has taken one.
     pub(crate) asked: OnceCell<Option<Arc<Found>>>,
-    /// What is on its way to the store. Who has the lock has a [`Place`](crate::exchange::turn::Place) in the order of this exchange's writes.
+    /// What is on its way to the store. Who has the lock has a [`Place`](crate::exchange::turn::Place) in the order of this
+    /// exchange's writes.
     pub(crate) in_flight: AsyncMutex<Option<InFlight>>,
     /// How the application finds its users.
     pub(crate) users: Mutex<AttachedUsers>,

@@ -24,8 +24,8 @@
 //!   others           4, then for each: the same, in the ascending order of the keys
 //! ```
 //!
-//! Recent are the values that were changed last, the newest first. If more than 8 were changed at once, none is recent. Who changes
-//! no value leaves both lists as they are. No key is there twice.
+//! Recent are the values that were changed last, the newest first. If more than 8 were changed at once, none is recent. Who
+//! changes no value leaves both lists as they are. No key is there twice.
 //!
 //! Data 1 was the second of these lists alone. It is read, and no longer written.
 //!
@@ -34,8 +34,8 @@
 //!
 //! The proof has come after the other fields, and acting after the proof. A version from before one of them keeps it as one of
 //! the later fields. If such a version renews the session, or logs in over it, the generation that the field names is over: the
-//! login counts as the last proof, and the owner acts as nobody else. Such a version does not see the acting either, and takes the
-//! session for the owner's own, which it is.
+//! login counts as the last proof, and the owner acts as nobody else. Such a version does not see the acting either, and takes
+//! the session for the owner's own, which it is.
 //!
 //! # The rules for a change
 //!
@@ -48,8 +48,8 @@
 //! 3. **A new field must bear that.** It has to be true, or be recognised as outdated, after an older version has saved,
 //!    promoted, renewed or logged in over it. A field that is about one generation names that generation.
 //! 4. **A new field must not take back what the known fields grant.** An older version does not see it.
-//! 5. **A head is never longer than 900 bytes**, all its fields at their longest. It was 640 until two owners had to fit in, and
-//!    no such version was published.
+//! 5. **A head is never longer than 900 bytes**, all its fields at their longest. It was 640 until two owners had to fit in,
+//!    and no such version was published.
 //! 6. **The data part may change freely, under a new version of its own.** Older versions cannot read it, and leave it as it
 //!    is. Newer ones read all older data parts. It is kind to read a new version one release before it is written.
 //! 7. **Each version that was ever written is a file in `tests/records`** that a test reads. The present one is also

@@ -30,8 +30,8 @@ impl Values {
         Some(Self { stored: Stored::read(lists)?, changed: KeyMap::new() })
     }
 
-    /// Writes two lists: what was changed last, and all others. Most writes change the same few values. They stand in front, so all
-    /// behind them stays as it is, and PostgreSQL does not log it.
+    /// Writes two lists: what was changed last, and all others. Most writes change the same few values. They stand in front, so
+    /// all behind them stays as it is, and PostgreSQL does not log it.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         if self.changed.is_empty() {
             return out.put_slice(&self.stored.lists);
@@ -56,8 +56,8 @@ impl Values {
         put_list(out, |out| self.put_others(out, settled));
     }
 
-    /// Writes the others as they lie, without those that have changed. These entries, in the order of their keys, take their places
-    /// among them. Returns how many entries it has written.
+    /// Writes the others as they lie, without those that have changed. These entries, in the order of their keys, take their
+    /// places among them. Returns how many entries it has written.
     fn put_others(&self, out: &mut Vec<u8>, settled: Vec<(&[u8], &[u8])>) -> usize {
         let (others, mut put) = (self.stored.others(), 0);
         let mut count = self.stored.count_of_others();

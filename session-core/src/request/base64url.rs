@@ -1,8 +1,8 @@
 //! Base64url without padding (RFC 4648, section 5), for ids, secrets and MACs.
 //!
 //! Each request decodes a token and a MAC. This works on all characters at once, where a library for texts of any
-//! length takes one after the other. No secret decides a branch or is an index, so the time tells nothing of it. The stack may keep
-//! what it has worked on, as the headers of the request and of the response do.
+//! length takes one after the other. No secret decides a branch or is an index, so the time tells nothing of it. The stack may
+//! keep what it has worked on, as the headers of the request and of the response do.
 
 /// Room for the longest text, of a token, in whole groups of four characters.
 const CHARACTERS: usize = 72;

@@ -21,16 +21,16 @@ const LOGGED: usize = 256;
 ///   one that cannot be read, it is a 400.
 /// - The host is the one of the request's target if there is one, as in HTTP/2 and in a request to a proxy; else the one of
 ///   `Host`. If there are both and they differ, these are two hosts: a framework that finds the page by the other one would
-///   show a page of one site with the session of another. Its port plays no part, because cookies do not know ports. Behind a proxy that changes the host, see
-///   [`with_forwarded_host`](Self::with_forwarded_host).
+///   show a page of one site with the session of another. Its port plays no part, because cookies do not know ports. Behind a
+///   proxy that changes the host, see [`with_forwarded_host`](Self::with_forwarded_host).
 /// - A token of one site opens nothing at another, also if both have the same keys and the same store: each token is signed
 ///   for its site. For this, a manager without a [label](SessionManager::with_label) gets the name of its first host as
 ///   its label. So users log in again once when a site is first put on a list.
 ///
 /// # Which store
 ///
-/// The label is in the token, and not in the store. An [`Owner`](crate::Owner) is the same for all sites of a store: the list of
-/// devices, the limit of sessions and "log out everywhere" cover the user's sessions at each of them. So sites share a store
+/// The label is in the token, and not in the store. An [`Owner`](crate::Owner) is the same for all sites of a store: the list
+/// of devices, the limit of sessions and "log out everywhere" cover the user's sessions at each of them. So sites share a store
 /// only if they share their users. If user 42 of the shop is somebody else than user 42 of the blog, each site needs a prefix
 /// or a table of its own.
 ///
@@ -112,8 +112,8 @@ impl Hosts {
     ///
     /// # Errors
     ///
-    /// Those of [`new`](Self::new). Also [`ConfigError::Host`] if the host is listed already, if its manager has the label of another site,
-    /// or if one of the two sites gets the cookies of the other: they have one name, and a `Domain` covers both.
+    /// Those of [`new`](Self::new). Also [`ConfigError::Host`] if the host is listed already, if its manager has the label of
+    /// another site, or if one of the two sites gets the cookies of the other: they have one name, and a `Domain` covers both.
     pub fn and(mut self, host: &str, manager: SessionManager) -> Result<Self, ConfigError> {
         let label = if manager.label().is_empty() { host } else { manager.label() }.to_owned();
         let listed = Arc::make_mut(&mut self.0);
@@ -125,8 +125,8 @@ impl Hosts {
         self.and_alias(host)
     }
 
-    /// The same with a further host of the site that was listed last, such as the one with `www`. A token of the one host is good
-    /// at the other. A browser sends it there only if the cookie's `Domain` covers both.
+    /// The same with a further host of the site that was listed last, such as the one with `www`. A token of the one host is
+    /// good at the other. A browser sends it there only if the cookie's `Domain` covers both.
     ///
     /// # Errors
     ///
@@ -142,13 +142,14 @@ impl Hosts {
     }
 
     /// The same behind proxies that change the host, and say which host the client has asked for: in `X-Forwarded-Host`, or in
-    /// the `host` of `Forwarded` ([`TrustedProxies::with_header`]). Without such a word, the host is that of the request itself.
+    /// the `host` of `Forwarded` ([`TrustedProxies::with_header`]). Without such a word, the host is that of the request
+    /// itself.
     ///
     /// Each of these proxies **must set the header itself**, in every request. A proxy that does not know the header passes on
     /// what its client has written there, and then the client chooses the site. Many proxies know only `X-Forwarded-For`.
     ///
-    /// Of `X-Forwarded-Host` the last value counts, of `Forwarded` the `host` beside the client. The proxies that tell the client's
-    /// address are named at the managers: [`SessionManager::with_trusted_proxies`].
+    /// Of `X-Forwarded-Host` the last value counts, of `Forwarded` the `host` beside the client. The proxies that tell the
+    /// client's address are named at the managers: [`SessionManager::with_trusted_proxies`].
     #[must_use]
     pub fn with_forwarded_host(mut self, proxies: TrustedProxies) -> Self {
         Arc::make_mut(&mut self.0).proxies = proxies;

@@ -87,8 +87,8 @@ impl Incoming {
         self
     }
 
-    /// Gives this visitor no session, if they have none yet: for crawlers and health checks, whose sessions would fill the store
-    /// and never be asked for again.
+    /// Gives this visitor no session, if they have none yet: for crawlers and health checks, whose sessions would fill the
+    /// store and never be asked for again.
     ///
     /// What the request changes is then lost, and the commit answers [`Outcome::Withheld`](crate::Outcome::Withheld). A
     /// session that is there goes on, and a login makes one. [`begin_login`](crate::Session::begin_login) would need an
@@ -168,9 +168,9 @@ impl Incoming {
         self
     }
 
-    /// The value of `Origin`: `""` if it is not there, several lines joined by a comma. Together with [`with_host`](Self::with_host) it tells whether a form
-    /// comes from another site, where the browser does not say so itself. See
-    /// [`WithheldReason::CrossSite`](crate::WithheldReason::CrossSite).
+    /// The value of `Origin`: `""` if it is not there, several lines joined by a comma. Together with
+    /// [`with_host`](Self::with_host) it tells whether a form comes from another site, where the browser does not say so
+    /// itself. See [`WithheldReason::CrossSite`](crate::WithheldReason::CrossSite).
     #[must_use]
     pub fn with_origin(mut self, origin: &str) -> Self {
         self.source.set_origin(origin.to_owned());

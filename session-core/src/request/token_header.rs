@@ -42,8 +42,8 @@ const TAKEN_PREFIXES: [&str; 5] = ["access-control-", "content-", "proxy-", "sec
 /// 3. A later response may have a new token, for tokens rotate: the client stores it in place of the old one.
 /// 4. An empty value in a response says: the session is over, forget the token. The response of a logout says that.
 /// 5. After a 401 the client forgets the token that it has sent, but not a newer one. The session may have expired, or was
-///    ended on another device. With `insufficient_user_authentication` in `WWW-Authenticate` the session lives: the client keeps
-///    its token, and sends the user's password to the route that calls [`proved`](crate::Session::proved).
+///    ended on another device. With `insufficient_user_authentication` in `WWW-Authenticate` the session lives: the client
+///    keeps its token, and sends the user's password to the route that calls [`proved`](crate::Session::proved).
 ///
 /// A wrong or dead token is as good as an empty one: if a value is stored, the response has a token of a new session.
 ///

@@ -24,9 +24,9 @@ use crate::{ConfigError, request::scope::host_fault};
 pub struct TrustedOrigins(Arc<[String]>);
 
 impl TrustedOrigins {
-    /// These origins, written as browsers write them in `Origin`: `https://shop.example`. The host is in lower case, and what is
-    /// not ASCII is written as `xn--`. There is no slash at the end. A port is there only if it is not the one of the scheme.
-    /// Origins are compared as they are written, so one of another form would never be met.
+    /// These origins, written as browsers write them in `Origin`: `https://shop.example`. The host is in lower case, and what
+    /// is not ASCII is written as `xn--`. There is no slash at the end. A port is there only if it is not the one of the
+    /// scheme. Origins are compared as they are written, so one of another form would never be met.
     ///
     /// # Errors
     ///

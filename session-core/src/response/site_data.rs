@@ -12,11 +12,11 @@ use http::HeaderValue;
 /// - Browsers obey it on secure origins alone: over https, and on the user's own machine. Elsewhere they ignore it.
 /// - A browser that does not know a type ignores that type.
 /// - The response is shown when the data is cleared. In Chromium a large cache may take seconds.
-/// - [`Cache`](Self::Cache) also drops pages from the browser's memory for the way back. Over https Chromium may keep a page with
-///   `no-store` there for three minutes, and over a logout if a redirect that set the cookie has led to it. A script in the page
-///   can drop it, too, and faster: see "The Back button after a logout" in the guide's page on security.
-/// - It clears what the site's scripts have stored, and pages that a handler's own `Cache-Control` has let the browser keep (ASVS
-///   5.0, 14.3.1).
+/// - [`Cache`](Self::Cache) also drops pages from the browser's memory for the way back. Over https Chromium may keep a page
+///   with `no-store` there for three minutes, and over a logout if a redirect that set the cookie has led to it. A script in
+///   the page can drop it, too, and faster: see "The Back button after a logout" in the guide's page on security.
+/// - It clears what the site's scripts have stored, and pages that a handler's own `Cache-Control` has let the browser keep
+///   (ASVS 5.0, 14.3.1).
 ///
 /// `"*"` is not offered, because it means cookies, too, and whatever browsers will add.
 ///

@@ -16,18 +16,18 @@ impl Session {
     /// a role is judged by the other user. Let nobody act as a user who may do more than they may themselves.
     ///
     /// It lasts until [`stop_acting`](Self::stop_acting), a login or the end of the session. To act as a third user takes the
-    /// place of it. To act as oneself is to stop. A handler that stops it must not stand behind a guard for users: the other user
-    /// may be deleted by then, and nobody counts as logged in.
+    /// place of it. To act as oneself is to stop. A handler that stops it must not stand behind a guard for users: the other
+    /// user may be deleted by then, and nobody counts as logged in.
     ///
-    /// It holds for all tabs of the browser, because they share the session. So a form that stands open in another tab is sent as
-    /// the customer. Where that matters, name the user in a hidden field of the form, and compare it with the `owner()` of
-    /// `CurrentUser` ([`LoadedUser::owner`](crate::adapter::LoadedUser::owner)). [`owner`](Self::owner) of the session is no help
-    /// there: it is the same before, during and after the acting.
+    /// It holds for all tabs of the browser, because they share the session. So a form that stands open in another tab is sent
+    /// as the customer. Where that matters, name the user in a hidden field of the form, and compare it with the `owner()` of
+    /// `CurrentUser` ([`LoadedUser::owner`](crate::adapter::LoadedUser::owner)). [`owner`](Self::owner) of the session is no
+    /// help there: it is the same before, during and after the acting.
     ///
     /// # What it does not do
     ///
-    /// If the other user logs out everywhere, or their sessions are revoked, this session goes on, because it is not theirs. What
-    /// ends it is [`revoke_all`](crate::SessionManager::revoke_all) of who acts. If the function that loads
+    /// If the other user logs out everywhere, or their sessions are revoked, this session goes on, because it is not theirs.
+    /// What ends it is [`revoke_all`](crate::SessionManager::revoke_all) of who acts. If the function that loads
     /// users finds nobody any more, for a user who is locked or has objected, the acting has no user at the next request.
     ///
     /// # Examples

@@ -160,8 +160,8 @@ impl Session {
     /// Every other session that the request's cookies open ends once the login has succeeded. A form of another site can log
     /// in, too: see [`EventKind::CrossSiteLogin`](crate::EventKind::CrossSiteLogin).
     ///
-    /// The user's number, name or UUID goes in as it is. [`Login`] says the rest: to be remembered, to last shorter or longer, to
-    /// end the others.
+    /// The user's number, name or UUID goes in as it is. [`Login`] says the rest: to be remembered, to last shorter or longer,
+    /// to end the others.
     ///
     /// The values of an anonymous session, or of the same user's, are kept, with what this request has changed. Another
     /// user's are dropped, also what this request has changed of them. Where the stored session cannot be read, a new one
@@ -178,8 +178,8 @@ impl Session {
     /// [`Error::TooManySessions`] where the policy [refuses](crate::AtLimit::RefuseLogin) a further one.
     /// [`Error::LoginExpired`] if it began with [`begin_login`](Self::begin_login) more than an hour ago.
     /// [`Error::Gone`] or [`Error::Superseded`] if the session was lost to another request. [`Error::ResponseSent`].
-    /// [`Error::Owner`] if the user id is empty or longer than 255 bytes, [`Error::Lifetime`] if the login's own timeouts do not
-    /// fit together. Else as [`Exchange::commit`](crate::Exchange::commit): then nobody has been logged in.
+    /// [`Error::Owner`] if the user id is empty or longer than 255 bytes, [`Error::Lifetime`] if the login's own timeouts do
+    /// not fit together. Else as [`Exchange::commit`](crate::Exchange::commit): then nobody has been logged in.
     #[doc(alias("authenticate", "sign_in", "log_in"))]
     pub async fn login(&self, login: impl Into<Login>) -> Result<(), Error> {
         self.inner().login(login.into()).await
