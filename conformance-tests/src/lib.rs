@@ -62,8 +62,8 @@
 //!    rounded up or down.
 //!    Compare `expiry > now` in every read and every write, even if something sweeps the rows later. Cap a duration
 //!    before you add it to anything: it may be [`Duration::MAX`].
-//! 3. `create` writes where there is no row, or an expired one. Every other write names the expected revision in its
-//!    condition, and answers `false` where nothing matched. Nothing is retried.
+//! 3. `create` writes where there is no row, or an expired one. `replace`, `touch` and `delete` name the expected revision in
+//!    their condition, and answer `false` where nothing matched. `revoke` and `purge` ask for none. Nothing is retried.
 //! 4. `Keep` leaves expiry, end and owner alone; `Extend` moves the expiry, never past the end; `Restart` sets all three.
 //! 5. Put it on the kit by one line. If several tests fail, mend them in the order of [`cases`], which is not that of
 //!    the alphabet. Each failure ends with its number in that order. Cases that race calls or drop them come late, and often
