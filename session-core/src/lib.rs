@@ -24,8 +24,8 @@
 //!
 //! - [`SessionManager`] holds what a site decides once: the [`Store`], the [`Keyring`], the [`CookieConfig`], the
 //!   [`Policy`].
-//! - [`Exchange`] is one request with its response: what an adapter for a framework opens and commits. For `tower` and
-//!   `axum` that is done: `session-tower`.
+//! - [`Exchange`] is one request with its response: what an adapter for a framework opens and commits. That is done
+//!   for `tower` and axum (`session-tower`), for actix-web (`session-actix`) and for poem (`session-poem`).
 //! - [`Session`] is what a handler touches.
 //! - [`Store`] is what a database crate implements: eight methods. `session-conformance` proves that it keeps the
 //!   contract.

@@ -51,6 +51,7 @@
 //! | the list of a user's devices, and to end one | [`devices`](session_core::Session::devices), [`end`](session_core::Session::end): [below](#devices) |
 //! | to log out everywhere | [`revoke_others`](session_core::Session::revoke_others): [below](#log-out-everywhere). From a job: [`SessionManager::revoke_all`] |
 //! | a cart that two tabs change at once | [`update`](session_core::Session::update), which loses nothing |
+//! | support that acts as a customer | [`act_as`](session_core::Session::act_as), [`stop_acting`](session_core::Session::stop_acting) |
 //! | the password again before what matters | [`require_fresh`], [`proved`](session_core::Session::proved) |
 //! | to refuse forged requests (CSRF) | tower-http's `CsrfLayer`: [below](#forged-requests) |
 //! | websockets and streams | [`update_now`](session_core::Session::update_now), [`current_login`](session_core::Session::current_login): [below](#websockets-and-streams) |
