@@ -189,8 +189,8 @@
 //! Two things belong together:
 //!
 //! 1. The proxy sends `X-Forwarded-For`, `X-Forwarded-Proto` and `Host`.
-//! 2. The manager believes this proxy: [`SessionManager::with_trusted_proxies`]. poem tells the peer by itself.
-//!    On a Unix socket say `.with_peer(|_| Some(Peer::Unix))`.
+//! 2. The manager believes this proxy: [`SessionManager::with_trusted_proxies`]. poem tells the peer by itself, also that of a
+//!    Unix socket. Name such a proxy as `unix:`.
 //!
 //! ```
 //! use session_poem::{ConfigError, SessionLayer, SessionManager, TrustedProxies};
