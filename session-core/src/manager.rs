@@ -103,7 +103,8 @@ impl SessionManager {
         &self.0.label
     }
 
-    /// The same with another policy. It applies to each session from its next login on.
+    /// The same with another policy. Its lifetimes apply to a session from the next login on, or from when it is made for a
+    /// visitor. All else of it applies at once: rotation and grace, the limits, and what an unreadable session comes to.
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         self.with(|site| site.policy = policy)

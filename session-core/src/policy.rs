@@ -286,8 +286,8 @@ impl PolicyBuilder {
     }
 
     /// How long after the last rotation a login's token gets a successor. Default: 15 min. A token that is used after
-    /// its successor was proven ends the session. One under a [retired key](crate::Keyring::and_retire) gets its successor
-    /// as soon as the grace is over.
+    /// its successor was proven, and after the [grace](Self::grace), ends the session. One under a [retired
+    /// key](crate::Keyring::and_retire) gets its successor as soon as the grace is over.
     #[must_use]
     pub fn rotation(mut self, interval: Duration) -> Self {
         self.0.rotation = interval;

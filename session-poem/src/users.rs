@@ -14,8 +14,8 @@ impl<K> SessionLayer<K> {
     /// The same with a function that finds the application's user of a session, for [`CurrentUser`] and
     /// [`require`](crate::require).
     ///
-    /// It is called when a handler or a guard asks, at most once in a request. `None` means that there is no such user any
-    /// more: then nobody counts as logged in. Their session stays as it is, so call
+    /// It is called when a handler or a guard asks, at most once in a request for each owner. `None` means that there is no such
+    /// user any more: then nobody counts as logged in. Their session stays as it is, so call
     /// [`revoke_all`](session_core::SessionManager::revoke_all) where you delete a user. An error is a 500, and goes to the
     /// log with its sources.
     ///
