@@ -16,7 +16,6 @@ mod code {
     pub(super) const NOMEM: i32 = 7;
     pub(super) const READONLY: i32 = 8;
     pub(super) const IOERR: i32 = 10;
-    pub(super) const CORRUPT: i32 = 11;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
 }
@@ -34,7 +33,7 @@ pub(crate) fn from_driver(error: Error) -> StoreError {
             Some(code::CANTOPEN | code::FULL | code::IOERR | code::READONLY | code::PERM | code::NOMEM) => {
                 StoreError::unavailable(BACKEND, error)
             }
-            Some(code::CORRUPT) => StoreError::corrupt(BACKEND, error),
+            // A damaged file too: it is more than one row, and the sessions may be there.
             _ => StoreError::backend(BACKEND, error),
         },
         _ => StoreError::backend(BACKEND, error),

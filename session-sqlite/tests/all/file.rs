@@ -88,6 +88,28 @@ async fn a_file_that_is_no_database_is_an_error_and_stays_as_it_is() {
     assert_eq!(fs::read_to_string(&path).unwrap(), notes);
 }
 
+/// The sessions may all be there. So it is no reason to go on without one, as `WhenUnreadable` may have it of a corrupt row.
+#[tokio::test]
+async fn a_file_that_is_damaged_is_an_error_of_the_backend() {
+    const PAGE: usize = 4096;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let whole = pool(&path).await;
+    let store = SqliteStore::new(whole.clone());
+    store.migrate().await.unwrap();
+    store.create(&ID, entry(), HOUR, HOUR).await.unwrap();
+    whole.close().await;
+    let mut file = fs::read(&path).unwrap();
+    // The first page has the schema.
+    file[PAGE..].fill(0xff);
+    fs::write(&path, file).unwrap();
+    let store = SqliteStore::new(pool(&path).await);
+    for answer in [store.load(&ID).await.map(drop), store.create(&ID, entry(), HOUR, HOUR).await] {
+        let error = answer.unwrap_err();
+        assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_folder_that_is_not_there_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
