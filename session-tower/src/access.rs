@@ -15,7 +15,7 @@ use session_core::adapter::{AccessEnd, AccessLine, AccessLog, AccessNote, Access
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::layer::route;
+use crate::layer::{route, whole_uri};
 
 /// Writes one line for each request, when the body of its response has ended.
 ///
@@ -118,7 +118,8 @@ impl AccessLogLayer {
     /// Begins the line of a request, and gives the session layer inside a place to tell what it knows.
     fn begin(&self, head: &mut Parts) -> AccessLine {
         let note = head.extensions.get_or_insert_default::<AccessNote>().clone();
-        let mut line = self.0.begin(note, head.method.as_str(), head.uri.path(), head.version, pairs(&head.headers));
+        let path = whole_uri(&head.extensions, &head.uri).path();
+        let mut line = self.0.begin(note, head.method.as_str(), path, head.version, pairs(&head.headers));
         if let Some(route) = route(&head.extensions) {
             line.set_route(route);
         }

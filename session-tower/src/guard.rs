@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Extensions, Request, Response, Uri};
+use http::{Request, Response, uri::PathAndQuery};
 use pin_project_lite::pin_project;
 use session_core::{
     LoginPage,
@@ -17,7 +17,7 @@ use session_core::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Exchange, ResponseBody, SessionError, future::pairs};
+use crate::{Exchange, ResponseBody, SessionError, future::pairs, layer::whole_uri};
 
 /// Lets users pass who are logged in. Others get a 401, or the page of
 /// [`or_redirect_to`](SessionGuard::or_redirect_to).
@@ -96,19 +96,10 @@ impl SessionGuard {
 
     fn judge<A>(&self, request: &Request<A>) -> Result<Judging, SessionError> {
         let (guard, exchange) = (self.0.clone(), Exchange::<()>::of(request.extensions())?.clone());
-        let target = whole(request.extensions(), request.uri());
+        let target = whole_uri(request.extensions(), request.uri()).path_and_query().map_or("/", PathAndQuery::as_str);
         let navigation = Navigation::of(request.method().as_str(), target, pairs(request.headers()));
         Ok(Box::pin(async move { guard.judge(&exchange, || navigation).await }))
     }
-}
-
-/// The path with its query, from before any `nest` has cut it.
-fn whole<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a str {
-    #[cfg(feature = "axum")]
-    let uri = extensions.get::<axum::extract::OriginalUri>().map_or(uri, |original| &original.0);
-    #[cfg(not(feature = "axum"))]
-    let _ = extensions;
-    uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
 }
 
 impl<S> Layer<S> for SessionGuard {

@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData, panic::Location, sync::Arc};
 
-use http::{Extensions, HeaderValue, request::Parts};
+use http::{Extensions, HeaderValue, Uri, request::Parts};
 use session_core::{
     Hosts, Incoming, Peer, SessionManager, TokenHeader,
     adapter::{AccessNote, LayerName, Managers, Opened, Users},
@@ -325,6 +325,10 @@ impl<K: 'static> SessionLayer<K> {
 
     fn incoming(&self, head: &Parts, token_header: Option<&TokenHeader>) -> Incoming {
         let mut incoming = Incoming::from(head);
+        let path = whole_uri(&head.extensions, &head.uri).path();
+        if path != head.uri.path() {
+            incoming = incoming.with_resource(head.method.as_str(), path);
+        }
         if let Some(route) = route(&head.extensions) {
             incoming = incoming.with_route(route);
         }
@@ -340,6 +344,15 @@ impl<K: 'static> SessionLayer<K> {
         }
         incoming
     }
+}
+
+/// The address of the request. That is the whole one, from before any `nest` of axum has cut it.
+pub(crate) fn whole_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a Uri {
+    #[cfg(feature = "axum")]
+    let uri = extensions.get::<axum::extract::OriginalUri>().map_or(uri, |original| &original.0);
+    #[cfg(not(feature = "axum"))]
+    let _ = extensions;
+    uri
 }
 
 /// The route that axum has matched. It is known if the layer is one of the router's, or is inside of one.
