@@ -62,10 +62,10 @@ impl Inner {
     }
 
     /// Whether the cookie of this former scope is removed beside what the response sends: beside a login's token and by a
-    /// logout, not after a theft. A new anonymous session removes it only if this request had a cookie of the name and lies
-    /// within that scope. So a login that the browser keeps for another path stays.
+    /// logout, not after a theft. A new anonymous session removes it only if this request would have shown it. So a login stays
+    /// that the browser keeps for another path, or has kept back.
     pub(crate) fn removes_from(&self, former: &CookieScope) -> bool {
-        let shows = || self.cookie_present && former.covers(self.resource.path.as_deref().unwrap_or("/"));
+        let shows = || self.shows_all_cookies() && former.covers(self.resource.path.as_deref().unwrap_or("/"));
         let state = self.state();
         match &state.standing {
             Standing::Unasked | Standing::Failed(_) | Standing::Absent => state.has_ended || shows(),

@@ -56,8 +56,9 @@ pub enum SameSite {
 /// [`former_scope`](CookieConfigBuilder::former_scope). Its cookie is then removed
 ///
 /// - by each response that gives a login's token in the present scope, and by a logout;
-/// - by the token of a new anonymous session, if the request had a cookie of the name and was within the old scope's path.
-///   Otherwise the browser may keep a login there that it did not send.
+/// - by the token of a new anonymous session, if the request had a cookie of the name, was within the old scope's path, and
+///   came by no link of another site. Otherwise the browser may keep a login there that it did not send. With
+///   `SameSite=None` that is so in each frame of another site, and so no such token removes it.
 ///
 /// It is never removed alone. While two versions of a site run side by side, the one cookie of a request may be the live login:
 /// a `Cookie` header does not tell scopes.

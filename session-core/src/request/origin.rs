@@ -377,4 +377,11 @@ impl Inner {
         let cookie = self.site().cookie.same_site();
         !self.header_client && !self.cookie_present && self.resource.arrival.leaves_behind(cookie)
     }
+
+    /// Whether the request has a cookie of ours, and would have a stricter one, too: from before `SameSite` was loosened. A
+    /// page in a frame of another site has none, and nothing in its requests says that it is in one.
+    pub(crate) fn shows_all_cookies(&self) -> bool {
+        let is_own = self.resource.arrival == Arrival::Ordinary && self.site().cookie.same_site() != SameSite::None;
+        self.cookie_present && is_own
+    }
 }

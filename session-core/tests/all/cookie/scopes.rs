@@ -162,6 +162,30 @@ async fn a_new_anonymous_session_removes_only_what_its_request_could_show() {
 }
 
 #[tokio::test]
+async fn a_new_anonymous_session_removes_no_cookie_that_the_browser_may_have_kept_back() {
+    let site = Site::new();
+    // A cookie of a former scope may be stricter than the present one. A link of another site comes without one that is
+    // `Strict`, and a page in a frame of another site without one that is `Lax`. Its own requests say that they are its own.
+    for (same_site, fetch_site, removes) in [
+        (SameSite::Lax, "cross-site", false),
+        (SameSite::Lax, "same-origin", true),
+        (SameSite::Strict, "same-origin", true),
+        (SameSite::None, "cross-site", false),
+        (SameSite::None, "same-origin", false),
+    ] {
+        let cookie = CookieConfig::builder(NAME).same_site(same_site).former_scope(app()).build().unwrap();
+        let incoming = Incoming::new([format!("{NAME}=dead").as_bytes()]).with_resource("GET", "/app");
+        let manager = site.manager.clone().with_cookie(cookie);
+        let exchange = manager.open(incoming.with_fetch_metadata(fetch_site, "navigate"));
+        exchange.session().await.unwrap().insert("n", &0).unwrap();
+        exchange.commit().await.unwrap();
+        let removed = if removes { vec!["Path=/app".to_owned()] } else { vec![] };
+        let expected = (removed, vec!["Path=/".to_owned()]);
+        assert_eq!(removed_and_set(&exchange.headers()), expected, "{same_site:?} {fetch_site}");
+    }
+}
+
+#[tokio::test]
 async fn a_removal_has_the_attributes_that_make_browsers_obey() {
     let site = Site::new();
     let former = CookieScope::host().partitioned(true);
