@@ -63,6 +63,10 @@ pub enum SameSite {
 /// It is never removed alone. While two versions of a site run side by side, the one cookie of a request may be the live login:
 /// a `Cookie` header does not tell scopes.
 ///
+/// If the two run side by side for longer than a rotation interval, let the version before name the *new* scope by `former_scope`,
+/// in a release of its own. Otherwise it replaces a token and leaves the old one in the new scope. A page to which the browser
+/// sends that one alone takes it for a stolen one, and the user is logged out.
+///
 /// A cookie of the present scope whose session has ended is not removed either. The response that removes it could arrive late,
 /// and remove the cookie of a login that has overtaken it. Such a cookie costs one load in each request that asks for its
 /// session. That ends with the next login, the next new session, or when the browser is closed.
