@@ -10,6 +10,7 @@ use crate::{
     record::{Age, Found},
     request::SessionSecret,
     session::JudgedLogin,
+    store::read,
 };
 
 /// How long a login over several requests may take.
@@ -99,6 +100,17 @@ impl Turn<'_, '_> {
         Err(error)
     }
 
+    /// Whether the login takes the place of the session that the last revocation has kept. Where it is a session of its own,
+    /// the kept one must still be there: an earlier revocation may have ended it, and ends this login, too.
+    async fn is_spared(&self, written: &Written, epoch: &Epoch) -> Result<bool, Error> {
+        let Some(kept) = epoch.kept.filter(|kept| written.replaced == Some(*kept)) else { return Ok(false) };
+        if kept.id == written.found.id {
+            return Ok(true);
+        }
+        let now = read(&self.store, &kept.id).await?;
+        Ok(now.is_some_and(|now| Kept::of(&now) == kept))
+    }
+
     /// Whether a login that has been written stands against revocations and the limit of sessions.
     async fn stands(
         &self,
@@ -106,13 +118,13 @@ impl Turn<'_, '_> {
         epoch: Result<Option<Epoch>, Error>,
         login: &JudgedLogin,
     ) -> Result<Admission, Error> {
-        let Written { found, replaced, began, .. } = written;
+        let Written { found, began, .. } = written;
         let (site, owner, kept) = (self.site(), &login.owner, Kept::of(found));
         let mut epoch = epoch?;
         loop {
-            let is_revoked =
-                |epoch: &Epoch| epoch.age < began.age() && (epoch.kept.is_none() || epoch.kept != *replaced);
-            if epoch.as_ref().is_some_and(is_revoked) {
+            if let Some(epoch) = epoch.as_ref().filter(|epoch| epoch.age < began.age())
+                && !Box::pin(self.is_spared(written, epoch)).await?
+            {
                 return Ok(Admission::RevokedOrEvicted);
             }
             if !login.ends_others {

@@ -22,7 +22,7 @@ const VERSION: u8 = 0xe1;
 /// A session that is not revoked, in the generation that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
-    id: SessionId,
+    pub(crate) id: SessionId,
     generation: u32,
 }
 

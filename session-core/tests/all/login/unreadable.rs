@@ -211,3 +211,33 @@ async fn a_login_that_begins_in_what_another_login_has_taken_over_ends_nothing_a
     assert!(!sets_cookie(&exchange));
     assert_eq!(other.owner().await, Some(user()));
 }
+
+#[tokio::test]
+async fn log_out_everywhere_beats_a_login_over_what_revoke_others_keeps_at_the_same_moment() {
+    let site = Site::new();
+    let browser = site.logged_in(USER).await;
+    let (_, keeping) = browser.start().await;
+    in_later_data(&site, &keeping.id().unwrap()).await;
+    let (_, session) = browser.start().await;
+    // Between the two calls by which support's revocation moves the epoch.
+    site.lab.before_next(Call::Create, move || {
+        let keeping = keeping.clone();
+        async move { keeping.revoke_others().await.map(|_| ()).unwrap() }
+    });
+    site.manager.revoke_all(&user()).await.unwrap();
+    site.lab.assert_all_met();
+    assert!(matches!(session.login(USER).await, Err(Error::LoginRevoked)), "it began before");
+    assert!(site.manager.devices(&user()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn log_out_everywhere_beats_a_login_over_what_a_late_revoke_others_keeps() {
+    let site = Site::new();
+    let browser = site.logged_in(USER).await;
+    let (_, keeping) = browser.start().await;
+    in_later_data(&site, &keeping.id().unwrap()).await;
+    let (_, session) = browser.start().await;
+    site.manager.revoke_all(&user()).await.unwrap();
+    keeping.revoke_others().await.unwrap();
+    assert!(matches!(session.login(USER).await, Err(Error::LoginRevoked)), "it began before, and nothing is kept");
+}
