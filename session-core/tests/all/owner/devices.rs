@@ -4,6 +4,22 @@ use session_core::{Error, EventKind, Owner, Policy, Store};
 
 use crate::support::*;
 
+#[tokio::test(start_paused = true)]
+async fn a_slow_request_whose_session_has_ended_acts_on_no_device() {
+    let site = Site::new();
+    let thief = site.logged_in(USER).await;
+    let slow = [thief.start().await, thief.start().await, thief.start().await].map(|(_, session)| session);
+    site.manager.revoke_all(&user()).await.unwrap();
+    site.lab.advance(MINUTE);
+    tokio::time::advance(MINUTE).await;
+    let browser = site.logged_in(USER).await;
+    let id = browser.start().await.1.id().unwrap();
+    assert!(matches!(slow[0].devices().await, Err(Error::Gone)));
+    assert!(matches!(slow[1].end(&id).await, Err(Error::Gone)));
+    assert!(matches!(slow[2].revoke_others().await, Err(Error::Gone)));
+    assert_eq!(browser.owner().await, Some(user()));
+}
+
 #[tokio::test]
 async fn devices_show_label_age_and_last_use_and_mark_the_current_one() {
     let site = Site::new();
