@@ -54,7 +54,13 @@ pub(crate) struct Chromium {
 }
 
 impl Chromium {
+    /// It takes a port of IPv4, and then the same one of IPv6. If another program has that one, it ends, and is started again.
     pub(crate) fn start() -> Self {
+        (0..5).find_map(|_| Self::try_start()).expect("chromedriver starts, and names its port")
+    }
+
+    /// `None`: it has ended before it named its port.
+    fn try_start() -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let mut driver = Command::new("chromedriver");
         driver.arg("--port=0").env("TMPDIR", folder.path()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -65,9 +71,13 @@ impl Chromium {
             let (_, port) = line.split_once("started successfully on port ")?;
             Some(port.trim_end_matches('.').to_owned())
         });
+        let Some(port) = port else {
+            driver.wait().unwrap();
+            return None;
+        };
         // Its output is read to the end. Otherwise it would wait for a reader.
         thread::spawn(move || lines.for_each(drop));
-        Self { driver, address: format!("127.0.0.1:{}", port.expect("chromedriver names its port")), folder }
+        Some(Self { driver, address: format!("127.0.0.1:{port}"), folder })
     }
 
     /// A new folder for the profile of a browser.
