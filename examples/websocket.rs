@@ -4,15 +4,16 @@
 use std::{env, error::Error as StdError, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::ws::{Message, WebSocket, WebSocketUpgrade},
+    http::StatusCode,
     response::{Html, Redirect, Response},
     routing::{get, post},
 };
 use session_memory::MemoryStore;
 use session_tower::{
-    CurrentOwner, Error, EventKind, Key, Keyring, Observer, Session, SessionError, SessionEvent, SessionLayer,
-    SessionManager,
+    CurrentOwner, Error, EventKind, Exchange, Key, Keyring, Observer, Session, SessionError, SessionEvent,
+    SessionLayer, SessionManager, TrustedOrigins,
 };
 use tokio::{net::TcpListener, sync::watch, time::interval};
 
@@ -29,9 +30,11 @@ struct Ends(watch::Sender<()>);
 
 impl Observer for Ends {
     fn on(&self, event: &SessionEvent) {
-        use EventKind::{Ended, LoggedIn, Proved, Renewed, Revoked, TheftDetected};
-        // A login may be that of another user in the same browser. A theft is an end that has an event of its own.
-        if let Ended(_) | Revoked { .. } | TheftDetected | LoggedIn | Proved | Renewed = event.kind {
+        use EventKind::{ActingBegan, ActingEnded, Ended, LoggedIn, Proved, Renewed, Revoked, TheftDetected};
+        // A theft is an end that has an event of its own. After the others it may be another user in the same browser.
+        if let Ended(_) | Revoked { .. } | TheftDetected | LoggedIn | Proved | Renewed | ActingBegan | ActingEnded =
+            event.kind
+        {
             self.0.send_replace(());
         }
     }
@@ -39,13 +42,23 @@ impl Observer for Ends {
 // ANCHOR_END: ends
 
 // ANCHOR: socket
-async fn upgrade(_: CurrentOwner, session: Session, ends: watch::Receiver<()>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(|socket| async move {
+async fn upgrade(
+    _: CurrentOwner,
+    session: Session,
+    Extension(exchange): Extension<Exchange>,
+    Extension(ends): Extension<watch::Receiver<()>>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, StatusCode> {
+    // A page of another origin can open a socket, and the browser sends the cookie along.
+    if exchange.is_cross_origin(&TrustedOrigins::default()) {
+        return Err(StatusCode::FORBIDDEN);
+    }
+    Ok(upgrade.on_upgrade(|socket| async move {
         // The socket is dropped, and so closed, when this returns.
         if let Err(error) = talk(socket, session, ends).await {
             tracing::info!(error = &error as &dyn StdError, "a socket has ended");
         }
-    })
+    }))
 }
 
 async fn talk(mut socket: WebSocket, session: Session, mut ends: watch::Receiver<()>) -> Result<(), Error> {
@@ -101,7 +114,8 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .route("/", get(Html(PAGE)))
         .route("/login", post(login))
         .route("/logout", post(logout))
-        .route("/ws", get(move |owner, session, socket| upgrade(owner, session, ends.clone(), socket)))
+        .route("/ws", get(upgrade))
+        .layer(Extension(ends))
         .layer(SessionLayer::new(manager));
     let listener = TcpListener::bind(env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned())).await?;
     println!("open http://{}", listener.local_addr()?);

@@ -207,6 +207,18 @@ fn a_websocket_is_closed_when_its_browser_logs_in_again() {
     a_websocket_counts_and_is_closed_by("/login");
 }
 
+/// A connection, and the head of the answer to this request.
+fn opened(address: &str, request: &str) -> (TcpStream, String) {
+    let mut connection = connect(address, request);
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        connection.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    (connection, String::from_utf8_lossy(&head).into_owned())
+}
+
 fn a_websocket_counts_and_is_closed_by(path: &str) {
     let (_program, address) = Program::start(env!("CARGO_BIN_EXE_websocket"));
     let login = ask(&address, "POST", "/login", "", "");
@@ -215,14 +227,11 @@ fn a_websocket_counts_and_is_closed_by(path: &str) {
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
         login.cookie()
     );
-    let mut socket = connect(&address, &upgrade);
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        socket.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+    let foreign = upgrade.replacen("Upgrade: websocket", "Upgrade: websocket\r\nOrigin: http://evil.example", 1);
+    let (_, head) = opened(&address, &foreign);
+    assert!(head.starts_with("HTTP/1.1 403"), "a page of another origin has opened a socket: {head}");
+    let (mut socket, head) = opened(&address, &upgrade);
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     for expected in ["message 1", "message 2"] {
         // A text of two letters, under a mask that changes nothing.
         socket.write_all(b"\x81\x82\0\0\0\0hi").unwrap();
