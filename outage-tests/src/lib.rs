@@ -13,6 +13,7 @@
 mod calls;
 pub mod operations;
 pub mod resend;
+pub mod runtimes;
 mod trial;
 
 use std::time::Duration;

@@ -8,7 +8,6 @@
 use std::{
     future::{Future, pending},
     pin::Pin,
-    sync::{Arc, Weak},
     task::{Context, Poll},
 };
 
@@ -21,27 +20,20 @@ use tokio::{
 /// A runtime, as long as it runs.
 pub(crate) struct Home {
     runtime: Handle,
-    /// It ends with the runtime, which drops its tasks before anything else.
+    /// A task that ends with the runtime, which drops its tasks before anything else.
     tenant: AbortHandle,
-    runs: Weak<()>,
 }
 
 impl Home {
     /// The runtime of the caller, if there is one.
     pub(crate) fn here() -> Option<Self> {
         let runtime = Handle::try_current().ok()?;
-        let life = Arc::new(());
-        let runs = Arc::downgrade(&life);
-        let living = async move {
-            let _life = life;
-            pending::<()>().await;
-        };
-        let tenant = runtime.spawn(living).abort_handle();
-        Some(Self { runtime, tenant, runs })
+        let tenant = runtime.spawn(pending::<()>()).abort_handle();
+        Some(Self { runtime, tenant })
     }
 
     fn enter(&self) -> Option<EnterGuard<'_>> {
-        (self.runs.strong_count() > 0).then(|| self.runtime.enter())
+        (!self.tenant.is_finished()).then(|| self.runtime.enter())
     }
 }
 
